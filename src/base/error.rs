@@ -1,0 +1,165 @@
+//! One error for the whole house: a kind, a sentence for the person, a cause for the log.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt;
+
+/// `Result` with the house's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, coarsely. `web::problem` holds the only table from kind to status code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The input does not fit; `fields` may say where.
+    Invalid,
+    /// Nobody is signed in, or the credential is not (or no longer) good.
+    Unauthenticated,
+    /// Signed in, but not allowed.
+    Forbidden,
+    /// It is not there, or not there for this actor.
+    NotFound,
+    /// It clashes with what is there now (name taken, changed meanwhile, wrong state).
+    Conflict,
+    /// Too many tries; `retry_after` says how many seconds to wait.
+    TooMany,
+    /// Something outside (Proxmox, the network) is away or refuses.
+    Unavailable,
+    /// The disk is full. Nothing was written; reading goes on.
+    Storage,
+    /// A fault of ours. The person sees a general sentence, the log the cause.
+    Internal,
+}
+
+/// An error with what the person reads (`message`, `fields`) apart from what the log keeps (`cause`).
+pub struct Error {
+    kind: Kind,
+    message: String,
+    fields: BTreeMap<String, String>,
+    retry_after: Option<u64>,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// `message` is shown to people: a full sentence that says what to do, with nothing internal in it.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), fields: BTreeMap::new(), retry_after: None, cause: None }
+    }
+
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    /// An invalid input whose sentence belongs beside the form field `field`.
+    pub fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::invalid("Please correct the marked fields.").with_field(field, message)
+    }
+
+    pub fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unauthenticated, message)
+    }
+
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(Kind::Forbidden, message)
+    }
+
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Kind::NotFound, message)
+    }
+
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(Kind::Conflict, message)
+    }
+
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, message)
+    }
+
+    /// Too many tries; good again after `seconds`.
+    pub fn too_many(message: impl Into<String>, seconds: u64) -> Self {
+        let mut e = Self::new(Kind::TooMany, message);
+        e.retry_after = Some(seconds);
+        e
+    }
+
+    /// A fault of ours: the cause goes to the log, the person reads a general sentence.
+    pub fn internal(cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(Kind::Internal, "Something went wrong inside Steward. The log of the service says what.")
+            .with_cause(cause)
+    }
+
+    #[must_use]
+    pub fn with_field(mut self, field: &str, message: impl Into<String>) -> Self {
+        self.fields.insert(field.to_owned(), message.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The sentence for the person.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Sentences by form field.
+    pub fn fields(&self) -> &BTreeMap<String, String> {
+        &self.fields
+    }
+
+    /// Seconds until another try makes sense.
+    pub fn retry_after(&self) -> Option<u64> {
+        self.retry_after
+    }
+
+    /// The whole chain on one line, for the log only.
+    pub fn chain(&self) -> String {
+        let mut out = self.message.clone();
+        for (field, text) in &self.fields {
+            out.push_str(&format!(" [{field}: {text}]"));
+        }
+        let mut next: Option<&(dyn StdError + 'static)> = self.cause.as_ref().map(|c| &**c as _);
+        while let Some(cause) = next {
+            out.push_str(": ");
+            out.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        out
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.chain())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_ref().map(|c| &**c as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_in_the_log_line_and_not_in_what_people_read() {
+        let e = Error::internal(std::io::Error::other("row 7 is torn"));
+        assert!(e.chain().contains("row 7 is torn"));
+        assert!(!e.to_string().contains("row 7"));
+    }
+}

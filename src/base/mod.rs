@@ -1,0 +1,14 @@
+//! Floor 0: time, ids, secrets as types, the error.
+//!
+//! Everything above uses these and they use nothing of ours. No I/O but the clock and the
+//! system's random source, so that every rule above can be tested with a clock it is handed.
+
+pub mod error;
+pub mod ids;
+pub mod random;
+pub mod secret;
+pub mod time;
+
+pub use error::{Error, Kind, Result};
+pub use secret::Secret;
+pub use time::{Clock, SystemClock, Timestamp};

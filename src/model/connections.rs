@@ -1,0 +1,93 @@
+//! Connections: how Steward reaches one Proxmox cluster.
+
+use crate::base::Timestamp;
+use crate::base::ids::ConnectionId;
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+/// How the servers' certificates are recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Trust {
+    /// SHA-256 of each accepted leaf certificate's DER, as 32 bytes.
+    #[n(0)]
+    Fingerprints(#[cbor(n(0))] Vec<Vec<u8>>),
+    /// The cluster's own CA (`/etc/pve/pve-root-ca.pem`), as PEM.
+    #[n(1)]
+    Ca(#[n(0)] String),
+}
+
+/// One Proxmox cluster or single host, as stored (the row is sealed with the appliance key).
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Connection {
+    #[n(0)]
+    pub id: ConnectionId,
+    /// What people call it.
+    #[n(1)]
+    pub name: String,
+    /// The provider plugin that speaks to it.
+    #[n(2)]
+    pub plugin: String,
+    /// `https://host:8006`, the first that answers is used.
+    #[n(3)]
+    pub endpoints: Vec<String>,
+    #[n(4)]
+    pub trust: Trust,
+    /// `user@realm!name`.
+    #[n(5)]
+    pub token_id: String,
+    /// The token's secret. Not part of any view.
+    #[n(6)]
+    pub token_secret: StoredSecret,
+    #[n(7)]
+    pub limits: Limits,
+    #[n(8)]
+    pub created: Timestamp,
+}
+
+/// A secret inside a stored row: encoded as its text, printed as nothing.
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct StoredSecret(#[n(0)] pub String);
+
+impl std::fmt::Debug for StoredSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredSecret(hidden)")
+    }
+}
+
+/// Where Steward may act. Proxmox itself has no rule that limits nodes, so this is enforced here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Limits {
+    /// Nodes on which machines may be made and changed; empty means all.
+    #[n(0)]
+    pub nodes: Vec<String>,
+    /// The lowest id given to new machines, 100 or more.
+    #[n(1)]
+    pub vmid_min: Option<u32>,
+    #[n(2)]
+    pub vmid_max: Option<u32>,
+}
+
+impl Limits {
+    pub fn allows_node(&self, node: &str) -> bool {
+        self.nodes.is_empty() || self.nodes.iter().any(|n| n == node)
+    }
+
+    /// Inclusive bounds for new ids; Proxmox' own default is 100 to 999999.
+    pub fn vmid_range(&self) -> (u32, u32) {
+        let low = self.vmid_min.unwrap_or(100).max(100);
+        (low, self.vmid_max.unwrap_or(999_999).max(low))
+    }
+}
+
+/// How a connection is doing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Reach {
+    /// Nothing was asked yet.
+    Unknown,
+    /// Answering; `since` is when the present state began.
+    Here { since: Timestamp },
+    /// Not answering or refusing; `why` is a sentence for people.
+    Away { since: Timestamp, why: String },
+}

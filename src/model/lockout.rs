@@ -1,0 +1,71 @@
+//! Growing delays after failed sign-ins, by account and by address. Pure: fed with time, stored by the caller.
+
+use crate::base::Timestamp;
+use minicbor::{Decode, Encode};
+use std::time::Duration;
+
+/// Failures that cost nothing: people mistype.
+const FREE: u32 = 3;
+/// A quiet time after which failures are forgotten.
+const FORGET: Duration = Duration::from_secs(24 * 3600);
+/// The longest delay.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Failed tries of one account or one address, as stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Failures {
+    #[n(0)]
+    pub count: u32,
+    #[n(1)]
+    pub last: Timestamp,
+}
+
+impl Failures {
+    /// Counts one more failure.
+    #[must_use]
+    pub fn failed(&self, now: Timestamp) -> Self {
+        let count = if self.last.until(now) > FORGET { 0 } else { self.count };
+        Self { count: count.saturating_add(1), last: now }
+    }
+
+    /// How long until the next try is looked at: nothing for the first three failures, then 2, 4, 8 ...
+    /// seconds, at most an hour.
+    pub fn wait(&self, now: Timestamp) -> Option<Duration> {
+        if self.count <= FREE || self.last.until(now) > FORGET {
+            return None;
+        }
+        let delay = Duration::from_secs(1_u64 << (self.count - FREE).min(12)).min(LONGEST);
+        let passed = self.last.until(now);
+        (passed < delay).then(|| delay - passed)
+    }
+
+    /// An account that had ten failures or more counts as locked on the users page.
+    pub fn is_locked(&self, now: Timestamp) -> bool {
+        self.count >= 10 && self.wait(now).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delay_grows_and_is_forgotten_after_a_quiet_day() {
+        let t = Timestamp::from_secs(1_000_000);
+        let mut f = Failures::default();
+        for _ in 0..3 {
+            f = f.failed(t);
+        }
+        assert_eq!(f.wait(t), None);
+        f = f.failed(t);
+        assert_eq!(f.wait(t), Some(Duration::from_secs(2)));
+        for _ in 0..40 {
+            f = f.failed(t);
+        }
+        assert_eq!(f.wait(t), Some(Duration::from_secs(3600)));
+        assert!(f.is_locked(t));
+        let later = t.plus(Duration::from_secs(25 * 3600));
+        assert_eq!(f.wait(later), None);
+        assert_eq!(f.failed(later).count, 1);
+    }
+}

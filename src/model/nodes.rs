@@ -1,0 +1,49 @@
+//! Nodes and what is on them: storages, bridges, templates, ISO images.
+
+use serde::{Deserialize, Serialize};
+
+/// A node's state from the provider's `inventory` hook. Amounts are bytes, `cpu` is 0 to 1 of all threads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    pub name: String,
+    /// online, offline or unknown.
+    pub status: String,
+    #[serde(default)]
+    pub cpu: f64,
+    #[serde(default)]
+    pub maxcpu: f64,
+    #[serde(default)]
+    pub mem: u64,
+    #[serde(default)]
+    pub maxmem: u64,
+    #[serde(default)]
+    pub disk: u64,
+    #[serde(default)]
+    pub maxdisk: u64,
+    #[serde(default)]
+    pub uptime: u64,
+}
+
+/// A storage as seen from one node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Storage {
+    pub node: String,
+    pub name: String,
+    /// available or unknown.
+    pub status: String,
+    /// images, iso, vztmpl, backup, snippets, import ...
+    pub content: Vec<String>,
+    pub shared: bool,
+    pub used: u64,
+    pub total: u64,
+}
+
+/// What the create form may offer on one node (the provider's `choices` hook).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Choices {
+    pub bridges: Vec<String>,
+    /// Storages that take disk images.
+    pub storages: Vec<String>,
+    /// `volid`s of ISO images.
+    pub isos: Vec<String>,
+}

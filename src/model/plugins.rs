@@ -1,0 +1,87 @@
+//! Plugins: the manifest, what it asks for, and how a loaded plugin is doing.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `plugin.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The folder's name: small letters, digits, dashes.
+    pub name: String,
+    pub version: String,
+    /// One sentence for the Plugins page.
+    pub about: String,
+    /// What it is: `provider`, `notifier`, `collector`, `provisioner`, `software`, `rule`, `checker`.
+    pub kind: String,
+    /// The version of the host's API that it was written for; 1 now.
+    pub api: u32,
+    /// Host modules it may use: `pve`, `kv`, `guests` ... What is not listed does not exist for the script.
+    #[serde(default)]
+    pub grants: Vec<String>,
+    /// Functions of `main.rhai` that the host calls, by name.
+    pub hooks: BTreeMap<String, Hook>,
+}
+
+/// One function that the host calls.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// How many parameters the function has; checked when the plugin is loaded.
+    pub params: usize,
+    pub mode: HookMode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HookMode {
+    /// No effects: the engine has no host modules at all. Returns data, the host acts.
+    Pure,
+    /// May call the granted host modules, in one go.
+    Effect,
+    /// A durable job: the first parameter is the `job`.
+    Job,
+}
+
+/// Where a plugin's files came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// In the binary.
+    Embedded,
+    /// In the plugins folder; overrides an embedded one of the same name.
+    Folder,
+}
+
+/// Where a script is wrong. Lines and columns count from 1; 0 means unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ScriptError {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+}
+
+impl std::fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.line == 0 {
+            write!(f, "{}: {}", self.file, self.message)
+        } else {
+            write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
+        }
+    }
+}
+
+impl std::error::Error for ScriptError {}
+
+/// A plugin as the Plugins page shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct PluginInfo {
+    pub name: String,
+    pub origin: Origin,
+    /// SHA-256 over all files, hex; empty when they could not be read.
+    pub hash: String,
+    pub manifest: Option<Manifest>,
+    /// Why it is not usable; `None` when it is.
+    pub error: Option<ScriptError>,
+}

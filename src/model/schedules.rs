@@ -1,0 +1,28 @@
+//! Cron schedules: they only make jobs.
+
+use crate::base::Timestamp;
+use crate::base::ids::ScheduleId;
+use minicbor::{Decode, Encode};
+use serde_json::Value;
+
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Schedule {
+    #[n(0)]
+    pub id: ScheduleId,
+    #[n(1)]
+    pub name: String,
+    /// Five fields as in crontab(5): minute hour day-of-month month day-of-week.
+    #[n(2)]
+    pub cron: String,
+    #[n(3)]
+    pub plugin: String,
+    #[n(4)]
+    pub hook: String,
+    #[cbor(n(5), with = "crate::model::json", default)]
+    pub args: Value,
+    #[n(6)]
+    pub active: bool,
+    /// The last time that it fired.
+    #[n(7)]
+    pub last: Option<Timestamp>,
+}
