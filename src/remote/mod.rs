@@ -1,1 +1,8 @@
-//! Being built.
+//! Floor 2: the wires to other machines.
+//!
+//! This floor speaks protocols: connections, certificates, time-outs, retries, limits, and what an
+//! answer means as far as the protocol says. It must not know what Steward wants from the other side:
+//! which call makes a machine, or in which order, stands in the plugins. It knows neither the store nor
+//! the jobs, and its neighbours on the same floor not at all.
+
+pub mod pve;

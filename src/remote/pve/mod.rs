@@ -1,0 +1,40 @@
+//! The client for Proxmox VE's REST API (`/api2/json`, port 8006).
+//!
+//! Proxmox answers with its own small HTTP server (AnyEvent in Perl) and has habits that general
+//! clients trip over. What is done about them here:
+//!
+//! - HTTP/1.1 only, no chunked requests, no body on GET and DELETE (their parameters go in the query);
+//! - it closes idle connections after 5 s, so ours are dropped after 4 s, and a GET that meets a closing
+//!   connection is sent once more; nothing else is ever sent twice;
+//! - the text of an error is in the JSON body, in a plain body or only in the status line: all are read;
+//! - 595 to 599 come from its proxy to another node: 595 did not reach the node, the others leave the
+//!   outcome of a write unknown;
+//! - certificates are self-made: they are pinned, or checked against the cluster's own CA;
+//! - at most [`PARALLEL`] requests run at once per connection, as Proxmox has three workers.
+//!
+//! Any node can answer for the whole cluster, so with several addresses the client stays with the one
+//! that works and moves on when it does not.
+
+mod answer;
+mod certificate;
+mod client;
+mod connect;
+mod encode;
+mod endpoint;
+mod error;
+mod login;
+mod task;
+mod trust;
+pub mod value;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use certificate::{CertificateInfo, fetch_certificate};
+pub use client::{PARALLEL, PveClient, Target};
+pub use endpoint::Endpoint;
+pub use error::{PveError, PveErrorKind};
+pub use login::{Ticket, login};
+pub use task::{TaskLine, TaskStatus, Upid};
+pub use trust::Trust;
