@@ -1,0 +1,4 @@
+//! Tests of the whole store, by theme.
+
+mod basics;
+mod maker;

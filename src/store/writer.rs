@@ -1,0 +1,323 @@
+//! The writer thread: closures in, one durable commit for several of them, answers out.
+
+use super::errors::{self, Failure};
+use super::meta::{self, Row};
+use super::table::seal_row;
+use super::tables::{META, META_COMMITS};
+use super::tx::{Counters, ReadTx, WriteTx};
+use super::view::{Overlay, Snapshot};
+use super::{Seal, database};
+use crate::base::{Clock, Error, Result};
+use redb::Database;
+use std::fs::{File, remove_file};
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The most closures in one commit, so that nobody waits for a crowd.
+const BATCH: usize = 256;
+/// How often the file is tried again after the disk failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What readers and the writer share.
+pub(super) struct Shared {
+    pub(super) path: PathBuf,
+    pub(super) id: [u8; 16],
+    pub(super) bell: watch::Sender<u64>,
+    pub(super) commits: AtomicU64,
+    /// `None` while the disk fails, and after closing.
+    db: RwLock<Option<Database>>,
+    closed: AtomicBool,
+    seal: Arc<dyn Seal>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    pub(super) fn read<T>(&self, f: impl FnOnce(&ReadTx) -> Result<T>) -> Result<T> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or_else(|| self.why_away())?;
+        let snapshot = Snapshot::begin(db).map_err(|failure| failure.error())?;
+        f(&ReadTx { snapshot, seal: &*self.seal })
+    }
+
+    fn why_away(&self) -> Error {
+        if self.closed.load(Ordering::SeqCst) { errors::closed() } else { errors::away() }
+    }
+
+    /// Puts another database in place of the one there, which is closed first: redb opens a file once only.
+    fn replace(&self, open: impl FnOnce() -> Option<Database>) {
+        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        drop(db.take());
+        *db = open();
+    }
+}
+
+/// One caller's closure with its way back.
+trait Task: Send {
+    /// Runs the closure; `true` when its changes are to be kept.
+    fn run(&mut self, tx: &mut WriteTx) -> bool;
+    /// The changes could not be kept after all.
+    fn refuse(&mut self, why: Error);
+    /// Answers the caller, with `failure` when the commit failed.
+    fn answer(self: Box<Self>, failure: Option<&Failure>);
+}
+
+struct Job<F, T, A> {
+    f: Option<F>,
+    result: Option<Result<T>>,
+    answer: A,
+}
+
+impl<F, T, A> Task for Job<F, T, A>
+where
+    F: FnOnce(&mut WriteTx) -> Result<T> + Send,
+    T: Send,
+    A: FnOnce(Result<T>) + Send,
+{
+    fn run(&mut self, tx: &mut WriteTx) -> bool {
+        let Some(f) = self.f.take() else { return false };
+        let result = catch_unwind(AssertUnwindSafe(|| f(tx))).unwrap_or_else(|panic| {
+            Err(Error::internal(format!("a write to the store panicked: {}", errors::panic_text(&*panic))))
+        });
+        self.result.insert(result).is_ok()
+    }
+
+    fn refuse(&mut self, why: Error) {
+        self.result = Some(Err(why));
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&Failure>) {
+        let answer = match (self.result, failure) {
+            (Some(Err(own)), _) => Err(own),
+            (_, Some(failure)) => Err(failure.error()),
+            (Some(ok), None) => ok,
+            (None, None) => Err(errors::closed()),
+        };
+        (self.answer)(answer);
+    }
+}
+
+/// The store's own end of the writer thread.
+pub(super) struct Handle {
+    shared: Arc<Shared>,
+    tasks: Mutex<Option<Sender<Box<dyn Task>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Handle {
+    pub(super) fn start(path: &Path, seal: Arc<dyn Seal>, clock: Arc<dyn Clock>) -> Result<Self> {
+        let (db, marker) = database::open(path, &*seal, clock.now())?;
+        let shared = Arc::new(Shared {
+            path: path.to_owned(),
+            id: marker.id,
+            bell: watch::Sender::new(0),
+            commits: AtomicU64::new(0),
+            db: RwLock::new(Some(db)),
+            closed: AtomicBool::new(false),
+            seal,
+            clock,
+        });
+        let counters = shared.read(meta::counters)?;
+        shared.bell.send_replace(counters.events);
+        let (sender, receiver) = channel();
+        let writer = Writer { shared: shared.clone(), counters, full: None };
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run(&receiver));
+        let thread = thread.map_err(Error::internal)?;
+        Ok(Self { shared, tasks: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(super) fn submit<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut WriteTx) -> Result<T> + Send + 'static,
+        answer: impl FnOnce(Result<T>) + Send + 'static,
+    ) -> Result<()> {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = Box::new(Job { f: Some(f), result: None, answer });
+        tasks.as_ref().and_then(|t| t.send(task).ok()).ok_or_else(errors::closed)
+    }
+
+    pub(super) fn close(&self) {
+        // Without a sender the thread does what is waiting, closes the file and ends.
+        drop(self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread.filter(|t| t.thread().id() != std::thread::current().id())
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer thread had panicked");
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    counters: Counters,
+    /// After "disk full": how many bytes there must be room for before redb is asked again.
+    full: Option<usize>,
+}
+
+impl Writer {
+    fn run(mut self, tasks: &Receiver<Box<dyn Task>>) {
+        loop {
+            match tasks.recv_timeout(if self.is_away() { RETRY } else { Duration::MAX }) {
+                Ok(first) => {
+                    let mut batch = vec![first];
+                    batch.extend(tasks.try_iter().take(BATCH - 1));
+                    self.write_and_answer(batch);
+                }
+                Err(RecvTimeoutError::Timeout) => self.reopen(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.shared.closed.store(true, Ordering::SeqCst);
+        self.shared.replace(|| None);
+    }
+
+    fn is_away(&self) -> bool {
+        self.shared.db.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Nobody hears an answer before the commit is on the disk, a refusal neither: it may rest on what another
+    /// closure of the same commit did.
+    fn write_and_answer(&mut self, mut batch: Vec<Box<dyn Task>>) {
+        let failure = self.write(&mut batch).err();
+        for task in batch {
+            task.answer(failure.as_ref());
+        }
+    }
+
+    fn write(&mut self, batch: &mut [Box<dyn Task>]) -> Result<(), Failure> {
+        if let Some(bytes) = self.full {
+            if !has_room(&self.shared.path, bytes) {
+                return Err(Failure::Full);
+            }
+            self.full = None;
+        }
+        if self.is_away() {
+            self.reopen();
+        }
+        let shared = self.shared.clone();
+        let guard = shared.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = guard.as_ref().ok_or_else(|| Failure::Disk("the store is away".to_owned()))?;
+        let (changes, counters) = match self.collect(db, batch) {
+            Ok(collected) => collected,
+            Err(failure) => {
+                drop(guard);
+                return self.recover(failure, None, 0);
+            }
+        };
+        if changes.is_empty() {
+            return Ok(());
+        }
+        match database::commit(db, &changes) {
+            Ok(()) => {
+                self.committed(counters);
+                Ok(())
+            }
+            Err(failure) => {
+                drop(guard);
+                self.recover(failure, Some(counters), changes.bytes())
+            }
+        }
+    }
+
+    /// Runs the closures, each over the changes of those before it that succeeded.
+    fn collect(&self, db: &Database, batch: &mut [Box<dyn Task>]) -> Result<(Overlay, Counters), Failure> {
+        let seal = &*self.shared.seal;
+        let snapshot = Snapshot::begin(db)?;
+        let mut counters = self.counters.clone();
+        let mut changes = Overlay::default();
+        for task in batch {
+            let mut tx = WriteTx::new(&snapshot, &changes, seal, self.shared.clock.now());
+            if !task.run(&mut tx) {
+                continue;
+            }
+            match tx.finish(&mut counters) {
+                Ok(own) => changes.merge(own),
+                Err(why) => task.refuse(why),
+            }
+        }
+        if !changes.is_empty() {
+            counters.commits += 1;
+            let key = vec![Row::Commits.key()];
+            let row = seal_row(META_COMMITS.name, &key, &counters.commits, seal);
+            changes.set(META, key, Some(row.map_err(|e| Failure::Disk(e.chain()))?));
+        }
+        Ok((changes, counters))
+    }
+
+    fn committed(&mut self, counters: Counters) {
+        let events = counters.events;
+        self.counters = counters;
+        self.shared.commits.fetch_add(1, Ordering::Relaxed);
+        self.shared.bell.send_if_modified(|last| std::mem::replace(last, events) != events);
+    }
+
+    /// After a failed commit redb takes no more: opens the file again and looks whether the commit is in it.
+    fn recover(&mut self, failure: Failure, wanted: Option<Counters>, bytes: usize) -> Result<(), Failure> {
+        tracing::error!(failure = ?failure, "the store could not be written");
+        match failure {
+            // Opening again would make redb go back to an older commit.
+            Failure::Damaged(_) => return Err(failure),
+            Failure::Full => self.full = Some(bytes),
+            Failure::Disk(_) => {}
+        }
+        self.reopen();
+        match wanted {
+            Some(wanted) if !self.is_away() && self.counters.commits == wanted.commits => {
+                self.committed(wanted);
+                Ok(())
+            }
+            _ => Err(failure),
+        }
+    }
+
+    /// Readers wait meanwhile.
+    fn reopen(&mut self) {
+        let path = &self.shared.path;
+        self.shared.replace(|| match database::open_file(path) {
+            Ok(db) => Some(db),
+            Err(e) => {
+                tracing::error!(error = %e.chain(), "the store could not be opened again");
+                None
+            }
+        });
+        if self.is_away() {
+            return;
+        }
+        match self.shared.read(meta::counters) {
+            Ok(counters) => self.counters = counters,
+            Err(e) => {
+                // Without the numbers nothing may be written; the next try reads them again.
+                tracing::error!(error = %e.chain(), "the store could not be read after it was opened again");
+                self.shared.replace(|| None);
+            }
+        }
+    }
+}
+
+/// Is there room for some times `bytes` beside the store? Asked only after the disk was full: trying it with redb
+/// means to repair the whole file after each failure.
+fn has_room(store: &Path, bytes: usize) -> bool {
+    let probe = store.with_extension("room");
+    let written = File::create(&probe).and_then(|mut file| {
+        file.write_all(&vec![0x5a; bytes * 4 + (256 << 10)])?;
+        file.sync_all()
+    });
+    remove_file(&probe).is_ok() && written.is_ok()
+}
