@@ -1,0 +1,56 @@
+// Pictures of the main pages in four variants, for a person to look at: `make screenshots`.
+//
+// OUT=folder node screenshots.mjs [PATH...]
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { crawl, open, signedIn, startBrowser } from './browser.mjs';
+import { api, startSteward } from './steward.mjs';
+
+const out = process.env.OUT ?? 'screenshots';
+const VARIANTS = [
+  ['desktop-light', {}],
+  ['desktop-dark', { dark: true }],
+  ['phone-light', { phone: true }],
+  ['phone-dark', { phone: true, dark: true }],
+];
+
+const fileName = (kind) => kind.replace(/[{}]/g, '').replace(/^\/|\/$/g, '').replaceAll('/', '-') || 'overview';
+
+// Some work that can be seen: one job that is done or runs.
+async function stir(steward) {
+  const { body } = await api(steward, 'GET', '/api/v1/guests');
+  const guests = body.items ?? body.guests ?? body;
+  for (const guest of guests.filter((g) => (g.status ?? g.state?.status) === 'running').slice(0, 3)) {
+    await api(steward, 'POST', `/api/v1/guests/${guest.id}/power`, { action: 'reboot' });
+  }
+}
+
+mkdirSync(out, { recursive: true });
+const steward = await startSteward();
+const browser = await startBrowser(steward);
+let troubles = 0;
+try {
+  const door = await open(browser, steward);
+  await door.goto('/sign-in');
+  await door.screenshot({ path: join(out, 'sign-in.desktop-light.png') });
+  const state = await signedIn(browser, steward);
+  await stir(steward);
+  const finder = await open(browser, steward, { state });
+  const pages = process.argv.length > 2 ? new Map(process.argv.slice(2).map((p) => [p, p])) : await crawl(finder);
+  for (const [variant, how] of VARIANTS) {
+    const page = await open(browser, steward, { state, ...how });
+    for (const [kind, path] of pages) {
+      await page.goto(path);
+      await page.waitForTimeout(300);
+      await page.screenshot({ path: join(out, `${fileName(kind)}.${variant}.png`) });
+    }
+    for (const trouble of page.troubles) console.error(`${variant} ${trouble}`);
+    troubles += page.troubles.length;
+    await page.context().close();
+  }
+  console.log(`${pages.size} pages in ${VARIANTS.length} variants, ${troubles} troubles behind them`);
+} finally {
+  await browser.close();
+  await steward.stop();
+}
+process.exitCode = troubles > 0 ? 1 : 0;
