@@ -82,6 +82,8 @@ pub struct PluginInfo {
     /// SHA-256 over all files, hex; empty when they could not be read.
     pub hash: String,
     pub manifest: Option<Manifest>,
-    /// Why it is not usable; `None` when it is.
+    /// Why the files are not usable; `None` when they are.
     pub error: Option<ScriptError>,
+    /// Hash of the version that serves new runs. With an error it is the last good one, if there was one.
+    pub active: Option<String>,
 }

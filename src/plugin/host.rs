@@ -1,0 +1,148 @@
+//! What a script may ask of the appliance, as data. `app` answers.
+
+use crate::base::ids::{ConnectionId, JobId};
+use crate::model::jobs::LogLevel;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Who runs what: handed to the host with every call, so that it can check targets again.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    pub plugin: String,
+    pub hook: String,
+    pub connection: Option<ConnectionId>,
+    pub job: Option<JobId>,
+    /// In words: a login, "schedule Nightly clean-up".
+    pub actor: String,
+}
+
+/// The appliance, as a script sees it. Called on a blocking thread; each call has its own time-out.
+pub trait Host: Send + Sync + 'static {
+    fn call(&self, run: &Run, call: Call) -> Result<Value, CallError>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One thing asked of the host. Keys of `Kv*` belong to the calling plugin (`Run::plugin`) alone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    /// A Proxmox call on the run's connection; `path` like `/nodes/pve1/qemu`, answers what stands under `data`.
+    Pve {
+        method: Method,
+        path: String,
+        params: Value,
+    },
+    /// Answers a free machine number that nobody else gets meanwhile.
+    ReserveVmid,
+    ReleaseVmid {
+        vmid: u32,
+    },
+    /// Answers null when the key is not there.
+    KvGet {
+        key: String,
+    },
+    KvPut {
+        key: String,
+        value: Value,
+    },
+    KvDelete {
+        key: String,
+    },
+    Log {
+        level: LogLevel,
+        text: String,
+    },
+    /// Answers seconds since 1970.
+    Now,
+}
+
+impl Call {
+    /// Whether it may change something outside the script. Log lines don't count.
+    pub(super) fn changes_something(&self) -> bool {
+        match self {
+            Self::Pve { method, .. } => *method != Method::Get,
+            Self::ReserveVmid | Self::ReleaseVmid { .. } | Self::KvPut { .. } | Self::KvDelete { .. } => true,
+            Self::KvGet { .. } | Self::Log { .. } | Self::Now => false,
+        }
+    }
+}
+
+/// Why a call failed, coarsely; the script reads the snake_case text as `e.kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallErrorKind {
+    /// No answer. The request may or may not have arrived.
+    Unreachable,
+    /// The credential is not good.
+    Auth,
+    Forbidden,
+    Invalid,
+    Locked,
+    NotFound,
+    Conflict,
+    /// Asked and refused for another reason.
+    Refused,
+    /// Sent, and no answer in time: it may have happened.
+    Timeout,
+    /// A fault of ours; it may have happened.
+    Internal,
+}
+
+impl CallErrorKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Auth => "auth",
+            Self::Forbidden => "forbidden",
+            Self::Invalid => "invalid",
+            Self::Locked => "locked",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// True when the call may have had its effect in spite of the error.
+    pub fn may_have_happened(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Timeout | Self::Internal)
+    }
+}
+
+/// Thrown into the script as a map `#{kind, status, message, errors}`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    pub kind: CallErrorKind,
+    /// The HTTP status, 0 when there was none.
+    pub status: u16,
+    pub message: String,
+    /// Sentences by parameter, as Proxmox gives them.
+    pub errors: BTreeMap<String, String>,
+}
+
+impl CallError {
+    pub fn new(kind: CallErrorKind, status: u16, message: impl Into<String>) -> Self {
+        Self { kind, status, message: message.into(), errors: BTreeMap::new() }
+    }
+}

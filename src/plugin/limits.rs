@@ -1,0 +1,44 @@
+//! What one run of a script may use. All limits are set explicitly, because Rhai's defaults are
+//! "unlimited" for most and differ between debug and release builds for the rest.
+
+use std::time::Duration;
+
+/// Rhai operations in one run, callbacks included. About three make one turn of a small loop.
+pub const OPERATIONS: u64 = 3_000_000;
+/// Time that the script itself may take; time inside host functions does not count.
+pub const SCRIPT_TIME: Duration = Duration::from_secs(2);
+/// Time that a run may take with all its host calls. The host's calls have their own time-outs.
+pub const WALL_TIME: Duration = Duration::from_secs(120);
+/// How much the process may grow while a script runs.
+pub const MEMORY: u64 = 192 << 20;
+/// Calls into the host in one run (log lines are counted apart).
+pub const HOST_CALLS: u32 = 500;
+/// Log lines in one run; what is over is dropped with one line that says so.
+pub const LOG_LINES: u32 = 200;
+/// Bytes of one log line; cut after that.
+pub const LOG_LINE_BYTES: usize = 2_000;
+/// Bytes of all text in one value. 1,000 machines as Proxmox lists them have about 100 kB.
+pub const STRING_BYTES: usize = 1 << 20;
+/// Elements of all arrays in one value.
+pub const ARRAY_ITEMS: usize = 50_000;
+/// Entries of all maps in one value. 1,000 machines as Proxmox lists them have about 20,000.
+pub const MAP_ENTRIES: usize = 200_000;
+/// How deep data that leaves or enters a script may be nested.
+pub const DATA_DEPTH: usize = 64;
+/// Function calls inside each other.
+pub const CALL_DEPTH: usize = 48;
+/// Nesting of expressions, at the top level and in functions.
+pub const EXPRESSION_DEPTH: usize = 64;
+/// Variables that one function may have at a time.
+pub const VARIABLES: usize = 256;
+/// Functions in one plugin, closures not counted.
+pub const FUNCTIONS: usize = 500;
+/// Bytes of one plugin file.
+pub const FILE_BYTES: u64 = 256 << 10;
+/// Bytes of one step's result (as JSON) and of a job's result.
+pub const RESULT_BYTES: usize = 64 << 10;
+/// Longest `job.sleep` and longest time-out of `job.wait_until`.
+pub const LONGEST_WAIT_SECONDS: i64 = 30 * 86_400;
+/// Bytes of stack that a script's thread needs. Values nested by a hostile script are dropped by
+/// recursion; with `OPERATIONS` bounding the nesting, this is more than the deepest one takes.
+pub const STACK_BYTES: usize = 512 << 20;

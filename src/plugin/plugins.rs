@@ -1,0 +1,193 @@
+//! All plugins: loaded from the binary and a folder, loaded again when a file changes.
+
+use super::script::Plugin;
+use super::source::{self, Source};
+use crate::base::{Error, Result};
+use crate::model::plugins::{Manifest, Origin, PluginInfo, ScriptError};
+use notify::{RecursiveMode, Watcher};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+/// Editors write a file in several steps; wait until it has been quiet this long.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// The plugins of the appliance. Clones are the same collection.
+#[derive(Clone)]
+pub struct Plugins(Arc<Inner>);
+
+struct Inner {
+    folder: Option<PathBuf>,
+    state: RwLock<State>,
+    /// One reload at a time.
+    reloading: Mutex<()>,
+    watcher: Mutex<Option<notify::RecommendedWatcher>>,
+}
+
+#[derive(Default)]
+struct State {
+    slots: BTreeMap<String, Slot>,
+    /// Every version that was good since the process began: jobs go on with the one that started them.
+    by_hash: HashMap<String, Arc<Plugin>>,
+}
+
+/// One plugin by name.
+#[derive(Clone)]
+struct Slot {
+    origin: Origin,
+    /// Of the files as they are now.
+    hash: String,
+    manifest: Option<Manifest>,
+    error: Option<ScriptError>,
+    /// What runs: these files, or with an error in them the last good version.
+    active: Option<Arc<Plugin>>,
+}
+
+impl std::fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugins").field("folder", &self.0.folder).finish_non_exhaustive()
+    }
+}
+
+impl Plugins {
+    /// Loads the embedded plugins and those in `folder`, which override embedded ones of the same name.
+    /// A broken plugin is in `list` with its error.
+    pub fn load(folder: Option<&Path>) -> Self {
+        let plugins = Self(Arc::new(Inner {
+            folder: folder.map(Path::to_owned),
+            state: RwLock::default(),
+            reloading: Mutex::default(),
+            watcher: Mutex::default(),
+        }));
+        plugins.reload();
+        plugins
+    }
+
+    /// All plugins by name, also broken ones.
+    pub fn list(&self) -> Vec<PluginInfo> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let info = |(name, slot): (&String, &Slot)| PluginInfo {
+            name: name.clone(),
+            origin: slot.origin,
+            hash: slot.hash.clone(),
+            manifest: slot.manifest.clone(),
+            error: slot.error.clone(),
+            active: slot.active.as_ref().map(|p| p.hash().to_owned()),
+        };
+        state.slots.iter().map(info).collect()
+    }
+
+    /// The version that serves new runs.
+    pub fn get(&self, name: &str) -> Option<Arc<Plugin>> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.slots.get(name).and_then(|s| s.active.clone())
+    }
+
+    /// A version by its content hash, also one that was replaced since the process began.
+    pub fn by_hash(&self, hash: &str) -> Option<Arc<Plugin>> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.by_hash.get(hash).cloned()
+    }
+
+    /// Reads the files again and loads what changed; true when something did.
+    pub fn reload(&self) -> bool {
+        let _one = self.0.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.0.state.read().unwrap_or_else(PoisonError::into_inner).slots.clone();
+        let mut after: BTreeMap<String, Slot> = BTreeMap::new();
+        let folder = self.0.folder.iter().flat_map(|f| source::folder(f));
+        for source in source::embedded().into_iter().chain(folder) {
+            let previous = after.get(&source.name).or_else(|| before.get(&source.name));
+            let same = before.get(&source.name).filter(|s| s.origin == source.origin && s.is_of(&source));
+            let slot = same.cloned().unwrap_or_else(|| Slot::load(&source, previous));
+            after.insert(source.name, slot);
+        }
+        let changed = after.len() != before.len()
+            || after.iter().any(|(name, slot)| before.get(name).is_none_or(|b| !b.is_same(slot)));
+        let mut state = self.0.state.write().unwrap_or_else(PoisonError::into_inner);
+        for plugin in after.values().filter_map(|s| s.active.as_ref()) {
+            state.by_hash.insert(plugin.hash().to_owned(), plugin.clone());
+        }
+        state.slots = after;
+        changed
+    }
+
+    /// Watches the folder and calls `on_change` (on a thread of its own) after a reload that changed something.
+    /// Without a folder there is nothing to watch.
+    ///
+    /// # Errors
+    /// The folder can't be watched.
+    pub fn watch(&self, on_change: impl Fn() + Send + 'static) -> Result<()> {
+        let Some(folder) = &self.0.folder else { return Ok(()) };
+        let cant = |e: &dyn std::fmt::Display| Error::unavailable(format!("The plugins folder can't be watched: {e}"));
+        let (send, receive) = mpsc::channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading the files is an event too, and would go round for ever.
+            if event.map_or(true, |e| !e.kind.is_access()) {
+                // Nobody listens any more: the watcher goes away too.
+                let _ = send.send(());
+            }
+        })
+        .map_err(|e| cant(&e))?;
+        watcher.watch(folder, RecursiveMode::Recursive).map_err(|e| cant(&e))?;
+        let weak = Arc::downgrade(&self.0);
+        let work = move || {
+            while receive.recv().is_ok() {
+                loop {
+                    match receive.recv_timeout(QUIET) {
+                        Ok(()) => {}
+                        Err(RecvTimeoutError::Timeout) => break,
+                        Err(RecvTimeoutError::Disconnected) => return,
+                    }
+                }
+                let Some(inner) = weak.upgrade() else { return };
+                if Plugins(inner).reload() {
+                    on_change();
+                }
+            }
+        };
+        std::thread::Builder::new().name("plugins".into()).spawn(work).map_err(|e| cant(&e))?;
+        *self.0.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(watcher);
+        Ok(())
+    }
+}
+
+impl Slot {
+    /// Loads a source. With an error in it, `previous` goes on running.
+    fn load(source: &Source, previous: Option<&Self>) -> Self {
+        let hash = source.hash();
+        let loaded = source
+            .files
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|files| Plugin::load(&source.name, source.origin, hash.clone(), files, None));
+        match loaded {
+            Ok(plugin) => Self {
+                origin: source.origin,
+                hash,
+                manifest: Some(plugin.manifest().clone()),
+                error: None,
+                active: Some(Arc::new(plugin)),
+            },
+            Err(error) => {
+                tracing::warn!(plugin = source.name, %error, "a plugin is broken");
+                let active = previous.and_then(|p| p.active.clone());
+                let manifest = active.as_ref().map(|p| p.manifest().clone());
+                Self { origin: source.origin, hash, manifest, error: Some(error), active }
+            }
+        }
+    }
+
+    /// Whether this slot was made from the same files.
+    fn is_of(&self, source: &Source) -> bool {
+        match &source.files {
+            Ok(_) => self.hash == source.hash(),
+            Err(error) => self.hash.is_empty() && self.error.as_ref() == Some(error),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.origin == other.origin && self.hash == other.hash && self.error == other.error
+    }
+}

@@ -1,0 +1,247 @@
+//! One run of a script: its budget, why it was stopped, and its way to the host.
+//!
+//! Kept in a thread-local, because Rhai's progress hook gets no context and a run never leaves its
+//! thread. A stop is sticky: once it is asked for, every operation and every host call ends the
+//! script again, so that nothing in between (`sort` swallows errors) can go on.
+
+use super::error::Failed;
+use super::host::{Call, CallError, CallErrorKind, Host, Run};
+use super::job::JobRun;
+use super::limits;
+use crate::model::jobs::{LogLevel, Wait};
+use rhai::{Dynamic, EvalAltResult, Position};
+use serde_json::Value;
+use std::cell::{Cell, RefCell};
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// What a native function returns to Rhai.
+pub(super) type Answer<T> = Result<T, Box<EvalAltResult>>;
+
+/// Why a run was stopped from outside the script's own flow.
+#[derive(Clone, Debug)]
+pub(super) enum Stop {
+    /// A limit was reached, or the script misused the API: no `catch` helps.
+    Failed(Failed),
+    Suspended(Wait),
+    Cancelled,
+    /// Undo mode came to the first thing that is not done.
+    EndOfReplay,
+}
+
+pub(super) struct RunState {
+    pub run: Run,
+    host: Arc<dyn Host>,
+    pub job: Option<JobRun>,
+    started: Instant,
+    outside: Cell<Duration>,
+    operations: Cell<u64>,
+    calls: Cell<u32>,
+    lines: Cell<u32>,
+    memory: Cell<Option<u64>>,
+    looked: Cell<Instant>,
+    stop: RefCell<Option<Stop>>,
+    stopped: Cell<bool>,
+}
+
+thread_local! {
+    static RUNS: RefCell<Vec<Rc<RunState>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the run off the thread again, also when something panics.
+struct Entered;
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        RUNS.with(|r| r.borrow_mut().pop());
+    }
+}
+
+/// The run that this thread is in.
+pub(super) fn current() -> Answer<Rc<RunState>> {
+    RUNS.with(|r| r.borrow().last().cloned()).ok_or_else(|| "no run is going on".into())
+}
+
+/// Rhai's progress hook: `Some` ends the script.
+pub(super) fn tick() -> Option<Dynamic> {
+    RUNS.with(|r| match r.borrow().last() {
+        Some(run) if run.may_go_on() => None,
+        _ => Some(Dynamic::UNIT),
+    })
+}
+
+/// `print` and `debug` of the script.
+pub(super) fn print(text: &str) {
+    if let Ok(run) = current() {
+        run.log(LogLevel::Info, text);
+    }
+}
+
+impl RunState {
+    pub fn new(run: Run, host: Arc<dyn Host>, job: Option<JobRun>) -> Rc<Self> {
+        let now = Instant::now();
+        Rc::new(Self {
+            run,
+            host,
+            job,
+            started: now,
+            outside: Cell::new(Duration::ZERO),
+            operations: Cell::new(0),
+            calls: Cell::new(0),
+            lines: Cell::new(0),
+            memory: Cell::new(None),
+            looked: Cell::new(now),
+            stop: RefCell::new(None),
+            stopped: Cell::new(false),
+        })
+    }
+
+    /// Runs `f` with this as the thread's run; a panic in it becomes an error.
+    pub fn enter<T>(self: &Rc<Self>, f: impl FnOnce() -> Answer<T>) -> Answer<T> {
+        RUNS.with(|r| r.borrow_mut().push(self.clone()));
+        let _entered = Entered;
+        catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err("the script made the engine panic".into()))
+    }
+
+    fn may_go_on(&self) -> bool {
+        let n = self.operations.get() + 1;
+        self.operations.set(n);
+        if n > limits::OPERATIONS {
+            let message = format!("the script used more than {} operations", limits::OPERATIONS);
+            self.limit(message, false);
+        } else if n.is_multiple_of(64) {
+            self.look();
+        }
+        !self.stopped.get()
+    }
+
+    /// Clock and memory, every 64 operations.
+    fn look(&self) {
+        let now = Instant::now();
+        let script = now.duration_since(self.started).saturating_sub(self.outside.get());
+        if script > limits::SCRIPT_TIME {
+            self.limit(format!("the script ran longer than {} s", limits::SCRIPT_TIME.as_secs()), true);
+        } else if now.duration_since(self.started) > limits::WALL_TIME {
+            self.limit(format!("the run took longer than {} s", limits::WALL_TIME.as_secs()), true);
+        } else if now.duration_since(self.looked.get()) > Duration::from_millis(1) {
+            self.looked.set(now);
+            self.look_at_memory();
+        }
+    }
+
+    fn look_at_memory(&self) {
+        let Some(resident) = resident_bytes() else { return };
+        match self.memory.get() {
+            None => self.memory.set(Some(resident)),
+            Some(before) if resident > before.saturating_add(limits::MEMORY) => {
+                self.limit(format!("memory grew by more than {} MiB while the script ran", limits::MEMORY >> 20), true);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn limit(&self, message: String, retry: bool) {
+        let why = Failed { message, position: Position::NONE, retry, mismatch: false };
+        drop(self.stop::<()>(Stop::Failed(why)));
+    }
+
+    /// Asks for the end of the run; the first reason stays. The answer ends the script at once.
+    pub fn stop<T>(&self, why: Stop) -> Answer<T> {
+        self.stop.borrow_mut().get_or_insert(why);
+        self.stopped.set(true);
+        self.go_on()?;
+        Err(terminated())
+    }
+
+    /// Ends the script when a stop was asked for.
+    pub fn go_on(&self) -> Answer<()> {
+        if self.stopped.get() { Err(terminated()) } else { Ok(()) }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
+    /// Why it was stopped, if it was; the run may go on afterwards (undo after a replay).
+    pub fn take_stop(&self) -> Option<Stop> {
+        self.stopped.set(false);
+        self.stop.borrow_mut().take()
+    }
+
+    /// The last look at the clock, for what ran long in one native function.
+    pub fn look_again(&self) {
+        self.look();
+    }
+
+    /// Time spent in `f` is not the script's.
+    pub fn outside<T>(&self, f: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let out = f();
+        self.outside.set(self.outside.get() + began.elapsed());
+        out
+    }
+
+    /// A call to the host, within the run's limits. In a job the rules of the place where it stands apply.
+    pub fn call(&self, call: Call, position: Position) -> Answer<Result<Value, CallError>> {
+        self.go_on()?;
+        self.calls.set(self.calls.get() + 1);
+        if self.calls.get() > limits::HOST_CALLS {
+            self.limit(format!("the script made more than {} calls to the host", limits::HOST_CALLS), false);
+            return Err(terminated());
+        }
+        match &self.job {
+            Some(job) => job.call(self, call, position),
+            None => Ok(self.ask_host(call)),
+        }
+    }
+
+    /// Straight to the host; a panic there becomes an internal error.
+    pub fn ask_host(&self, call: Call) -> Result<Value, CallError> {
+        let asked = || catch_unwind(AssertUnwindSafe(|| self.host.call(&self.run, call)));
+        self.outside(asked).unwrap_or_else(|_| {
+            Err(CallError::new(CallErrorKind::Internal, 0, "a host function failed inside Steward"))
+        })
+    }
+
+    /// A line for people, limited in number and length.
+    pub fn log(&self, level: LogLevel, text: &str) {
+        let n = self.lines.get() + 1;
+        self.lines.set(n);
+        let (level, text) = match n {
+            n if n <= limits::LOG_LINES => (level, cut(text, limits::LOG_LINE_BYTES)),
+            n if n == limits::LOG_LINES + 1 => (LogLevel::Warn, "More lines were dropped."),
+            _ => return,
+        };
+        match &self.job {
+            Some(job) => job.line(level, text),
+            None => drop(self.ask_host(Call::Log { level, text: text.to_owned() })),
+        }
+    }
+}
+
+/// Ends the script through any depth; no script can catch or make it.
+pub(super) fn terminated() -> Box<EvalAltResult> {
+    EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into()
+}
+
+fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Resident memory of the process from `/proc/self/statm` (proc(5): second field, in pages of 4 KiB on
+/// the architectures that Debian's packages of this program exist for). `None` where there is no /proc.
+fn resident_bytes() -> Option<u64> {
+    static FILE: OnceLock<Option<std::fs::File>> = OnceLock::new();
+    let file = FILE.get_or_init(|| std::fs::File::open("/proc/self/statm").ok()).as_ref()?;
+    let mut buffer = [0_u8; 96];
+    let n = file.read_at(&mut buffer, 0).ok()?;
+    let text = std::str::from_utf8(buffer.get(..n)?).ok()?;
+    text.split(' ').nth(1)?.parse::<u64>().ok().map(|pages| pages * 4096)
+}

@@ -1,0 +1,108 @@
+//! Where plugins come from: the binary, and a folder on disk. A source is text only; nothing runs here.
+
+use super::limits::FILE_BYTES;
+use crate::model::plugins::{Origin, ScriptError};
+use rust_embed::Embed;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+#[derive(Embed)]
+#[folder = "plugins/"]
+#[include = "*/*.rhai"]
+#[include = "*/*.toml"]
+#[allow_missing = true]
+struct Embedded;
+
+/// The files of one plugin (`*.rhai`, `*.toml`), by name.
+pub(super) type Files = BTreeMap<String, String>;
+
+/// One plugin's folder, as read.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub name: String,
+    pub origin: Origin,
+    pub files: Result<Files, ScriptError>,
+}
+
+impl Source {
+    pub fn hash(&self) -> String {
+        self.files.as_ref().map(hash).unwrap_or_default()
+    }
+}
+
+/// SHA-256 over the sorted names and contents, each with its length before it; hex.
+pub(super) fn hash(files: &Files) -> String {
+    let mut sha = Sha256::new();
+    for part in files.iter().flat_map(|(name, text)| [name, text]) {
+        sha.update((part.len() as u64).to_be_bytes());
+        sha.update(part.as_bytes());
+    }
+    hex::encode(sha.finalize())
+}
+
+/// The plugins in the binary. (A debug build reads them from the source tree.)
+pub(super) fn embedded() -> Vec<Source> {
+    let mut plugins: BTreeMap<String, Result<Files, ScriptError>> = BTreeMap::new();
+    for path in Embedded::iter() {
+        let Some((name, file)) = path.split_once('/').filter(|(_, f)| !f.contains('/')) else { continue };
+        let Some(content) = Embedded::get(&path) else { continue };
+        let files = plugins.entry(name.to_owned()).or_insert_with(|| Ok(Files::new()));
+        match String::from_utf8(content.data.into_owned()) {
+            Ok(text) => {
+                if let Ok(files) = files {
+                    files.insert(file.to_owned(), text);
+                }
+            }
+            Err(_) => *files = Err(unreadable(&path, "it is not UTF-8 text")),
+        }
+    }
+    plugins.into_iter().map(|(name, files)| Source { name, origin: Origin::Embedded, files }).collect()
+}
+
+/// The plugins in a folder; one that can't be read is there with its error.
+pub(super) fn folder(folder: &Path) -> Vec<Source> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(folder = %folder.display(), %error, "the plugins folder can't be read");
+            return Vec::new();
+        }
+    };
+    let mut found: Vec<Source> = entries
+        .filter_map(Result::ok)
+        .filter(|e| e.path().is_dir())
+        .filter_map(|e| e.file_name().into_string().ok().map(|name| (name, e.path())))
+        .filter(|(name, _)| !name.starts_with('.'))
+        .map(|(name, path)| Source { files: read(&name, &path), name, origin: Origin::Folder })
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// The plugin files of one folder.
+pub(super) fn read(name: &str, path: &Path) -> Result<Files, ScriptError> {
+    let problem = |e: std::io::Error| unreadable(name, &e.to_string());
+    let mut files = Files::new();
+    for entry in std::fs::read_dir(path).map_err(problem)? {
+        let entry = entry.map_err(problem)?;
+        let Ok(file) = entry.file_name().into_string() else { continue };
+        let wanted = !file.starts_with('.') && (file.ends_with(".rhai") || file.ends_with(".toml"));
+        if !wanted {
+            continue;
+        }
+        let label = format!("{name}/{file}");
+        let meta = entry.metadata().map_err(problem)?;
+        if !meta.is_file() || meta.len() > FILE_BYTES {
+            return Err(unreadable(&label, &format!("it is not a plain file of at most {FILE_BYTES} bytes")));
+        }
+        let bytes = std::fs::read(entry.path()).map_err(problem)?;
+        let text = String::from_utf8(bytes).map_err(|_| unreadable(&label, "it is not UTF-8 text"))?;
+        files.insert(file, text);
+    }
+    Ok(files)
+}
+
+fn unreadable(file: &str, why: &str) -> ScriptError {
+    ScriptError { file: file.to_owned(), line: 0, column: 0, message: format!("can't be read: {why}") }
+}

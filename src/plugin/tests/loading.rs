@@ -1,0 +1,128 @@
+//! What is found when a plugin is loaded.
+
+use super::support::load;
+use crate::plugin::Plugins;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+fn error(grants: &str, hooks: &str, main: &str) -> String {
+    load(grants, hooks, main).unwrap_err().to_string()
+}
+
+#[test]
+fn a_module_that_is_not_granted_is_found_with_its_line() {
+    let text = error(
+        "kv",
+        "act 0 effect",
+        "// pve::get is only a comment\nfn act() {\n    let x = \"pve::get\";\n    pve::get(\"/\")\n}",
+    );
+    assert!(text.starts_with("test/main.rhai:4:") && text.contains("`pve` is not granted"), "{text}");
+}
+
+#[test]
+fn a_syntax_error_names_line_and_column() {
+    let text = error("", "act 0 pure", "fn act() {\n  let = 3;\n}");
+    assert!(text.starts_with("test/main.rhai:2:7:"), "{text}");
+}
+
+#[test]
+fn an_unknown_variable_is_found_before_anything_runs() {
+    let text = error("", "act 0 pure", "fn act() {\n  nodes\n}");
+    assert!(text.starts_with("test/main.rhai:2:3:") && text.contains("nodes"), "{text}");
+}
+
+#[test]
+fn hooks_must_be_functions_with_that_many_parameters() {
+    assert!(error("", "act 0 pure", "fn other() {}").contains("plugin.toml:9:1: hook \"act\": main.rhai has no such"));
+    assert!(error("", "act 0 pure", "fn act(a) {}").contains("has 0 parameters here and 1 in main.rhai"));
+    assert!(error("", "act 2 job", "fn act(j, args) {}").contains("must be written as: fn act(job, args)"));
+}
+
+#[test]
+fn a_grant_that_does_not_exist_is_refused() {
+    assert!(error("ssh", "act 0 pure", "fn act() {}").contains("plugin.toml:6:1: there is no host module \"ssh\""));
+}
+
+#[test]
+fn code_outside_of_functions_may_not_ask_the_host() {
+    let text = "try { pve::post(\"/x\", #{}); } catch { }\nfn act() {}";
+    assert!(error("pve", "act 0 effect", text).contains("outside of functions"));
+}
+
+#[test]
+fn words_that_reach_outside_do_not_exist() {
+    for code in ["import \"x\" as y;", "eval(\"1\")", "export x;"] {
+        assert!(load("", "act 0 pure", &format!("fn act() {{ {code} }}")).is_err(), "{code}");
+    }
+}
+
+#[test]
+fn a_function_named_like_a_method_of_job_is_refused() {
+    let text = error("", "act 2 job", "fn act(job, args) {}\nfn step(name, effect) { effect.call() }");
+    assert!(text.starts_with("test/main.rhai:2:1:") && text.contains("method of `job`"), "{text}");
+}
+
+const TOML: &str = "name = \"demo\"\nversion = \"1\"\nabout = \"x\"\nkind = \"provider\"\napi = 1\n[hooks.act]\nparams = 0\nmode = \"pure\"\n";
+
+fn write(folder: &Path, toml: &str, main: &str) {
+    let folder = folder.join("demo");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("plugin.toml"), toml).unwrap();
+    std::fs::write(folder.join("main.rhai"), main).unwrap();
+}
+
+fn answer(plugins: &Plugins) -> i64 {
+    super::support::call(&plugins.get("demo").unwrap(), "act", vec![]).unwrap().as_i64().unwrap()
+}
+
+#[test]
+fn unknown_keys_of_the_manifest_are_errors_with_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &TOML.replace("api = 1", "api = 1\ncolour = 3"), "fn act() { 1 }");
+    let plugins = Plugins::load(Some(folder.path()));
+    let info = plugins.list().into_iter().find(|p| p.name == "demo").unwrap();
+    let error = info.error.unwrap();
+    assert_eq!((error.file.as_str(), error.line), ("demo/plugin.toml", 6), "{error}");
+    assert!(info.active.is_none() && plugins.get("demo").is_none());
+}
+
+#[test]
+fn a_broken_edit_shows_its_error_and_the_good_version_runs_on() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), TOML, "fn act() { 1 }");
+    let plugins = Plugins::load(Some(folder.path()));
+    let first = plugins.get("demo").unwrap().hash().to_owned();
+    assert!(!plugins.reload(), "nothing changed");
+
+    write(folder.path(), TOML, "fn act() { 1");
+    assert!(plugins.reload());
+    let info = plugins.list().into_iter().find(|p| p.name == "demo").unwrap();
+    assert!(info.error.is_some() && info.hash != first && info.active.as_deref() == Some(first.as_str()));
+    assert_eq!(answer(&plugins), 1);
+
+    write(folder.path(), TOML, "fn act() { 2 }");
+    assert!(plugins.reload());
+    assert_eq!(answer(&plugins), 2);
+    assert_eq!(plugins.by_hash(&first).unwrap().hash(), first, "jobs of the old version find it");
+}
+
+#[test]
+fn the_hash_depends_on_names_and_contents() {
+    let files = |name: &str, text: &str| crate::plugin::source::Files::from([(name.to_owned(), text.to_owned())]);
+    let hash = |name, text| crate::plugin::source::hash(&files(name, text));
+    assert_eq!(hash("a", "bc"), hash("a", "bc"));
+    assert_ne!(hash("a", "bc"), hash("ab", "c"));
+}
+
+#[test]
+fn a_saved_file_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), TOML, "fn act() { 1 }");
+    let plugins = Plugins::load(Some(folder.path()));
+    let (send, receive) = mpsc::channel();
+    plugins.watch(move || send.send(()).unwrap()).unwrap();
+    write(folder.path(), TOML, "fn act() { 2 }");
+    receive.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!(answer(&plugins), 2);
+}
