@@ -1,1 +1,4 @@
 //! Being built.
+
+pub mod assets;
+pub mod page;

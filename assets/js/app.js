@@ -1,0 +1,26 @@
+// What every page gets: each part looks for its marks in the page and does nothing without them.
+// Pages work without any of this; see the comment on top of each file for what it adds.
+import { startCopy } from "./copy.js";
+import { startDialogs } from "./dialog.js";
+import { startForms } from "./forms.js";
+import { startLive } from "./live.js";
+import { bytes, startMachines } from "./machines.js";
+import { startMenus } from "./menu.js";
+import { json } from "./net.js";
+import { startPalette } from "./palette.js";
+import { startTheme } from "./theme.js";
+import { startTime } from "./time.js";
+
+document.documentElement.dataset.script = "on";
+startTime();
+startTheme();
+startMenus();
+startDialogs();
+startForms();
+startPalette();
+startMachines();
+startCopy();
+startLive();
+for (const part of document.querySelectorAll("[data-charts]")) {
+  import("./charts.js").then((charts) => charts.startCharts(part, { json, bytes }));
+}

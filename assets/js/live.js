@@ -1,0 +1,112 @@
+// Keeps open pages fresh. The server sends only what changed (`/events`, server-sent events, replayed after a
+// cut by Last-Event-ID, which the browser sends by itself); parts marked data-live are fetched again and merged.
+import { Idiomorph } from "idiomorph/dist/idiomorph.esm.js";
+import { showCopy } from "./copy.js";
+import { machineEvents } from "./machines.js";
+import { fragment } from "./net.js";
+import { refreshTimes } from "./time.js";
+
+const KINDS = ["job", "job-log", "guest", "connection", "plugins", "users", "tick", "reset"];
+/** A part is fetched at most this often, ms. */
+const PAUSE = 400;
+const due = new Map();
+let timer = 0;
+
+export function startLive() {
+  if (!document.body.hasAttribute("data-live-stream")) return;
+  follow(document);
+  const source = new EventSource("/events");
+  let opened = false;
+  source.addEventListener("open", () => {
+    document.documentElement.dataset.stream = "on";
+    opened = true;
+  });
+  source.addEventListener("error", () => {
+    delete document.documentElement.dataset.stream;
+    // Closed for good (signed out, or the server refused): one reload tells.
+    if (source.readyState === EventSource.CLOSED && opened) setTimeout(() => refresh("reset", {}), 5000);
+  });
+  for (const kind of KINDS) source.addEventListener(kind, (event) => refresh(kind, parse(event.data)));
+  source.addEventListener("health", (event) => health(parse(event.data)));
+  addEventListener("pagehide", () => source.close());
+  document.addEventListener("visibilitychange", () => document.hidden || run());
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
+
+function health({ level, text, jobs }) {
+  const dot = document.querySelector("#health");
+  if (dot && text) {
+    dot.className = `health ${level}`;
+    dot.querySelector(".words").textContent = text;
+  }
+  const count = document.querySelector("#job-count");
+  if (count && Number.isInteger(jobs)) {
+    count.hidden = jobs === 0;
+    count.firstChild.textContent = String(jobs);
+  }
+}
+
+function refresh(kind, data) {
+  machineEvents(kind, data);
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const listens = part.dataset.on.split(" ");
+    if (kind === "reset" || listens.includes(kind) || (data.id && listens.includes(`${kind}:${data.id}`))) due.set(part.id, part);
+  }
+  clearTimeout(timer);
+  timer = setTimeout(run, PAUSE);
+}
+
+async function run() {
+  if (document.hidden || !due.size) return;
+  const parts = [...due.values()];
+  due.clear();
+  const byUrl = Map.groupBy ? Map.groupBy(parts, urlOf) : group(parts);
+  for (const [url, list] of byUrl) {
+    const page = await fragment(url);
+    if (!page) continue;
+    for (const part of list) replace(part, page);
+    for (const id of ["health", "job-count"]) replace(document.getElementById(id), page);
+  }
+}
+
+const urlOf = (part) => part.dataset.live || location.href;
+
+function group(parts) {
+  const map = new Map();
+  for (const part of parts) map.set(urlOf(part), [...(map.get(urlOf(part)) ?? []), part]);
+  return map;
+}
+
+function replace(part, page) {
+  const fresh = part && page.getElementById(part.id);
+  if (!part?.isConnected || !fresh) return;
+  refreshTimes(fresh);
+  showCopy(fresh);
+  const atEnd = part.scrollHeight - part.scrollTop - part.clientHeight < 24;
+  Idiomorph.morph(part, fresh, {
+    morphStyle: "outerHTML",
+    ignoreActiveValue: true,
+    callbacks: { beforeAttributeUpdated: keep },
+  });
+  if (atEnd) follow(part.parentNode ?? document);
+}
+
+/** What the person did to the page stays: open menus, ticked boxes, sent marks. */
+function keep(name, element) {
+  if (name === "open" && element.tagName === "DETAILS") return false;
+  if ((name === "checked" || name === "value") && element.tagName === "INPUT") return false;
+  if (name === "data-sent" || name === "data-agreed") return false;
+  return true;
+}
+
+/** Logs stay at their end while the person has not scrolled up. */
+function follow(root) {
+  for (const log of root.querySelectorAll("[data-follow]")) log.scrollTop = log.scrollHeight;
+}

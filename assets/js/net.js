@@ -1,0 +1,50 @@
+// Requests to our own server.
+import { toast } from "./toast.js";
+
+export const csrf = () => document.querySelector("meta[name=csrf]")?.content ?? "";
+
+/** The main part of a page as a document, or null when it can't be had now. */
+export async function fragment(url) {
+  try {
+    const response = await fetch(url, { headers: { "X-Fragment": "1" }, credentials: "same-origin" });
+    if (response.status === 401) {
+      location.reload();
+      return null;
+    }
+    if (!response.ok) return null;
+    return new DOMParser().parseFromString(await response.text(), "text/html");
+  } catch {
+    return null;
+  }
+}
+
+export async function json(url, signal) {
+  const response = await fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin", signal });
+  if (!response.ok) throw new Error(`${response.status}`);
+  return response.json();
+}
+
+/** Sends pairs as a form would. Says what went wrong in a toast; true when it went well. */
+export async function post(url, pairs) {
+  const body = new URLSearchParams([["csrf", csrf()], ...pairs]);
+  try {
+    const headers = { "X-Fragment": "1" };
+    const response = await fetch(url, { method: "POST", body, headers, redirect: "manual", credentials: "same-origin" });
+    if (response.ok || response.type === "opaqueredirect") return true;
+    toast("bad", await sentence(response));
+  } catch {
+    toast("bad", "Steward does not answer. Is it running, and are you on its network?");
+  }
+  return false;
+}
+
+async function sentence(response) {
+  const text = await response.text();
+  if (response.headers.get("content-type")?.includes("json")) {
+    const problem = JSON.parse(text);
+    return problem.detail ?? problem.title ?? "That did not work.";
+  }
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const said = page.querySelector(".note, .error-page p")?.textContent ?? (text.length < 300 ? text : "");
+  return said.trim() || "That did not work.";
+}

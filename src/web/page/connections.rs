@@ -1,0 +1,220 @@
+//! Connecting a Proxmox cluster step by step, and the page of one connection.
+
+use crate::base::Timestamp;
+use crate::web::page::form::{Form, Way, csrf, number, password, text, trouble, ways};
+use crate::web::page::parts::{commands, copy, note, post, state, time};
+use crate::web::page::settings::{ConnectionItem, reach};
+use crate::web::page::{Page, layout};
+use maud::{Markup, html};
+
+/// The certificate that the server showed.
+#[derive(Clone, Debug)]
+pub struct CertificateView {
+    /// SHA-256 of the DER as Proxmox shows it: `AB:CD:...`.
+    pub fingerprint: String,
+    pub subject: String,
+    pub issuer: String,
+    pub not_after: Timestamp,
+    pub names: Vec<String>,
+}
+
+/// Which step of connecting is on the page.
+#[derive(Clone, Debug)]
+pub enum ConnectStep {
+    Address,
+    /// Look at the certificate; the form holds `address`, `name`.
+    Trust(CertificateView),
+    /// Log in once or give a token; the form holds `fingerprint` too. `commands` make role, user and token by hand.
+    Access {
+        commands: String,
+    },
+}
+
+/// A right that the token should have and has not.
+#[derive(Clone, Debug)]
+pub struct MissingRight {
+    pub path: String,
+    pub privilege: String,
+    /// What can't be done without it.
+    pub why: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct ConnectionView {
+    pub item: ConnectionItem,
+    /// Proxmox VE's version, when it answered.
+    pub version: Option<String>,
+    pub missing: Vec<MissingRight>,
+    /// Commands that give what is missing; empty when nothing is.
+    pub commands: String,
+}
+
+const STEPS: [&str; 3] = ["Address", "Certificate", "Access"];
+
+pub fn connect(page: &Page, step: &ConnectStep, form: &Form) -> Markup {
+    let (at, body) = match step {
+        ConnectStep::Address => (0, address(form)),
+        ConnectStep::Trust(cert) => (1, trust(page, cert, form)),
+        ConnectStep::Access { commands: text } => (2, access(form, text)),
+    };
+    let main = html! {
+        (layout::crumbs(&[("/settings", "Settings")]))
+        (layout::head("Connect Proxmox", html! { "Three steps; nothing is changed before the last." }, html! {}))
+        (wizard_steps(&STEPS, at))
+        section.card.narrow {
+            (trouble(form))
+            form method="post" action="/settings/connections/new" { (csrf(page)) (body) }
+        }
+    };
+    layout::page(page, "Connect Proxmox", main)
+}
+
+/// The steps of a wizard with the present one marked.
+pub fn wizard_steps(words: &[&str], at: usize) -> Markup {
+    html! {
+        ol.wizard aria-label="Steps" { @for (n, word) in words.iter().enumerate() {
+            li.done[n < at] aria-current=[(n == at).then_some("step")] { span.bullet { (n + 1) } span.word { (word) } }
+        } }
+    }
+}
+
+/// The buttons of a wizard. The way on comes first in the document, so that Enter takes it.
+pub fn wizard_buttons(next: &str, value: &str, back: bool) -> Markup {
+    html! {
+        div.actions.wizard-actions {
+            button.primary name="go" value=(value) { (next) }
+            @if back { button.quiet name="go" value="back" formnovalidate { "Back" } }
+        }
+    }
+}
+
+fn address(form: &Form) -> Markup {
+    html! {
+        input type="hidden" name="step" value="address";
+        (text("address", "Address of a node").required().focus().hint("Like pve1.home.example or 192.168.1.10. Port 8006 is used when you give none; several nodes of one cluster with spaces between.").render(form))
+        (text("name", "Name").default("Home").required().hint("What you call this cluster.").render(form))
+        (wizard_buttons("Look at its certificate", "next", false))
+    }
+}
+
+fn carried(form: &Form, names: &[&str]) -> Markup {
+    html! { @for name in names { input type="hidden" name=(name) value=(form.value(name)); } }
+}
+
+fn trust(page: &Page, cert: &CertificateView, form: &Form) -> Markup {
+    html! {
+        input type="hidden" name="step" value="trust";
+        (carried(form, &["address", "name"]))
+        input type="hidden" name="fingerprint" value=(cert.fingerprint);
+        p { "The server at " strong { (form.value("address")) } " shows this certificate. Compare the fingerprint with what Proxmox says under Node, System, Certificates." }
+        p.fingerprint { (copy(&cert.fingerprint)) }
+        dl.about {
+            dt { "For" } dd { (cert.subject) }
+            dt { "Names" } dd { (cert.names.join(", ")) }
+            dt { "Signed by" } dd { (cert.issuer) }
+            dt { "Good until" } dd { (time(page, cert.not_after)) " (" (cert.not_after.to_utc().format("%Y-%m-%d")) ")" }
+        }
+        p.dim { "Steward then talks only to a server with exactly this certificate." }
+        (wizard_buttons("It is the same, go on", "next", true))
+    }
+}
+
+fn access(form: &Form, by_hand: &str) -> Markup {
+    let list = [
+        Way {
+            value: "login",
+            title: "Log in once".into(),
+            text: "Steward makes a role, a user and a token for itself, then forgets the password.".into(),
+        },
+        Way {
+            value: "token",
+            title: "Give a token".into(),
+            text: "You made one by hand with the commands below.".into(),
+        },
+    ];
+    html! {
+        input type="hidden" name="step" value="access";
+        (carried(form, &["address", "name", "fingerprint"]))
+        (ways(form, "way", "How Steward gets its rights", &list))
+        div.when-login {
+            (text("user", "Proxmox user").default("root@pam").hint("One that may make roles and tokens.").render(form))
+            (text_password("password", "Password", "Used for this one login, never stored.", form))
+            (text("otp", "Second factor").hint("The six digits, when this user has one.").render(form))
+        }
+        div.when-token {
+            (text("token_id", "Token ID").default("steward@pve!appliance").mono().render(form))
+            (text_password("token_secret", "Token secret", "Proxmox shows it once, when the token is made.", form))
+            details.fold { summary { "Commands that make the token" } (commands(by_hand)) }
+        }
+        (wizard_buttons("Connect", "next", true))
+    }
+}
+
+/// A hidden-typed field that may stay empty, as only one of two ways is taken.
+fn text_password(name: &str, label: &str, hint: &str, form: &Form) -> Markup {
+    password(name, label, "off").hint(hint).maybe().render(form)
+}
+
+pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
+    let c = &view.item;
+    let main = html! {
+        (layout::crumbs(&[("/settings", "Settings")]))
+        (layout::head(&c.name, html! { p.facts {
+            (reach(page, &c.reach)) @if let Some(v) = &view.version { span { "Proxmox VE " (v) } }
+            span.dim { (c.endpoints.join(", ")) } span.dim { code { (c.token_id) } }
+        } }, post(page, &format!("/settings/connections/{}/check", c.id), "Check again", "")))
+        (rights(view))
+        div.cols {
+            section.card { h2 { "Where Steward may act" } (limits(page, c, form)) }
+            section.card { h2 { "Take it away" }
+                p { "Steward forgets this cluster with its token. Nothing in Proxmox is changed: its " (c.machines) " machines go on." }
+                form method="post" action={ "/settings/connections/" (c.id) "/delete" } {
+                    (csrf(page))
+                    (text("confirm", "Type the connection's name").required().hint(&format!("It is called {}", c.name)).render(form))
+                    div.actions { button.danger.solid { "Forget this connection" } }
+                }
+            }
+        }
+    };
+    layout::page(page, &c.name, main)
+}
+
+fn rights(view: &ConnectionView) -> Markup {
+    if view.missing.is_empty() {
+        return note("ok", html! { "The token has all the rights that Steward needs." });
+    }
+    html! {
+        section.card.attention.warn { h2 { "Rights that are missing" }
+            ul.list { @for m in &view.missing { li {
+                (state("warn", "missing")) div { code { (m.privilege) } " on " code { (m.path) } small { (m.why) } }
+            } } }
+            p { "Run this on a node as root, then check again:" }
+            (commands(&view.commands))
+        }
+    }
+}
+
+fn limits(page: &Page, c: &ConnectionItem, form: &Form) -> Markup {
+    let (low, high) = c.limits.vmid_range();
+    let chosen = |node: &String| {
+        if form.has("name") { form.values("nodes").contains(node) } else { c.limits.nodes.contains(node) }
+    };
+    let (low, high) = (low.to_string(), high.to_string());
+    html! {
+        (trouble(form))
+        form method="post" action={ "/settings/connections/" (c.id) } {
+            (csrf(page))
+            (text("name", "Name").required().default(&c.name).render(form))
+            fieldset.ticks { legend { "Nodes on which machines may be made and changed" }
+                @for node in &c.nodes { label { input type="checkbox" name="nodes" value=(node) checked[chosen(node)]; span { (node) } } }
+                p.hint { "None ticked means all. Machines on other nodes are shown, not touched." }
+            }
+            div.pair {
+                (number("vmid_min", "Lowest number", 100, 999_999_999).default(&low).render(form))
+                (number("vmid_max", "Highest number", 100, 999_999_999).default(&high).render(form))
+            }
+            p.hint { "Numbers (VM IDs) that new machines get, both ends included." }
+            div.actions { button.primary { "Save" } }
+        }
+    }
+}

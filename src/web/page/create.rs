@@ -1,0 +1,334 @@
+//! Making a machine, step by step. Each step is one form; what earlier steps asked is carried in hidden
+//! fields, so it works without script and Back loses nothing.
+
+use crate::model::nodes::Choices;
+use crate::web::page::connections::{wizard_buttons, wizard_steps};
+use crate::web::page::form::{Form, Way, area, csrf, number, select, switch, text, trouble, ways};
+use crate::web::page::parts::{bytes, empty, note};
+use crate::web::page::{Page, layout};
+use maud::{Markup, html};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CreateStep {
+    Source,
+    Size,
+    Network,
+    Access,
+    Review,
+}
+
+impl CreateStep {
+    pub const ALL: [Self; 5] = [Self::Source, Self::Size, Self::Network, Self::Access, Self::Review];
+
+    /// As in the form's `step`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Size => "size",
+            Self::Network => "network",
+            Self::Access => "access",
+            Self::Review => "review",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == text)
+    }
+
+    pub fn next(self) -> Self {
+        Self::ALL.into_iter().find(|s| *s > self).unwrap_or(Self::Review)
+    }
+
+    pub fn back(self) -> Self {
+        Self::ALL.into_iter().rev().find(|s| *s < self).unwrap_or(Self::Source)
+    }
+
+    /// The fields that this step asks. A wrong field's step is where the form goes back to.
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Source => &["name", "from", "template", "full", "volid", "ostype", "node", "connection"],
+            Self::Size => &["cores", "memory", "disk", "storage"],
+            Self::Network => &["bridge", "vlan", "mode", "cidr", "gateway"],
+            Self::Access => &["user", "ssh_keys", "tags", "description", "start"],
+            Self::Review => &[],
+        }
+    }
+
+    /// The first step that asks one of the fields with an error.
+    pub fn of_errors(form: &Form) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| form.any_error(s.fields()))
+    }
+}
+
+/// A template that can be cloned.
+#[derive(Clone, Debug)]
+pub struct TemplateItem {
+    pub vmid: u32,
+    pub name: String,
+    pub node: String,
+    /// Bytes.
+    pub disk: u64,
+}
+
+/// What the form may offer.
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    pub step: CreateStep,
+    /// Id and name, when there is more than one to choose from.
+    pub connections: Vec<(String, String)>,
+    /// Nodes that are online and allowed.
+    pub nodes: Vec<String>,
+    pub templates: Vec<TemplateItem>,
+    /// `volid` and words of every ISO image.
+    pub isos: Vec<(String, String)>,
+    /// For the chosen node; empty on the first step.
+    pub choices: Choices,
+    /// The person's keys from their profile.
+    pub my_keys: String,
+}
+
+pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
+    let at = CreateStep::ALL.iter().position(|s| *s == view.step).unwrap_or(0);
+    let words = ["Source", "Size", "Network", "Access", "Review"];
+    let main = html! {
+        (layout::crumbs(&[("/machines", "Machines")]))
+        (layout::head("New machine", html! { "Every field has a sensible value; change what you care about." }, html! {}))
+        @if view.templates.is_empty() && view.isos.is_empty() && view.step == CreateStep::Source {
+            (empty("box", "Nothing to make it from", "Proxmox has no template and no ISO image that Steward may use. Upload an ISO image, or turn a machine into a template, in Proxmox.", None))
+        } @else {
+            (wizard_steps(&words, at))
+            section.card.narrow {
+                (trouble(form))
+                form method="post" action="/machines/new" {
+                    (csrf(page))
+                    input type="hidden" name="step" value=(view.step.name());
+                    (carried(view.step, form))
+                    (body(view, form))
+                }
+            }
+        }
+    };
+    layout::page(page, "New machine", main)
+}
+
+/// The values of all other steps.
+fn carried(step: CreateStep, form: &Form) -> Markup {
+    let own = step.fields();
+    let known = |name: &str| CreateStep::ALL.iter().any(|s| s.fields().contains(&name));
+    html! {
+        @for (name, value) in form.pairs().filter(|(n, _)| known(n) && !own.contains(n)) { input type="hidden" name=(name) value=(value); }
+    }
+}
+
+fn body(view: &CreateView, form: &Form) -> Markup {
+    match view.step {
+        CreateStep::Source => source(view, form),
+        CreateStep::Size => size(view, form),
+        CreateStep::Network => network(view, form),
+        CreateStep::Access => access(view, form),
+        CreateStep::Review => review(view, form),
+    }
+}
+
+fn source(view: &CreateView, form: &Form) -> Markup {
+    let from = [
+        Way {
+            value: "template",
+            title: "From a template".into(),
+            text: "Ready in about a minute, with your user and key on it.".into(),
+        },
+        Way {
+            value: "iso",
+            title: "Blank, from an ISO image".into(),
+            text: "An empty disk; you install the system yourself.".into(),
+        },
+    ];
+    let full = [
+        Way {
+            value: "on",
+            title: "Own copy of the disk".into(),
+            text: "Takes longer; does not depend on the template.".into(),
+        },
+        Way {
+            value: "off",
+            title: "Linked to the template".into(),
+            text: "Quick and small; the template must stay.".into(),
+        },
+    ];
+    let templates: Vec<_> = view
+        .templates
+        .iter()
+        .map(|t| (t.vmid.to_string(), format!("{} ({} on {}, {})", t.name, t.vmid, t.node, bytes(t.disk))))
+        .collect();
+    let systems: Vec<_> = OS_TYPES.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let nodes: Vec<_> = view.nodes.iter().map(|n| (n.clone(), n.clone())).collect();
+    html! {
+        (text("name", "Name").required().focus().hint("Letters, digits and dashes. It is also the host name.").render(form))
+        @if view.connections.len() > 1 { (select(form, "connection", "Cluster", &view.connections, "")) }
+        @else if let Some((id, _)) = view.connections.first() { input type="hidden" name="connection" value=(id); }
+        @if view.templates.is_empty() { input type="hidden" name="from" value="iso"; }
+        @else if view.isos.is_empty() { input type="hidden" name="from" value="template"; }
+        @else { (ways(form, "from", "Made how", &from)) }
+        @if !view.templates.is_empty() {
+            div.when-template {
+                (select(form, "template", "Template", &templates, ""))
+                details.fold open[form.any_error(&["full"])] { summary { "Kind of copy" } (ways(form, "full", "Disk", &full)) }
+            }
+        }
+        @if !view.isos.is_empty() {
+            div.when-iso {
+                (select(form, "volid", "ISO image", &view.isos, "Must be on a storage that the node can reach."))
+                (select(form, "ostype", "System", &systems, "Proxmox sets devices to suit it."))
+            }
+        }
+        (select(form, "node", "Node", &nodes, "Where it runs."))
+        (wizard_buttons("Next: size", "next", false))
+    }
+}
+
+/// Proxmox' `ostype`s that people install today.
+const OS_TYPES: [(&str, &str); 6] = [
+    ("l26", "Linux"),
+    ("win11", "Windows 11 or Server 2022, 2025"),
+    ("win10", "Windows 10 or Server 2016, 2019"),
+    ("win8", "Windows 8 or Server 2012"),
+    ("solaris", "Solaris"),
+    ("other", "Another"),
+];
+
+fn size(view: &CreateView, form: &Form) -> Markup {
+    let presets = [
+        ("Small", "1", "1024", "10"),
+        ("Medium", "2", "4096", "32"),
+        ("Large", "4", "8192", "64"),
+        ("Huge", "8", "16384", "128"),
+    ];
+    let mut storages: Vec<_> = view.choices.storages.iter().map(|s| (s.clone(), s.clone())).collect();
+    if form.value("from") != "iso" {
+        storages.insert(0, (String::new(), "Where the template's disk is".to_owned()));
+    }
+    html! {
+        p.presets role="group" aria-label="Sizes to start from" hidden data-presets {
+            @for (word, cores, memory, disk) in presets {
+                button type="button" data-cores=(cores) data-memory=(memory) data-disk=(disk) { strong { (word) } small { (cores) " cores, " (memory.parse::<u64>().unwrap_or(0) / 1024) " GiB" } }
+            }
+        }
+        div.pair {
+            (number("cores", "Cores", 1, 128).default("2").required().focus().render(form))
+            (number("memory", "Memory", 16, 8_388_608).default("2048").unit("MiB").required().hint("1024 MiB are 1 GiB.").render(form))
+        }
+        div.pair {
+            (number("disk", "Disk", 1, 65_536).default("32").unit("GiB").required().hint("A template's disk only grows.").render(form))
+            (select(form, "storage", "Storage", &storages, ""))
+        }
+        (wizard_buttons("Next: network", "next", true))
+    }
+}
+
+fn network(view: &CreateView, form: &Form) -> Markup {
+    let bridges: Vec<_> = view.choices.bridges.iter().map(|b| (b.clone(), b.clone())).collect();
+    let modes = [
+        Way { value: "dhcp", title: "From the network (DHCP)".into(), text: "The router gives it an address.".into() },
+        Way { value: "static", title: "A fixed address".into(), text: "You say which.".into() },
+    ];
+    let blank = form.value("from") == "iso";
+    html! {
+        (select(form, "bridge", "Bridge", &bridges, "The network of the node that it is plugged into."))
+        @if blank {
+            input type="hidden" name="mode" value="dhcp";
+            (note("busy", html! { "You set the address when you install the system." }))
+        } @else {
+            (ways(form, "mode", "Address", &modes))
+            div.when-static { div.pair {
+                (text("cidr", "Address with prefix").hint("Like 192.168.1.44/24.").mono().render(form))
+                (text("gateway", "Router").hint("Like 192.168.1.1.").mono().render(form))
+            } }
+        }
+        details.fold open[form.any_error(&["vlan"]) || !form.value("vlan").is_empty()] { summary { "More" }
+            (number("vlan", "VLAN tag", 1, 4094).hint("Leave empty for none.").render(form))
+        }
+        (wizard_buttons("Next: access", "next", true))
+    }
+}
+
+fn access(view: &CreateView, form: &Form) -> Markup {
+    let blank = form.value("from") == "iso";
+    html! {
+        @if blank { (note("busy", html! { "User and keys are set when you install the system." })) }
+        @else {
+            (text("user", "User on the machine").default("admin").hint("Made by cloud-init, may use sudo.").render(form))
+            (area("ssh_keys", "SSH keys", 4).mono().default(&view.my_keys).hint("Public keys, one per line. Without one you can't sign in by SSH.").render(form))
+        }
+        (text("tags", "Tags").hint("Words with spaces between, to find it by.").render(form))
+        details.fold open[form.any_error(&["description"])] { summary { "More" } (area("description", "Notes", 3).hint("Shown in Proxmox too.").render(form)) }
+        (switch(form, "start", "Start it when it is made", true, ""))
+        (wizard_buttons("Next: look it over", "next", true))
+    }
+}
+
+fn review(view: &CreateView, form: &Form) -> Markup {
+    let v = |name: &str| form.value(name).to_owned();
+    let from = if v("from") == "iso" {
+        format!("Blank, from {}", v("volid"))
+    } else {
+        let name = view
+            .templates
+            .iter()
+            .find(|t| t.vmid.to_string() == v("template"))
+            .map_or_else(|| v("template"), |t| t.name.clone());
+        format!("{name}, {}", if v("full") == "off" { "linked to the template" } else { "own copy of the disk" })
+    };
+    let address = if v("mode") == "static" {
+        format!("{}, router {}", v("cidr"), v("gateway"))
+    } else {
+        "From the network (DHCP)".to_owned()
+    };
+    let memory = bytes(v("memory").parse::<u64>().unwrap_or(0).saturating_mul(1 << 20));
+    let keys = form.value("ssh_keys").lines().filter(|l| !l.trim().is_empty()).count();
+    let vlan = if v("vlan").is_empty() { String::new() } else { format!(", VLAN {}", v("vlan")) };
+    let storage = if v("storage").is_empty() { String::new() } else { format!(" on {}", v("storage")) };
+    let rows = [
+        ("Name", v("name")),
+        ("Made", from),
+        ("Node", v("node")),
+        ("Size", format!("{} cores, {memory} memory, {} GiB disk{storage}", v("cores"), v("disk"))),
+        ("Network", format!("{}{vlan}", v("bridge"))),
+        ("Address", address),
+        (
+            "User",
+            if v("user").is_empty() {
+                "–".to_owned()
+            } else {
+                format!("{} with {}", v("user"), crate::web::page::parts::count(keys, "key", "keys"))
+            },
+        ),
+        ("Tags", if v("tags").is_empty() { "–".to_owned() } else { v("tags") }),
+        ("Then", if form.on("start", true) { "start it".to_owned() } else { "leave it off".to_owned() }),
+    ];
+    html! {
+        dl.about.review { @for (word, value) in &rows { dt { (word) } dd { (value) } } }
+        (wizard_buttons("Make the machine", "create", true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Error;
+
+    #[test]
+    fn an_error_leads_back_to_the_step_that_asks_for_the_field() {
+        let form = Form::new().fail(&Error::field("cidr", "Give an address."));
+        assert_eq!(CreateStep::of_errors(&form), Some(CreateStep::Network));
+    }
+
+    #[test]
+    fn steps_carry_what_others_asked_and_nothing_else() {
+        let form = Form::new().set("name", "web-01").set("cores", "2").set("csrf", "x").set("evil", "y");
+        let html = carried(CreateStep::Size, &form).into_string();
+        assert!(
+            html.contains("web-01") && !html.contains("cores") && !html.contains("csrf") && !html.contains("evil"),
+            "{html}"
+        );
+    }
+}

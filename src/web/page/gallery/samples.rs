@@ -1,0 +1,679 @@
+//! A house full of samples. One name is hostile on purpose.
+
+use crate::base::ids::{ConnectionId, GuestId, JobId, SessionId, TokenId, UserId};
+use crate::base::{Error, Secret, Timestamp};
+use crate::model::audit::AuditRecord;
+use crate::model::connections::{Limits, Reach};
+use crate::model::guests::{GuestKind, PowerAction};
+use crate::model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
+use crate::model::nodes::{Choices, Node};
+use crate::model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
+use crate::model::prefs::{Prefs, Theme};
+use crate::model::sessions::Scope;
+use crate::model::users::{Role, User};
+use crate::web::page::*;
+use std::collections::BTreeMap;
+
+const NOW: i64 = 1_795_258_800;
+const EVIL: &str = "<img src=x onerror=alert(1)>\"'";
+
+fn ago(seconds: i64) -> Timestamp {
+    Timestamp::from_secs(NOW - seconds)
+}
+
+pub fn page(path: &str) -> Page {
+    Page {
+        who: Some(Who { id: UserId::from_bytes([7; 16]), login: "mira".into(), name: "Mira Lind".into(), admin: true }),
+        path: path.into(),
+        csrf: "sample-csrf".into(),
+        now: ago(0),
+        theme: Theme::System,
+        health: Health { level: Level::Ok, text: "Proxmox 3 of 3 nodes".into() },
+        open_jobs: 2,
+        flash: Vec::new(),
+        fragment: false,
+    }
+}
+
+fn nobody() -> Page {
+    Page { who: None, ..page("/sign-in") }
+}
+
+/// A repeatable wave between 0 and 1.
+fn wave(seed: usize, n: usize, level: f32) -> Vec<f32> {
+    let noise = |i: usize| ((i * 7919 + seed * 104_729) % 97) as f32 / 97.0 - 0.5;
+    (0..n).map(|i| (level + (i as f32 / 5.0 + seed as f32).sin() * 0.1 + noise(i) * 0.12).clamp(0.01, 1.0)).collect()
+}
+
+type Sample = (&'static str, &'static str, &'static str, &'static str, f64, f64, &'static str);
+const GUESTS: [Sample; 14] = [
+    ("web-01", "running", "mira", "pve1", 0.62, 0.48, "web"),
+    ("web-02", "running", "mira", "pve2", 0.58, 0.51, "web"),
+    ("db-main", "running", "jon", "pve1", 0.34, 0.81, "db"),
+    ("jellyfin", "running", "jon", "pve3", 0.93, 0.66, "media"),
+    ("sonarr", "running", "jon", "pve3", 0.06, 0.22, "media"),
+    ("win10-desk-4", "paused", "ada", "pve2", 0.0, 0.40, "office"),
+    ("office-01", "running", "ada", "pve2", 0.12, 0.37, "office"),
+    ("build-runner", "making", "mira", "pve1", 0.0, 0.0, "ci"),
+    ("backup-box", "stopped", "jon", "pve3", 0.0, 0.0, ""),
+    ("mail", "running", "mira", "pve1", 0.09, 0.30, "mail"),
+    ("home-assistant", "running", "jon", "pve2", 0.18, 0.44, "home"),
+    ("steam-farm-2", "running", "ada", "pve3", 0.77, 0.58, "games"),
+    ("old-nas", "missing", "jon", "pve3", 0.0, 0.0, "storage"),
+    (EVIL, "io-error", "jon", "pve3", 0.0, 0.2, "x"),
+];
+
+fn guest(n: usize) -> machines::MachineRow {
+    let (name, status, owner, node, cpu, mem, tag) = GUESTS[n % GUESTS.len()];
+    let on = matches!(status, "running" | "paused" | "io-error");
+    let name = if n < GUESTS.len() { name.to_owned() } else { format!("{}-{n}", name.replace(EVIL, "lab")) };
+    let mut id = [0x11; 16];
+    id[14..].copy_from_slice(&u16::try_from(n).unwrap_or(0).to_be_bytes());
+    machines::MachineRow {
+        id: GuestId::from_bytes(id),
+        name,
+        vmid: (status != "making").then_some(100 + u32::try_from(n).unwrap_or(0)),
+        kind: if n % 5 == 4 { GuestKind::Lxc } else { GuestKind::Qemu },
+        status: status.into(),
+        template: false,
+        owner: (n % 7 != 6).then(|| owner.to_owned()),
+        node: node.into(),
+        cpu: on.then_some(cpu),
+        cores: 4.0,
+        mem: on.then_some((mem * 8.0 * f64::from(1 << 30)) as u64),
+        maxmem: 8 << 30,
+        uptime: if on { 86_400 * 12 + 3600 * n as u64 } else { 0 },
+        tags: if tag.is_empty() { Vec::new() } else { vec![tag.to_owned()] },
+        spark: if status == "running" { wave(n, 24, cpu as f32) } else { Vec::new() },
+        job: (status == "making").then(|| (JobId::from_bytes([3; 16]), "Create build-runner".into())),
+        shown: true,
+    }
+}
+
+pub fn machines(n: usize) -> machines::MachinesView {
+    machines::MachinesView {
+        rows: (0..n).map(guest).collect(),
+        filter: String::new(),
+        sort: "name".into(),
+        hidden_columns: Vec::new(),
+        away: Vec::new(),
+        connections: 1,
+    }
+}
+
+fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> jobs::JobItem {
+    let over = state.is_over();
+    let job = Job {
+        id: JobId::from_bytes([u8::try_from(age % 251).unwrap_or(1); 16]),
+        plugin: "proxmox".into(),
+        hook: "guest_create".into(),
+        title: title.into(),
+        args: serde_json::Value::Null,
+        owner: None,
+        asked_by: "mira".into(),
+        priority: Priority::Normal,
+        state,
+        created: ago(age),
+        started: (state != JobState::Queued).then(|| ago(age - 1)),
+        finished: over.then(|| ago(age - 40)),
+        attempts: if state == JobState::Failed { 3 } else { 0 },
+        max_attempts: 3,
+        not_before: ago(age),
+        plugin_hash: None,
+        guest: None,
+        lane: None,
+        dedup: None,
+        progress: Progress { done, total: 6, label: label.into() },
+        wait: (state == JobState::Waiting).then(|| Wait::Task { upid: "UPID:pve1:x".into() }),
+        error: (state == JobState::Failed)
+            .then(|| "Proxmox refused: storage local-lvm has no room (12 GiB wanted, 3 GiB free).".into()),
+        cancel_asked: false,
+        result: serde_json::Value::Null,
+        connection: None,
+    };
+    jobs::JobItem { job, machine: Some((GuestId::from_bytes([9; 16]), "build-runner".into())) }
+}
+
+fn open_jobs() -> Vec<jobs::JobItem> {
+    vec![
+        a_job("Create build-runner", JobState::Waiting, 2, "clone the template", 48),
+        a_job("Shut down office-01", JobState::Running, 0, "ask the guest", 4),
+    ]
+}
+
+fn job_list() -> Vec<jobs::JobItem> {
+    let mut list = open_jobs();
+    list.push(a_job("Start sonarr", JobState::Queued, 0, "", 2));
+    list.push(a_job(&format!("Create {EVIL}"), JobState::Failed, 3, "clone the template", 1900));
+    list.push(a_job("Delete test-7", JobState::Succeeded, 6, "", 8000));
+    list.push(a_job("Create test-7", JobState::Cancelled, 2, "cancelled by mira", 90_000));
+    list
+}
+
+fn step(order: u32, name: &str, state: StepState, began: i64, ended: Option<i64>) -> Step {
+    Step { name: name.into(), state, began: ago(began), ended: ended.map(ago), result: serde_json::Value::Null, order }
+}
+
+fn line(age: i64, level: LogLevel, text: &str) -> LogLine {
+    LogLine { at: ago(age), level, text: text.into() }
+}
+
+fn job_view(state: JobState) -> job::JobView {
+    let mut steps = vec![
+        step(0, "reserve number", StepState::Done, 47, Some(47)),
+        step(1, "clone", StepState::Done, 47, Some(46)),
+        step(2, "wait:UPID:pve1:0001:0002:65F0:qmclone:104:steward@pve!a:", StepState::Done, 46, Some(12)),
+        step(3, "set size", if state == JobState::Failed { StepState::Failed } else { StepState::Done }, 12, Some(11)),
+        step(
+            4,
+            if state == JobState::Failed { "undo:clone" } else { "grow disk" },
+            if state == JobState::Failed { StepState::Done } else { StepState::Begun },
+            9,
+            (state == JobState::Failed).then_some(4),
+        ),
+    ];
+    if state == JobState::Failed {
+        steps.push(step(5, "undo:reserve number", StepState::Done, 4, Some(4)));
+    }
+    let item = a_job("Create build-runner", state, 4, "grow the disk to 32 GiB", 48);
+    job::JobView {
+        job: item.job,
+        steps,
+        log: vec![
+            line(47, LogLevel::Info, "Number 104 is reserved."),
+            line(46, LogLevel::Info, "Cloning debian-13 (9000) on pve1, full copy to local-lvm."),
+            line(13, LogLevel::Info, "The clone is there, 2.1 GiB copied."),
+            line(
+                12,
+                LogLevel::Warn,
+                "The template has no guest agent; addresses can't be shown until it is installed.",
+            ),
+            line(9, LogLevel::Info, EVIL),
+            line(8, LogLevel::Error, "Proxmox answered 500: storage local-lvm has no room."),
+        ],
+        machine: item.machine,
+        can_act: true,
+        edit: (state == JobState::Failed).then(|| "/machines/new".into()),
+    }
+}
+
+fn node(name: &str, cpu: f64, mem: u64, disk: u64, machines: usize, seed: usize) -> overview::NodeCard {
+    let node = Node {
+        name: name.into(),
+        status: "online".into(),
+        cpu,
+        maxcpu: 16.0,
+        mem: mem << 30,
+        maxmem: 64 << 30,
+        disk: disk << 30,
+        maxdisk: 500 << 30,
+        uptime: 99_999,
+    };
+    overview::NodeCard { node, machines, spark: wave(seed, 40, cpu as f32) }
+}
+
+fn overview_view() -> overview::OverviewView {
+    let mut down = node("pve4", 0.0, 0, 0, 4, 4);
+    down.node.status = "offline".into();
+    overview::OverviewView {
+        needs: vec![
+            overview::Attention {
+                level: Level::Bad,
+                word: "offline".into(),
+                title: "Node pve4 does not answer".into(),
+                detail: "4 machines live there; since 3 min".into(),
+                action: Some(("/machines?q=node:pve4".into(), "Show them".into())),
+            },
+            overview::Attention {
+                level: Level::Warn,
+                word: "failed".into(),
+                title: "Create shop-02 gave up after 3 tries".into(),
+                detail: "Storage local-lvm has no room. What was made was taken back.".into(),
+                action: Some(("/jobs/1".into(), "See why".into())),
+            },
+        ],
+        jobs: open_jobs(),
+        nodes: vec![
+            node("pve1", 0.41, 40, 270, 14, 1),
+            node("pve2", 0.22, 31, 185, 13, 2),
+            node("pve3", 0.67, 50, 355, 11, 3),
+            down,
+        ],
+        busiest: [3, 11, 0, 1, 2, 10].map(guest).to_vec(),
+        running: 38,
+        machines: 42,
+        connections: 1,
+    }
+}
+
+fn head(n: usize, away: bool) -> machine::MachineHead {
+    let row = guest(n);
+    let state = crate::model::guests::GuestState { status: row.status.clone(), ..Default::default() };
+    machine::MachineHead {
+        actions: PowerAction::ALL.map(|a| (a, a.refusal(row.kind, &state))).to_vec(),
+        row,
+        connection: "Home".into(),
+        addresses: vec!["192.168.1.44".into(), "fe80::be24:11ff:fe2a:1".into()],
+        maxdisk: 32 << 30,
+        lock: None,
+        told: Some(ago(240)),
+        away: away.then(|| "Proxmox does not answer since 4 min: connection refused.".into()),
+        missing_since: None,
+        can_manage: true,
+        jobs: Vec::new(),
+    }
+}
+
+fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &str, ok: bool) -> audit::AuditRow {
+    let record = AuditRecord {
+        at: ago(i64::try_from(seq).unwrap_or(0) * 700),
+        actor: actor.into(),
+        actor_id: None,
+        action: action.into(),
+        subject: subject.into(),
+        detail: detail.into(),
+        address: Some("192.168.1.20".into()),
+        ok,
+    };
+    audit::AuditRow { seq: 4200 - seq, record }
+}
+
+fn audit_rows() -> Vec<audit::AuditRow> {
+    vec![
+        audit_row(0, "mira", "guest.create", "build-runner", "from debian-13 on pve1: 2 cores, 4 GiB, 32 GiB", true),
+        audit_row(1, "jon", "guest.power", "VM 103 jellyfin", "reboot", true),
+        audit_row(2, EVIL, "user.login", EVIL, "wrong password", false),
+        audit_row(3, "mira", "connection.limits", "Home", "nodes: pve1, pve2", true),
+    ]
+}
+
+fn user(n: u8, login: &str, name: &str, role: Role) -> users::UserItem {
+    let user = User {
+        id: UserId::from_bytes([n; 16]),
+        login: login.into(),
+        name: name.into(),
+        email: Some(format!("{login}@home.example")),
+        role,
+        active: true,
+        created: ago(9_000_000),
+        last_login: Some(ago(3000)),
+        password_set: Some(ago(8_000_000)),
+    };
+    users::UserItem { user, locked: false, machines: 4, invited_until: None }
+}
+
+fn people() -> Vec<users::UserItem> {
+    let mut list = vec![
+        user(7, "mira", "Mira Lind", Role::Admin),
+        user(8, "jon", "Jon", Role::User),
+        user(9, "ada", EVIL, Role::User),
+        user(10, "tom", "Tom", Role::User),
+        user(11, "eve", "Eve", Role::User),
+    ];
+    list[2].locked = true;
+    list[3].user.active = false;
+    list[4].user.password_set = None;
+    list[4].invited_until = Some(ago(-86_400));
+    list
+}
+
+fn plugin(name: &str, error: bool) -> PluginInfo {
+    let hook = |params, mode| Hook { params, mode };
+    let hooks = BTreeMap::from([
+        ("inventory".to_owned(), hook(0, HookMode::Effect)),
+        ("guest_create".to_owned(), hook(2, HookMode::Job)),
+        ("setup_plan".to_owned(), hook(1, HookMode::Pure)),
+    ]);
+    PluginInfo {
+        name: name.into(),
+        origin: if error { Origin::Folder } else { Origin::Embedded },
+        hash: "8f2b6c1d0e".repeat(6),
+        manifest: Some(Manifest {
+            name: name.into(),
+            version: "1.0.0".into(),
+            about: "Machines on Proxmox VE 8 and 9.".into(),
+            kind: "provider".into(),
+            api: 1,
+            grants: vec!["pve".into(), "guests".into(), "log".into()],
+            hooks,
+        }),
+        error: error.then(|| ScriptError {
+            file: "main.rhai".into(),
+            line: 3,
+            column: 9,
+            message: "Expecting ';' to terminate this statement".into(),
+        }),
+    }
+}
+
+fn source() -> Vec<plugins::SourceFile> {
+    vec![plugins::SourceFile {
+        name: "main.rhai".into(),
+        text: "// What is there\nfn inventory() {\n    let x = <b>\n    pve::get(\"/cluster/resources\")\n}\n".into(),
+    }]
+}
+
+fn connection(reach: Reach) -> settings::ConnectionItem {
+    settings::ConnectionItem {
+        id: ConnectionId::from_bytes([4; 16]),
+        name: "Home".into(),
+        endpoints: vec!["https://pve1.home.example:8006".into(), "https://pve2.home.example:8006".into()],
+        token_id: "steward@pve!appliance".into(),
+        limits: Limits { nodes: vec!["pve1".into()], vmid_min: Some(100), vmid_max: Some(899) },
+        reach,
+        machines: 42,
+        nodes: vec!["pve1".into(), "pve2".into(), "pve3".into()],
+    }
+}
+
+fn create_view(step: create::CreateStep) -> create::CreateView {
+    create::CreateView {
+        step,
+        connections: vec![("c1".into(), "Home".into())],
+        nodes: vec!["pve1".into(), "pve2".into()],
+        templates: vec![
+            create::TemplateItem { vmid: 9000, name: "debian-13".into(), node: "pve1".into(), disk: 3 << 30 },
+            create::TemplateItem { vmid: 9001, name: EVIL.into(), node: "pve2".into(), disk: 4 << 30 },
+        ],
+        isos: vec![("local:iso/debian-13.iso".into(), "debian-13.iso on local".into())],
+        choices: Choices {
+            bridges: vec!["vmbr0".into(), "vmbr1".into()],
+            storages: vec!["local-lvm".into(), "nas".into()],
+            isos: Vec::new(),
+        },
+        my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(),
+    }
+}
+
+fn typed() -> Form {
+    Form::from_pairs([
+        ("name", "web-03"),
+        ("from", "template"),
+        ("template", "9000"),
+        ("full", "on"),
+        ("node", "pve1"),
+        ("connection", "c1"),
+        ("cores", "2"),
+        ("memory", "4096"),
+        ("disk", "32"),
+        ("storage", ""),
+        ("bridge", "vmbr0"),
+        ("vlan", ""),
+        ("mode", "dhcp"),
+        ("user", "mira"),
+        ("ssh_keys", "ssh-ed25519 AAAA"),
+        ("tags", "web shop"),
+        ("start", "off"),
+        ("start", "on"),
+    ])
+}
+
+fn profile_view(fresh: bool) -> profile::ProfileView {
+    let session = |n: u8, device: &str, current| tokens::SessionItem {
+        id: SessionId::from_bytes([n; 16]),
+        device: device.into(),
+        address: "192.168.1.20".into(),
+        created: ago(90_000),
+        last_seen: ago(60),
+        expires: ago(-900_000),
+        current,
+    };
+    profile::ProfileView {
+        user: people().remove(0).user,
+        prefs: Prefs { ssh_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(), ..Prefs::default() },
+        sessions: vec![session(1, "Firefox on Linux", true), session(2, "Chrome on Android", false)],
+        tokens: vec![tokens::TokenItem {
+            id: TokenId::from_bytes([5; 16]),
+            name: "Home Assistant".into(),
+            scope: Scope::Operate,
+            created: ago(900_000),
+            expires: None,
+            last_used: Some(ago(20)),
+        }],
+        new_token: fresh.then(|| Secret::new("stw_kQ3vT0s9Lr2mZx8Yb1Nc7Hd5Wf4Ga6Pj".to_owned())),
+    }
+}
+
+/// Name and HTML of every page in the states worth looking at.
+pub fn all() -> Vec<(&'static str, String)> {
+    let mut list = work();
+    list.extend(house());
+    list.extend(doors());
+    list.into_iter().map(|(name, html)| (name, html.into_string())).collect()
+}
+
+fn work() -> Vec<(&'static str, maud::Markup)> {
+    let empty_machines = machines::MachinesView { connections: 1, ..machines(0) };
+    let mut away = machines(14);
+    away.filter = "tag:media".into();
+    away.rows.iter_mut().for_each(|r| r.shown = r.tags.iter().any(|t| t == "media"));
+    away.away =
+        vec![machines::Away { name: "Home".into(), since: ago(240), why: "The connection was refused.".into() }];
+    let calm = overview::OverviewView { needs: Vec::new(), jobs: Vec::new(), ..overview_view() };
+    let first = overview::OverviewView {
+        needs: Vec::new(),
+        jobs: Vec::new(),
+        nodes: Vec::new(),
+        busiest: Vec::new(),
+        running: 0,
+        machines: 0,
+        connections: 0,
+    };
+    let history = machine::HistoryView { jobs: job_list(), audit: audit_rows() };
+    let people = machine::AccessView { people: vec![(UserId::from_bytes([8; 16]), "Jon (jon)".into())] };
+    let list = |state: &str, jobs| jobs::JobsView {
+        jobs,
+        state: state.into(),
+        filter: String::new(),
+        open: 3,
+        failed: 1,
+        more: false,
+    };
+    let troubled = Page {
+        health: Health { level: Level::Bad, text: "Proxmox does not answer".into() },
+        flash: vec![Flash { level: Level::Ok, text: "3 machines are asked to start.".into() }],
+        ..page("/machines")
+    };
+    vec![
+        ("overview", overview::overview(&page("/"), &overview_view())),
+        ("overview-calm", overview::overview(&page("/"), &calm)),
+        ("overview-first", overview::overview(&page("/"), &first)),
+        ("machines", machines::machines(&page("/machines"), &machines(14))),
+        ("machines-away", machines::machines(&troubled, &away)),
+        ("machines-empty", machines::machines(&page("/machines"), &empty_machines)),
+        ("machines-1000", machines::machines(&page("/machines"), &machines(1000))),
+        ("machine", machine::machine(&page("/machines/1"), &head(3, false))),
+        ("machine-away", machine::machine(&page("/machines/1"), &head(8, true))),
+        ("machine-history", machine::history(&page("/machines/1"), &head(3, false), &history)),
+        ("machine-access", machine::access(&page("/machines/1"), &head(3, false), &people, &Form::new())),
+        (
+            "machine-danger",
+            machine::danger(
+                &page("/machines/1"),
+                &head(3, false),
+                &Form::new().set("name", "jelly").fail(&Error::field("name", "This is not its name.")),
+            ),
+        ),
+        ("jobs", jobs::jobs(&page("/jobs"), &list("", job_list()))),
+        ("jobs-empty", jobs::jobs(&page("/jobs"), &list("failed", Vec::new()))),
+        ("job", job::job(&page("/jobs/1"), &job_view(JobState::Running))),
+        ("job-failed", job::job(&page("/jobs/1"), &job_view(JobState::Failed))),
+        (
+            "create-source",
+            create::create(
+                &page("/machines/new"),
+                &create_view(create::CreateStep::Source),
+                &typed()
+                    .replace("name", "-x")
+                    .fail(&Error::field("name", "Use 1 to 63 letters, digits and dashes; no dash at either end.")),
+            ),
+        ),
+        ("create-size", create::create(&page("/machines/new"), &create_view(create::CreateStep::Size), &typed())),
+        ("create-network", create::create(&page("/machines/new"), &create_view(create::CreateStep::Network), &typed())),
+        ("create-access", create::create(&page("/machines/new"), &create_view(create::CreateStep::Access), &typed())),
+        ("create-review", create::create(&page("/machines/new"), &create_view(create::CreateStep::Review), &typed())),
+    ]
+}
+
+fn house() -> Vec<(&'static str, maud::Markup)> {
+    let invite = users::LinkView {
+        login: "eve".into(),
+        name: "Eve".into(),
+        link: Secret::new("https://steward.home.example/invite/0199aabb.kQ3vT0s9Lr2mZx8Yb1Nc7Hd5Wf4Ga6Pj".to_owned()),
+        expires: ago(-259_200),
+        reset: false,
+    };
+    let one = |n: usize| users::UserView { item: people().remove(n), sessions: 2, tokens: 1 };
+    let log = audit::AuditView {
+        rows: audit_rows(),
+        filter: String::new(),
+        next: Some(4100),
+        first_page: true,
+        entries: 4200,
+        first_bad: None,
+    };
+    let torn = audit::AuditView { first_bad: Some(17), rows: Vec::new(), next: None, first_page: false, ..log.clone() };
+    let about = [
+        ("Version", "0.1.0"),
+        ("Running since", "3 days"),
+        ("Memory", "38 MiB"),
+        ("Store", "12 MiB in /var/lib/steward/steward.redb"),
+        ("Audit head", "8f2b6c1d"),
+    ];
+    let some = settings::SettingsView {
+        connections: vec![
+            connection(Reach::Here { since: ago(90_000) }),
+            settings::ConnectionItem {
+                name: "Lab".into(),
+                ..connection(Reach::Away { since: ago(240), why: "The connection was refused.".into() })
+            },
+        ],
+        about: about.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec(),
+    };
+    let none = settings::SettingsView { connections: Vec::new(), ..some.clone() };
+    let cert = connections::CertificateView {
+        fingerprint: ["A1", "B2", "C3", "D4"].repeat(8).join(":"),
+        subject: "CN=pve1.home.example".into(),
+        issuer: "CN=Proxmox Virtual Environment".into(),
+        not_after: ago(-40_000_000),
+        names: vec!["pve1".into(), "192.168.1.10".into()],
+    };
+    let setup = "pveum role add Steward --privs \"VM.Audit VM.Clone\"\npveum user add steward@pve\npveum user token add steward@pve appliance".to_owned();
+    let given =
+        Form::from_pairs([("address", "pve1.home.example"), ("name", "Home"), ("fingerprint", "A1"), ("way", "login")]);
+    let missing = connections::ConnectionView {
+        item: connection(Reach::Here { since: ago(90_000) }),
+        version: Some("9.0.10".into()),
+        missing: vec![connections::MissingRight {
+            path: "/storage/nas".into(),
+            privilege: "Datastore.AllocateSpace".into(),
+            why: "Disks can't be made there.".into(),
+        }],
+        commands: "pveum acl modify /storage/nas --roles Steward --users steward@pve".into(),
+    };
+    let connect = |step: &connections::ConnectStep, form: &Form| {
+        connections::connect(&page("/settings/connections/new"), step, form)
+    };
+    vec![
+        (
+            "plugins",
+            plugins::plugins(
+                &page("/plugins"),
+                &plugins::PluginsView {
+                    plugins: vec![plugin("proxmox", false), plugin("my-lab", true)],
+                    folder: Some("/etc/steward/plugins".into()),
+                },
+            ),
+        ),
+        (
+            "plugin",
+            plugins::plugin(
+                &page("/plugins/proxmox"),
+                &plugins::PluginView { info: plugin("proxmox", false), files: source() },
+            ),
+        ),
+        (
+            "plugin-broken",
+            plugins::plugin(
+                &page("/plugins/my-lab"),
+                &plugins::PluginView { info: plugin("my-lab", true), files: source() },
+            ),
+        ),
+        ("users", users::users(&page("/users"), &people())),
+        ("user", users::user(&page("/users/9"), &one(1), &Form::new())),
+        ("user-locked", users::user(&page("/users/9"), &one(2), &Form::new())),
+        ("user-new", users::new_user(&page("/users/new"), &Form::new())),
+        ("user-link", users::link(&page("/users/new"), &invite)),
+        ("audit", audit::audit(&page("/audit"), &log)),
+        ("audit-torn", audit::audit(&page("/audit"), &torn)),
+        ("settings", settings::settings(&page("/settings"), &some)),
+        ("settings-first", settings::settings(&page("/settings"), &none)),
+        ("connect-address", connect(&connections::ConnectStep::Address, &Form::new())),
+        ("connect-trust", connect(&connections::ConnectStep::Trust(cert), &given)),
+        (
+            "connect-access",
+            connect(
+                &connections::ConnectStep::Access { commands: setup },
+                &given.clone().fail(&Error::invalid("Proxmox refused this login: wrong user or password.")),
+            ),
+        ),
+        ("connection", connections::connection(&page("/settings/connections/4"), &missing, &Form::new())),
+        ("profile", profile::profile(&page("/profile"), &profile_view(false), &Form::new())),
+        (
+            "profile-token",
+            profile::profile(
+                &page("/profile"),
+                &profile_view(true),
+                &Form::new().fail(&Error::field("current", "This is not your password.")),
+            ),
+        ),
+        (
+            "error",
+            error::error(
+                &page("/x"),
+                &error::ErrorView {
+                    status: 404,
+                    message: "There is no machine with this address, or it is not yours.".into(),
+                    request_id: Some("0199aabbcc".into()),
+                },
+            ),
+        ),
+    ]
+}
+
+fn doors() -> Vec<(&'static str, maud::Markup)> {
+    let view = |reset| sign_in::InviteView {
+        action: "/invite/abc".into(),
+        login: "eve".into(),
+        name: EVIL.into(),
+        expires: ago(-80_000),
+        reset,
+    };
+    vec![
+        ("sign-in", sign_in::sign_in(&nobody(), &Form::new())),
+        (
+            "sign-in-wrong",
+            sign_in::sign_in(
+                &nobody(),
+                &Form::new()
+                    .set("login", "mira")
+                    .set("next", "/jobs")
+                    .fail(&Error::unauthenticated("Login or password is wrong. Try again in 4 s.")),
+            ),
+        ),
+        ("setup", sign_in::setup(&nobody(), &Form::new())),
+        ("invite", sign_in::invite(&nobody(), &view(false), &Form::new())),
+        ("reset", sign_in::invite(&nobody(), &view(true), &Form::new())),
+        (
+            "error-nobody",
+            error::error(
+                &nobody(),
+                &error::ErrorView {
+                    status: 500,
+                    message: "Something went wrong inside Steward.".into(),
+                    request_id: None,
+                },
+            ),
+        ),
+    ]
+}

@@ -1,0 +1,245 @@
+//! One machine: what it is, what can be done with it now, how it did, what happened to it.
+
+use crate::base::Timestamp;
+use crate::base::ids::UserId;
+use crate::model::guests::{GuestKind, PowerAction};
+use crate::web::page::audit::{AuditRow, entries};
+use crate::web::page::form::{Form, csrf, select, text, trouble};
+use crate::web::page::jobs::{JobItem, short, table};
+use crate::web::page::machines::{MachineRow, picture, share};
+use crate::web::page::parts::{bytes, copy, duration, empty, guest_state, icon, meter, note, percent, time};
+use crate::web::page::{Page, layout};
+use maud::{Markup, html};
+use std::time::Duration;
+
+/// What the head of the page shows on every tab.
+#[derive(Clone, Debug)]
+pub struct MachineHead {
+    pub row: MachineRow,
+    /// The connection's name.
+    pub connection: String,
+    pub addresses: Vec<String>,
+    pub maxdisk: u64,
+    /// Proxmox' config lock.
+    pub lock: Option<String>,
+    /// When Proxmox told this state; `None` before the first time.
+    pub told: Option<Timestamp>,
+    /// Why Proxmox can't be asked now.
+    pub away: Option<String>,
+    pub missing_since: Option<Timestamp>,
+    /// Each action with the reason why not, where there is one.
+    pub actions: Vec<(PowerAction, Option<String>)>,
+    /// May this person act on it at all?
+    pub can_manage: bool,
+    /// Jobs that work on it now.
+    pub jobs: Vec<JobItem>,
+}
+
+#[derive(Clone, Debug)]
+pub struct HistoryView {
+    pub jobs: Vec<JobItem>,
+    pub audit: Vec<AuditRow>,
+}
+
+/// Who owns it, and whom an admin may give it to.
+#[derive(Clone, Debug)]
+pub struct AccessView {
+    /// Id and words of every active user; empty for those who may not change the owner.
+    pub people: Vec<(UserId, String)>,
+}
+
+/// The first tab: charts, and the figures in words for those without script.
+pub fn machine(page: &Page, head: &MachineHead) -> Markup {
+    let body = html! {
+        @if !head.jobs.is_empty() { section.card { h2 { "Happening now" } (short(page, &head.jobs)) } }
+        (figures(head))
+        (charts(head))
+    };
+    frame(page, head, "", body)
+}
+
+pub fn history(page: &Page, head: &MachineHead, view: &HistoryView) -> Markup {
+    let body = html! {
+        section { h2 { "Jobs" }
+            @if view.jobs.is_empty() { p.dim { "No job worked on it yet." } } @else { (table(page, &view.jobs)) }
+        }
+        section { h2 { "What people and programs did" }
+            @if view.audit.is_empty() { p.dim { "Nothing was written yet." } } @else { (entries(page, &view.audit)) }
+        }
+    };
+    frame(page, head, "history", body)
+}
+
+pub fn access(page: &Page, head: &MachineHead, view: &AccessView, form: &Form) -> Markup {
+    let owner = head.row.owner.as_deref();
+    let mut options = vec![(String::new(), "Nobody: only admins see it".to_owned())];
+    options.extend(view.people.iter().map(|(id, name)| (id.to_string(), name.clone())));
+    let body = html! {
+        section.card.narrow {
+            h2 { "Owner" }
+            p { @match owner { Some(o) => { strong { (o) } " owns it and may do everything with it." }, None => "Nobody owns it. Only admins see it." } }
+            @if !view.people.is_empty() {
+                (trouble(form))
+                form method="post" action={ "/machines/" (head.row.id) "/owner" } {
+                    (csrf(page))
+                    (select(form, "owner", "New owner", &options, "The new owner sees it at once; the old one no longer does."))
+                    div.actions { button.primary { "Change the owner" } }
+                }
+            }
+        }
+    };
+    frame(page, head, "access", body)
+}
+
+/// Taking it away for good: says what else is hit, and asks for the name.
+pub fn danger(page: &Page, head: &MachineHead, form: &Form) -> Markup {
+    let row = &head.row;
+    let body = html! {
+        section.card.narrow.attention.bad {
+            h2 { "Delete this machine" }
+            p { "This takes away " strong { (row.name) } " and all that is on it, for good:" }
+            ul.plain {
+                li { "its disks, " (bytes(head.maxdisk)) " in all, with everything on them" }
+                li { "its snapshots, and its place in backup and replication jobs" }
+                @if row.status == "running" { li { "it runs now and is stopped first, at once" } }
+            }
+            p.dim { "Backups of it are kept." }
+            (trouble(form))
+            @if let Some(why) = &head.away { (note("warn", html! { (why) })) }
+            @if head.can_manage {
+                form method="post" action={ "/machines/" (row.id) "/delete" } {
+                    (csrf(page))
+                    (text("name", "Type the machine's name").required().hint(&format!("It is called {}", row.name)).render(form))
+                    div.actions { button.danger.solid { "Delete it for good" } }
+                }
+            } @else { p { "Only its owner and admins may delete it." } }
+        }
+    };
+    frame(page, head, "danger", body)
+}
+
+fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) -> Markup {
+    let row = &head.row;
+    let at = |key: &str| format!("/machines/{}{}{key}", row.id, if key.is_empty() { "" } else { "/" });
+    let main = html! {
+        (layout::crumbs(&[("/machines", "Machines")]))
+        div id="machine-head" data-live data-on={ "guest:" (row.id) " job connection" } {
+            header.head {
+                div.titles { h1 { (row.name) } (facts(head)) }
+                div.tools { (actions(page, head)) }
+            }
+            (notes(page, head))
+        }
+        nav.tabs aria-label="Parts of this machine" {
+            @for (key, word) in [("", "Overview"), ("history", "History"), ("access", "Access"), ("danger", "Delete")] {
+                a href=(at(key)) aria-current=[(tab == key).then_some("page")] { (word) }
+            }
+        }
+        (body)
+    };
+    layout::page(page, &row.name, main)
+}
+
+fn facts(head: &MachineHead) -> Markup {
+    let row = &head.row;
+    html! {
+        p.facts {
+            (guest_state(if row.template { "template" } else { &row.status }))
+            span { (row.kind.word()) @if let Some(vmid) = row.vmid { " " (vmid) } @else { ", no number yet" } }
+            @if !row.node.is_empty() { span { (icon("node")) (row.node) @if !head.connection.is_empty() { span.dim { " " (head.connection) } } } }
+            span { (icon("user")) @match &row.owner { Some(o) => (o), None => span.dim { "nobody's" } } }
+            @for ip in &head.addresses { (copy(ip)) }
+            @for tag in &row.tags { a.tag href={ "/machines?q=tag%3A" (tag) } { (tag) } }
+        }
+    }
+}
+
+fn notes(page: &Page, head: &MachineHead) -> Markup {
+    html! {
+        @if let Some(since) = head.missing_since {
+            (note("bad", html! { "Proxmox no longer lists this machine, since " (time(page, since)) ". It was deleted or moved away outside of Steward; what is known about it is kept." }))
+        }
+        @if let Some(why) = &head.away {
+            (note("warn", html! { (why) @if let Some(told) = head.told { " This is the last known state, told " (time(page, told)) "." } }))
+        }
+        @if let Some(lock) = &head.lock { (note("busy", html! { "Proxmox has locked it (" (lock) "): most actions wait until that is done." })) }
+    }
+}
+
+/// The two or three actions that make sense now as buttons, the others in a menu with the reason why not.
+fn actions(page: &Page, head: &MachineHead) -> Markup {
+    let path = format!("/machines/{}/power", head.row.id);
+    let blocked = |why: &Option<String>| why.is_some() || !head.can_manage || head.away.is_some();
+    let reason = |why: &Option<String>| {
+        let not_yours = (!head.can_manage).then(|| "Only its owner and admins may do this.".to_owned());
+        not_yours.or_else(|| why.clone()).or_else(|| head.away.clone())
+    };
+    let first: Vec<_> = head
+        .actions
+        .iter()
+        .filter(|(a, why)| !blocked(why) && *a != PowerAction::Stop && *a != PowerAction::Suspend)
+        .take(2)
+        .collect();
+    let rest: Vec<_> = head.actions.iter().filter(|(a, _)| !first.iter().any(|(f, _)| f == a)).collect();
+    if head.row.template {
+        return html! { a.button.primary href={ "/machines/new?template=" (head.row.vmid.unwrap_or_default()) } { (icon("plus")) "Make a machine from it" } };
+    }
+    html! {
+        form.inline method="post" action=(path) { (csrf(page))
+            @for (action, _) in &first { button name="action" value=(action.name()) { (icon(picture(*action))) (action.word()) } }
+        }
+        details.menu.right name="menu" {
+            summary.button.quiet { "More" (icon("down")) }
+            form.sheet method="post" action=(path) { (csrf(page))
+                @for (action, why) in rest {
+                    button.item name="action" value=(action.name()) disabled[blocked(why)]
+                        data-confirm=[(*action == PowerAction::Stop).then_some("Stop it at once? It is like pulling the plug: what it did not save is lost.")] {
+                        (icon(picture(*action))) span { (action.word()) @if let Some(text) = reason(why) { small { (text) } } }
+                    }
+                }
+                a.item href={ "/machines/" (head.row.id) "/danger" } { (icon("trash")) "Delete" }
+            }
+        }
+    }
+}
+
+fn figures(head: &MachineHead) -> Markup {
+    let row = &head.row;
+    let what = if row.kind == GuestKind::Lxc { "shares the node's kernel" } else { "since its last start" };
+    html! {
+        section id="figures" data-live data-on="tick" {
+            dl.figures {
+                div { dt { "CPU" } dd { @match row.cpu { Some(c) => (meter(c, &percent(c))), None => span.dim { "off" } } small { "of " (format!("{:.0}", row.cores)) " cores" } } }
+                div { dt { "Memory" } dd { @match row.mem { Some(m) => (meter(share(m, row.maxmem), &bytes(m))), None => span.dim { "off" } } small { "of " (bytes(row.maxmem)) } } }
+                div { dt { "Disk" } dd { (bytes(head.maxdisk)) small { "given" } } }
+                div { dt { "Up for" } dd { @if row.uptime > 0 { (duration(Duration::from_secs(row.uptime))) } @else { span.dim { "off" } } small { (what) } } }
+            }
+        }
+    }
+}
+
+/// Filled by the script from history.json; marks show what was changed.
+fn charts(head: &MachineHead) -> Markup {
+    if head.row.vmid.is_none() {
+        return empty("clock", "It is being made", "Charts appear when it runs.", None);
+    }
+    let ranges = [("hour", "Hour"), ("day", "Day"), ("week", "Week"), ("month", "Month"), ("year", "Year")];
+    let kinds = [("cpu", "CPU"), ("mem", "Memory"), ("net", "Network"), ("disk", "Disk")];
+    html! {
+        section.charts-part data-charts={ "/machines/" (head.row.id) "/history.json" } {
+            div.tools {
+                span.seg role="group" aria-label="Range of the charts" {
+                    @for (n, (value, word)) in ranges.iter().enumerate() {
+                        button type="button" data-range=(value) aria-pressed=(if n == 0 { "true" } else { "false" }) { (word) }
+                    }
+                }
+                span.dim data-chart-note role="status" { "Charts need JavaScript; the figures above don't." }
+            }
+            div.charts {
+                @for (key, word) in kinds {
+                    figure.card.chart data-chart=(key) { figcaption { strong { (word) } span.dim data-unit {} } div.plot {} }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Settings: the Proxmox connections, and what this Steward is and costs.
+
+use crate::base::ids::ConnectionId;
+use crate::model::connections::{Limits, Reach};
+use crate::web::page::parts::{empty, icon, state, time};
+use crate::web::page::{Page, layout};
+use maud::{Markup, html};
+
+/// A connection as lists show it; no secret in it.
+#[derive(Clone, Debug)]
+pub struct ConnectionItem {
+    pub id: ConnectionId,
+    pub name: String,
+    pub endpoints: Vec<String>,
+    pub token_id: String,
+    pub limits: Limits,
+    pub reach: Reach,
+    pub machines: usize,
+    /// Names of the nodes that Proxmox told.
+    pub nodes: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct SettingsView {
+    pub connections: Vec<ConnectionItem>,
+    /// What this appliance is and uses: pairs of word and value, like `Memory`, `38 MiB`.
+    pub about: Vec<(String, String)>,
+}
+
+pub fn settings(page: &Page, view: &SettingsView) -> Markup {
+    let main = html! {
+        (layout::head("Settings", html! { "What Steward may reach, and where it may act." }, html! {}))
+        section {
+            header.split { h2 { "Proxmox connections" } @if !view.connections.is_empty() { a.button href="/settings/connections/new" { (icon("plus")) "Connect another" } } }
+            div id="connections" data-live data-on="connection" {
+                @if view.connections.is_empty() {
+                    (empty("node", "Connect your Proxmox", "Give the address of one node, check its fingerprint, and log in once. Steward makes itself a token with just the rights it needs and forgets the password.",
+                        Some(("/settings/connections/new", "Connect Proxmox"))))
+                }
+                ul.cards { @for c in &view.connections { (card(page, c)) } }
+            }
+        }
+        section.card.narrow { h2 { "This Steward" }
+            dl.about { @for (word, value) in &view.about { dt { (word) } dd { (value) } } }
+        }
+    };
+    layout::page(page, "Settings", main)
+}
+
+pub fn reach(page: &Page, reach: &Reach) -> Markup {
+    html! {
+        @match reach {
+            Reach::Unknown => (state("idle", "not asked yet")),
+            Reach::Here { since } => { (state("ok", "answers")) span.dim { " since " (time(page, *since)) } },
+            Reach::Away { since, .. } => { (state("bad", "does not answer")) span.dim { " since " (time(page, *since)) } },
+        }
+    }
+}
+
+fn card(page: &Page, c: &ConnectionItem) -> Markup {
+    html! {
+        li.card {
+            header { h2.name { a href={ "/settings/connections/" (c.id) } { (c.name) } } span { (reach(page, &c.reach)) } }
+            @if let Reach::Away { why, .. } = &c.reach { p.bad { (why) } }
+            dl.about {
+                dt { "Address" } dd { (c.endpoints.join(", ")) }
+                dt { "Token" } dd { code { (c.token_id) } }
+                dt { "May act on" } dd { @if c.limits.nodes.is_empty() { "all nodes" } @else { (c.limits.nodes.join(", ")) } }
+                dt { "Numbers for new machines" } dd { (c.limits.vmid_range().0) " to " (c.limits.vmid_range().1) }
+                dt { "Machines" } dd { (c.machines) }
+            }
+        }
+    }
+}
