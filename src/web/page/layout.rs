@@ -58,7 +58,7 @@ pub fn page(page: &Page, title: &str, main: Markup) -> Markup {
 pub fn plain(page: &Page, title: &str, main: Markup) -> Markup {
     let body = html! {
         div.door {
-            p.brand { (icon("home")) strong { "Steward" } }
+            header { p.brand { (icon("home")) strong { "Steward" } } }
             (main)
         }
     };
@@ -183,7 +183,7 @@ fn person(page: &Page, who: &Who) -> Markup {
     let themes = [("system", "Follow the system", "system"), ("light", "Light", "sun"), ("dark", "Dark", "moon")];
     html! {
         details.menu.who name="menu" {
-            summary aria-label={ "Menu of " (who.name) } { span.avatar aria-hidden="true" { (initials(&who.name)) } span.name { (who.name) } (icon("down")) }
+            summary { span.avatar aria-hidden="true" { (initials(&who.name)) } span.name { (who.name) } span.unseen { ", your menu" } (icon("down")) }
             div.sheet {
                 p.whoami { strong { (who.name) } small { (who.login) @if who.admin { ", admin" } } }
                 a href="/profile" { (icon("user")) "Profile and security" }
