@@ -41,7 +41,11 @@ pub fn plugins(page: &Page, view: &PluginsView) -> Markup {
 }
 
 fn standing(info: &PluginInfo) -> Markup {
-    if info.error.is_some() { state("bad", "not usable") } else { state("ok", "ready") }
+    match (&info.error, &info.active) {
+        (None, _) => state("ok", "ready"),
+        (Some(_), Some(_)) => state("warn", "older version runs"),
+        (Some(_), None) => state("bad", "not usable"),
+    }
 }
 
 fn origin(info: &PluginInfo) -> &'static str {
@@ -72,6 +76,7 @@ fn mistake(info: &PluginInfo) -> Markup {
             (note("bad", html! {
                 p { code { (e.file) @if e.line > 0 { ":" (e.line) ":" (e.column) } } }
                 p { (e.message) }
+                @if info.active.is_some() { p.dim { "The last good version goes on running until this is put right." } }
             }))
         }
     }
