@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertAccessible, assertNothingSticksOut, assertQuiet, open, signedIn, startBrowser } from './browser.mjs';
-import { api, startSteward } from './steward.mjs';
+import { guests, startSteward } from './steward.mjs';
 
 const MADE_MS = 120_000;
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ3xS0mVtCfyoD3XbJvQ4oW2w0oXcYgLZbqvKq9n4m3t test@browser';
@@ -52,10 +52,7 @@ async function reloadUntil(page, locator, ms) {
   assert.fail(`${locator} did not come in ${ms / 1000} s:\n${await page.getByRole('main').innerText()}`);
 }
 
-async function guestNamed(name) {
-  const { body } = await api(steward, 'GET', '/api/v1/guests');
-  return (body.items ?? body.guests ?? body).filter((g) => g.name === name);
-}
+const guestNamed = async (name) => (await guests(steward)).filter((g) => g.name === name);
 
 test('a machine is made through the wizard, watched while it is made, and runs', async () => {
   const page = await open(browser, steward, { state });
@@ -130,8 +127,7 @@ test('Back keeps what was typed, and a wrong field says what is wrong beside it'
 
 test('deleting asks for the name, and then the machine is gone', async () => {
   const page = await open(browser, steward, { state });
-  const { body } = await api(steward, 'GET', '/api/v1/guests');
-  const guest = (body.items ?? body.guests ?? body).find((g) => (g.status ?? g.state?.status) === 'stopped');
+  const guest = (await guests(steward, 'status:stopped')).find((g) => !g.template);
   await page.goto(`/machines/${guest.id}/danger`);
   const field = page.getByLabel("Type the machine's name");
   await field.fill('something else');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertAccessible, assertNothingSticksOut, assertQuiet, crawl, open, signedIn, startBrowser } from './browser.mjs';
-import { api, startSteward } from './steward.mjs';
+import { api, guests, startSteward } from './steward.mjs';
 
 // The pages of the issue; a page that no link leads to is a page that nobody finds.
 const EXPECTED = ['/', '/machines', '/machines/new', '/machines/{id}', '/jobs', '/jobs/{id}', '/plugins', '/users', '/audit', '/settings', '/profile'];
@@ -24,10 +24,7 @@ after(async () => {
 
 // Without a job there is no link to a job's page.
 async function makeAJob() {
-  const list = await api(steward, 'GET', '/api/v1/guests');
-  assert.equal(list.status, 200, JSON.stringify(list.body));
-  const guests = list.body.items ?? list.body.guests ?? list.body;
-  const running = guests.find((g) => (g.status ?? g.state?.status) === 'running');
+  const [running] = (await guests(steward, 'status:running')).filter((g) => g.kind === 'qemu');
   const answer = await api(steward, 'POST', `/api/v1/guests/${running.id}/power`, { action: 'reboot' });
   assert.equal(answer.status, 202, JSON.stringify(answer.body));
 }

@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { crawl, open, signedIn, startBrowser } from './browser.mjs';
-import { api, startSteward } from './steward.mjs';
+import { api, guests, startSteward } from './steward.mjs';
 
 const out = process.env.OUT ?? 'screenshots';
 const VARIANTS = [
@@ -18,9 +18,8 @@ const fileName = (kind) => kind.replace(/[{}]/g, '').replace(/^\/|\/$/g, '').rep
 
 // Some work that can be seen: one job that is done or runs.
 async function stir(steward) {
-  const { body } = await api(steward, 'GET', '/api/v1/guests');
-  const guests = body.items ?? body.guests ?? body;
-  for (const guest of guests.filter((g) => (g.status ?? g.state?.status) === 'running').slice(0, 3)) {
+  const running = (await guests(steward, 'status:running')).filter((g) => !g.template);
+  for (const guest of running.slice(0, 3)) {
     await api(steward, 'POST', `/api/v1/guests/${guest.id}/power`, { action: 'reboot' });
   }
 }

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import tls from 'node:tls';
 
-const BINARY = process.env.STEWARD_BIN ?? fileURLToPath(new URL('../../target/debug/steward', import.meta.url));
+const BINARY = process.env.TESTED_BINARY ?? fileURLToPath(new URL('../../target/debug/steward', import.meta.url));
 const START_MS = 60_000;
 const STOP_MS = 15_000;
 
@@ -15,12 +15,11 @@ const STOP_MS = 15_000;
  * @returns {Promise<{url: string, login: string, password: string, token: string, spki: string,
  *   log: () => string, stop: () => Promise<void>}>}
  */
-export async function startSteward({ guests = 40, nodes = 3, args = [] } = {}) {
-  const child = spawn(
-    BINARY,
-    ['demo', '--json', '--listen', '127.0.0.1:0', '--guests', String(guests), '--nodes', String(nodes), ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
-  );
+export async function startSteward({ guests = 40, nodes = 3, timeScale = 0.1 } = {}) {
+  const cluster = ['--guests', String(guests), '--nodes', String(nodes), '--time-scale', String(timeScale)];
+  const child = spawn(BINARY, ['demo', '--json', '--listen', '127.0.0.1:0', ...cluster], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let log = '';
   child.stderr.on('data', (d) => (log += d));
   const gone = new Promise((resolve) => {
@@ -66,6 +65,13 @@ function spki(url) {
     });
     socket.once('error', reject);
   });
+}
+
+/** The machines that fit the filter words, by the REST API; templates only when asked for. */
+export async function guests(steward, words = '') {
+  const answer = await api(steward, 'GET', `/api/v1/guests?limit=1000&q=${encodeURIComponent(words)}`);
+  if (answer.status !== 200) throw new Error(`guests: ${answer.status} ${JSON.stringify(answer.body)}`);
+  return answer.body.guests;
 }
 
 /** Asks the REST API with the demo's token. The certificate is the one that was pinned at the start. */
