@@ -343,6 +343,7 @@ fn plugin(name: &str, error: bool) -> PluginInfo {
             column: 9,
             message: "Expecting ';' to terminate this statement".into(),
         }),
+        active: Some("8f2b6c1d0e".repeat(6)),
     }
 }
 
