@@ -1,1 +1,183 @@
-//! Being built.
+//! Floor 3: the use cases, and the only place that joins store, keys, plugins and the outside.
+//!
+//! Pages, the REST API, the command line and jobs all come through here with an [`Actor`]: the same checks,
+//! the same job, the same event, the same audit entry. This floor must not know HTTP, HTML or how a job is
+//! scheduled. Each noun has its file and a small handle: `app.guests().request_create(&actor, spec)`.
+
+pub mod actor;
+pub mod audit;
+pub mod connections;
+pub mod events;
+pub mod guests;
+pub mod hasher;
+pub mod health;
+pub mod host;
+mod host_keys;
+pub mod inventory;
+pub mod invites;
+pub mod jobs;
+pub mod keys;
+pub mod live;
+pub mod nodes;
+pub mod plugins;
+pub mod profile;
+pub mod schedules;
+pub mod search;
+pub mod sessions;
+pub mod setup;
+pub mod tokens;
+pub mod users;
+
+pub use actor::Actor;
+
+use crate::base::{Clock, Result, Secret, Timestamp};
+use crate::config::Settings;
+use crate::crypto::SealKey;
+use crate::plugin::Plugins;
+use crate::store::Store;
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
+
+/// The whole appliance behind its doors. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    plugins: Plugins,
+    hasher: hasher::Hasher,
+    people: users::People,
+    live: live::Live,
+    links: connections::Links,
+    setup: setup::SetupCode,
+    keys: host_keys::HostKeys,
+    job_bell: Notify,
+    /// Counts looks at Proxmox; pages with live numbers wait on it.
+    tick: watch::Sender<u64>,
+    /// Asks the poller to look now.
+    look_now: Notify,
+    started: Timestamp,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App")
+    }
+}
+
+impl App {
+    /// Opens the store with the appliance key and loads what is kept in memory.
+    ///
+    /// # Errors
+    /// Everything that `Store::open` refuses, with its sentence; a plugins folder that can't be read.
+    pub fn open(settings: Settings, key: SealKey, clock: Arc<dyn Clock>) -> Result<Self> {
+        let host_keys = host_keys::HostKeys::derive(&key);
+        let store = Store::open(&settings.store_file(), Arc::new(keys::ApplianceSeal::new(key)), Arc::clone(&clock))?;
+        let plugins = Plugins::load(settings.plugins_dir.as_deref());
+        let people = users::People::load(&store)?;
+        let live = live::Live::load(&store)?;
+        let links = connections::Links::load(&store)?;
+        let setup = setup::SetupCode::for_start(people.is_empty());
+        let started = clock.now();
+        Ok(Self(Arc::new(Inner {
+            store,
+            clock,
+            settings,
+            plugins,
+            hasher: hasher::Hasher::for_this_machine(),
+            people,
+            live,
+            links,
+            setup,
+            keys: host_keys,
+            job_bell: Notify::new(),
+            tick: watch::Sender::new(0),
+            look_now: Notify::new(),
+            started,
+        })))
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub fn plugin_set(&self) -> &Plugins {
+        &self.0.plugins
+    }
+
+    /// When this process started.
+    pub fn started(&self) -> Timestamp {
+        self.0.started
+    }
+
+    /// Rung when a job was made or changed from outside the runner.
+    pub fn job_bell(&self) -> &Notify {
+        &self.0.job_bell
+    }
+
+    /// Changes with every look at Proxmox.
+    pub fn ticks(&self) -> watch::Receiver<u64> {
+        self.0.tick.subscribe()
+    }
+
+    /// The key that signs forms and flash messages; new forms of an old process stay good after a restart.
+    pub fn form_key(&self) -> &Secret<Vec<u8>> {
+        &self.0.keys.forms
+    }
+
+    pub fn live(&self) -> &live::Live {
+        &self.0.live
+    }
+
+    pub fn people(&self) -> &users::People {
+        &self.0.people
+    }
+
+    /// Ends the store's writer; the file can be opened again afterwards.
+    pub fn close(&self) {
+        self.0.store.close();
+    }
+}
+
+macro_rules! nouns {
+    ($($method:ident => $module:ident :: $handle:ident),+ $(,)?) => {
+        impl App {
+            $(pub fn $method(&self) -> $module::$handle<'_> {
+                $module::$handle(self)
+            })+
+        }
+    };
+}
+
+nouns! {
+    audit => audit::Audit,
+    connections => connections::Connections,
+    guests => guests::Guests,
+    invites => invites::Invites,
+    jobs => jobs::Jobs,
+    nodes => nodes::Nodes,
+    plugins => plugins::PluginPages,
+    profile => profile::Profile,
+    schedules => schedules::Schedules,
+    search => search::Search,
+    sessions => sessions::Sessions,
+    setup => setup::Setup,
+    tokens => tokens::Tokens,
+    users => users::Users,
+    health => health::Health,
+    inventory => inventory::Inventory,
+}

@@ -1,1 +1,186 @@
-//! Being built.
+//! Settings: from `/etc/steward/steward.toml`, the environment (`STEWARD_*`) and flags, each stronger than
+//! the one before. Unknown keys are errors, so a typing mistake never passes as a default.
+//! This floor reads settings and nothing else; what they mean is the business of those who ask.
+
+use crate::base::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Where the package puts the file.
+pub const DEFAULT_FILE: &str = "/etc/steward/steward.toml";
+
+/// All settings with their defaults.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the page listens, over TLS.
+    pub listen: Vec<SocketAddr>,
+    /// The store and everything that belongs to it.
+    pub data_dir: PathBuf,
+    /// The appliance key, outside the data folder. A systemd credential `steward.key` is used before it.
+    pub key_file: PathBuf,
+    /// The socket for commands on this host.
+    pub socket: PathBuf,
+    /// Plugins here override and add to those in the binary.
+    pub plugins_dir: Option<PathBuf>,
+    /// Own certificate (PEM chain) instead of the self-signed one; needs `tls_key`.
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Origins (`https://host[:port]`) whose pages may call the REST API; none by default.
+    pub cors_origins: Vec<String>,
+    /// Seconds between two looks at Proxmox, 1 to 3600. Proxmox itself refreshes every 10 s.
+    pub poll_seconds: u64,
+    /// Scripts that run at the same time, 1 to 64.
+    pub workers: usize,
+    /// Jobs that run at the same time on one node, 1 to 64.
+    pub jobs_per_node: usize,
+    /// What is logged, in tracing's filter words: `info`, `steward=debug`.
+    pub log: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([0, 0, 0, 0], 8443))],
+            data_dir: PathBuf::from("/var/lib/steward"),
+            key_file: PathBuf::from("/etc/steward/appliance.key"),
+            socket: PathBuf::from("/run/steward/steward.sock"),
+            plugins_dir: Some(PathBuf::from("/etc/steward/plugins")),
+            tls_certificate: None,
+            tls_key: None,
+            cors_origins: Vec::new(),
+            poll_seconds: 10,
+            workers: 8,
+            jobs_per_node: 4,
+            log: "info".to_owned(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads `file` (which must exist when `named` by the person) and then the environment.
+    ///
+    /// # Errors
+    /// `Invalid` with the file or variable and what is wrong with it.
+    pub fn load(file: &Path, named: bool, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        let mut table = match std::fs::read_to_string(file) {
+            Ok(text) => parse(&text, file)?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => toml::Table::new(),
+            Err(e) => return Err(Error::invalid(format!("Can't read the settings in {}: {e}", file.display()))),
+        };
+        for (key, value) in from_environment(environment)? {
+            table.insert(key, value);
+        }
+        let settings: Self = table
+            .try_into()
+            .map_err(|e: toml::de::Error| Error::invalid(format!("The settings are not right: {}", e.message())))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Checks what types alone can't.
+    ///
+    /// # Errors
+    /// `Invalid` with the name of the setting.
+    pub fn check(&self) -> Result<()> {
+        let problem = if self.listen.is_empty() {
+            "listen needs at least one address, like \"0.0.0.0:8443\"."
+        } else if !(1..=3600).contains(&self.poll_seconds) {
+            "poll_seconds must be 1 to 3600."
+        } else if !(1..=64).contains(&self.workers) || !(1..=64).contains(&self.jobs_per_node) {
+            "workers and jobs_per_node must be 1 to 64."
+        } else if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            "tls_certificate and tls_key go together: give both or none."
+        } else if self.cors_origins.iter().any(|o| !is_origin(o)) {
+            "cors_origins takes origins like \"https://tools.example\", without a path."
+        } else if self.key_file.starts_with(&self.data_dir) {
+            "key_file must not lie inside data_dir: whoever takes a copy of the data must not get the key with it."
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid(format!("The settings are not right: {problem}")))
+    }
+
+    pub fn store_file(&self) -> PathBuf {
+        self.data_dir.join("steward.redb")
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    text.strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+}
+
+fn parse(text: &str, file: &Path) -> Result<toml::Table> {
+    text.parse().map_err(|e: toml::de::Error| {
+        let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].lines().count().max(1));
+        Error::invalid(format!("{}, line {line}: {}", file.display(), e.message()))
+    })
+}
+
+/// `STEWARD_DATA_DIR=/x` is the key `data_dir`. Lists are separated by commas.
+fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<BTreeMap<String, toml::Value>> {
+    // Read elsewhere: which file to read, and the passphrases that command-line verbs take.
+    const NOT_SETTINGS: [&str; 3] = ["STEWARD_CONFIG", "STEWARD_PASSWORD", "STEWARD_WEB"];
+    let mut out = BTreeMap::new();
+    for (name, text) in variables {
+        let Some(key) = name.strip_prefix("STEWARD_") else { continue };
+        if NOT_SETTINGS.contains(&name.as_str()) {
+            continue;
+        }
+        let value = match key {
+            "LISTEN" | "CORS_ORIGINS" => {
+                toml::Value::Array(text.split(',').map(|s| toml::Value::String(s.trim().to_owned())).collect())
+            }
+            "POLL_SECONDS" | "WORKERS" | "JOBS_PER_NODE" => {
+                let number = text.parse().map_err(|_| Error::invalid(format!("{name} must be a whole number.")))?;
+                toml::Value::Integer(number)
+            }
+            "DATA_DIR" | "KEY_FILE" | "SOCKET" | "PLUGINS_DIR" | "TLS_CERTIFICATE" | "TLS_KEY" | "LOG" => {
+                toml::Value::String(text)
+            }
+            _ => return Err(Error::invalid(format!("{name} is not a setting that Steward knows."))),
+        };
+        out.insert(key.to_lowercase(), value);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Settings> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("steward.toml");
+        std::fs::write(&file, text).unwrap();
+        Settings::load(&file, true, environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn the_environment_is_stronger_than_the_file() {
+        let s = load("workers = 3\npoll_seconds = 20", &[("STEWARD_WORKERS", "5"), ("HOME", "/x")]).unwrap();
+        assert_eq!((s.workers, s.poll_seconds), (5, 20));
+        let s = load("", &[("STEWARD_LISTEN", "127.0.0.1:1, [::1]:2")]).unwrap();
+        assert_eq!(s.listen.len(), 2);
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_wherever_they_come_from() {
+        assert!(load("wrokers = 3", &[]).unwrap_err().message().contains("wrokers"));
+        assert!(load("", &[("STEWARD_WROKERS", "3")]).unwrap_err().message().contains("STEWARD_WROKERS"));
+    }
+
+    #[test]
+    fn a_mistake_names_its_line() {
+        assert!(load("workers = 3\nlisten = [", &[]).unwrap_err().message().contains("line 2"));
+    }
+
+    #[test]
+    fn the_key_may_not_lie_beside_the_data() {
+        assert!(load("data_dir = '/srv/s'\nkey_file = '/srv/s/k'", &[]).is_err());
+    }
+}

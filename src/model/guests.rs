@@ -275,7 +275,7 @@ impl GuestSpec {
         if self.user.as_deref().is_some_and(|u| !is_unix_user(u)) {
             wrong.push(("user", "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter."));
         }
-        if !self.ssh_keys.lines().map(str::trim).filter(|l| !l.is_empty()).all(is_public_key) {
+        if !are_public_keys(&self.ssh_keys) {
             wrong.push(("ssh_keys", "Paste public keys as in authorized_keys, one per line: ssh-ed25519 AAAA..."));
         }
         if !self.tags.iter().all(|t| is_tag(t)) {
@@ -309,6 +309,11 @@ fn is_unix_user(text: &str) -> bool {
     (1..=32).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+}
+
+/// Lines as in `authorized_keys`, without options; empty lines are fine.
+pub fn are_public_keys(text: &str) -> bool {
+    text.lines().map(str::trim).filter(|l| !l.is_empty()).all(is_public_key)
 }
 
 fn is_public_key(line: &str) -> bool {

@@ -4,8 +4,10 @@ use crate::base::Timestamp;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 
-/// Failures that cost nothing: people mistype.
-const FREE: u32 = 3;
+/// Failures of one account that cost nothing.
+pub const FREE_ACCOUNT: u32 = 3;
+/// Failures from one address that cost nothing: a household shares one.
+pub const FREE_ADDRESS: u32 = 20;
 /// A quiet time after which failures are forgotten.
 const FORGET: Duration = Duration::from_secs(24 * 3600);
 /// The longest delay.
@@ -28,20 +30,20 @@ impl Failures {
         Self { count: count.saturating_add(1), last: now }
     }
 
-    /// How long until the next try is looked at: nothing for the first three failures, then 2, 4, 8 ...
-    /// seconds, at most an hour.
-    pub fn wait(&self, now: Timestamp) -> Option<Duration> {
-        if self.count <= FREE || self.last.until(now) > FORGET {
+    /// How long until the next try is looked at: nothing for the first `free` failures (people mistype),
+    /// then 2, 4, 8 ... seconds, at most an hour.
+    pub fn wait(&self, now: Timestamp, free: u32) -> Option<Duration> {
+        if self.count <= free || self.last.until(now) > FORGET {
             return None;
         }
-        let delay = Duration::from_secs(1_u64 << (self.count - FREE).min(12)).min(LONGEST);
+        let delay = Duration::from_secs(1_u64 << (self.count - free).min(12)).min(LONGEST);
         let passed = self.last.until(now);
         (passed < delay).then(|| delay - passed)
     }
 
     /// An account that had ten failures or more counts as locked on the users page.
     pub fn is_locked(&self, now: Timestamp) -> bool {
-        self.count >= 10 && self.wait(now).is_some()
+        self.count >= 10 && self.wait(now, FREE_ACCOUNT).is_some()
     }
 }
 
@@ -56,16 +58,16 @@ mod tests {
         for _ in 0..3 {
             f = f.failed(t);
         }
-        assert_eq!(f.wait(t), None);
+        assert_eq!(f.wait(t, FREE_ACCOUNT), None);
         f = f.failed(t);
-        assert_eq!(f.wait(t), Some(Duration::from_secs(2)));
+        assert_eq!(f.wait(t, FREE_ACCOUNT), Some(Duration::from_secs(2)));
         for _ in 0..40 {
             f = f.failed(t);
         }
-        assert_eq!(f.wait(t), Some(Duration::from_secs(3600)));
+        assert_eq!(f.wait(t, FREE_ACCOUNT), Some(Duration::from_secs(3600)));
         assert!(f.is_locked(t));
         let later = t.plus(Duration::from_secs(25 * 3600));
-        assert_eq!(f.wait(later), None);
+        assert_eq!(f.wait(later, FREE_ACCOUNT), None);
         assert_eq!(f.failed(later).count, 1);
     }
 }

@@ -68,7 +68,8 @@ impl Plugin {
         run: Run,
         mode: Mode,
     ) -> Outcome {
-        let no_retry = |error: ScriptError| Outcome::Failed(Failure { error, retry: false, mismatch: false });
+        let no_retry =
+            |error: ScriptError| Outcome::Failed(Failure { error, retry: false, mismatch: false, unreachable: false });
         if self.manifest().hooks.get(hook).is_none_or(|h| h.mode != HookMode::Job) {
             return no_retry(self.broken(&format!("there is no job hook \"{hook}\"")));
         }
@@ -79,7 +80,12 @@ impl Plugin {
                 let args = vec![Dynamic::from(JobHandle), from_json(args)];
                 job::run(self, &state, || self.function(HookMode::Job, hook, args))
             }
-            Err(e) => Outcome::Failed(Failure { error: self.broken(e.message()), retry: true, mismatch: false }),
+            Err(e) => Outcome::Failed(Failure {
+                error: self.broken(e.message()),
+                retry: true,
+                mismatch: false,
+                unreachable: false,
+            }),
         })
         .unwrap_or_else(|e| no_retry(self.broken(&e)))
     }

@@ -13,22 +13,24 @@ pub(super) struct Failed {
     pub position: Position,
     pub retry: bool,
     pub mismatch: bool,
+    /// A call did not reach Proxmox at all.
+    pub unreachable: bool,
 }
 
 impl Failed {
     /// The script uses the API wrongly: trying again gives the same.
     pub fn misuse(message: impl Into<String>, position: Position) -> Self {
-        Self { message: message.into(), position, retry: false, mismatch: false }
+        Self { message: message.into(), position, retry: false, mismatch: false, unreachable: false }
     }
 
     /// The journal does not fit the script.
     pub fn mismatch(message: impl Into<String>, position: Position) -> Self {
-        Self { message: message.into(), position, retry: false, mismatch: true }
+        Self { message: message.into(), position, retry: false, mismatch: true, unreachable: false }
     }
 
     /// Something outside (the disk, Proxmox) is in the way.
     pub fn outside(message: impl Into<String>, position: Position) -> Self {
-        Self { message: message.into(), position, retry: true, mismatch: false }
+        Self { message: message.into(), position, retry: true, mismatch: false, unreachable: false }
     }
 
     /// What an error that left the script means.
@@ -44,7 +46,8 @@ impl Failed {
             }
             other => (without_position(other), false),
         };
-        Self { message, position, retry, mismatch: false }
+        let unreachable = matches!(inner, EvalAltResult::ErrorRuntime(thrown, _) if thrown_kind(thrown).as_deref() == Some("unreachable"));
+        Self { message, position, retry, mismatch: false, unreachable }
     }
 
     pub fn at(&self, file: &str) -> ScriptError {
@@ -91,8 +94,11 @@ fn thrown_text(thrown: &Dynamic) -> String {
 
 /// Another try is useless when Proxmox said that the request itself is wrong.
 fn thrown_may_pass(thrown: &Dynamic) -> bool {
-    let kind = thrown.as_map_ref().ok().and_then(|m| m.get("kind").and_then(|k| k.clone().into_string().ok()));
-    !matches!(kind.as_deref(), Some("invalid" | "forbidden" | "auth"))
+    !matches!(thrown_kind(thrown).as_deref(), Some("invalid" | "forbidden" | "auth"))
+}
+
+fn thrown_kind(thrown: &Dynamic) -> Option<String> {
+    thrown.as_map_ref().ok().and_then(|m| m.get("kind").and_then(|k| k.clone().into_string().ok()))
 }
 
 /// A refused call as the script sees it.

@@ -59,4 +59,6 @@ pub struct Failure {
     pub retry: bool,
     /// The journal does not fit the script: a person has to look.
     pub mismatch: bool,
+    /// Proxmox could not be reached; nothing was done. Waiting helps, using up tries does not.
+    pub unreachable: bool,
 }

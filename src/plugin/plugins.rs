@@ -1,7 +1,7 @@
 //! All plugins: loaded from the binary and a folder, loaded again when a file changes.
 
 use super::script::Plugin;
-use super::source::{self, Source};
+use super::source::{self, Files, Source};
 use crate::base::{Error, Result};
 use crate::model::plugins::{Manifest, Origin, PluginInfo, ScriptError};
 use notify::{RecursiveMode, Watcher};
@@ -41,6 +41,8 @@ struct Slot {
     hash: String,
     manifest: Option<Manifest>,
     error: Option<ScriptError>,
+    /// The files as they are now, for reading.
+    files: Arc<Files>,
     /// What runs: these files, or with an error in them the last good version.
     active: Option<Arc<Plugin>>,
 }
@@ -77,6 +79,13 @@ impl Plugins {
             active: slot.active.as_ref().map(|p| p.hash().to_owned()),
         };
         state.slots.iter().map(info).collect()
+    }
+
+    /// A plugin's files as they are now, by name; none when they can't be read.
+    pub fn files(&self, name: &str) -> Vec<(String, String)> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let slot = state.slots.get(name);
+        slot.map(|s| s.files.iter().map(|(n, t)| (n.clone(), t.clone())).collect()).unwrap_or_default()
     }
 
     /// The version that serves new runs.
@@ -157,6 +166,7 @@ impl Slot {
     /// Loads a source. With an error in it, `previous` goes on running.
     fn load(source: &Source, previous: Option<&Self>) -> Self {
         let hash = source.hash();
+        let files = Arc::new(source.files.clone().unwrap_or_default());
         let loaded = source
             .files
             .as_ref()
@@ -168,13 +178,14 @@ impl Slot {
                 hash,
                 manifest: Some(plugin.manifest().clone()),
                 error: None,
+                files,
                 active: Some(Arc::new(plugin)),
             },
             Err(error) => {
                 tracing::warn!(plugin = source.name, %error, "a plugin is broken");
                 let active = previous.and_then(|p| p.active.clone());
                 let manifest = active.as_ref().map(|p| p.manifest().clone());
-                Self { origin: source.origin, hash, manifest, error: Some(error), active }
+                Self { origin: source.origin, hash, manifest, error: Some(error), files, active }
             }
         }
     }

@@ -144,7 +144,7 @@ impl RunState {
     }
 
     fn limit(&self, message: String, retry: bool) {
-        let why = Failed { message, position: Position::NONE, retry, mismatch: false };
+        let why = Failed { message, position: Position::NONE, retry, mismatch: false, unreachable: false };
         drop(self.stop::<()>(Stop::Failed(why)));
     }
 

@@ -98,5 +98,10 @@ fn ended(plugin: &Plugin, job: &JobRun, stop: Stop) -> Outcome {
 }
 
 fn failed(plugin: &Plugin, why: Failed) -> Outcome {
-    Outcome::Failed(Failure { error: plugin.place(&why), retry: why.retry, mismatch: why.mismatch })
+    Outcome::Failed(Failure {
+        error: plugin.place(&why),
+        retry: why.retry,
+        mismatch: why.mismatch,
+        unreachable: why.unreachable,
+    })
 }

@@ -1,0 +1,185 @@
+//! Who acts: a person (through a browser, an API token or a short token), or the host's own console.
+
+use crate::app::keys::VaultSeal;
+use crate::base::ids::{SessionId, TokenId, UserId};
+use crate::base::{Error, Result, Timestamp};
+use crate::crypto::VaultKey;
+use crate::model::access::{GuestRight, guest_right};
+use crate::model::audit::AuditRecord;
+use crate::model::guests::Guest;
+use crate::model::sessions::Scope;
+use crate::model::users::{Role, User};
+use crate::store::Keyspace;
+use std::sync::Arc;
+
+/// How the actor proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    Session(SessionId),
+    Jwt(SessionId),
+    Token(TokenId),
+}
+
+/// A signed-in person with their open vault key, or the host's console (whoever may use the socket is root
+/// there anyway). Dropped at the end of a request; the key goes with it.
+#[derive(Clone)]
+pub struct Actor {
+    person: Option<Person>,
+    address: Option<String>,
+    label: String,
+}
+
+#[derive(Clone)]
+struct Person {
+    user: Arc<User>,
+    via: Via,
+    scope: Option<Scope>,
+    vault: VaultKey,
+}
+
+impl std::fmt::Debug for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Actor({})", self.label)
+    }
+}
+
+impl Actor {
+    pub(super) fn person(user: Arc<User>, via: Via, scope: Option<Scope>, vault: VaultKey, address: &str) -> Self {
+        let label = user.login.clone();
+        Self { person: Some(Person { user, via, scope, vault }), address: Some(address.to_owned()), label }
+    }
+
+    /// The console of the host: everything that an admin may do, except reading anybody's keyspace.
+    pub fn host_console() -> Self {
+        Self { person: None, address: None, label: "host console".to_owned() }
+    }
+
+    /// The appliance itself, acting for a schedule or a rule whose name stands in the log.
+    pub(super) fn appliance(label: &str) -> Self {
+        Self { person: None, address: None, label: label.to_owned() }
+    }
+
+    /// Who it is, in words that outlive the user.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
+    pub fn user(&self) -> Option<&User> {
+        self.person.as_ref().map(|p| &*p.user)
+    }
+
+    pub fn user_id(&self) -> Option<UserId> {
+        self.user().map(|u| u.id)
+    }
+
+    pub fn login(&self) -> &str {
+        self.user().map_or(self.label.as_str(), |u| u.login.as_str())
+    }
+
+    pub fn via(&self) -> Option<Via> {
+        self.person.as_ref().map(|p| p.via)
+    }
+
+    pub fn role(&self) -> Role {
+        self.user().map_or(Role::Admin, |u| u.role)
+    }
+
+    /// What the bearer's token allows; `None` means all that the person may.
+    pub fn scope(&self) -> Option<Scope> {
+        self.person.as_ref().and_then(|p| p.scope)
+    }
+
+    pub fn is_admin(&self) -> bool {
+        self.role() == Role::Admin
+    }
+
+    /// # Errors
+    /// `Forbidden` for everybody but admins.
+    pub fn require_admin(&self) -> Result<()> {
+        if self.is_admin() { Ok(()) } else { Err(Error::forbidden("Only an admin may do this.")) }
+    }
+
+    /// # Errors
+    /// `Forbidden` when the actor's token may do less than `least`.
+    pub fn require_scope(&self, least: Scope) -> Result<()> {
+        let have = match self.scope() {
+            None | Some(Scope::Full) => 2,
+            Some(Scope::Operate) => 1,
+            Some(Scope::Read) => 0,
+        };
+        let need = match least {
+            Scope::Read => 0,
+            Scope::Operate => 1,
+            Scope::Full => 2,
+        };
+        if have >= need {
+            Ok(())
+        } else {
+            Err(Error::forbidden(format!("This token may not do that; it needs the scope “{}”.", least.name())))
+        }
+    }
+
+    /// An admin whose token (if they use one) may do everything.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn require_full_admin(&self) -> Result<()> {
+        self.require_admin()?;
+        self.require_scope(Scope::Full)
+    }
+
+    /// What this actor may do with a guest; `None` means that for them it does not exist.
+    pub fn guest_right(&self, guest: &Guest) -> Option<GuestRight> {
+        match &self.person {
+            None => Some(GuestRight::Manage),
+            Some(p) => guest_right(p.user.id, p.user.role, p.scope, guest),
+        }
+    }
+
+    /// The one way to this person's own rows.
+    ///
+    /// # Errors
+    /// `Forbidden` for the host's console, which has no keyspace.
+    pub fn keyspace(&self) -> Result<Keyspace> {
+        let person = self.person.as_ref().ok_or_else(|| Error::forbidden("This needs a signed-in person."))?;
+        Ok(Keyspace::new(Arc::new(VaultSeal::new(person.user.id, &person.vault))))
+    }
+
+    /// The open vault key, for wrapping it into another slot.
+    pub(super) fn vault(&self) -> Result<&VaultKey> {
+        let person = self.person.as_ref().ok_or_else(|| Error::forbidden("This needs a signed-in person."))?;
+        Ok(&person.vault)
+    }
+
+    /// The id of the signed-in person.
+    ///
+    /// # Errors
+    /// `Forbidden` for the host's console.
+    pub fn require_person(&self) -> Result<UserId> {
+        self.user_id().ok_or_else(|| Error::forbidden("This needs a signed-in person."))
+    }
+
+    /// An audit record of something that this actor did.
+    pub fn record(
+        &self,
+        at: Timestamp,
+        action: &str,
+        subject: impl Into<String>,
+        detail: impl Into<String>,
+    ) -> AuditRecord {
+        AuditRecord {
+            at,
+            actor: self.label.clone(),
+            actor_id: self.user_id(),
+            action: action.to_owned(),
+            subject: subject.into(),
+            detail: detail.into(),
+            address: self.address.clone(),
+            ok: true,
+        }
+    }
+}

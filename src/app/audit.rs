@@ -1,0 +1,98 @@
+//! Reading the audit log.
+
+use crate::app::{Actor, App};
+use crate::base::Result;
+use crate::model::audit::AuditEntry;
+use crate::model::filter::Filter;
+use crate::store::{AuditCheck, Read, Scan, tables};
+use std::ops::ControlFlow;
+
+/// A page of the log, the newest first.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    pub entries: Vec<AuditEntry>,
+    /// Ask again with this to go on; `None` at the end.
+    pub next: Option<u64>,
+}
+
+pub struct Audit<'a>(pub(super) &'a App);
+
+impl Audit<'_> {
+    /// Entries before `before` (all for `None`) that fit the filter words: bare words, and `actor:`, `action:`,
+    /// `subject:`, `address:`, `ok:yes|no`. At most `limit`, 1 to 10,000.
+    ///
+    /// # Errors
+    /// `Forbidden` unless an admin asks.
+    pub fn page(&self, actor: &Actor, filter: &str, before: Option<u64>, limit: usize) -> Result<AuditPage> {
+        actor.require_admin()?;
+        let filter = Filter::parse(filter);
+        let limit = limit.clamp(1, 10_000);
+        let mut entries: Vec<AuditEntry> = Vec::new();
+        let mut more = false;
+        let scan = match before {
+            Some(seq) => Scan::all().after(&seq).rev(),
+            None => Scan::all().rev(),
+        };
+        self.0.store().read(|tx| {
+            tx.scan(tables::AUDIT, scan, |_, entry| {
+                if !fits(&filter, &entry) {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                if entries.len() == limit {
+                    more = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+                entries.push(entry);
+                Ok(ControlFlow::Continue(()))
+            })
+        })?;
+        let next = entries.last().map(|e| e.seq).filter(|_| more);
+        Ok(AuditPage { entries, next })
+    }
+
+    /// What was done to one subject, the newest first.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub(super) fn about(&self, subject: &str, limit: usize) -> Result<Vec<AuditEntry>> {
+        let mut entries = Vec::new();
+        // Looks back a bounded way: a machine's page must not read years of log.
+        let mut seen = 0;
+        self.0.store().read(|tx| {
+            tx.scan(tables::AUDIT, Scan::all().rev(), |_, entry: AuditEntry| {
+                seen += 1;
+                if entry.record.subject == subject {
+                    entries.push(entry);
+                }
+                Ok(if entries.len() >= limit || seen >= 5_000 {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                })
+            })
+        })?;
+        Ok(entries)
+    }
+
+    /// Checks the whole chain.
+    ///
+    /// # Errors
+    /// `Forbidden` unless an admin asks.
+    pub fn verify(&self, actor: &Actor) -> Result<AuditCheck> {
+        actor.require_admin()?;
+        self.0.store().verify_audit()
+    }
+}
+
+fn fits(filter: &Filter, entry: &AuditEntry) -> bool {
+    let r = &entry.record;
+    let address = r.address.as_deref().unwrap_or_default();
+    filter.fits(&[&r.actor, &r.action, &r.subject, &r.detail, address], |key| match key {
+        "actor" => vec![r.actor.clone()],
+        "action" => vec![r.action.clone()],
+        "subject" => vec![r.subject.clone()],
+        "address" => vec![address.to_owned()],
+        "ok" => vec![if r.ok { "yes" } else { "no" }.to_owned()],
+        _ => Vec::new(),
+    })
+}

@@ -1,0 +1,124 @@
+//! How the appliance itself is doing: for `/readyz`, `/metrics`, `steward doctor` and the settings page.
+
+use crate::app::App;
+use crate::model::connections::Reach;
+use crate::model::jobs::JobState;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One check with its outcome in words.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    pub name: &'static str,
+    pub ok: bool,
+    pub text: String,
+}
+
+/// What the process costs.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Footprint {
+    /// Resident memory in bytes.
+    pub rss: u64,
+    /// CPU seconds used since the start.
+    pub cpu_seconds: f64,
+    pub open_files: u64,
+    pub threads: u64,
+    /// The store's file in bytes.
+    pub store_bytes: u64,
+    pub uptime_seconds: u64,
+}
+
+pub struct Health<'a>(pub(super) &'a App);
+
+impl Health<'_> {
+    /// Store, plugins, Proxmox, disk space. The first one that is not well makes `/readyz` say no, except
+    /// Proxmox: the appliance is ready to show the last known state without it.
+    pub fn checks(&self) -> Vec<Check> {
+        vec![self.store(), self.plugins(), self.disk(), self.proxmox()]
+    }
+
+    /// May this process get requests?
+    pub fn is_ready(&self) -> bool {
+        [self.store(), self.plugins()].iter().all(|c| c.ok)
+    }
+
+    fn store(&self) -> Check {
+        let read = self.0.store().read(|_| Ok(()));
+        let text = read.as_ref().map_or_else(|e| e.message().to_owned(), |()| "answers".to_owned());
+        Check { name: "store", ok: read.is_ok(), text }
+    }
+
+    fn plugins(&self) -> Check {
+        let list = self.0.plugin_set().list();
+        let broken: Vec<String> = list.iter().filter(|p| p.error.is_some()).map(|p| p.name.clone()).collect();
+        if broken.is_empty() {
+            Check { name: "plugins", ok: true, text: format!("{} loaded", list.len()) }
+        } else {
+            Check { name: "plugins", ok: false, text: format!("not usable: {}", broken.join(", ")) }
+        }
+    }
+
+    fn disk(&self) -> Check {
+        match free_bytes(&self.0.settings().data_dir) {
+            Some(free) => Check { name: "disk", ok: free > 200 << 20, text: format!("{} MiB free", free >> 20) },
+            None => Check { name: "disk", ok: false, text: "the data folder can't be looked at".to_owned() },
+        }
+    }
+
+    fn proxmox(&self) -> Check {
+        let snapshot = self.0.live().snapshot();
+        let away: Vec<_> = snapshot
+            .connections
+            .iter()
+            .filter_map(|c| match &c.reach {
+                Reach::Away { why, .. } => Some(format!("{}: {why}", c.name)),
+                _ => None,
+            })
+            .collect();
+        let text = if away.is_empty() { format!("{} connected", snapshot.connections.len()) } else { away.join("; ") };
+        Check { name: "proxmox", ok: away.is_empty(), text }
+    }
+
+    /// What this process costs right now, from `/proc/self`.
+    pub fn footprint(&self) -> Footprint {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let field = |name: &str| -> u64 {
+            let line = status.lines().find_map(|l| l.strip_prefix(name));
+            line.and_then(|l| l.split_whitespace().next()).and_then(|n| n.parse().ok()).unwrap_or(0)
+        };
+        Footprint {
+            rss: field("VmRSS:") * 1024,
+            threads: field("Threads:"),
+            cpu_seconds: cpu_seconds().unwrap_or(0.0),
+            open_files: std::fs::read_dir("/proc/self/fd").map_or(0, |d| d.count() as u64),
+            store_bytes: std::fs::metadata(self.0.settings().store_file()).map_or(0, |m| m.len()),
+            uptime_seconds: self.0.started().until(self.0.now()).as_secs(),
+        }
+    }
+
+    /// Open jobs by state.
+    pub fn open_jobs(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::from(
+            [JobState::Queued, JobState::Running, JobState::Waiting, JobState::Undoing].map(|s| (s.name(), 0)),
+        );
+        for job in self.0.jobs().all_open().unwrap_or_default() {
+            *counts.entry(job.state.name()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// utime and stime of proc(5)'s stat, fields 14 and 15, at 100 ticks a second as on every Linux of today.
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let after_name = stat.rsplit_once(") ")?.1;
+    let ticks: u32 = after_name.split(' ').skip(11).take(2).filter_map(|n| n.parse::<u32>().ok()).sum();
+    Some(f64::from(ticks) / 100.0)
+}
+
+fn free_bytes(path: &Path) -> Option<u64> {
+    let stat = nix::sys::statvfs::statvfs(path).ok()?;
+    #[expect(clippy::useless_conversion, reason = "these are u32 on some systems")]
+    Some(u64::from(stat.blocks_available()) * u64::from(stat.fragment_size()))
+}

@@ -1,0 +1,179 @@
+//! Looking at Proxmox: one call of the provider's `inventory` hook brings all nodes and guests.
+
+use crate::app::live::{Report, ReportedGuest};
+use crate::app::{App, host};
+use crate::base::ids::{ConnectionId, GuestId};
+use crate::base::{Error, Result, Timestamp};
+use crate::model::connections::Reach;
+use crate::model::events::EventKind;
+use crate::model::guests::{Guest, GuestState};
+use crate::store::tables;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// A guest that Proxmox no longer lists is kept this long: lists have gaps while a node changes hands.
+const MISSING_FOR: Duration = Duration::from_secs(30);
+
+pub struct Inventory<'a>(pub(super) &'a App);
+
+impl Inventory<'_> {
+    /// Asks the poller to look soon, because something was just changed.
+    pub fn look_soon(&self) {
+        self.0.0.look_now.notify_one();
+    }
+
+    /// Resolves when somebody asked for a look.
+    pub async fn asked(&self) {
+        self.0.0.look_now.notified().await;
+    }
+
+    /// Looks at every connection once and rings the pages. Failures are kept as the connection's state.
+    pub async fn look(&self) {
+        for id in self.0.connections().ids() {
+            self.look_at(id).await;
+        }
+        self.0.0.tick.send_modify(|n| *n += 1);
+    }
+
+    async fn look_at(&self, id: ConnectionId) {
+        let Some(name) = self.0.connections().name(id) else { return };
+        let looked = match self.report(id).await {
+            Ok(report) => self.take(id, report).await,
+            Err(e) => Err(e),
+        };
+        if let Err(e) = looked {
+            self.note_failure(id, &name, &e);
+        }
+    }
+
+    async fn report(&self, id: ConnectionId) -> Result<Report> {
+        let value = host::call(self.0, id, "inventory", Vec::new()).await?;
+        serde_json::from_value(value).map_err(|e| {
+            Error::unavailable("The plugin for this connection gave a list that can't be read. See the Plugins page.")
+                .with_cause(e)
+        })
+    }
+
+    fn note_failure(&self, id: ConnectionId, name: &str, e: &Error) {
+        let before = self.0.live().snapshot().connection(id).map(|c| c.reach.clone());
+        let since = match before {
+            Some(Reach::Away { since, .. }) => since,
+            _ => {
+                // Logged once, when it begins.
+                tracing::warn!(connection.id = %id, error = e.chain(), "a connection is away");
+                self.0.now()
+            }
+        };
+        self.0.live().set_connection(id, name, Reach::Away { since, why: e.message().to_owned() });
+    }
+
+    async fn take(&self, id: ConnectionId, report: Report) -> Result<()> {
+        let now = self.0.now();
+        let was_away =
+            !matches!(self.0.live().snapshot().connection(id).map(|c| c.reach.clone()), Some(Reach::Here { .. }));
+        let known: HashMap<u32, Guest> =
+            self.0.live().rows_of(id).into_iter().filter_map(|g| g.vmid.map(|v| (v, g))).collect();
+        let mut ids = Vec::with_capacity(report.guests.len());
+        let mut changed = Vec::new();
+        for guest in &report.guests {
+            let (row, differs) = joined(known.get(&guest.vmid), guest, id, now);
+            ids.push(row.id);
+            if differs {
+                changed.push(row);
+            }
+        }
+        let (missing, gone) = self.missing(&known, &report, now);
+        changed.extend(missing);
+        self.store(changed.clone(), gone.clone(), was_away).await?;
+        self.0.live().put_rows(changed);
+        self.0.live().remove_rows(&gone.iter().map(|g| g.id).collect::<Vec<_>>());
+        self.0.live().take_report(id, now, report, &ids);
+        Ok(())
+    }
+
+    /// Rows whose guest is not listed: those to mark, and those that were missing long enough to go.
+    fn missing(&self, known: &HashMap<u32, Guest>, report: &Report, now: Timestamp) -> (Vec<Guest>, Vec<Guest>) {
+        let listed: HashSet<u32> = report.guests.iter().map(|g| g.vmid).collect();
+        let unlisted = known.values().filter(|g| g.making.is_none() && g.vmid.is_some_and(|v| !listed.contains(&v)));
+        let (mut mark, mut gone) = (Vec::new(), Vec::new());
+        for row in unlisted {
+            match row.missing_since {
+                None => mark.push(Guest { missing_since: Some(now), ..row.clone() }),
+                Some(since) if since.until(now) >= MISSING_FOR => gone.push(row.clone()),
+                Some(_) => {}
+            }
+        }
+        (mark, gone)
+    }
+
+    async fn store(&self, changed: Vec<Guest>, gone: Vec<Guest>, was_away: bool) -> Result<()> {
+        if changed.is_empty() && gone.is_empty() && !was_away {
+            return Ok(());
+        }
+        self.0
+            .store()
+            .write(move |tx| {
+                for row in &changed {
+                    tx.put(tables::GUESTS, &row.id, row)?;
+                    if let Some(vmid) = row.vmid {
+                        tx.put(tables::GUEST_VMIDS, &(row.connection, vmid), &row.id)?;
+                    }
+                }
+                for row in &gone {
+                    tx.delete(tables::GUESTS, &row.id)?;
+                    if let Some(vmid) = row.vmid {
+                        tx.delete(tables::GUEST_VMIDS, &(row.connection, vmid))?;
+                    }
+                }
+                // A first look finds a thousand guests: one event for all is enough then.
+                let touched: Vec<&Guest> = changed.iter().chain(&gone).collect();
+                if touched.len() <= 50 {
+                    for row in touched {
+                        tx.event(EventKind::Guest { id: row.id }, row.owner);
+                    }
+                } else {
+                    tx.event(EventKind::Connection, None);
+                }
+                if was_away {
+                    tx.event(EventKind::Connection, None);
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// The row for a reported guest, and whether it differs from what is stored. Figures that move all the time are
+/// no difference: they would write every row every ten seconds.
+fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId, now: Timestamp) -> (Guest, bool) {
+    let still = still_life(&guest.state);
+    match known {
+        None => {
+            let row = Guest {
+                id: GuestId::new(),
+                connection,
+                vmid: Some(guest.vmid),
+                kind: guest.kind,
+                name: guest.state.name.clone(),
+                owner: None,
+                created: now,
+                making: None,
+                missing_since: None,
+                last: Some(still),
+            };
+            (row, true)
+        }
+        Some(row) => {
+            let differs = row.missing_since.is_some() || row.last.as_ref() != Some(&still) || row.kind != guest.kind;
+            // A new VM has no name until Proxmox' next cycle.
+            let name = if still.name.is_empty() { row.name.clone() } else { still.name.clone() };
+            let row = Guest { kind: guest.kind, name, missing_since: None, last: Some(still), ..row.clone() };
+            (row, differs)
+        }
+    }
+}
+
+/// A state without the figures that move by themselves.
+fn still_life(state: &GuestState) -> GuestState {
+    GuestState { cpu: 0.0, mem: 0, disk: 0, netin: 0, netout: 0, diskread: 0, diskwrite: 0, uptime: 0, ..state.clone() }
+}

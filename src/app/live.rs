@@ -1,0 +1,392 @@
+//! What is known of nodes and guests right now, in memory: Steward's own rows joined with the provider's last
+//! report. Pages and the REST API read one immutable snapshot; the poller and the use cases publish a new one.
+
+use crate::base::ids::{ConnectionId, GuestId};
+use crate::base::{Result, Timestamp};
+use crate::model::connections::Reach;
+use crate::model::guests::{Guest, GuestState};
+use crate::model::nodes::{Node, Storage};
+use crate::store::{Read, Scan, Store, tables};
+use arc_swap::ArcSwap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Points of the small charts: one a minute, an hour back.
+const SPARK_POINTS: usize = 60;
+const SPARK_STEP_MS: i64 = 60_000;
+
+/// One guest as pages show it.
+#[derive(Clone, Debug)]
+pub struct GuestLive {
+    pub row: Guest,
+    pub state: GuestState,
+    pub rates: Rates,
+    /// CPU share (0 to 1) by minute, the oldest first.
+    pub spark: Arc<[f32]>,
+    /// When Proxmox said this; `None` for a guest that is still being made.
+    pub at: Option<Timestamp>,
+    /// Proxmox does not answer now: this is the last known state.
+    pub stale: bool,
+}
+
+/// Bytes a second since the report before.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rates {
+    pub netin: f64,
+    pub netout: f64,
+    pub diskread: f64,
+    pub diskwrite: f64,
+}
+
+/// One node as pages show it.
+#[derive(Clone, Debug)]
+pub struct NodeLive {
+    pub connection: ConnectionId,
+    pub node: Node,
+    /// Guests on it, without templates.
+    pub guests: usize,
+    pub spark: Arc<[f32]>,
+    pub stale: bool,
+}
+
+/// One connection as pages show it.
+#[derive(Clone, Debug)]
+pub struct ConnectionLive {
+    pub id: ConnectionId,
+    pub name: String,
+    pub reach: Reach,
+    /// When Proxmox answered last.
+    pub at: Option<Timestamp>,
+    pub quorate: bool,
+    pub storages: Vec<Storage>,
+}
+
+/// Everything at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pub connections: Vec<ConnectionLive>,
+    /// By name.
+    pub nodes: Vec<NodeLive>,
+    /// By name, then number.
+    pub guests: Vec<Arc<GuestLive>>,
+    by_id: HashMap<GuestId, usize>,
+}
+
+impl Snapshot {
+    pub fn guest(&self, id: GuestId) -> Option<&Arc<GuestLive>> {
+        self.by_id.get(&id).and_then(|i| self.guests.get(*i))
+    }
+
+    pub fn connection(&self, id: ConnectionId) -> Option<&ConnectionLive> {
+        self.connections.iter().find(|c| c.id == id)
+    }
+
+    pub fn node(&self, connection: ConnectionId, name: &str) -> Option<&NodeLive> {
+        self.nodes.iter().find(|n| n.connection == connection && n.node.name == name)
+    }
+}
+
+/// The keeper of the snapshot.
+pub struct Live {
+    now: ArcSwap<Snapshot>,
+    work: Mutex<Work>,
+}
+
+/// What the snapshot is made from.
+#[derive(Default)]
+struct Work {
+    rows: HashMap<GuestId, Guest>,
+    connections: HashMap<ConnectionId, Connected>,
+    states: HashMap<GuestId, Seen>,
+}
+
+struct Connected {
+    name: String,
+    reach: Reach,
+    at: Option<Timestamp>,
+    quorate: bool,
+    nodes: Vec<Node>,
+    node_sparks: HashMap<String, Spark>,
+    storages: Vec<Storage>,
+}
+
+struct Seen {
+    state: GuestState,
+    rates: Rates,
+    spark: Spark,
+    at: Timestamp,
+}
+
+/// A ring of averages by minute.
+#[derive(Default)]
+struct Spark {
+    points: VecDeque<f32>,
+    minute: i64,
+    sum: f64,
+    count: u32,
+    shown: Arc<[f32]>,
+}
+
+impl Spark {
+    fn push(&mut self, at: Timestamp, value: f64) {
+        let minute = at.0.div_euclid(SPARK_STEP_MS);
+        if minute != self.minute && self.count > 0 {
+            if self.points.len() == SPARK_POINTS {
+                self.points.pop_front();
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "a share of 0 to 1 for a chart 22 pixels high")]
+            self.points.push_back((self.sum / f64::from(self.count)) as f32);
+            (self.sum, self.count) = (0.0, 0);
+            self.shown = self.points.iter().copied().collect();
+        }
+        self.minute = minute;
+        self.sum += value;
+        self.count += 1;
+    }
+}
+
+/// A provider's `inventory` report.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Report {
+    pub guests: Vec<ReportedGuest>,
+    pub nodes: Vec<Node>,
+    #[serde(default)]
+    pub storages: Vec<Storage>,
+    #[serde(default = "yes")]
+    pub quorate: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct ReportedGuest {
+    pub vmid: u32,
+    pub kind: crate::model::guests::GuestKind,
+    #[serde(flatten)]
+    pub state: GuestState,
+}
+
+impl Live {
+    pub(super) fn load(store: &Store) -> Result<Self> {
+        let rows = store.read(|tx| tx.list(tables::GUESTS, Scan::all(), usize::MAX))?;
+        let live = Self { now: ArcSwap::from_pointee(Snapshot::default()), work: Mutex::new(Work::default()) };
+        live.change(|work| work.rows = rows.into_iter().collect());
+        Ok(live)
+    }
+
+    /// The present moment; cheap, and it does not change while it is held.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.now.load_full()
+    }
+
+    fn change(&self, f: impl FnOnce(&mut Work)) {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        f(&mut work);
+        self.now.store(Arc::new(work.snapshot()));
+    }
+
+    pub(super) fn put_rows(&self, rows: Vec<Guest>) {
+        if rows.is_empty() {
+            return;
+        }
+        self.change(|work| work.rows.extend(rows.into_iter().map(|g| (g.id, g))));
+    }
+
+    pub(super) fn remove_rows(&self, ids: &[GuestId]) {
+        if ids.is_empty() {
+            return;
+        }
+        self.change(|work| {
+            for id in ids {
+                work.rows.remove(id);
+                work.states.remove(id);
+            }
+        });
+    }
+
+    /// The rows of one connection.
+    pub(super) fn rows_of(&self, connection: ConnectionId) -> Vec<Guest> {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.rows.values().filter(|g| g.connection == connection).cloned().collect()
+    }
+
+    pub(super) fn set_connection(&self, id: ConnectionId, name: &str, reach: Reach) {
+        self.change(|work| {
+            let c = work.connections.entry(id).or_insert_with(|| Connected::new(name));
+            name.clone_into(&mut c.name);
+            c.reach = reach;
+        });
+    }
+
+    pub(super) fn remove_connection(&self, id: ConnectionId) {
+        self.change(|work| {
+            work.connections.remove(&id);
+        });
+    }
+
+    /// Takes a report in. `ids` gives each reported guest its row's id, in the report's order.
+    pub(super) fn take_report(&self, id: ConnectionId, at: Timestamp, report: Report, ids: &[GuestId]) {
+        self.change(|work| {
+            if let Some(c) = work.connections.get_mut(&id) {
+                c.take_report(at, report.nodes, report.storages, report.quorate);
+            }
+            for (guest, row) in report.guests.into_iter().zip(ids) {
+                work.see(*row, at, guest.state);
+            }
+        });
+    }
+
+    /// Shows a state that a finished job is sure of, until the next report.
+    pub(super) fn set_status(&self, id: GuestId, status: &str) {
+        self.change(|work| {
+            if let Some(seen) = work.states.get_mut(&id) {
+                status.clone_into(&mut seen.state.status);
+                if status != "running" {
+                    (seen.state.cpu, seen.state.mem, seen.state.uptime) = (0.0, 0, 0);
+                }
+            }
+        });
+    }
+}
+
+impl Connected {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            reach: Reach::Unknown,
+            at: None,
+            quorate: true,
+            nodes: Vec::new(),
+            node_sparks: HashMap::new(),
+            storages: Vec::new(),
+        }
+    }
+
+    fn take_report(&mut self, at: Timestamp, nodes: Vec<Node>, storages: Vec<Storage>, quorate: bool) {
+        for node in &nodes {
+            self.node_sparks.entry(node.name.clone()).or_default().push(at, node.cpu);
+        }
+        let since = match self.reach {
+            Reach::Here { since } => since,
+            _ => at,
+        };
+        self.reach = Reach::Here { since };
+        (self.at, self.quorate, self.nodes, self.storages) = (Some(at), quorate, nodes, storages);
+    }
+}
+
+impl Work {
+    fn see(&mut self, id: GuestId, at: Timestamp, state: GuestState) {
+        let seen = self.states.entry(id).or_insert_with(|| Seen {
+            state: GuestState::default(),
+            rates: Rates::default(),
+            spark: Spark::default(),
+            at,
+        });
+        seen.rates = rates(&seen.state, seen.at, &state, at);
+        seen.spark.push(at, state.cpu);
+        (seen.state, seen.at) = (state, at);
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut guests: Vec<_> = self.rows.values().filter_map(|row| self.guest(row)).map(Arc::new).collect();
+        guests.sort_by(|a, b| a.state.name.cmp(&b.state.name).then(a.row.vmid.cmp(&b.row.vmid)));
+        let by_id = guests.iter().enumerate().map(|(i, g)| (g.row.id, i)).collect();
+        let mut nodes: Vec<_> = self.connections.iter().flat_map(|(id, c)| c.live_nodes(*id, &guests)).collect();
+        nodes.sort_by(|a, b| a.node.name.cmp(&b.node.name));
+        let mut connections: Vec<_> = self.connections.iter().map(|(id, c)| c.live(*id)).collect();
+        connections.sort_by(|a, b| a.name.cmp(&b.name));
+        Snapshot { connections, nodes, guests, by_id }
+    }
+
+    fn guest(&self, row: &Guest) -> Option<GuestLive> {
+        let away = self.connections.get(&row.connection).is_none_or(|c| !matches!(c.reach, Reach::Here { .. }));
+        let (state, rates, spark, at) = match self.states.get(&row.id) {
+            Some(seen) => (seen.state.clone(), seen.rates, Arc::clone(&seen.spark.shown), Some(seen.at)),
+            None if row.making.is_some() => {
+                let state =
+                    GuestState { name: row.name.clone(), status: "creating".to_owned(), ..GuestState::default() };
+                return Some(GuestLive {
+                    row: row.clone(),
+                    state,
+                    rates: Rates::default(),
+                    spark: Arc::default(),
+                    at: None,
+                    stale: false,
+                });
+            }
+            // Known from before the restart; Proxmox has not answered since.
+            None => (row.last.clone()?, Rates::default(), Arc::default(), None),
+        };
+        Some(GuestLive { row: row.clone(), state, rates, spark, at, stale: away })
+    }
+}
+
+impl Connected {
+    fn live(&self, id: ConnectionId) -> ConnectionLive {
+        ConnectionLive {
+            id,
+            name: self.name.clone(),
+            reach: self.reach.clone(),
+            at: self.at,
+            quorate: self.quorate,
+            storages: self.storages.clone(),
+        }
+    }
+
+    fn live_nodes<'a>(&'a self, id: ConnectionId, guests: &'a [Arc<GuestLive>]) -> impl Iterator<Item = NodeLive> + 'a {
+        let stale = !matches!(self.reach, Reach::Here { .. });
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for g in guests.iter().filter(|g| g.row.connection == id && !g.state.template) {
+            *counts.entry(&g.state.node).or_default() += 1;
+        }
+        self.nodes.iter().map(move |node| NodeLive {
+            connection: id,
+            guests: counts.get(node.name.as_str()).copied().unwrap_or(0),
+            spark: self.node_sparks.get(&node.name).map(|s| Arc::clone(&s.shown)).unwrap_or_default(),
+            node: node.clone(),
+            stale,
+        })
+    }
+}
+
+/// Rates from counters; none when the guest started anew (its counters fell) or nothing passed.
+#[expect(clippy::cast_precision_loss, reason = "bytes a second for people")]
+fn rates(old: &GuestState, old_at: Timestamp, new: &GuestState, at: Timestamp) -> Rates {
+    let seconds = old_at.until(at).as_secs_f64();
+    if seconds <= 0.0 || new.uptime < old.uptime || old.uptime == 0 {
+        return Rates::default();
+    }
+    let rate = |old: u64, new: u64| new.saturating_sub(old) as f64 / seconds;
+    Rates {
+        netin: rate(old.netin, new.netin),
+        netout: rate(old.netout, new.netout),
+        diskread: rate(old.diskread, new.diskread),
+        diskwrite: rate(old.diskwrite, new.diskwrite),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_come_from_counters_and_stop_at_a_restart() {
+        let old = GuestState { netin: 1_000, uptime: 50, ..GuestState::default() };
+        let new = GuestState { netin: 21_000, uptime: 60, ..GuestState::default() };
+        let (a, b) = (Timestamp::from_secs(0), Timestamp::from_secs(10));
+        assert!((rates(&old, a, &new, b).netin - 2_000.0).abs() < 0.01);
+        assert_eq!(rates(&new, a, &GuestState { uptime: 3, ..new.clone() }, b), Rates::default());
+    }
+
+    #[test]
+    fn the_small_chart_keeps_an_hour_of_minutes() {
+        let mut spark = Spark::default();
+        for i in 0..800 {
+            spark.push(Timestamp::from_secs(i * 10), 0.5);
+        }
+        assert_eq!(spark.shown.len(), SPARK_POINTS);
+    }
+}

@@ -1,0 +1,63 @@
+//! The Plugins page: what is loaded, what is wrong with it, reload.
+
+use crate::app::{Actor, App};
+use crate::base::{Error, Result};
+use crate::model::events::EventKind;
+use crate::model::plugins::PluginInfo;
+
+pub struct PluginPages<'a>(pub(super) &'a App);
+
+impl PluginPages<'_> {
+    /// All plugins, by name, with their errors.
+    ///
+    /// # Errors
+    /// `Forbidden` unless an admin asks.
+    pub fn list(&self, actor: &Actor) -> Result<Vec<PluginInfo>> {
+        actor.require_admin()?;
+        Ok(self.0.plugin_set().list())
+    }
+
+    /// One plugin with its files' text (name, text).
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub fn source(&self, actor: &Actor, name: &str) -> Result<(PluginInfo, Vec<(String, String)>)> {
+        actor.require_admin()?;
+        let info = self.0.plugin_set().list().into_iter().find(|p| p.name == name);
+        let info = info.ok_or_else(|| Error::not_found("There is no such plugin."))?;
+        Ok((info, self.0.plugin_set().files(name)))
+    }
+
+    /// Reads the plugins folder again.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn reload(&self, actor: &Actor) -> Result<()> {
+        actor.require_full_admin()?;
+        let set = self.0.plugin_set().clone();
+        tokio::task::spawn_blocking(move || set.reload()).await.map_err(Error::internal)?;
+        let record = actor.record(self.0.now(), "plugin.reload", "all plugins", "");
+        self.0
+            .store()
+            .write(move |tx| {
+                tx.audit(record);
+                Ok(())
+            })
+            .await?;
+        self.changed().await
+    }
+
+    /// Tells the pages that something about plugins changed.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn changed(&self) -> Result<()> {
+        self.0
+            .store()
+            .write(|tx| {
+                tx.event(EventKind::Plugins, None);
+                Ok(())
+            })
+            .await
+    }
+}

@@ -1,0 +1,181 @@
+//! Cron schedules: when the time has come they make a job, nothing more.
+
+use crate::app::jobs::{NewJob, enqueue};
+use crate::app::{Actor, App};
+use crate::base::ids::ScheduleId;
+use crate::base::{Error, Result, Timestamp};
+use crate::model::jobs::Priority;
+use crate::model::plugins::{HookMode, Manifest};
+use crate::model::schedules::Schedule;
+use crate::store::{Read, Scan, tables};
+use chrono::TimeZone as _;
+use std::str::FromStr as _;
+
+pub struct Schedules<'a>(pub(super) &'a App);
+
+/// The first time after `after` at which five cron fields (crontab(5), in the host's zone) fire.
+///
+/// # Errors
+/// `Invalid` on `cron` when the fields can't be read or never fire.
+pub fn next_time(fields: &str, after: Timestamp) -> Result<Timestamp> {
+    let never = || Error::field("cron", "This never happens. Check day and month.");
+    let schedule = cron::Schedule::from_str(&to_seconds_first(fields)?).map_err(|_| {
+        Error::field("cron", "Give five fields: minute hour day month weekday, like “30 3 * * mon-fri”.")
+    })?;
+    let start = chrono::Local.timestamp_millis_opt(after.0).single().ok_or_else(never)?;
+    schedule.after(&start).next().map(|t| Timestamp(t.timestamp_millis())).ok_or_else(never)
+}
+
+/// The crate wants seconds first and counts Sunday as 1; crontab(5) counts it as 0 or 7.
+fn to_seconds_first(fields: &str) -> Result<String> {
+    let parts: Vec<&str> = fields.split_whitespace().collect();
+    let [minute, hour, day, month, weekday] = parts.as_slice() else {
+        return Err(Error::field("cron", "Give five fields: minute hour day month weekday, like “30 3 * * mon-fri”."));
+    };
+    let names = ["sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let mut out = String::new();
+    let mut step = false;
+    for c in weekday.chars() {
+        match c.to_digit(10).filter(|_| !step) {
+            Some(d) => {
+                let name =
+                    names.get(d as usize).ok_or_else(|| Error::field("cron", "Weekdays are 0 to 7 or sun to sat."))?;
+                out.push_str(name);
+            }
+            None => out.push(c),
+        }
+        step = (step && c.is_ascii_digit()) || c == '/';
+    }
+    Ok(format!("0 {minute} {hour} {day} {month} {out}"))
+}
+
+fn is_job(manifest: &Manifest, hook: &str) -> bool {
+    manifest.hooks.get(hook).is_some_and(|h| h.mode == HookMode::Job)
+}
+
+impl Schedules<'_> {
+    /// All schedules.
+    ///
+    /// # Errors
+    /// `Forbidden` unless an admin asks.
+    pub fn list(&self, actor: &Actor) -> Result<Vec<Schedule>> {
+        actor.require_admin()?;
+        Ok(self.all()?.into_iter().map(|(_, s)| s).collect())
+    }
+
+    fn all(&self) -> Result<Vec<(ScheduleId, Schedule)>> {
+        self.0.store().read(|tx| tx.list(tables::SCHEDULES, Scan::all(), usize::MAX))
+    }
+
+    /// Adds or replaces a schedule.
+    ///
+    /// # Errors
+    /// `Forbidden`; `Invalid` on `cron`, `name` or `hook`.
+    pub async fn put(&self, actor: &Actor, schedule: Schedule) -> Result<()> {
+        actor.require_full_admin()?;
+        next_time(&schedule.cron, self.0.now())?;
+        if schedule.name.trim().is_empty() {
+            return Err(Error::field("name", "Give the schedule a name."));
+        }
+        let plugin = self.0.plugin_set().get(&schedule.plugin);
+        if !plugin.is_some_and(|p| is_job(p.manifest(), &schedule.hook)) {
+            return Err(Error::field("hook", "This plugin has no such job."));
+        }
+        let record = actor.record(self.0.now(), "schedule.change", &schedule.name, &schedule.cron);
+        self.0
+            .store()
+            .write(move |tx| {
+                tx.put(tables::SCHEDULES, &schedule.id, &schedule)?;
+                tx.audit(record);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Removes a schedule.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub async fn remove(&self, actor: &Actor, id: ScheduleId) -> Result<()> {
+        actor.require_full_admin()?;
+        let record = actor.record(self.0.now(), "schedule.remove", id.to_string(), "");
+        self.0
+            .store()
+            .write(move |tx| {
+                if !tx.delete(tables::SCHEDULES, &id)? {
+                    return Err(Error::not_found("This schedule is gone already."));
+                }
+                tx.audit(record);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Makes the jobs whose time has come. A time that was missed while the appliance was off is made up for
+    /// once; a second job is not made while the first is open.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn tick(&self) -> Result<usize> {
+        let now = self.0.now();
+        let mut made = 0;
+        for (_, schedule) in self.all()? {
+            // A schedule that never fired counts from the start of this process.
+            let since = schedule.last.unwrap_or_else(|| self.0.started());
+            if !schedule.active || !next_time(&schedule.cron, since).is_ok_and(|t| t <= now) {
+                continue;
+            }
+            self.fire(schedule, now).await?;
+            made += 1;
+        }
+        if made > 0 {
+            self.0.job_bell().notify_one();
+        }
+        Ok(made)
+    }
+
+    async fn fire(&self, schedule: Schedule, now: Timestamp) -> Result<()> {
+        let new = NewJob {
+            plugin: schedule.plugin.clone(),
+            hook: schedule.hook.clone(),
+            title: schedule.name.clone(),
+            args: schedule.args.clone(),
+            priority: Priority::Low,
+            guest: None,
+            connection: self.0.connections().ids().into_iter().next(),
+            lane: None,
+            dedup: Some(format!("schedule:{}", schedule.id)),
+            max_attempts: 3,
+        };
+        let actor = Actor::appliance(&format!("schedule {}", schedule.name));
+        self.0
+            .store()
+            .write(move |tx| {
+                enqueue(tx, &actor, new)?;
+                tx.put(tables::SCHEDULES, &schedule.id, &Schedule { last: Some(now), ..schedule })
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_fields_fire_as_crontab_says() {
+        let start = Timestamp::from_secs(1_700_000_000);
+        let next = next_time("*/15 * * * *", start).unwrap();
+        assert!(next > start && next.as_secs() % 900 == 0);
+        // 0 and 7 are both Sunday.
+        assert_eq!(next_time("0 3 * * 0", start).unwrap(), next_time("0 3 * * 7", start).unwrap());
+        assert_eq!(next_time("0 3 * * 1-5", start).unwrap(), next_time("0 3 * * mon-fri", start).unwrap());
+    }
+
+    #[test]
+    fn what_can_not_be_read_or_never_fires_is_refused() {
+        for bad in ["", "* * * *", "61 * * * *", "0 0 31 2 *", "0 3 * * 8"] {
+            assert!(next_time(bad, Timestamp::ZERO).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! API tokens and the short tokens (JWT, RFC 7519) made from them. Both are key slots like a session.
+
+use crate::app::actor::Via;
+use crate::app::{Actor, App, sessions};
+use crate::base::ids::{SessionId, TokenId};
+use crate::base::{Error, Result, Secret, Timestamp, random};
+use crate::crypto::{jwt, slots};
+use crate::model::sessions::{Scope, Session, SessionKind, Token};
+use crate::store::{Read, Scan, tables};
+use std::time::Duration;
+
+/// Makes a leaked token easy to find, also for the scanners of code hosts.
+const PREFIX: &str = "stw_";
+/// How long a JWT is good.
+const JWT_GOOD_FOR: Duration = Duration::from_secs(15 * 60);
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+const MOST_TOKENS: usize = 50;
+
+/// An API token as the profile page shows it.
+#[derive(Clone, Debug)]
+pub struct TokenView {
+    pub id: TokenId,
+    pub name: String,
+    pub scope: Scope,
+    pub created: Timestamp,
+    pub expires: Option<Timestamp>,
+    pub last_used: Option<Timestamp>,
+}
+
+/// A fresh short token.
+#[derive(Debug)]
+pub struct AccessToken {
+    pub text: Secret<String>,
+    /// The `jti`: with it the token can be revoked.
+    pub id: SessionId,
+    pub expires: Timestamp,
+    pub scope: Scope,
+}
+
+pub struct Tokens<'a>(pub(super) &'a App);
+
+impl Tokens<'_> {
+    /// The actor's API tokens.
+    ///
+    /// # Errors
+    /// `Forbidden` for the host's console.
+    pub fn list(&self, actor: &Actor) -> Result<Vec<TokenView>> {
+        let user = actor.require_person()?;
+        self.0.store().read(|tx| {
+            let mut out = Vec::new();
+            for ((_, id), ()) in tx.list(tables::USER_TOKENS, Scan::prefix(&user), usize::MAX)? {
+                if let Some(t) = tx.get(tables::TOKENS, &id)? {
+                    let Token { name, scope, created, expires, last_used, .. } = t;
+                    out.push(TokenView { id, name, scope, created, expires, last_used });
+                }
+            }
+            Ok(out)
+        })
+    }
+
+    /// Makes a token; its text is returned once and never again.
+    ///
+    /// # Errors
+    /// `Invalid` on `name` or `days`; `Forbidden` for a token that may not do everything itself.
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        name: &str,
+        scope: Scope,
+        days: Option<u32>,
+    ) -> Result<(TokenView, Secret<String>)> {
+        let user = actor.require_person()?;
+        actor.require_scope(Scope::Full)?;
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 60 {
+            return Err(Error::field("name", "Give the token a name of 1 to 60 characters, so you know it again."));
+        }
+        if days.is_some_and(|d| !(1..=3650).contains(&d)) {
+            return Err(Error::field("days", "Choose 1 to 3650 days."));
+        }
+        let (id, secret, now) = (TokenId::new(), random::bytes::<32>(), self.0.now());
+        let expires = days.map(|d| now.plus(Duration::from_secs(u64::from(d) * 86_400)));
+        let slot = slots::secret::wrap(actor.vault()?, &secret, id.bytes());
+        let token = Token { id, user, name: name.to_owned(), scope, created: now, expires, last_used: None, slot };
+        let view = TokenView { id, name: token.name.clone(), scope, created: now, expires, last_used: None };
+        let record = actor.record(now, "token.create", &token.name, format!("scope {}", scope.name()));
+        self.0
+            .store()
+            .write(move |tx| {
+                if tx.list(tables::USER_TOKENS, Scan::prefix(&user), MOST_TOKENS)?.len() >= MOST_TOKENS {
+                    return Err(Error::conflict(format!("{MOST_TOKENS} tokens are enough. Revoke one first.")));
+                }
+                tx.put(tables::TOKENS, &id, &token)?;
+                tx.put(tables::USER_TOKENS, &(user, id), &())?;
+                tx.audit(record);
+                Ok(())
+            })
+            .await?;
+        let text = format!("{PREFIX}{}", sessions::bearer_text(id.bytes(), &secret));
+        Ok((view, Secret::new(text)))
+    }
+
+    /// Takes a token back. It is refused from now on.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not the actor's.
+    pub async fn revoke(&self, actor: &Actor, id: TokenId) -> Result<()> {
+        let user = actor.require_person()?;
+        actor.require_scope(Scope::Full)?;
+        let record = actor.record(self.0.now(), "token.revoke", "", "");
+        self.0
+            .store()
+            .write(move |tx| {
+                let token = tx.get(tables::TOKENS, &id)?.filter(|t| t.user == user);
+                let token = token.ok_or_else(|| Error::not_found("This token is gone already."))?;
+                tx.delete(tables::TOKENS, &id)?;
+                tx.delete(tables::USER_TOKENS, &(user, id))?;
+                let mut record = record;
+                record.subject = token.name;
+                tx.audit(record);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Who holds this bearer token: an API token (`stw_...`) or a JWT.
+    ///
+    /// # Errors
+    /// `Unauthenticated`.
+    pub fn authenticate(&self, bearer: &str, address: &str) -> Result<Actor> {
+        match bearer.strip_prefix(PREFIX) {
+            Some(text) => self.open(text, address),
+            None => self.open_jwt(bearer, address),
+        }
+    }
+
+    fn open(&self, text: &str, address: &str) -> Result<Actor> {
+        let (id, secret) = sessions::parse_bearer(text).ok_or_else(refused)?;
+        let id = TokenId::from_bytes(id);
+        let token = self.0.store().read(|tx| tx.get(tables::TOKENS, &id))?.ok_or_else(refused)?;
+        let now = self.0.now();
+        let user = self.0.people().get(token.user).filter(|u| u.active).ok_or_else(refused)?;
+        if token.expires.is_some_and(|t| now >= t) {
+            return Err(Error::unauthenticated("This token has expired. Make a new one on your profile page."));
+        }
+        let vault = slots::secret::unwrap(&token.slot, &secret, id.bytes()).ok_or_else(refused)?;
+        let scope = token.scope;
+        if token.last_used.is_none_or(|t| t.until(now) > TOUCH_EVERY) {
+            self.touch(Token { last_used: Some(now), ..token });
+        }
+        Ok(Actor::person(user, Via::Token(id), Some(scope), vault, address))
+    }
+
+    fn touch(&self, token: Token) {
+        let store = self.0.store().clone();
+        tokio::spawn(async move {
+            let written = store.write(move |tx| match tx.get(tables::TOKENS, &token.id)? {
+                Some(_) => tx.put(tables::TOKENS, &token.id, &token),
+                None => Ok(()),
+            });
+            if let Err(e) = written.await {
+                tracing::warn!(error = e.chain(), "could not write when a token was last used");
+            }
+        });
+    }
+
+    fn open_jwt(&self, text: &str, address: &str) -> Result<Actor> {
+        let claims = jwt::verify(self.0.0.keys.jwt.expose(), text, self.0.now())?;
+        let (_, secret) = sessions::parse_bearer(claims.sec.expose()).ok_or_else(refused)?;
+        self.0.sessions().open(claims.jti, &secret, SessionKind::Jwt, address)
+    }
+
+    /// A JWT from login and password.
+    ///
+    /// # Errors
+    /// As for signing in.
+    pub async fn from_password(
+        &self,
+        login: &str,
+        password: Secret<String>,
+        device: &str,
+        address: &str,
+    ) -> Result<AccessToken> {
+        let (user, vault) = self.0.sessions().check_password(login, password, address).await?;
+        let (token, session) = self.sign(user.id, &vault, Scope::Full, device, address)?;
+        let mut record = Actor::person(user, Via::Jwt(token.id), None, vault, address).record(
+            self.0.now(),
+            "user.login",
+            "",
+            format!("{device}, for the REST API"),
+        );
+        record.subject.clone_from(&record.actor);
+        self.store_jwt(session, record).await?;
+        Ok(token)
+    }
+
+    /// A JWT for an actor that proved itself with an API token.
+    ///
+    /// # Errors
+    /// `Forbidden` when the actor has no token.
+    pub async fn from_token(&self, actor: &Actor, device: &str) -> Result<AccessToken> {
+        let (user, Some(Via::Token(_))) = (actor.require_person()?, actor.via()) else {
+            return Err(Error::forbidden("Send login and password, or an API token."));
+        };
+        let scope = actor.scope().unwrap_or(Scope::Full);
+        let address = actor.address().unwrap_or_default();
+        let (token, session) = self.sign(user, actor.vault()?, scope, device, address)?;
+        let record = actor.record(self.0.now(), "token.jwt", actor.login(), format!("scope {}", scope.name()));
+        self.store_jwt(session, record).await?;
+        Ok(token)
+    }
+
+    fn sign(
+        &self,
+        user: crate::base::ids::UserId,
+        vault: &crate::crypto::VaultKey,
+        scope: Scope,
+        device: &str,
+        address: &str,
+    ) -> Result<(AccessToken, Session)> {
+        let now = self.0.now();
+        let expires = now.plus(JWT_GOOD_FOR);
+        let (session, secret) = self.0.sessions().make(user, vault, SessionKind::Jwt, expires, device, address);
+        let session = Session { scope: Some(scope), ..session };
+        let claims = jwt::Claims {
+            sub: user,
+            jti: session.id,
+            iat: now,
+            exp: expires,
+            scope: scope.name().to_owned(),
+            sec: secret,
+        };
+        let text = jwt::sign(self.0.0.keys.jwt.expose(), &claims)?;
+        Ok((AccessToken { text, id: session.id, expires, scope }, session))
+    }
+
+    async fn store_jwt(&self, session: Session, record: crate::model::audit::AuditRecord) -> Result<()> {
+        self.0
+            .store()
+            .write(move |tx| {
+                tx.put(tables::SESSIONS, &session.id, &session)?;
+                tx.put(tables::USER_SESSIONS, &(session.user, session.id), &())?;
+                tx.audit(record);
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn refused() -> Error {
+    Error::unauthenticated("This token is not good (any more).")
+}

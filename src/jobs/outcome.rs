@@ -1,0 +1,180 @@
+//! What a run's end means for the job. Pure: row and outcome in, changed row out.
+
+use crate::base::Timestamp;
+use crate::model::backoff;
+use crate::model::jobs::{Job, JobState};
+use crate::plugin::{Failure, Outcome};
+use std::time::Duration;
+
+/// While Proxmox is away a job does not use up its tries; it looks again this often.
+const AWAY_EVERY: Duration = Duration::from_secs(10);
+/// ... but not for ever.
+const AWAY_AT_MOST: Duration = Duration::from_secs(3600);
+
+/// Writes the outcome of a run into the row. `away`: the failure was that Proxmox could not be reached.
+pub fn apply(job: &mut Job, outcome: Outcome, now: Timestamp, away: bool) {
+    let undoing = job.state == JobState::Undoing;
+    job.wait = None;
+    match outcome {
+        Outcome::Done(result) => {
+            job.result = result;
+            job.error = None;
+            job.progress.done = job.progress.total;
+            end(job, JobState::Succeeded, now);
+        }
+        Outcome::Wait(wait) => {
+            job.wait = Some(wait);
+            if !undoing {
+                job.state = JobState::Waiting;
+            }
+        }
+        Outcome::Undone if job.cancel_asked => end(job, JobState::Cancelled, now),
+        Outcome::Undone => end(job, JobState::Failed, now),
+        Outcome::Cancelled => take_back(job, now),
+        Outcome::Failed(failure) => failed(job, &failure, now, away && within_patience(job, now)),
+    }
+}
+
+fn within_patience(job: &Job, now: Timestamp) -> bool {
+    job.started.is_none_or(|t| t.until(now) < AWAY_AT_MOST)
+}
+
+fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
+    let text = failure.error.message.clone();
+    let undoing = job.state == JobState::Undoing;
+    if away && failure.retry {
+        job.error = Some(format!("{text} Steward goes on as soon as Proxmox answers."));
+        job.not_before = now.plus(AWAY_EVERY);
+        if !undoing {
+            job.state = JobState::Queued;
+        }
+        return;
+    }
+    job.attempts += 1;
+    if failure.mismatch {
+        // Nothing is guessed: a person has to look.
+        job.error = Some(text);
+        end(job, JobState::Failed, now);
+    } else if (failure.retry || undoing) && job.attempts < job.max_attempts {
+        job.not_before = now.plus(backoff::after(job.attempts));
+        if !undoing {
+            job.error = Some(text);
+            job.state = JobState::Queued;
+        }
+    } else if undoing {
+        let first = job.error.take().unwrap_or_default();
+        job.error = Some(
+            format!("{first} Taking it back failed too: {text} Look at the steps and clean up by hand.")
+                .trim()
+                .to_owned(),
+        );
+        end(job, JobState::Failed, now);
+    } else {
+        job.error = Some(text);
+        take_back(job, now);
+    }
+}
+
+/// From here on the job only undoes. Taking back has tries of its own.
+fn take_back(job: &mut Job, now: Timestamp) {
+    job.state = JobState::Undoing;
+    job.attempts = 0;
+    job.not_before = now;
+}
+
+fn end(job: &mut Job, state: JobState, now: Timestamp) {
+    job.state = state;
+    job.finished = Some(now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ids::JobId;
+    use crate::model::jobs::{Priority, Progress};
+    use crate::model::plugins::ScriptError;
+    use serde_json::{Value, json};
+
+    fn a_job() -> Job {
+        Job {
+            id: JobId::new(),
+            plugin: "proxmox".into(),
+            hook: "guest_create".into(),
+            title: String::new(),
+            args: Value::Null,
+            owner: None,
+            asked_by: String::new(),
+            priority: Priority::Normal,
+            state: JobState::Running,
+            created: Timestamp::ZERO,
+            started: Some(Timestamp::ZERO),
+            finished: None,
+            attempts: 0,
+            max_attempts: 3,
+            not_before: Timestamp::ZERO,
+            plugin_hash: None,
+            guest: None,
+            lane: None,
+            dedup: None,
+            progress: Progress::default(),
+            wait: None,
+            error: None,
+            cancel_asked: false,
+            result: Value::Null,
+            connection: None,
+        }
+    }
+
+    fn failure(retry: bool) -> Outcome {
+        let error = ScriptError { file: "main.rhai".into(), line: 1, column: 1, message: "No room.".into() };
+        Outcome::Failed(Failure { error, retry, mismatch: false, unreachable: false })
+    }
+
+    #[test]
+    fn three_tries_with_growing_waits_then_everything_is_taken_back() {
+        let (mut job, now) = (a_job(), Timestamp::from_secs(1000));
+        apply(&mut job, failure(true), now, false);
+        assert_eq!((job.state, job.not_before), (JobState::Queued, now.plus(Duration::from_secs(5))));
+        apply(&mut job, failure(true), now, false);
+        assert_eq!(job.not_before, now.plus(Duration::from_secs(10)));
+        apply(&mut job, failure(true), now, false);
+        assert_eq!((job.state, job.attempts), (JobState::Undoing, 0));
+        apply(&mut job, Outcome::Undone, now, false);
+        assert_eq!((job.state, job.error.as_deref()), (JobState::Failed, Some("No room.")));
+    }
+
+    #[test]
+    fn a_cancelled_job_is_taken_back_and_is_not_a_failure() {
+        let mut job = Job { cancel_asked: true, ..a_job() };
+        apply(&mut job, Outcome::Cancelled, Timestamp::ZERO, false);
+        assert_eq!(job.state, JobState::Undoing);
+        apply(&mut job, Outcome::Undone, Timestamp::ZERO, false);
+        assert_eq!(job.state, JobState::Cancelled);
+    }
+
+    #[test]
+    fn proxmox_being_away_costs_no_try_for_an_hour() {
+        let mut job = a_job();
+        for _ in 0..20 {
+            apply(&mut job, failure(true), Timestamp::from_secs(60), true);
+            assert_eq!((job.state, job.attempts), (JobState::Queued, 0));
+        }
+        apply(&mut job, failure(true), Timestamp::from_secs(4000), true);
+        assert_eq!(job.attempts, 1);
+    }
+
+    #[test]
+    fn an_undo_that_fails_for_good_says_both_reasons() {
+        let mut job = Job { state: JobState::Undoing, error: Some("No room.".into()), attempts: 2, ..a_job() };
+        apply(&mut job, failure(true), Timestamp::ZERO, false);
+        assert_eq!(job.state, JobState::Failed);
+        assert!(job.error.unwrap().starts_with("No room. Taking it back failed too"));
+    }
+
+    #[test]
+    fn a_finished_job_keeps_its_result() {
+        let mut job = a_job();
+        apply(&mut job, Outcome::Done(json!({ "vmid": 104 })), Timestamp::ZERO, false);
+        assert_eq!((job.state, &job.result["vmid"]), (JobState::Succeeded, &json!(104)));
+    }
+}

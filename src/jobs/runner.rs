@@ -1,0 +1,226 @@
+//! Claims jobs, runs their functions on blocking threads, and writes what became of them.
+
+use super::journal::StoreJournal;
+use super::outcome;
+use super::queue::{self, Active};
+use super::waits;
+use crate::app::App;
+use crate::base::ids::JobId;
+use crate::base::{Error, Result};
+use crate::model::jobs::{Job, JobState, LogLevel, Wait};
+use crate::model::plugins::ScriptError;
+use crate::plugin::{Failure, Journal, Mode, Outcome, Run};
+use crate::store::{Read, tables};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A slow look at the rows as a net under the bell.
+const NET: Duration = Duration::from_secs(30);
+
+/// Runs jobs until `stop`; running scripts are finished first (each step is short), suspended ones just rest.
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut runner = Runner { app, working: JoinSet::new(), running: HashSet::new(), watching: HashSet::new() };
+    loop {
+        // Registered before looking, so that no job made meanwhile is missed.
+        let app = runner.app.clone();
+        let bell = app.job_bell().notified();
+        let pause = match runner.start_ready().await {
+            Ok(pause) => pause,
+            Err(e) => {
+                tracing::error!(error = e.chain(), "the job queue can't be read");
+                Duration::from_secs(5)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = bell => {}
+            Some(done) = runner.working.join_next() => runner.note(done),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    while let Some(done) = runner.working.join_next().await {
+        runner.note(done);
+    }
+}
+
+/// What a piece of work was, when it is done.
+enum Done {
+    Ran(JobId),
+    Watched(JobId),
+}
+
+struct Runner {
+    app: App,
+    working: JoinSet<Done>,
+    running: HashSet<JobId>,
+    /// Jobs whose Proxmox task is being polled.
+    watching: HashSet<JobId>,
+}
+
+impl Runner {
+    fn note(&mut self, done: std::result::Result<Done, tokio::task::JoinError>) {
+        match done {
+            Ok(Done::Ran(id)) => _ = self.running.remove(&id),
+            Ok(Done::Watched(id)) => _ = self.watching.remove(&id),
+            // Panics of scripts are caught further in; this is a fault of ours and the net finds the job again.
+            Err(e) => {
+                tracing::error!(error = %e, "a worker ended badly");
+                self.running.clear();
+                self.watching.clear();
+            }
+        }
+    }
+
+    /// Starts all that may start now and says how long to rest at most.
+    async fn start_ready(&mut self) -> Result<Duration> {
+        let jobs = self.app.jobs().all_open()?;
+        self.watch_tasks(&jobs);
+        let now = self.app.now();
+        let idle = |job: &&Job| !self.running.contains(&job.id) && queue::is_ready(job, now);
+        let mut ready: Vec<&Job> = jobs.iter().filter(idle).collect();
+        let mut active: HashMap<JobId, Active> = jobs
+            .iter()
+            .filter(|j| self.running.contains(&j.id) || j.started.is_some() && j.state != JobState::Queued)
+            .map(|j| (j.id, Active { owner: j.owner, lane: j.lane.clone() }))
+            .collect();
+        let settings = self.app.settings();
+        let (workers, width) = (settings.workers, settings.jobs_per_node);
+        while self.running.len() < workers {
+            let Some(job) = queue::pick(&ready, &active, width) else { break };
+            ready.retain(|j| j.id != job.id);
+            active.insert(job.id, Active { owner: job.owner, lane: job.lane.clone() });
+            self.running.insert(job.id);
+            let (app, id) = (self.app.clone(), job.id);
+            self.working.spawn(async move {
+                if let Err(e) = run_once(&app, id).await {
+                    tracing::error!(job.id = %id, error = e.chain(), "a job's state could not be written");
+                    // Without this pause a full disk would be hammered.
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+                Done::Ran(id)
+            });
+        }
+        let next = queue::next_time(&jobs, now).map_or(NET, |t| now.until(t).min(NET));
+        Ok(next.max(Duration::from_millis(20)))
+    }
+
+    fn watch_tasks(&mut self, jobs: &[Job]) {
+        let waiting = jobs.iter().filter(|j| {
+            matches!(j.wait, Some(Wait::Task { .. })) && matches!(j.state, JobState::Waiting | JobState::Undoing)
+        });
+        for job in waiting {
+            if self.running.contains(&job.id) || !self.watching.insert(job.id) {
+                continue;
+            }
+            let (app, job) = (self.app.clone(), job.clone());
+            self.working.spawn(async move {
+                let id = job.id;
+                if let Err(e) = waits::wait_for_task(app, job).await {
+                    tracing::error!(job.id = %id, error = e.chain(), "waiting for a task failed");
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+                Done::Watched(id)
+            });
+        }
+    }
+}
+
+/// One run of a job: claim it, play the script, write the outcome, settle what hangs on it.
+async fn run_once(app: &App, id: JobId) -> Result<()> {
+    let Some(job) = claim(app, id).await? else { return Ok(()) };
+    let outcome = play(app, &job).await?;
+    let away = is_away(&outcome);
+    let job = app
+        .store()
+        .write(move |tx| {
+            let now = tx.now();
+            let mut row = tx.get(tables::JOBS, &id)?.ok_or_else(|| Error::not_found("the job is gone"))?;
+            outcome::apply(&mut row, outcome, now, away);
+            crate::app::jobs::put(tx, &row)?;
+            Ok(row)
+        })
+        .await?;
+    if job.state.is_over() {
+        tracing::info!(job.id = %id, job.title = job.title, state = job.state.name(), "job over");
+        app.guests().settle(&job).await?;
+    }
+    Ok(())
+}
+
+/// Marks the job as running (or undoing, when somebody cancelled it) and pins the plugin's version.
+async fn claim(app: &App, id: JobId) -> Result<Option<Job>> {
+    let plugins = app.plugin_set().clone();
+    app.store()
+        .write(move |tx| {
+            let Some(mut job) = tx.get(tables::JOBS, &id)?.filter(|j| !j.state.is_over()) else { return Ok(None) };
+            let now = tx.now();
+            if job.cancel_asked && job.state != JobState::Undoing {
+                job.state = JobState::Undoing;
+                (job.attempts, job.wait) = (0, None);
+            } else if job.state != JobState::Undoing {
+                job.state = JobState::Running;
+            }
+            job.started.get_or_insert(now);
+            if job.plugin_hash.is_none() {
+                job.plugin_hash = plugins.get(&job.plugin).map(|p| p.hash().to_owned());
+            }
+            crate::app::jobs::put(tx, &job)?;
+            Ok(Some(job))
+        })
+        .await
+}
+
+async fn play(app: &App, job: &Job) -> Result<Outcome> {
+    let hash = job.plugin_hash.clone().unwrap_or_default();
+    let Some(plugin) = app.plugin_set().by_hash(&hash) else {
+        return Ok(plugin_gone(job));
+    };
+    let mode = if job.state == JobState::Undoing { Mode::Undo } else { Mode::Forward };
+    let host = app.plugin_host();
+    let (app2, job) = (app.clone(), job.clone());
+    let played = tokio::task::spawn_blocking(move || {
+        let journal = Arc::new(StoreJournal::open(&app2, job.id, job.owner)?);
+        let run = Run {
+            plugin: job.plugin.clone(),
+            hook: job.hook.clone(),
+            connection: job.connection,
+            job: Some(job.id),
+            actor: job.asked_by.clone(),
+        };
+        let shared: Arc<dyn Journal> = Arc::<StoreJournal>::clone(&journal);
+        let outcome = plugin.run_job(&host, shared, &job.hook, job.args.clone(), run, mode);
+        if let Outcome::Failed(failure) = &outcome {
+            journal.log(LogLevel::Error, &failure.error.message);
+        }
+        Ok(outcome)
+    })
+    .await;
+    match played {
+        Ok(outcome) => outcome,
+        Err(e) => {
+            tracing::error!(error = %e, "a plugin run panicked");
+            Ok(failure("The plugin's run ended in a fault of Steward's own. The service's log says more.", true, false))
+        }
+    }
+}
+
+fn plugin_gone(job: &Job) -> Outcome {
+    let text = format!(
+        "The plugin “{}” was changed or removed since this job began, so it can't go on safely. Retry starts it with the plugin of today.",
+        job.plugin
+    );
+    failure(&text, false, true)
+}
+
+fn failure(message: &str, retry: bool, mismatch: bool) -> Outcome {
+    let error = ScriptError { file: String::new(), line: 0, column: 0, message: message.to_owned() };
+    Outcome::Failed(Failure { error, retry, mismatch, unreachable: false })
+}
+
+/// Was the failure that Proxmox could not be reached?
+fn is_away(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(f) if f.unreachable)
+}
