@@ -164,6 +164,8 @@ impl PveClient {
     /// As [`Self::task`].
     pub async fn task_log(&self, upid: &str, start: u64, limit: u64) -> Result<Vec<TaskLine>, PveError> {
         let upid: Upid = upid.parse()?;
+        // Proxmox takes 0 for "all" too, not everything that speaks its API does.
+        let limit = if limit == 0 { 1_000_000 } else { limit };
         let answer = self.call("GET", &upid.path("log"), &json!({"start": start, "limit": limit})).await?;
         Ok(task::lines(&answer))
     }

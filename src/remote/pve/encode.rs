@@ -52,12 +52,21 @@ pub(super) fn check_path(path: &str) -> Result<(), PveError> {
     if fine { Ok(()) } else { Err(wrong(format!("This is not a path of Proxmox' API: {path:?}"))) }
 }
 
-/// Percent-encodes everything but unreserved characters (RFC 3986), for a value inside a path, a cookie or
-/// one of Proxmox' `urlencoded` parameters. A blank becomes `%20`, never `+`.
+/// Percent-encodes everything but unreserved characters (RFC 3986), for a value inside a path.
 pub(super) fn component(text: &str) -> String {
+    percent(text, |b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+}
+
+/// A cookie's value: only what can't stand in one (RFC 6265 section 4.1.1) is percent-encoded, and `%` itself.
+/// Proxmox decodes it, other implementations of its API compare it as it is; a usual ticket has nothing to encode.
+pub(super) fn cookie(text: &str) -> String {
+    percent(text, |b| b.is_ascii_graphic() && !b"%\",;\\".contains(&b))
+}
+
+fn percent(text: &str, plain: impl Fn(u8) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if plain(byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
@@ -83,6 +92,12 @@ mod tests {
     fn nested_values_are_refused_before_they_are_sent() {
         assert_eq!(form(&json!({"net0": {"model": "virtio"}})).unwrap_err().kind, PveErrorKind::Invalid);
         assert_eq!(form(&json!([1])).unwrap_err().kind, PveErrorKind::Invalid);
+    }
+
+    #[test]
+    fn a_ticket_goes_into_the_cookie_as_it_is_unless_it_would_break_it() {
+        assert_eq!(cookie("PVE:root@pam:6B01::a+b/c=="), "PVE:root@pam:6B01::a+b/c==");
+        assert_eq!(cookie("a;b c%\"ü"), "a%3Bb%20c%25%22%C3%BC");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Signing in with a password, once, to make the role and the token. The password is not kept.
 
-use super::encode::component;
+use super::encode::cookie;
 use super::endpoint::Endpoint;
 use super::error::{PveError, PveErrorKind};
 use super::trust::Trust;
@@ -66,7 +66,7 @@ pub async fn login(
         answer = ask(&wire, &second).await?;
     }
     let auth = Auth::Ticket {
-        cookie: sensitive(&format!("PVEAuthCookie={}", component(&text(&answer, "ticket")?)))?,
+        cookie: sensitive(&format!("PVEAuthCookie={}", cookie(&text(&answer, "ticket")?)))?,
         csrf: sensitive(&text(&answer, "CSRFPreventionToken")?)?,
     };
     let user = text(&answer, "username").unwrap_or(user);

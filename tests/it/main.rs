@@ -1,0 +1,4 @@
+//! The integration tests: one binary, its modules by subject.
+
+#[cfg(test)]
+mod fakepve;
