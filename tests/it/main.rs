@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod fakepve;
+#[cfg(test)]
+mod proxmox;

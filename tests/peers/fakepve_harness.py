@@ -30,7 +30,7 @@ EVERYTHING = (
     'Datastore.Audit Pool.Audit SDN.Use Sys.Audit').split()
 ALLOWED_CALLS = {
     'lose_quorum', 'regain_quorum', 'set_node_offline', 'hold_config_lock', 'release_config_lock', 'backup',
-    'snapshot_lock', 'unlock', 'fail', 'slow_network', 'flaky_network',
+    'snapshot_lock', 'unlock', 'fail', 'store_file', 'slow_network', 'flaky_network',
 }
 
 

@@ -4,6 +4,7 @@
 //! Proxmox' sources by somebody else: parameters, rights, texts and task ids are checked a second time.
 
 mod client;
+mod hooks;
 
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
@@ -104,7 +105,10 @@ fn root() -> &'static Path {
 fn python() -> PathBuf {
     let python =
         std::env::var_os("STEWARD_TEST_PYTHON").map_or_else(|| root().join(".tools/venv/bin/python"), PathBuf::from);
-    let has_it = Command::new(&python).args(["-c", "import importlib.util as u, sys; sys.exit(u.find_spec('fakepve') is None)"]).output().is_ok_and(|o| o.status.success());
+    let has_it = Command::new(&python)
+        .args(["-c", "import importlib.util as u, sys; sys.exit(u.find_spec('fakepve') is None)"])
+        .output()
+        .is_ok_and(|o| o.status.success());
     assert!(has_it, "fakepve is missing for these tests. Run scripts/setup-tests venv first (or make test).");
     python
 }
