@@ -1,0 +1,299 @@
+//! Faults on demand: what can go wrong at a cluster, switched on by tests and by the demo.
+//!
+//! In the same process: [`Faults`]. For a separate process: `POST /sim/faults` with one JSON object per
+//! call (see [`Fault`] for the forms), `DELETE /sim/faults` to end all, `GET /sim/state` to look.
+//! These calls are answered only to callers on the loopback address.
+
+use super::world::{World, lock};
+use crate::base::Result;
+use serde::{Deserialize, Serialize};
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+/// One thing to switch on (or off again). As JSON: the name in snake_case with its value, for example
+/// `{"node_down":"pve2"}`, `{"quorum":false}`, `{"lock":{"vmid":100,"lock":"backup"}}`,
+/// `{"task":{"type":"qmclone","fail":"no space left","times":1}}`, `{"task":{"type":"qmstart","hang":true}}`,
+/// `{"answer":{"path":"/config","status":596,"after":true}}`, `{"answer":{"path":"/clone","cut":true,"times":1}}`,
+/// `{"slow":2.5}`, `{"away":"refuse"}`, `{"new_certificate":true}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// The node is off: 595 for calls about it, `offline` in the lists; its guests stay as last seen
+    /// for five (scaled) minutes, then `unknown`.
+    NodeDown(String),
+    NodeUp(String),
+    /// `false`: the cluster file system is read-only.
+    Quorum(bool),
+    /// Puts a `lock:` line in a guest's file (`null` removes it).
+    Lock {
+        vmid: u32,
+        lock: Option<String>,
+    },
+    /// Holds (or lets go) the short lock on a guest's file: edits wait 10 s, then fail.
+    FileLock {
+        vmid: u32,
+        held: bool,
+    },
+    /// What the next tasks of a type do.
+    Task(TaskFault),
+    /// What the next matching calls get.
+    Answer(AnswerFault),
+    /// Every answer takes this many real seconds longer; 0 ends it.
+    Slow(f64),
+    /// Proxmox is away altogether.
+    Away(Away),
+    /// A new leaf certificate, signed by the same CA, with a new key.
+    NewCertificate(bool),
+    /// The guest does not react to ACPI nor to guest-shutdown.
+    Deaf {
+        vmid: u32,
+        deaf: bool,
+    },
+    /// Fixed CPU and memory use (fractions 0 to 1) instead of the load function; `null` ends it.
+    Load {
+        vmid: u32,
+        load: Option<(f64, f64)>,
+    },
+}
+
+/// The next `times` tasks of type `kind` fail with a text, half-way through, or hang until interrupted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskFault {
+    /// `qmclone`, `qmstart`, ... or `*` for any.
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub fail: Option<String>,
+    #[serde(default)]
+    pub hang: bool,
+    #[serde(default = "once")]
+    pub times: u32,
+}
+
+/// The next `times` calls whose method and path match are answered by the fault.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AnswerFault {
+    /// `GET`, `POST`, ...; empty for any.
+    pub method: String,
+    /// A part of the path behind `/api2/json`; empty for any.
+    pub path: String,
+    /// Status of the answer; 0 leaves the true answer (useful with `delay`).
+    pub status: u16,
+    pub text: String,
+    /// The connection is cut instead of an answer.
+    pub cut: bool,
+    /// The work is done first, only its answer is lost: the caller can't know.
+    pub after: bool,
+    /// Real seconds before the answer.
+    pub delay: f64,
+    /// How often; 0 means once.
+    pub times: u32,
+}
+
+/// In what way the whole cluster is away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Away {
+    #[default]
+    No,
+    /// Nothing listens: connection refused.
+    Refuse,
+    /// Connections are taken and dropped at once.
+    Reset,
+}
+
+/// What a starting task is told.
+#[derive(Debug, Clone)]
+pub enum Planned {
+    Fail(String),
+    Hang,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// The switched-on faults that are not part of the cluster's state.
+#[derive(Debug)]
+pub struct FaultBox {
+    active: Mutex<Active>,
+    away: watch::Sender<Away>,
+}
+
+#[derive(Debug, Default)]
+struct Active {
+    tasks: Vec<TaskFault>,
+    answers: Vec<AnswerFault>,
+    slow: f64,
+    held: Vec<(u32, super::world::FileLock)>,
+}
+
+impl Default for FaultBox {
+    fn default() -> Self {
+        Self { active: Mutex::default(), away: watch::Sender::new(Away::No) }
+    }
+}
+
+impl FaultBox {
+    pub fn away(&self) -> Away {
+        *self.away.borrow()
+    }
+
+    /// Ends when "away" was changed after this call.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut seen = self.away.subscribe();
+        seen.mark_unchanged();
+        async move {
+            let _ = seen.changed().await;
+        }
+    }
+
+    /// Ends as soon as the cluster is away.
+    pub fn until_away(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut seen = self.away.subscribe();
+        async move {
+            let _ = seen.wait_for(|a| *a != Away::No).await;
+        }
+    }
+
+    pub fn slow(&self) -> f64 {
+        lock(&self.active).slow
+    }
+
+    /// Takes what is planned for a task of this type.
+    pub fn plan_for(&self, kind: &str) -> Option<Planned> {
+        let mut active = lock(&self.active);
+        let at = active.tasks.iter().position(|t| t.kind == kind || t.kind == "*")?;
+        let fault = active.tasks[at].clone();
+        active.tasks[at].times = fault.times.saturating_sub(1);
+        active.tasks.retain(|t| t.times > 0);
+        if fault.hang {
+            return Some(Planned::Hang);
+        }
+        Some(Planned::Fail(fault.fail.unwrap_or_else(|| "simulated failure".into())))
+    }
+
+    /// Takes what is planned for a call.
+    pub fn answer_for(&self, method: &str, path: &str) -> Option<AnswerFault> {
+        let mut active = lock(&self.active);
+        let fits = |a: &AnswerFault| (a.method.is_empty() || a.method == method) && path.contains(&a.path);
+        let at = active.answers.iter().position(fits)?;
+        let fault = active.answers[at].clone();
+        active.answers[at].times = fault.times.max(1) - 1;
+        active.answers.retain(|a| a.times > 0);
+        Some(fault)
+    }
+}
+
+/// The handle for tests; clones act on the same simulation.
+#[derive(Debug, Clone)]
+pub struct Faults(pub(super) Arc<World>);
+
+impl Faults {
+    /// Switches one fault on or off.
+    pub async fn set(&self, fault: Fault) -> Result<()> {
+        let world = &self.0;
+        match fault {
+            Fault::NodeDown(name) => self.node(&name, true),
+            Fault::NodeUp(name) => self.node(&name, false),
+            Fault::Quorum(there) => world.change(|c| c.without_quorum = !there),
+            Fault::Lock { vmid, lock } => self.guest(vmid, |g| {
+                match lock {
+                    Some(l) => g.config.insert("lock".into(), l),
+                    None => g.config.remove("lock"),
+                };
+            }),
+            Fault::FileLock { vmid, held: true } => {
+                if let Ok(guard) = world.file_lock(vmid, 60.0).await {
+                    lock(&world.faults.active).held.push((vmid, guard));
+                }
+            }
+            Fault::FileLock { vmid, held: false } => lock(&world.faults.active).held.retain(|(id, _)| *id != vmid),
+            Fault::Task(fault) => lock(&world.faults.active).tasks.push(fault),
+            Fault::Answer(fault) => lock(&world.faults.active).answers.push(fault),
+            Fault::Slow(seconds) => lock(&world.faults.active).slow = seconds,
+            Fault::Away(away) => {
+                world.faults.away.send_replace(away);
+            }
+            Fault::NewCertificate(_) => {
+                let names: Vec<String> = world.read(|c| c.nodes.keys().cloned().collect());
+                world.leaf.store(Arc::new(world.authority.leaf(&names)?));
+            }
+            Fault::Deaf { vmid, deaf } => self.guest(vmid, |g| g.deaf = deaf),
+            Fault::Load { vmid, load } => self.guest(vmid, |g| g.load = load),
+        }
+        Ok(())
+    }
+
+    /// Ends every fault: nodes up, quorum back, nothing planned, nothing held. Locks in guests' files stay.
+    pub fn clear(&self) {
+        *lock(&self.0.faults.active) = Active::default();
+        self.0.faults.away.send_replace(Away::No);
+        self.0.change(|c| {
+            c.without_quorum = false;
+            c.nodes.values_mut().for_each(|n| n.offline = false);
+            c.guests.values_mut().for_each(|g| g.load = None);
+        });
+    }
+
+    /// The next `times` tasks of this type (`qmclone`, ...) fail with `text`, half-way through.
+    pub fn fail_task(&self, kind: &str, text: &str, times: u32) {
+        let fault = TaskFault { kind: kind.into(), fail: Some(text.into()), hang: false, times };
+        lock(&self.0.faults.active).tasks.push(fault);
+    }
+
+    /// The next task of this type runs until it is interrupted.
+    pub fn hang_task(&self, kind: &str) {
+        let fault = TaskFault { kind: kind.into(), fail: None, hang: true, times: 1 };
+        lock(&self.0.faults.active).tasks.push(fault);
+    }
+
+    pub fn answer(&self, fault: AnswerFault) {
+        lock(&self.0.faults.active).answers.push(fault);
+    }
+
+    pub fn node_down(&self, name: &str) {
+        self.node(name, true);
+    }
+
+    pub fn node_up(&self, name: &str) {
+        self.node(name, false);
+    }
+
+    pub fn quorum(&self, there: bool) {
+        self.0.change(|c| c.without_quorum = !there);
+    }
+
+    /// Puts a `lock:` line in the guest's file, or removes it.
+    pub fn guest_lock(&self, vmid: u32, lock: Option<&str>) {
+        self.guest(vmid, |g| {
+            match lock {
+                Some(l) => g.config.insert("lock".into(), l.into()),
+                None => g.config.remove("lock"),
+            };
+        });
+    }
+
+    pub fn away(&self, away: Away) {
+        self.0.faults.away.send_replace(away);
+    }
+
+    fn node(&self, name: &str, offline: bool) {
+        self.0.change(|c| {
+            if let Some(node) = c.nodes.get_mut(name) {
+                node.offline = offline;
+            }
+        });
+    }
+
+    fn guest(&self, vmid: u32, f: impl FnOnce(&mut super::state::Guest)) {
+        self.0.change(|c| {
+            if let Some(guest) = c.guests.get_mut(&vmid) {
+                f(guest);
+            }
+        });
+    }
+}
