@@ -27,15 +27,25 @@ const CHECKED_BYTES: u64 = 256 << 20;
 pub(super) fn open(path: &Path, seal: &dyn Seal, now: Timestamp) -> Result<(Database, Marker)> {
     make_folder(path)?;
     inspect(path)?;
-    let db = open_file(path)?;
+    let db = open_file(path, true)?;
     let marker = prepare(&db, path, seal, now)?;
     Ok((db, marker))
 }
 
 /// Opens the file as it is. After a crash redb repairs it first, which reads all of it.
-pub(super) fn open_file(path: &Path) -> Result<Database> {
-    let file = open_options(true).open(path).map_err(|e| errors::cannot_open(path, e.into()))?;
+pub(super) fn open_file(path: &Path, may_create: bool) -> Result<Database> {
+    let file = open_options(may_create).open(path).map_err(|e| errors::cannot_open(path, e.into()))?;
     no_panic(|| builder().create_file(file))?.map_err(|e| errors::cannot_open(path, e))
+}
+
+/// Opens the store `id` again after the disk failed. What is there now may be something else, or nothing.
+pub(super) fn reopen(path: &Path, seal: &dyn Seal, id: [u8; 16]) -> Result<Database> {
+    let db = open_file(path, false)?;
+    let snapshot = Snapshot::begin(&db).map_err(|f| f.error())?;
+    match meta::read(&snapshot, path, seal)? {
+        Some((migrations::CURRENT, marker)) if marker.id == id => Ok(db),
+        _ => Err(errors::damaged("another store stands in the place of the one that was open")),
+    }
 }
 
 /// Writes `changes` in one durable commit.

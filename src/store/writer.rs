@@ -289,8 +289,8 @@ impl Writer {
 
     /// Readers wait meanwhile.
     fn reopen(&mut self) {
-        let path = &self.shared.path;
-        self.shared.replace(|| match database::open_file(path) {
+        let shared = &self.shared;
+        shared.replace(|| match database::reopen(&shared.path, &*shared.seal, shared.id) {
             Ok(db) => Some(db),
             Err(e) => {
                 tracing::error!(error = %e.chain(), "the store could not be opened again");
@@ -320,4 +320,83 @@ fn has_room(store: &Path, bytes: usize) -> bool {
         file.sync_all()
     });
     remove_file(&probe).is_ok() && written.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::ManualClock;
+    use crate::store::tests::maker::Quick;
+
+    fn writer(path: &Path) -> Writer {
+        let clock = ManualClock::at(crate::base::Timestamp::ZERO);
+        let (db, marker) = database::open(path, &Quick, clock.now()).unwrap();
+        let shared = Shared {
+            path: path.to_owned(),
+            id: marker.id,
+            bell: watch::Sender::new(0),
+            commits: AtomicU64::new(0),
+            db: RwLock::new(Some(db)),
+            closed: AtomicBool::new(false),
+            seal: Arc::new(Quick),
+            clock: Arc::new(clock),
+        };
+        Writer { shared: Arc::new(shared), counters: Counters::default(), full: None }
+    }
+
+    /// One write's changes with the numbers they bring.
+    fn collected(writer: &Writer) -> (Overlay, Counters) {
+        let write = |tx: &mut WriteTx| {
+            tx.event(crate::model::events::EventKind::Users, None);
+            Ok(())
+        };
+        let mut batch: Vec<Box<dyn Task>> = vec![Box::new(Job { f: Some(write), result: None, answer: drop })];
+        let db = writer.shared.db.read().unwrap();
+        writer.collect(db.as_ref().unwrap(), &mut batch).unwrap()
+    }
+
+    #[test]
+    fn a_commit_that_failed_but_is_on_the_disk_counts_as_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = writer(&dir.path().join("steward.redb"));
+        let (changes, counters) = collected(&writer);
+        database::commit(writer.shared.db.read().unwrap().as_ref().unwrap(), &changes).unwrap();
+        let bell = writer.shared.bell.subscribe();
+        writer.recover(Failure::Disk("too late".to_owned()), Some(counters), 0).unwrap();
+        assert_eq!((writer.counters.commits, writer.counters.events, *bell.borrow()), (1, 1, 1));
+    }
+
+    #[test]
+    fn a_commit_that_failed_and_is_not_on_the_disk_gives_no_number_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = writer(&dir.path().join("steward.redb"));
+        let (_, counters) = collected(&writer);
+        assert!(writer.recover(Failure::Disk("broken".to_owned()), Some(counters), 0).is_err());
+        assert_eq!((writer.counters.commits, writer.counters.events), (0, 0));
+        let (changes, counters) = collected(&writer);
+        assert_eq!((changes.is_empty(), counters.events), (false, 1));
+    }
+
+    #[test]
+    fn a_store_that_could_not_be_opened_again_comes_back_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("steward.redb");
+        let mut writer = writer(&path);
+        let hidden = dir.path().join("hidden");
+        std::fs::rename(&path, &hidden).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(writer.recover(Failure::Disk("gone".to_owned()), None, 0).is_err());
+        let away = writer.shared.read(|_| Ok(())).unwrap_err();
+        assert!(away.message().contains("Steward keeps trying"), "{away}");
+        std::fs::remove_dir(&path).unwrap();
+        writer.reopen();
+        assert!(writer.is_away() && !path.exists(), "no new store is made in its place");
+        drop(database::open(&path, &Quick, crate::base::Timestamp::ZERO).unwrap());
+        writer.reopen();
+        assert!(writer.is_away(), "another store is not taken for it");
+        remove_file(&path).unwrap();
+        std::fs::rename(&hidden, &path).unwrap();
+        writer.reopen();
+        assert!(writer.shared.read(|_| Ok(())).is_ok());
+    }
 }

@@ -1,0 +1,219 @@
+//! A store with rows in every table, for the tests that go through all of them.
+
+use super::maker::{VaultOf, job, record, user};
+use crate::base::ids::{ConnectionId, GuestId, InviteId, JobId, ScheduleId, SessionId, TokenId, UserId};
+use crate::base::{Result, Timestamp};
+use crate::crypto::SealKey;
+use crate::model::connections::{Connection, Limits, StoredSecret, Trust};
+use crate::model::events::EventKind;
+use crate::model::guests::{Guest, GuestKind, GuestState};
+use crate::model::jobs::{JobState, LogLevel, LogLine, Step, StepState};
+use crate::model::lockout::Failures;
+use crate::model::prefs::Prefs;
+use crate::model::schedules::Schedule;
+use crate::model::sessions::{Scope, Session, SessionKind, Token};
+use crate::model::users::{Invite, User};
+use crate::store::tables::*;
+use crate::store::{Bytes, Json, Key, Keyspace, Name, Read as _, ReadTx, Scan, Store, Table, Value, WriteTx};
+use serde_json::json;
+use std::sync::Arc;
+
+/// In every text that a person or a plugin could have typed.
+pub const WORD: &str = "Plantedword";
+
+/// How many rows each table gets.
+pub const ROWS: usize = 3;
+
+fn text(what: &str, n: usize) -> String {
+    format!("{WORD}-{what}-{n}")
+}
+
+pub fn keyspace(user: UserId, n: u8) -> Keyspace {
+    Keyspace::new(Arc::new(VaultOf(user, SealKey::from_bytes([100 + n; 64]))))
+}
+
+/// Writes `ROWS` rows into each table and returns the users, whose keyspaces are `keyspace(user, 0..)`.
+pub fn plant(store: &Store) -> Vec<UserId> {
+    let users: Vec<User> = (0..ROWS).map(planted_user).collect();
+    let ids: Vec<UserId> = users.iter().map(|u| u.id).collect();
+    for (n, user) in users.into_iter().enumerate() {
+        store
+            .write_blocking(move |tx| {
+                plant_people(tx, n, &user)?;
+                plant_machines(tx, n, &user)?;
+                plant_jobs(tx, n)?;
+                let prefs = Prefs { ssh_keys: text("ssh-ed25519", n), ..Prefs::default() };
+                tx.own(&keyspace(user.id, n as u8)).put(PREFS, &(), &prefs)?;
+                tx.put(SETTINGS, &Name::new(text("setting", n)), &Json(json!({ text("key", n): text("value", n) })))?;
+                let key = (Name::new(text("plugin", n)), Name::new(text("kv", n)));
+                tx.put(PLUGIN_KV, &key, &Json(json!(text("kept", n))))?;
+                tx.audit(crate::model::audit::AuditRecord {
+                    subject: text("subject", n),
+                    ..record(&text("action", n))
+                });
+                tx.event(EventKind::Users, Some(user.id));
+                Ok(())
+            })
+            .unwrap();
+    }
+    ids
+}
+
+fn planted_user(n: usize) -> User {
+    let email = format!("{}@home.example", text("mail", n));
+    User { name: text("name", n), email: Some(email), ..user(&text("login", n)) }
+}
+
+fn plant_people(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
+    let (id, at) = (user.id, Timestamp::ZERO);
+    tx.put(USERS, &id, user)?;
+    tx.put(USER_LOGINS, &Name::new(&user.login), &id)?;
+    tx.put(PASSWORD_SLOTS, &id, &Bytes::from(text("slot", n).into_bytes()))?;
+    let session = Session {
+        id: SessionId::new(),
+        user: id,
+        kind: SessionKind::Browser,
+        created: at,
+        last_seen: at,
+        expires: at,
+        address: text("address", n),
+        device: text("Firefox", n),
+        slot: vec![n as u8; 80],
+        scope: None,
+    };
+    tx.put(USER_SESSIONS, &(id, session.id), &())?;
+    tx.put(SESSIONS, &session.id, &session)?;
+    let token = Token {
+        id: TokenId::new(),
+        user: id,
+        name: text("token", n),
+        scope: Scope::Read,
+        created: at,
+        expires: None,
+        last_used: None,
+        slot: vec![n as u8; 80],
+    };
+    tx.put(USER_TOKENS, &(id, token.id), &())?;
+    tx.put(TOKENS, &token.id, &token)?;
+    let invite = Invite { user: id, expires: at, secret_hash: text("hash", n).into_bytes(), reset: false };
+    tx.put(INVITES, &InviteId::new(), &invite)?;
+    tx.put(FAILURES, &Name::new(text("address", n)), &Failures { count: n as u32, last: at })
+}
+
+fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
+    let connection = Connection {
+        id: ConnectionId::new(),
+        name: text("cluster", n),
+        plugin: text("plugin", n),
+        endpoints: vec![text("endpoint", n)],
+        trust: Trust::Ca(text("ca", n)),
+        token_id: text("token", n),
+        token_secret: StoredSecret(text("secret", n)),
+        limits: Limits::default(),
+        created: Timestamp::ZERO,
+    };
+    let guest = Guest {
+        id: GuestId::new(),
+        connection: connection.id,
+        vmid: Some(100),
+        kind: GuestKind::Qemu,
+        name: text("machine", n),
+        owner: Some(user.id),
+        created: Timestamp::ZERO,
+        making: None,
+        missing_since: None,
+        last: Some(GuestState { name: text("machine", n), ..GuestState::default() }),
+    };
+    tx.put(GUEST_VMIDS, &(connection.id, 100), &guest.id)?;
+    tx.put(VMID_RESERVATIONS, &(connection.id, 101), &JobId::new())?;
+    tx.put(CONNECTIONS, &connection.id, &connection)?;
+    tx.put(GUESTS, &guest.id, &guest)
+}
+
+fn plant_jobs(tx: &mut WriteTx, n: usize) -> Result<()> {
+    let job = job(&text("title", n), JobState::Queued);
+    let name = text("step", n);
+    let step = Step {
+        name: name.clone(),
+        state: StepState::Done,
+        began: Timestamp::ZERO,
+        ended: None,
+        result: json!(text("result", n)),
+        order: 0,
+    };
+    tx.put(STEPS, &(job.id, Name::new(name)), &step)?;
+    let line = LogLine { at: Timestamp::ZERO, level: LogLevel::Info, text: text("line", n) };
+    tx.put(JOB_LOG, &(job.id, 0), &line)?;
+    tx.put(OPEN_JOBS, &job.id, &())?;
+    tx.put(GUEST_JOBS, &(GuestId::new(), job.id), &())?;
+    tx.put(JOB_DEDUP, &Name::new(text("dedup", n)), &job.id)?;
+    let schedule = Schedule {
+        id: ScheduleId::new(),
+        name: text("schedule", n),
+        cron: "0 3 * * *".to_owned(),
+        plugin: text("plugin", n),
+        hook: text("hook", n),
+        args: json!(text("args", n)),
+        active: true,
+        last: None,
+    };
+    tx.put(SCHEDULES, &schedule.id, &schedule)?;
+    tx.put(JOBS, &job.id, &job)
+}
+
+/// Reads one whole table and says in words what is in it.
+pub type Reader = Box<dyn Fn(&ReadTx) -> Result<Vec<String>>>;
+
+fn reader<K: Key + std::fmt::Debug + 'static, V: Value + std::fmt::Debug + 'static>(
+    table: Table<K, V>,
+) -> (&'static str, Reader) {
+    let read = move |tx: &ReadTx| {
+        let rows = tx.list(table, Scan::all(), 1000)?;
+        Ok(rows.into_iter().map(|(k, v)| format!("{k:?} {v:?}")).collect())
+    };
+    (table.name(), Box::new(read))
+}
+
+/// All tables that the appliance key seals. The test that plants words sees to it that none is missing.
+pub fn readers() -> Vec<(&'static str, Reader)> {
+    vec![
+        reader(USERS),
+        reader(USER_LOGINS),
+        reader(PASSWORD_SLOTS),
+        reader(SESSIONS),
+        reader(USER_SESSIONS),
+        reader(TOKENS),
+        reader(USER_TOKENS),
+        reader(INVITES),
+        reader(FAILURES),
+        reader(GUESTS),
+        reader(GUEST_VMIDS),
+        reader(CONNECTIONS),
+        reader(VMID_RESERVATIONS),
+        reader(JOBS),
+        reader(OPEN_JOBS),
+        reader(GUEST_JOBS),
+        reader(JOB_DEDUP),
+        reader(STEPS),
+        reader(JOB_LOG),
+        reader(SCHEDULES),
+        reader(EVENTS),
+        reader(AUDIT),
+        reader(SETTINGS),
+        reader(PLUGIN_KV),
+    ]
+}
+
+/// Everything in the store, in words; the first error otherwise.
+pub fn read_all(store: &Store, users: &[UserId]) -> Result<Vec<String>> {
+    store.read(|tx| {
+        let mut out = Vec::new();
+        for (name, read) in readers() {
+            out.extend(read(tx)?.into_iter().map(|row| format!("{name}: {row}")));
+        }
+        for (n, user) in users.iter().enumerate() {
+            out.push(format!("prefs: {:?}", tx.own(&keyspace(*user, n as u8)).get(PREFS, &())?));
+        }
+        Ok(out)
+    })
+}
