@@ -103,7 +103,8 @@ impl Plugin {
     pub(super) fn result(&self, state: &RunState, hook: &str, result: Answer<Dynamic>) -> Result<Value, ScriptError> {
         state.look_again();
         let failed = match (state.take_stop(), result) {
-            (Some(Stop::Failed(failed)), _) => failed,
+            (Some(Stop::Failed(failed)), Err(error)) => failed.or_at(&error),
+            (Some(Stop::Failed(failed)), Ok(_)) => failed,
             (Some(_), _) => Failed::misuse("the script was stopped", Position::NONE),
             (None, Err(error)) => Failed::from_script(&error),
             (None, Ok(value)) => {

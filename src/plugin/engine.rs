@@ -64,8 +64,8 @@ fn base() -> Engine {
 }
 
 fn set_limits(engine: &mut Engine) {
-    // `max_operations` counts anew in every callback, so the true budget is in `run::tick`.
-    engine.set_max_operations(limits::OPERATIONS);
+    // `max_operations` counts anew in every callback, so the true budget is in `run::tick`; it ends first.
+    engine.set_max_operations(limits::OPERATIONS + 1);
     engine.set_max_call_levels(limits::CALL_DEPTH);
     engine.set_max_expr_depths(limits::EXPRESSION_DEPTH, limits::EXPRESSION_DEPTH);
     engine.set_max_string_size(limits::STRING_BYTES);

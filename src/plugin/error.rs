@@ -50,6 +50,14 @@ impl Failed {
         Self { message, position, retry, mismatch: false, unreachable }
     }
 
+    /// With the place where the script was when it was stopped, when the reason has no place of its own.
+    pub fn or_at(mut self, error: &EvalAltResult) -> Self {
+        if self.position.is_none() {
+            self.position = innermost(error).1;
+        }
+        self
+    }
+
     pub fn at(&self, file: &str) -> ScriptError {
         let (line, column) = (self.position.line().unwrap_or(0), self.position.position().unwrap_or(0));
         ScriptError { file: file.to_owned(), line, column, message: self.message.clone() }

@@ -34,6 +34,7 @@ pub(in crate::plugin) fn run(
 
 fn forward(plugin: &Plugin, run: &Rc<RunState>, job: &JobRun, result: Answer<Dynamic>) -> Outcome {
     match (run.take_stop(), result) {
+        (Some(Stop::Failed(why)), Err(error)) => ended(plugin, job, Stop::Failed(why.or_at(&error))),
         (Some(stop), _) => ended(plugin, job, stop),
         (None, Err(error)) => ended(plugin, job, Stop::Failed(Failed::from_script(&error))),
         (None, Ok(value)) => match finished(run, job, &value) {

@@ -35,6 +35,7 @@ fn run_one(plugin: &Plugin, run: &RunState, job: &JobRun, name: &str, closure: &
     let key = &format!("undo:{name}");
     job.journal.begin(key).map_err(away)?;
     job.begin_undo();
+    job.open.borrow_mut().clear();
     let done = job.within(Place::Undo(name.to_owned()), || closure.call::<Dynamic>(plugin.durable(), plugin.ast(), ()));
     job.tell();
     if let Some(stop) = run.take_stop() {

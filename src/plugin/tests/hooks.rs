@@ -121,3 +121,17 @@ fn calling_a_hook_wrongly_says_how() {
     assert!(message("one", vec![]).contains("takes 1 arguments, not 0"));
     assert!(message("job", vec![]).contains("is a job"));
 }
+
+#[test]
+fn sorting_is_stable_and_errors_of_the_comparator_come_out() {
+    let text = r#"
+        fn act(xs) { xs.sort(|a, b| a.n - b.n); let ys = xs.order_by(|a, b| a.n > b.n); [xs, ys] }
+        fn bad(xs) { xs.sort(|a, b| { throw "no order" }); xs }"#;
+    let plugin = plugin("act 1 pure; bad 1 pure", text);
+    let items = json!([{"n": 2, "t": "a"}, {"n": 1, "t": "b"}, {"n": 2, "t": "c"}, {"n": 1, "t": "d"}]);
+    let tags =
+        |v: &Value| v.as_array().unwrap().iter().map(|i| i["t"].as_str().unwrap().to_owned()).collect::<String>();
+    let sorted = call(&plugin, "act", vec![items.clone()]).unwrap();
+    assert_eq!((tags(&sorted[0]).as_str(), sorted[1][0]["n"].as_i64()), ("bdac", Some(2)));
+    assert_eq!(call(&plugin, "bad", vec![items]).unwrap_err().message, "no order");
+}
