@@ -86,7 +86,7 @@ function figure(element, data) {
     {
       width: place.clientWidth,
       height: 168,
-      padding: [12, 8, 0, 0],
+      padding: [12, 18, 0, 0],
       cursor: { sync: { key: "machine" }, points: { size: 6 } },
       legend: { live: true },
       scales: { y: { range: (_, __, max) => [0, top ?? Math.max(max * 1.15, 1024)] } },

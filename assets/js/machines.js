@@ -26,7 +26,15 @@ const rows = () => [...table.tBodies[0].rows];
 
 // Filter.
 
+/** What rows say, read once: a changed row is another element. */
+const described = new WeakMap();
+
 function describe(row) {
+  if (!described.has(row)) described.set(row, read(row));
+  return described.get(row);
+}
+
+function read(row) {
   const name = row.querySelector(".c-name a").textContent.toLowerCase();
   const small = row.querySelector(".c-name small")?.textContent.trim().toLowerCase() ?? "";
   const tags = [...row.querySelectorAll(".c-tags .tag")].map((t) => t.textContent.toLowerCase());

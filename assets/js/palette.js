@@ -107,6 +107,7 @@ class Palette {
       }
     } else if (event.key === "Escape") {
       this.input.value = "";
+      this.close();
       this.input.blur();
     }
   }

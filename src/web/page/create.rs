@@ -172,7 +172,6 @@ fn source(view: &CreateView, form: &Form) -> Markup {
         @if !view.templates.is_empty() {
             div.when-template {
                 (select(form, "template", "Template", &templates, ""))
-                details.fold open[form.any_error(&["full"])] { summary { "Kind of copy" } (ways(form, "full", "Disk", &full)) }
             }
         }
         @if !view.isos.is_empty() {
@@ -182,6 +181,9 @@ fn source(view: &CreateView, form: &Form) -> Markup {
             }
         }
         (select(form, "node", "Node", &nodes, "Where it runs."))
+        @if !view.templates.is_empty() {
+            details.fold.when-template open[form.any_error(&["full"])] { summary { "Kind of copy" } (ways(form, "full", "Disk", &full)) }
+        }
         (wizard_buttons("Next: size", "next", false))
     }
 }

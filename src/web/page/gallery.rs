@@ -2,8 +2,9 @@
 //! looked at (`STEWARD_GALLERY=1 cargo test --lib gallery`).
 
 mod samples;
+mod views;
 
-use samples::all;
+use views::all;
 
 /// Tags of a page, each as the text between `<` and `>`.
 fn tags(html: &str) -> Vec<&str> {

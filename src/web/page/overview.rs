@@ -62,7 +62,7 @@ fn summary(view: &OverviewView) -> String {
     let start = match view.needs.len() {
         0 => "All is well.".to_owned(),
         1 => "One thing needs you.".to_owned(),
-        n => format!("{n} things need you."),
+        n => format!("{} things need you.", in_words(n)),
     };
     if view.connections == 0 {
         return "Nothing is connected yet.".to_owned();
@@ -78,6 +78,12 @@ fn summary(view: &OverviewView) -> String {
     };
     let nodes = count(view.nodes.len(), "node", "nodes");
     if view.machines == 0 { format!("{start} {machines}{jobs}.") } else { format!("{start} {machines} {nodes}{jobs}.") }
+}
+
+/// Small numbers read better as words at the start of a sentence.
+fn in_words(n: usize) -> String {
+    const WORDS: [&str; 8] = ["Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
+    n.checked_sub(2).and_then(|i| WORDS.get(i)).map_or_else(|| n.to_string(), |w| (*w).to_owned())
 }
 
 fn begin(page: &Page) -> Markup {

@@ -1,7 +1,7 @@
 //! A house full of samples. One name is hostile on purpose.
 
 use crate::base::ids::{ConnectionId, GuestId, JobId, SessionId, TokenId, UserId};
-use crate::base::{Error, Secret, Timestamp};
+use crate::base::{Secret, Timestamp};
 use crate::model::audit::AuditRecord;
 use crate::model::connections::{Limits, Reach};
 use crate::model::guests::{GuestKind, PowerAction};
@@ -15,9 +15,9 @@ use crate::web::page::*;
 use std::collections::BTreeMap;
 
 const NOW: i64 = 1_795_258_800;
-const EVIL: &str = "<img src=x onerror=alert(1)>\"'";
+pub const EVIL: &str = "<img src=x onerror=alert(1)>\"'";
 
-fn ago(seconds: i64) -> Timestamp {
+pub fn ago(seconds: i64) -> Timestamp {
     Timestamp::from_secs(NOW - seconds)
 }
 
@@ -35,12 +35,12 @@ pub fn page(path: &str) -> Page {
     }
 }
 
-fn nobody() -> Page {
+pub fn nobody() -> Page {
     Page { who: None, ..page("/sign-in") }
 }
 
 /// A repeatable wave between 0 and 1.
-fn wave(seed: usize, n: usize, level: f32) -> Vec<f32> {
+pub fn wave(seed: usize, n: usize, level: f32) -> Vec<f32> {
     let noise = |i: usize| ((i * 7919 + seed * 104_729) % 97) as f32 / 97.0 - 0.5;
     (0..n).map(|i| (level + (i as f32 / 5.0 + seed as f32).sin() * 0.1 + noise(i) * 0.12).clamp(0.01, 1.0)).collect()
 }
@@ -63,7 +63,7 @@ const GUESTS: [Sample; 14] = [
     (EVIL, "io-error", "jon", "pve3", 0.0, 0.2, "x"),
 ];
 
-fn guest(n: usize) -> machines::MachineRow {
+pub fn guest(n: usize) -> machines::MachineRow {
     let (name, status, owner, node, cpu, mem, tag) = GUESTS[n % GUESTS.len()];
     let on = matches!(status, "running" | "paused" | "io-error");
     let name = if n < GUESTS.len() { name.to_owned() } else { format!("{}-{n}", name.replace(EVIL, "lab")) };
@@ -101,7 +101,7 @@ pub fn machines(n: usize) -> machines::MachinesView {
     }
 }
 
-fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> jobs::JobItem {
+pub fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> jobs::JobItem {
     let over = state.is_over();
     let job = Job {
         id: JobId::from_bytes([u8::try_from(age % 251).unwrap_or(1); 16]),
@@ -134,14 +134,14 @@ fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> jobs
     jobs::JobItem { job, machine: Some((GuestId::from_bytes([9; 16]), "build-runner".into())) }
 }
 
-fn open_jobs() -> Vec<jobs::JobItem> {
+pub fn open_jobs() -> Vec<jobs::JobItem> {
     vec![
         a_job("Create build-runner", JobState::Waiting, 2, "clone the template", 48),
         a_job("Shut down office-01", JobState::Running, 0, "ask the guest", 4),
     ]
 }
 
-fn job_list() -> Vec<jobs::JobItem> {
+pub fn job_list() -> Vec<jobs::JobItem> {
     let mut list = open_jobs();
     list.push(a_job("Start sonarr", JobState::Queued, 0, "", 2));
     list.push(a_job(&format!("Create {EVIL}"), JobState::Failed, 3, "clone the template", 1900));
@@ -150,15 +150,15 @@ fn job_list() -> Vec<jobs::JobItem> {
     list
 }
 
-fn step(order: u32, name: &str, state: StepState, began: i64, ended: Option<i64>) -> Step {
+pub fn step(order: u32, name: &str, state: StepState, began: i64, ended: Option<i64>) -> Step {
     Step { name: name.into(), state, began: ago(began), ended: ended.map(ago), result: serde_json::Value::Null, order }
 }
 
-fn line(age: i64, level: LogLevel, text: &str) -> LogLine {
+pub fn line(age: i64, level: LogLevel, text: &str) -> LogLine {
     LogLine { at: ago(age), level, text: text.into() }
 }
 
-fn job_view(state: JobState) -> job::JobView {
+pub fn job_view(state: JobState) -> job::JobView {
     let mut steps = vec![
         step(0, "reserve number", StepState::Done, 47, Some(47)),
         step(1, "clone", StepState::Done, 47, Some(46)),
@@ -197,7 +197,7 @@ fn job_view(state: JobState) -> job::JobView {
     }
 }
 
-fn node(name: &str, cpu: f64, mem: u64, disk: u64, machines: usize, seed: usize) -> overview::NodeCard {
+pub fn node(name: &str, cpu: f64, mem: u64, disk: u64, machines: usize, seed: usize) -> overview::NodeCard {
     let node = Node {
         name: name.into(),
         status: "online".into(),
@@ -212,7 +212,7 @@ fn node(name: &str, cpu: f64, mem: u64, disk: u64, machines: usize, seed: usize)
     overview::NodeCard { node, machines, spark: wave(seed, 40, cpu as f32) }
 }
 
-fn overview_view() -> overview::OverviewView {
+pub fn overview_view() -> overview::OverviewView {
     let mut down = node("pve4", 0.0, 0, 0, 4, 4);
     down.node.status = "offline".into();
     overview::OverviewView {
@@ -246,7 +246,7 @@ fn overview_view() -> overview::OverviewView {
     }
 }
 
-fn head(n: usize, away: bool) -> machine::MachineHead {
+pub fn head(n: usize, away: bool) -> machine::MachineHead {
     let row = guest(n);
     let state = crate::model::guests::GuestState { status: row.status.clone(), ..Default::default() };
     machine::MachineHead {
@@ -264,7 +264,7 @@ fn head(n: usize, away: bool) -> machine::MachineHead {
     }
 }
 
-fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &str, ok: bool) -> audit::AuditRow {
+pub fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &str, ok: bool) -> audit::AuditRow {
     let record = AuditRecord {
         at: ago(i64::try_from(seq).unwrap_or(0) * 700),
         actor: actor.into(),
@@ -278,7 +278,7 @@ fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &str, o
     audit::AuditRow { seq: 4200 - seq, record }
 }
 
-fn audit_rows() -> Vec<audit::AuditRow> {
+pub fn audit_rows() -> Vec<audit::AuditRow> {
     vec![
         audit_row(0, "mira", "guest.create", "build-runner", "from debian-13 on pve1: 2 cores, 4 GiB, 32 GiB", true),
         audit_row(1, "jon", "guest.power", "VM 103 jellyfin", "reboot", true),
@@ -287,7 +287,7 @@ fn audit_rows() -> Vec<audit::AuditRow> {
     ]
 }
 
-fn user(n: u8, login: &str, name: &str, role: Role) -> users::UserItem {
+pub fn user(n: u8, login: &str, name: &str, role: Role) -> users::UserItem {
     let user = User {
         id: UserId::from_bytes([n; 16]),
         login: login.into(),
@@ -302,7 +302,7 @@ fn user(n: u8, login: &str, name: &str, role: Role) -> users::UserItem {
     users::UserItem { user, locked: false, machines: 4, invited_until: None }
 }
 
-fn people() -> Vec<users::UserItem> {
+pub fn people() -> Vec<users::UserItem> {
     let mut list = vec![
         user(7, "mira", "Mira Lind", Role::Admin),
         user(8, "jon", "Jon", Role::User),
@@ -317,7 +317,7 @@ fn people() -> Vec<users::UserItem> {
     list
 }
 
-fn plugin(name: &str, error: bool) -> PluginInfo {
+pub fn plugin(name: &str, error: bool) -> PluginInfo {
     let hook = |params, mode| Hook { params, mode };
     let hooks = BTreeMap::from([
         ("inventory".to_owned(), hook(0, HookMode::Effect)),
@@ -347,14 +347,14 @@ fn plugin(name: &str, error: bool) -> PluginInfo {
     }
 }
 
-fn source() -> Vec<plugins::SourceFile> {
+pub fn source() -> Vec<plugins::SourceFile> {
     vec![plugins::SourceFile {
         name: "main.rhai".into(),
         text: "// What is there\nfn inventory() {\n    let x = <b>\n    pve::get(\"/cluster/resources\")\n}\n".into(),
     }]
 }
 
-fn connection(reach: Reach) -> settings::ConnectionItem {
+pub fn connection(reach: Reach) -> settings::ConnectionItem {
     settings::ConnectionItem {
         id: ConnectionId::from_bytes([4; 16]),
         name: "Home".into(),
@@ -367,7 +367,7 @@ fn connection(reach: Reach) -> settings::ConnectionItem {
     }
 }
 
-fn create_view(step: create::CreateStep) -> create::CreateView {
+pub fn create_view(step: create::CreateStep) -> create::CreateView {
     create::CreateView {
         step,
         connections: vec![("c1".into(), "Home".into())],
@@ -386,7 +386,7 @@ fn create_view(step: create::CreateStep) -> create::CreateView {
     }
 }
 
-fn typed() -> Form {
+pub fn typed() -> Form {
     Form::from_pairs([
         ("name", "web-03"),
         ("from", "template"),
@@ -409,7 +409,7 @@ fn typed() -> Form {
     ])
 }
 
-fn profile_view(fresh: bool) -> profile::ProfileView {
+pub fn profile_view(fresh: bool) -> profile::ProfileView {
     let session = |n: u8, device: &str, current| tokens::SessionItem {
         id: SessionId::from_bytes([n; 16]),
         device: device.into(),
@@ -433,248 +433,4 @@ fn profile_view(fresh: bool) -> profile::ProfileView {
         }],
         new_token: fresh.then(|| Secret::new("stw_kQ3vT0s9Lr2mZx8Yb1Nc7Hd5Wf4Ga6Pj".to_owned())),
     }
-}
-
-/// Name and HTML of every page in the states worth looking at.
-pub fn all() -> Vec<(&'static str, String)> {
-    let mut list = work();
-    list.extend(house());
-    list.extend(doors());
-    list.into_iter().map(|(name, html)| (name, html.into_string())).collect()
-}
-
-fn work() -> Vec<(&'static str, maud::Markup)> {
-    let empty_machines = machines::MachinesView { connections: 1, ..machines(0) };
-    let mut away = machines(14);
-    away.filter = "tag:media".into();
-    away.rows.iter_mut().for_each(|r| r.shown = r.tags.iter().any(|t| t == "media"));
-    away.away =
-        vec![machines::Away { name: "Home".into(), since: ago(240), why: "The connection was refused.".into() }];
-    let calm = overview::OverviewView { needs: Vec::new(), jobs: Vec::new(), ..overview_view() };
-    let first = overview::OverviewView {
-        needs: Vec::new(),
-        jobs: Vec::new(),
-        nodes: Vec::new(),
-        busiest: Vec::new(),
-        running: 0,
-        machines: 0,
-        connections: 0,
-    };
-    let history = machine::HistoryView { jobs: job_list(), audit: audit_rows() };
-    let people = machine::AccessView { people: vec![(UserId::from_bytes([8; 16]), "Jon (jon)".into())] };
-    let list = |state: &str, jobs| jobs::JobsView {
-        jobs,
-        state: state.into(),
-        filter: String::new(),
-        open: 3,
-        failed: 1,
-        more: false,
-    };
-    let troubled = Page {
-        health: Health { level: Level::Bad, text: "Proxmox does not answer".into() },
-        flash: vec![Flash { level: Level::Ok, text: "3 machines are asked to start.".into() }],
-        ..page("/machines")
-    };
-    vec![
-        ("overview", overview::overview(&page("/"), &overview_view())),
-        ("overview-calm", overview::overview(&page("/"), &calm)),
-        ("overview-first", overview::overview(&page("/"), &first)),
-        ("machines", machines::machines(&page("/machines"), &machines(14))),
-        ("machines-away", machines::machines(&troubled, &away)),
-        ("machines-empty", machines::machines(&page("/machines"), &empty_machines)),
-        ("machines-1000", machines::machines(&page("/machines"), &machines(1000))),
-        ("machine", machine::machine(&page("/machines/1"), &head(3, false))),
-        ("machine-away", machine::machine(&page("/machines/1"), &head(8, true))),
-        ("machine-history", machine::history(&page("/machines/1"), &head(3, false), &history)),
-        ("machine-access", machine::access(&page("/machines/1"), &head(3, false), &people, &Form::new())),
-        (
-            "machine-danger",
-            machine::danger(
-                &page("/machines/1"),
-                &head(3, false),
-                &Form::new().set("name", "jelly").fail(&Error::field("name", "This is not its name.")),
-            ),
-        ),
-        ("jobs", jobs::jobs(&page("/jobs"), &list("", job_list()))),
-        ("jobs-empty", jobs::jobs(&page("/jobs"), &list("failed", Vec::new()))),
-        ("job", job::job(&page("/jobs/1"), &job_view(JobState::Running))),
-        ("job-failed", job::job(&page("/jobs/1"), &job_view(JobState::Failed))),
-        (
-            "create-source",
-            create::create(
-                &page("/machines/new"),
-                &create_view(create::CreateStep::Source),
-                &typed()
-                    .replace("name", "-x")
-                    .fail(&Error::field("name", "Use 1 to 63 letters, digits and dashes; no dash at either end.")),
-            ),
-        ),
-        ("create-size", create::create(&page("/machines/new"), &create_view(create::CreateStep::Size), &typed())),
-        ("create-network", create::create(&page("/machines/new"), &create_view(create::CreateStep::Network), &typed())),
-        ("create-access", create::create(&page("/machines/new"), &create_view(create::CreateStep::Access), &typed())),
-        ("create-review", create::create(&page("/machines/new"), &create_view(create::CreateStep::Review), &typed())),
-    ]
-}
-
-fn house() -> Vec<(&'static str, maud::Markup)> {
-    let invite = users::LinkView {
-        login: "eve".into(),
-        name: "Eve".into(),
-        link: Secret::new("https://steward.home.example/invite/0199aabb.kQ3vT0s9Lr2mZx8Yb1Nc7Hd5Wf4Ga6Pj".to_owned()),
-        expires: ago(-259_200),
-        reset: false,
-    };
-    let one = |n: usize| users::UserView { item: people().remove(n), sessions: 2, tokens: 1 };
-    let log = audit::AuditView {
-        rows: audit_rows(),
-        filter: String::new(),
-        next: Some(4100),
-        first_page: true,
-        entries: 4200,
-        first_bad: None,
-    };
-    let torn = audit::AuditView { first_bad: Some(17), rows: Vec::new(), next: None, first_page: false, ..log.clone() };
-    let about = [
-        ("Version", "0.1.0"),
-        ("Running since", "3 days"),
-        ("Memory", "38 MiB"),
-        ("Store", "12 MiB in /var/lib/steward/steward.redb"),
-        ("Audit head", "8f2b6c1d"),
-    ];
-    let some = settings::SettingsView {
-        connections: vec![
-            connection(Reach::Here { since: ago(90_000) }),
-            settings::ConnectionItem {
-                name: "Lab".into(),
-                ..connection(Reach::Away { since: ago(240), why: "The connection was refused.".into() })
-            },
-        ],
-        about: about.map(|(a, b)| (a.to_owned(), b.to_owned())).to_vec(),
-    };
-    let none = settings::SettingsView { connections: Vec::new(), ..some.clone() };
-    let cert = connections::CertificateView {
-        fingerprint: ["A1", "B2", "C3", "D4"].repeat(8).join(":"),
-        subject: "CN=pve1.home.example".into(),
-        issuer: "CN=Proxmox Virtual Environment".into(),
-        not_after: ago(-40_000_000),
-        names: vec!["pve1".into(), "192.168.1.10".into()],
-    };
-    let setup = "pveum role add Steward --privs \"VM.Audit VM.Clone\"\npveum user add steward@pve\npveum user token add steward@pve appliance".to_owned();
-    let given =
-        Form::from_pairs([("address", "pve1.home.example"), ("name", "Home"), ("fingerprint", "A1"), ("way", "login")]);
-    let missing = connections::ConnectionView {
-        item: connection(Reach::Here { since: ago(90_000) }),
-        version: Some("9.0.10".into()),
-        missing: vec![connections::MissingRight {
-            path: "/storage/nas".into(),
-            privilege: "Datastore.AllocateSpace".into(),
-            why: "Disks can't be made there.".into(),
-        }],
-        commands: "pveum acl modify /storage/nas --roles Steward --users steward@pve".into(),
-    };
-    let connect = |step: &connections::ConnectStep, form: &Form| {
-        connections::connect(&page("/settings/connections/new"), step, form)
-    };
-    vec![
-        (
-            "plugins",
-            plugins::plugins(
-                &page("/plugins"),
-                &plugins::PluginsView {
-                    plugins: vec![plugin("proxmox", false), plugin("my-lab", true)],
-                    folder: Some("/etc/steward/plugins".into()),
-                },
-            ),
-        ),
-        (
-            "plugin",
-            plugins::plugin(
-                &page("/plugins/proxmox"),
-                &plugins::PluginView { info: plugin("proxmox", false), files: source() },
-            ),
-        ),
-        (
-            "plugin-broken",
-            plugins::plugin(
-                &page("/plugins/my-lab"),
-                &plugins::PluginView { info: plugin("my-lab", true), files: source() },
-            ),
-        ),
-        ("users", users::users(&page("/users"), &people())),
-        ("user", users::user(&page("/users/9"), &one(1), &Form::new())),
-        ("user-locked", users::user(&page("/users/9"), &one(2), &Form::new())),
-        ("user-new", users::new_user(&page("/users/new"), &Form::new())),
-        ("user-link", users::link(&page("/users/new"), &invite)),
-        ("audit", audit::audit(&page("/audit"), &log)),
-        ("audit-torn", audit::audit(&page("/audit"), &torn)),
-        ("settings", settings::settings(&page("/settings"), &some)),
-        ("settings-first", settings::settings(&page("/settings"), &none)),
-        ("connect-address", connect(&connections::ConnectStep::Address, &Form::new())),
-        ("connect-trust", connect(&connections::ConnectStep::Trust(cert), &given)),
-        (
-            "connect-access",
-            connect(
-                &connections::ConnectStep::Access { commands: setup },
-                &given.clone().fail(&Error::invalid("Proxmox refused this login: wrong user or password.")),
-            ),
-        ),
-        ("connection", connections::connection(&page("/settings/connections/4"), &missing, &Form::new())),
-        ("profile", profile::profile(&page("/profile"), &profile_view(false), &Form::new())),
-        (
-            "profile-token",
-            profile::profile(
-                &page("/profile"),
-                &profile_view(true),
-                &Form::new().fail(&Error::field("current", "This is not your password.")),
-            ),
-        ),
-        (
-            "error",
-            error::error(
-                &page("/x"),
-                &error::ErrorView {
-                    status: 404,
-                    message: "There is no machine with this address, or it is not yours.".into(),
-                    request_id: Some("0199aabbcc".into()),
-                },
-            ),
-        ),
-    ]
-}
-
-fn doors() -> Vec<(&'static str, maud::Markup)> {
-    let view = |reset| sign_in::InviteView {
-        action: "/invite/abc".into(),
-        login: "eve".into(),
-        name: EVIL.into(),
-        expires: ago(-80_000),
-        reset,
-    };
-    vec![
-        ("sign-in", sign_in::sign_in(&nobody(), &Form::new())),
-        (
-            "sign-in-wrong",
-            sign_in::sign_in(
-                &nobody(),
-                &Form::new()
-                    .set("login", "mira")
-                    .set("next", "/jobs")
-                    .fail(&Error::unauthenticated("Login or password is wrong. Try again in 4 s.")),
-            ),
-        ),
-        ("setup", sign_in::setup(&nobody(), &Form::new())),
-        ("invite", sign_in::invite(&nobody(), &view(false), &Form::new())),
-        ("reset", sign_in::invite(&nobody(), &view(true), &Form::new())),
-        (
-            "error-nobody",
-            error::error(
-                &nobody(),
-                &error::ErrorView {
-                    status: 500,
-                    message: "Something went wrong inside Steward.".into(),
-                    request_id: None,
-                },
-            ),
-        ),
-    ]
 }
