@@ -212,7 +212,7 @@ fn size(view: &CreateView, form: &Form) -> Markup {
     html! {
         p.presets role="group" aria-label="Sizes to start from" hidden data-presets {
             @for (word, cores, memory, disk) in presets {
-                button type="button" data-cores=(cores) data-memory=(memory) data-disk=(disk) { strong { (word) } small { (cores) " cores, " (memory.parse::<u64>().unwrap_or(0) / 1024) " GiB" } }
+                button type="button" data-cores=(cores) data-memory=(memory) data-disk=(disk) { strong { (word) } small { (cores) (if cores == "1" { " core, " } else { " cores, " }) (memory.parse::<u64>().unwrap_or(0) / 1024) " GiB" } }
             }
         }
         div.pair {
