@@ -132,7 +132,7 @@ test('a machine is started and stopped from its page, and the list follows by it
   const sure = page.getByRole('dialog');
   await sure.waitFor();
   assert.match(await sure.innerText(), /plug/);
-  await sure.getByRole('button').filter({ hasNotText: /cancel|no|back/i }).last().click();
+  await sure.getByRole('button', { name: 'Stop' }).click();
   await watcher.locator(`#g-${id} .c-state`, { hasText: /stopped/i }).waitFor({ timeout: 60_000 });
   await done(watcher);
   await done(page);
