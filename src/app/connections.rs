@@ -404,6 +404,23 @@ impl Connections<'_> {
         Ok((format!("{}!{}", plan.user, plan.token), Secret::new(secret.to_owned())))
     }
 
+    /// Commands that make role, user and token by hand, for a node's shell as root.
+    ///
+    /// # Errors
+    /// `Forbidden`; `Unavailable` when the plugin is not usable.
+    pub async fn setup_commands(&self, actor: &Actor) -> Result<String> {
+        actor.require_admin()?;
+        // Empty: privileges that every version knows.
+        let SetupPlan { role, privileges, user, token } = self.setup_plan("").await?;
+        Ok([
+            format!("pveum role add {role} -privs \"{}\"", privileges.join(",")),
+            format!("pveum user add {user} -comment Steward"),
+            format!("pveum acl modify / -user {user} -role {role}"),
+            format!("pveum user token add {user} {token} -privsep 0"),
+        ]
+        .join("\n"))
+    }
+
     async fn setup_plan(&self, version: &str) -> Result<SetupPlan> {
         let plugin = self.0.plugin_set().get(PROXMOX).ok_or_else(|| {
             Error::unavailable("The plugin “proxmox” is not usable right now. The Plugins page says why.")

@@ -3,7 +3,7 @@
 use crate::app::sessions::SignedIn;
 use crate::app::{App, users};
 use crate::base::ids::{InviteId, UserId};
-use crate::base::{Error, Result, Secret, random};
+use crate::base::{Error, Result, Secret, Timestamp, random};
 use crate::crypto::{VaultKey, slots, token};
 use crate::model::users::{Invite, User, check_password};
 use crate::model::{audit::AuditRecord, events::EventKind};
@@ -16,6 +16,16 @@ use std::time::Duration;
 /// How long a link is good.
 const GOOD_FOR: Duration = Duration::from_secs(72 * 3600);
 
+/// What a link opens.
+#[derive(Clone, Debug)]
+pub struct InviteView {
+    pub user: Arc<User>,
+    pub expires: Timestamp,
+    /// A new password for somebody who may have had one.
+    pub reset: bool,
+}
+
+#[derive(Debug)]
 pub struct Invites<'a>(pub(super) &'a App);
 
 impl Invites<'_> {
@@ -29,14 +39,14 @@ impl Invites<'_> {
         ((id, invite), code)
     }
 
-    /// Whose link this is, and whether it is a reset.
+    /// Whose link this is.
     ///
     /// # Errors
     /// `NotFound` when it was used, has expired or never was.
-    pub fn look(&self, code: &str) -> Result<(Arc<User>, bool)> {
+    pub fn look(&self, code: &str) -> Result<InviteView> {
         let (_, invite) = self.find(code)?;
         let user = self.0.people().get(invite.user).filter(|u| u.active).ok_or_else(gone)?;
-        Ok((user, invite.reset))
+        Ok(InviteView { user, expires: invite.expires, reset: invite.reset })
     }
 
     fn find(&self, code: &str) -> Result<(InviteId, Invite)> {

@@ -124,7 +124,8 @@ impl Jobs<'_> {
         actor.is_admin() || theirs || guest().is_some_and(|g| actor.guest_right(&g.row).is_some())
     }
 
-    fn may_act(&self, actor: &Actor, job: &Job) -> bool {
+    /// May the actor cancel, retry or discard it?
+    pub fn may_act(&self, actor: &Actor, job: &Job) -> bool {
         let theirs = actor.user_id().is_some() && actor.user_id() == job.owner;
         let guest = || job.guest.and_then(|id| self.0.live().snapshot().guest(id).cloned());
         actor.is_admin() || theirs || guest().is_some_and(|g| actor.guest_right(&g.row) == Some(GuestRight::Manage))

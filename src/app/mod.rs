@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod audit;
+pub mod certificate;
 pub mod connections;
 pub mod events;
 pub mod guests;
@@ -165,6 +166,7 @@ macro_rules! nouns {
 
 nouns! {
     audit => audit::Audit,
+    certificate => certificate::Certificate,
     connections => connections::Connections,
     guests => guests::Guests,
     invites => invites::Invites,

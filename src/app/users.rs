@@ -72,6 +72,12 @@ pub struct UserView {
     pub failures: u32,
     /// Was invited and has not set a password yet.
     pub invited: bool,
+    /// An invite or reset link is open until then.
+    pub invited_until: Option<Timestamp>,
+    /// Signed-in browsers and JWTs.
+    pub sessions: usize,
+    /// API tokens.
+    pub tokens: usize,
 }
 
 /// What an admin gives for a new user.
@@ -132,15 +138,20 @@ impl Users<'_> {
     }
 
     fn view(&self, user: Arc<User>) -> Result<UserView> {
-        let (failures, has_password) = self.0.store().read(|tx| {
-            let failures: Option<Failures> = tx.get(tables::FAILURES, &account_failures(&user.login))?;
-            Ok((failures.unwrap_or_default(), tx.get(tables::PASSWORD_SLOTS, &user.id)?.is_some()))
-        })?;
-        Ok(UserView {
-            locked: failures.is_locked(self.0.now()),
-            failures: failures.count,
-            invited: !has_password,
-            user,
+        let now = self.0.now();
+        self.0.store().read(|tx| {
+            let failures: Failures = tx.get(tables::FAILURES, &account_failures(&user.login))?.unwrap_or_default();
+            let invites = tx.list(tables::INVITES, Scan::all(), usize::MAX)?;
+            let theirs = invites.into_iter().filter(|(_, i)| i.user == user.id && now < i.expires);
+            Ok(UserView {
+                locked: failures.is_locked(now),
+                failures: failures.count,
+                invited: tx.get(tables::PASSWORD_SLOTS, &user.id)?.is_none(),
+                invited_until: theirs.map(|(_, i)| i.expires).max(),
+                sessions: tx.list(tables::USER_SESSIONS, Scan::prefix(&user.id), usize::MAX)?.len(),
+                tokens: tx.list(tables::USER_TOKENS, Scan::prefix(&user.id), usize::MAX)?.len(),
+                user,
+            })
         })
     }
 

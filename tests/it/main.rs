@@ -3,4 +3,8 @@
 #[cfg(test)]
 mod fakepve;
 #[cfg(test)]
+mod house;
+#[cfg(test)]
 mod proxmox;
+#[cfg(test)]
+mod routes;

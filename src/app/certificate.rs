@@ -1,0 +1,35 @@
+//! The certificate that the pages are served with, kept sealed in the store. Making one is the web door's
+//! business; here it only rests.
+
+use crate::app::App;
+use crate::base::{Result, Secret};
+use crate::store::{Json, Name, Read, tables};
+use serde_json::json;
+
+#[derive(Debug)]
+pub struct Certificate<'a>(pub(super) &'a App);
+
+fn row() -> Name {
+    Name::new("certificate".to_owned())
+}
+
+impl Certificate<'_> {
+    /// Chain and key as PEM, if there is one.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn get(&self) -> Result<Option<(String, Secret<String>)>> {
+        let value = self.0.store().read(|tx| tx.get(tables::SETTINGS, &row()))?;
+        let text = |name: &str| value.as_ref().and_then(|v| v.0[name].as_str()).map(str::to_owned);
+        Ok(text("chain").zip(text("key").map(Secret::new)))
+    }
+
+    /// Keeps a certificate in the place of the one before.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn keep(&self, chain: &str, key: &Secret<String>) -> Result<()> {
+        let value = json!({ "chain": chain, "key": key.expose() });
+        self.0.store().write(move |tx| tx.put(tables::SETTINGS, &row(), &Json(value))).await
+    }
+}

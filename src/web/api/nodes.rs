@@ -1,0 +1,59 @@
+//! The nodes of all connections.
+
+use crate::base::Result;
+use crate::web::api::openapi::ListProblems;
+use crate::web::visit::Person;
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodeView {
+    pub name: String,
+    pub connection: String,
+    /// online, offline or unknown.
+    pub status: String,
+    /// The share of all threads in use, 0 to 1.
+    pub cpu: f64,
+    pub threads: f64,
+    /// Bytes.
+    pub memory: u64,
+    pub memory_max: u64,
+    /// Bytes of the root file system.
+    pub disk: u64,
+    pub disk_max: u64,
+    /// Seconds.
+    pub uptime: u64,
+    /// Machines on it, without templates.
+    pub guests: usize,
+    /// Proxmox does not answer now; this is the last known state.
+    pub stale: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodeList {
+    pub nodes: Vec<NodeView>,
+}
+
+/// All nodes, by name.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(get, path = "/api/v1/nodes", tag = "house", responses((status = 200, body = NodeList), ListProblems))]
+pub async fn list(person: Person) -> Result<Json<NodeList>> {
+    let nodes = person.web.app.nodes().list(&person.actor).into_iter().map(|n| NodeView {
+        name: n.node.name,
+        connection: n.connection.to_string(),
+        status: n.node.status,
+        cpu: n.node.cpu,
+        threads: n.node.maxcpu,
+        memory: n.node.mem,
+        memory_max: n.node.maxmem,
+        disk: n.node.disk,
+        disk_max: n.node.maxdisk,
+        uptime: n.node.uptime,
+        guests: n.guests,
+        stale: n.stale,
+    });
+    Ok(Json(NodeList { nodes: nodes.collect() }))
+}

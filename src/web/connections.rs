@@ -1,0 +1,203 @@
+//! Connecting a Proxmox cluster step by step, and one connection's page.
+
+use crate::app::connections::{Credential, NewConnection, Probe, fingerprint_text};
+use crate::base::ids::ConnectionId;
+use crate::base::{Error, Result, Secret};
+use crate::model::connections::Limits;
+use crate::remote::pve::CertificateInfo;
+use crate::web::csrf::{Checked, Pairs};
+use crate::web::forms::{again, finished, id, maybe_number, refused};
+use crate::web::page::Form;
+use crate::web::page::connections::{self as page, CertificateView, ConnectStep, ConnectionView, MissingRight};
+use crate::web::page::settings::ConnectionItem;
+use crate::web::settings::item;
+use crate::web::visit::Person;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use maud::Markup;
+
+/// # Errors
+/// None.
+pub async fn new_page(person: Person) -> Result<Markup> {
+    Ok(page::connect(&person.page(), &ConnectStep::Address, &Form::new()))
+}
+
+/// One step was filled in.
+///
+/// # Errors
+/// `Forbidden`.
+pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let form = Form::from_pairs(form);
+    let back = form.value("go") == "back";
+    match (form.value("step"), back) {
+        ("trust", false) => Ok(draw(&person, &access_step(&person).await, &form)),
+        ("access", false) => connect(&person, form).await,
+        ("access", true) => look(&person, form).await,
+        (_, true) => Ok(draw(&person, &ConnectStep::Address, &form)),
+        _ => look(&person, form).await,
+    }
+}
+
+fn draw(person: &Person, step: &ConnectStep, form: &Form) -> Response {
+    page::connect(&person.page(), step, form).into_response()
+}
+
+/// Shows the certificate that the address presents now.
+async fn look(person: &Person, form: Form) -> Result<Response> {
+    match person.web.app.connections().certificate(&person.actor, form.value("address")).await {
+        Ok((endpoint, info)) => {
+            let form = form.replace("address", endpoint);
+            Ok(draw(person, &ConnectStep::Trust(certificate(info)), &form))
+        }
+        Err(e) => again(person, form, e, |p, form| page::connect(p, &ConnectStep::Address, form)),
+    }
+}
+
+fn certificate(info: CertificateInfo) -> CertificateView {
+    CertificateView {
+        fingerprint: fingerprint_text(&info.sha256),
+        subject: info.subject,
+        issuer: info.issuer,
+        not_after: info.not_after,
+        names: info.names,
+    }
+}
+
+async fn access_step(person: &Person) -> ConnectStep {
+    let commands = person.web.app.connections().setup_commands(&person.actor).await.unwrap_or_else(|e| {
+        tracing::warn!(error = %e.chain(), "no commands for a token made by hand");
+        String::new()
+    });
+    ConnectStep::Access { commands }
+}
+
+async fn connect(person: &Person, form: Form) -> Result<Response> {
+    match person.web.app.connections().add(&person.actor, wanted(&form)).await {
+        Ok(id) => {
+            Ok(person.done(&format!("/settings/connections/{id}"), "Connected. Its machines appear in a moment."))
+        }
+        Err(e) => {
+            let step = match e.fields().keys().any(|f| f == "address" || f == "name") {
+                true => ConnectStep::Address,
+                false => access_step(person).await,
+            };
+            again(person, without_secrets(form), e, |p, form| page::connect(p, &step, form))
+        }
+    }
+}
+
+fn wanted(form: &Form) -> NewConnection {
+    let text = |name: &str| form.value(name).trim().to_owned();
+    let credential = if form.value("way") == "token" {
+        Credential::Token { id: text("token_id"), secret: Secret::new(text("token_secret")) }
+    } else {
+        let otp = Some(text("otp")).filter(|t| !t.is_empty());
+        Credential::Login { user: text("user"), password: Secret::new(form.value("password").to_owned()), otp }
+    };
+    NewConnection {
+        name: text("name"),
+        address: text("address"),
+        fingerprint: text("fingerprint"),
+        credential,
+        limits: Limits::default(),
+    }
+}
+
+/// Typed secrets go no further, not even back into the form.
+fn without_secrets(form: Form) -> Form {
+    ["password", "otp", "token_secret"].into_iter().fold(form, |form, name| form.replace(name, ""))
+}
+
+/// # Errors
+/// `Forbidden`, `NotFound`.
+pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+    let view = view(&person, id(&text)?).await?;
+    Ok(page::connection(&person.page(), &view, &Form::new()))
+}
+
+async fn view(person: &Person, connection: ConnectionId) -> Result<ConnectionView> {
+    let connections = person.web.app.connections();
+    let item = item(person, connections.get(&person.actor, connection)?);
+    let probe = connections.probe(&person.actor, connection).await;
+    Ok(with_rights(item, probe))
+}
+
+/// Without an answer the page shows the rest; the reach says why there is none.
+fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
+    let Ok(probe) = probe else {
+        return ConnectionView { item, version: None, missing: Vec::new(), commands: String::new() };
+    };
+    let mut commands: Vec<String> = Vec::new();
+    for right in &probe.missing {
+        if !right.command.is_empty() && !commands.contains(&right.command) {
+            commands.push(right.command.clone());
+        }
+    }
+    let missing = probe.missing.into_iter().map(|m| MissingRight { path: m.path, privilege: m.privilege, why: m.why });
+    ConnectionView { item, version: Some(probe.version), missing: missing.collect(), commands: commands.join("\n") }
+}
+
+/// # Errors
+/// `Forbidden`, `NotFound`.
+pub async fn change(
+    person: Person,
+    Path(text): Path<String>,
+    Checked { form, .. }: Checked<Pairs>,
+) -> Result<Response> {
+    let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
+    match changed(&person, connection, &form).await {
+        Ok(()) => Ok(finished(&person, &format!("/settings/connections/{connection}"), "Saved.")),
+        Err(e) => {
+            let view = view(&person, connection).await?;
+            again(&person, form, e, |p, form| page::connection(p, &view, form))
+        }
+    }
+}
+
+async fn changed(person: &Person, connection: ConnectionId, form: &Form) -> Result<()> {
+    let connections = person.web.app.connections();
+    let old = connections.get(&person.actor, connection)?;
+    let limits = Limits {
+        nodes: form.values("nodes").iter().filter(|n| !n.is_empty()).cloned().collect(),
+        vmid_min: maybe_number(form, "vmid_min")?,
+        vmid_max: maybe_number(form, "vmid_max")?,
+    };
+    let name = if form.has("name") { form.value("name").to_owned() } else { old.name };
+    connections.change(&person.actor, connection, &name, &old.endpoints, limits).await
+}
+
+/// # Errors
+/// `Forbidden`, `NotFound`.
+pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+    let connection = id::<ConnectionId>(&text)?;
+    let back = format!("/settings/connections/{connection}");
+    match person.web.app.connections().probe(&person.actor, connection).await {
+        Ok(probe) if probe.missing.is_empty() => Ok(finished(&person, &back, "It answers, and nothing is missing.")),
+        Ok(_) => Ok(finished(&person, &back, "!It answers, but some rights are missing.")),
+        Err(e) => refused(&person, &back, e),
+    }
+}
+
+/// # Errors
+/// `Forbidden`, `NotFound`.
+pub async fn delete(
+    person: Person,
+    Path(text): Path<String>,
+    Checked { form, .. }: Checked<Pairs>,
+) -> Result<Response> {
+    let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
+    let connections = person.web.app.connections();
+    let found = connections.get(&person.actor, connection)?;
+    let removed = if form.value("confirm").trim() == found.name {
+        connections.remove(&person.actor, connection).await
+    } else {
+        Err(Error::field("confirm", "Type the connection's name exactly as shown."))
+    };
+    match removed {
+        Ok(()) => Ok(finished(&person, "/settings", "Steward has forgotten this cluster.")),
+        Err(e) => {
+            let view = view(&person, connection).await?;
+            again(&person, form, e, |p, form| page::connection(p, &view, form))
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! One machine's page: its tabs, its charts, giving it away, deleting it.
+
+use crate::app::guests::HistoryPoint;
+use crate::app::live::GuestLive;
+use crate::base::ids::{GuestId, UserId};
+use crate::base::{Error, Result};
+use crate::model::access::GuestRight;
+use crate::model::connections::Reach;
+use crate::web::audit::row as audit_row;
+use crate::web::csrf::{Checked, Pairs};
+use crate::web::forms::{again, finished, id};
+use crate::web::guests::Rows;
+use crate::web::jobs::item;
+use crate::web::page::Form;
+use crate::web::page::machine::{self as page, AccessView, HistoryView, MachineHead};
+use crate::web::visit::Person;
+use axum::Json;
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use maud::Markup;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The page must not wait long for addresses, which the guest agent may never give.
+const ADDRESSES: Duration = Duration::from_millis(800);
+
+/// # Errors
+/// `NotFound`.
+pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+    let guest = find(&person, &text)?;
+    let mut head = head(&person, &guest)?;
+    head.addresses = addresses(&person, &guest).await;
+    Ok(page::machine(&person.page(), &head))
+}
+
+/// # Errors
+/// `NotFound`.
+pub async fn history(person: Person, Path(text): Path<String>) -> Result<Markup> {
+    let guest = find(&person, &text)?;
+    let story = person.web.app.guests().story(&person.actor, guest.row.id)?;
+    let view = HistoryView {
+        jobs: story.jobs.into_iter().map(|j| item(&person, j)).collect(),
+        audit: story.audit.into_iter().map(audit_row).collect(),
+    };
+    Ok(page::history(&person.page(), &head(&person, &guest)?, &view))
+}
+
+/// # Errors
+/// `NotFound`.
+pub async fn access(person: Person, Path(text): Path<String>) -> Result<Markup> {
+    let guest = find(&person, &text)?;
+    let owner = guest.row.owner.map(|o| o.to_string()).unwrap_or_default();
+    let form = Form::new().set("owner", owner);
+    Ok(page::access(&person.page(), &head(&person, &guest)?, &people(&person), &form))
+}
+
+fn people(person: &Person) -> AccessView {
+    let all = if person.actor.is_admin() { person.web.app.people().all() } else { Vec::new() };
+    let words = |name: &str, login: &str| if name == login { login.to_owned() } else { format!("{name} ({login})") };
+    AccessView { people: all.iter().filter(|u| u.active).map(|u| (u.id, words(&u.name, &u.login))).collect() }
+}
+
+/// # Errors
+/// `NotFound`.
+pub async fn danger(person: Person, Path(text): Path<String>) -> Result<Markup> {
+    let guest = find(&person, &text)?;
+    Ok(page::danger(&person.page(), &head(&person, &guest)?, &Form::new()))
+}
+
+fn find(person: &Person, text: &str) -> Result<Arc<GuestLive>> {
+    person.web.app.guests().get(&person.actor, id::<GuestId>(text)?)
+}
+
+fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
+    let app = &person.web.app;
+    let snapshot = app.live().snapshot();
+    let connection = snapshot.connection(guest.row.connection);
+    let away = connection.and_then(|c| match &c.reach {
+        Reach::Away { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    let open = app.jobs().open(&person.actor)?.into_iter().filter(|j| j.guest == Some(guest.row.id));
+    Ok(MachineHead {
+        row: Rows::of(person)?.row(guest),
+        connection: connection.map(|c| c.name.clone()).unwrap_or_default(),
+        addresses: Vec::new(),
+        maxdisk: guest.state.maxdisk,
+        lock: guest.state.lock.clone(),
+        told: guest.at,
+        away,
+        missing_since: guest.row.missing_since,
+        actions: app.guests().actions(&person.actor, guest).into_iter().map(|a| (a.action, a.refusal)).collect(),
+        can_manage: person.actor.guest_right(&guest.row) == Some(GuestRight::Manage),
+        jobs: open.map(|j| item(person, j)).collect(),
+    })
+}
+
+/// Addresses are asked from Proxmox each time; without an answer in time the page goes without.
+async fn addresses(person: &Person, guest: &GuestLive) -> Vec<String> {
+    if guest.stale || guest.state.status != "running" {
+        return Vec::new();
+    }
+    let guests = person.web.app.guests();
+    let asked = guests.addresses(&person.actor, guest.row.id);
+    match tokio::time::timeout(ADDRESSES, asked).await {
+        Ok(Ok(list)) => list,
+        Ok(Err(e)) => {
+            tracing::debug!(guest.id = %guest.row.id, error = %e.chain(), "no addresses");
+            Vec::new()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Range {
+    range: String,
+}
+
+/// The charts' points, and what was done to the machine meanwhile as marks.
+///
+/// # Errors
+/// `NotFound`; `Invalid` on `range`; `Unavailable` when Proxmox does not answer.
+pub async fn history_json(person: Person, Path(text): Path<String>, Query(query): Query<Range>) -> Result<Json<Value>> {
+    let guest = find(&person, &text)?;
+    let guests = person.web.app.guests();
+    let points = guests.history(&person.actor, guest.row.id, &query.range).await?;
+    let since = points.first().map_or(i64::MAX, |p| p.time);
+    let jobs = guests.story(&person.actor, guest.row.id)?.jobs;
+    let marks: Vec<Value> = jobs
+        .iter()
+        .filter_map(|j| Some((j.finished?.as_secs(), j)))
+        .filter(|(at, _)| *at >= since)
+        .map(|(at, j)| json!([at, j.title, format!("/jobs/{}", j.id)]))
+        .collect();
+    Ok(Json(json!({
+        "range": query.range,
+        "points": points.iter().map(point).collect::<Vec<_>>(),
+        "maxcpu": guest.state.maxcpu,
+        "maxmem": guest.state.maxmem,
+        "marks": marks,
+    })))
+}
+
+fn point(p: &HistoryPoint) -> Value {
+    json!([p.time, p.cpu, p.mem, p.netin, p.netout, p.diskread, p.diskwrite])
+}
+
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub async fn delete(
+    person: Person,
+    Path(text): Path<String>,
+    Checked { form, .. }: Checked<Pairs>,
+) -> Result<Response> {
+    let guest = find(&person, &text)?;
+    let form = Form::from_pairs(form);
+    let typed = if form.has("confirm") { form.value("confirm") } else { form.value("name") };
+    match person.web.app.guests().request_delete(&person.actor, guest.row.id, typed).await {
+        Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),
+        Err(e) => {
+            let head = head(&person, &guest)?;
+            again(&person, form, beside(e), |p, form| page::danger(p, &head, form))
+        }
+    }
+}
+
+/// The form calls the typed name `confirm`, so that browsers don't fill it in.
+fn beside(e: Error) -> Error {
+    match e.fields().get("name").cloned() {
+        Some(text) => e.with_field("confirm", text),
+        None => e,
+    }
+}
+
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub async fn owner(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let guest = find(&person, &text)?;
+    let form = Form::from_pairs(form);
+    let wanted = match form.value("owner") {
+        "" => None,
+        text => Some(text.parse::<UserId>().map_err(|_| Error::field("owner", "Choose somebody from the list."))?),
+    };
+    match person.web.app.guests().set_owner(&person.actor, guest.row.id, wanted).await {
+        Ok(()) => Ok(finished(&person, &format!("/machines/{}/access", guest.row.id), "The owner is changed.")),
+        Err(e) => {
+            let head = head(&person, &guest)?;
+            again(&person, form, e, |p, form| page::access(p, &head, &people(&person), form))
+        }
+    }
+}

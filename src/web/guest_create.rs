@@ -1,0 +1,272 @@
+//! The wizard that makes a machine. The browser carries all values from step to step; nothing is kept here.
+
+use crate::base::ids::{ConnectionId, JobId};
+use crate::base::{Error, Result};
+use crate::model::guests::{GuestAddress, GuestSource, GuestSpec};
+use crate::model::nodes::Choices;
+use crate::web::csrf::{Checked, Pairs};
+use crate::web::forms::{again, maybe_number, number};
+use crate::web::page::Form;
+use crate::web::page::create::{self as page, CreateStep, CreateView, TemplateItem};
+use crate::web::visit::Person;
+use axum::extract::Query;
+use axum::response::{IntoResponse, Response};
+use maud::Markup;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+pub struct From {
+    /// A job whose values the form starts with, to try again with others.
+    job: Option<String>,
+    /// A template's number, from a template's page.
+    template: Option<String>,
+}
+
+/// # Errors
+/// What the store says.
+pub async fn show(person: Person, Query(from): Query<From>) -> Result<Markup> {
+    let mut form = match &from.job {
+        Some(job) => from_job(&person, job)?,
+        None => Form::new(),
+    };
+    if let Some(template) = &from.template {
+        form = form.replace("from", "template").replace("template", template.as_str());
+    }
+    let view = view(&person, CreateStep::Source, &form).await;
+    Ok(page::create(&person.page(), &view, &form))
+}
+
+/// One step was filled in.
+///
+/// # Errors
+/// `Forbidden` for a session that may not act.
+pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let form = Form::from_pairs(form);
+    let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);
+    match form.value("go") {
+        "back" => Ok(draw(&person, at.back(), &form).await),
+        "create" => create(&person, form).await,
+        _ => match wrong_in(&form, at) {
+            None => Ok(draw(&person, at.next(), &form).await),
+            Some(e) => refuse(&person, at, form, e).await,
+        },
+    }
+}
+
+async fn draw(person: &Person, step: CreateStep, form: &Form) -> Response {
+    let view = view(person, step, form).await;
+    page::create(&person.page(), &view, form).into_response()
+}
+
+async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Result<Response> {
+    let view = view(person, step, &form).await;
+    again(person, form, e, |p, form| page::create(p, &view, form))
+}
+
+async fn create(person: &Person, form: Form) -> Result<Response> {
+    let asked = match spec(&form) {
+        Ok(spec) => person.web.app.guests().request_create(&person.actor, spec, None).await,
+        Err(e) => Err(e),
+    };
+    match asked {
+        Ok((guest, _)) => Ok(person.done(&format!("/machines/{}", guest.id), "")),
+        Err(e) => {
+            let step = CreateStep::of_errors(&form.clone().fail(&e)).unwrap_or(CreateStep::Review);
+            refuse(person, step, form, e).await
+        }
+    }
+}
+
+/// What is wrong with the fields of one step; others may still be empty.
+fn wrong_in(form: &Form, step: CreateStep) -> Option<Error> {
+    let e = match spec(form) {
+        Ok(spec) => spec.check().err()?,
+        Err(e) => e,
+    };
+    let mine: Vec<_> = e.fields().iter().filter(|(name, _)| step.fields().contains(&name.as_str())).collect();
+    let start = (!mine.is_empty()).then(|| Error::invalid(e.message()))?;
+    Some(mine.into_iter().fold(start, |e, (name, text)| e.with_field(name, text.clone())))
+}
+
+/// The form's words as a wanted machine. Every field that can't be read is named.
+fn spec(form: &Form) -> Result<GuestSpec> {
+    let mut wrong: Vec<Error> = Vec::new();
+    let source = keep(&mut wrong, source(form), || GuestSource::Template { vmid: 0, full: true });
+    let mode_static = form.value("mode") == "static";
+    let word = |name: &str| form.value(name).trim().to_owned();
+    let optional = |name: &str| Some(word(name)).filter(|t| !t.is_empty());
+    let blank = matches!(source, GuestSource::Iso { .. });
+    let spec = GuestSpec {
+        name: word("name"),
+        node: word("node"),
+        cores: keep(&mut wrong, number(form, "cores"), || 1),
+        memory: keep(&mut wrong, number(form, "memory"), || 1024),
+        disk: keep(&mut wrong, number(form, "disk"), || 1),
+        storage: optional("storage"),
+        bridge: word("bridge"),
+        vlan: keep(&mut wrong, maybe_number(form, "vlan"), || None),
+        address: if mode_static {
+            GuestAddress::Static { cidr: word("cidr"), gateway: word("gateway") }
+        } else {
+            GuestAddress::Dhcp
+        },
+        user: optional("user").filter(|_| !blank),
+        ssh_keys: if blank { String::new() } else { form.value("ssh_keys").replace('\r', "") },
+        tags: form.value("tags").split([' ', ',', ';']).filter(|t| !t.is_empty()).map(str::to_owned).collect(),
+        description: form.value("description").replace('\r', ""),
+        start: form.value("start") == "on",
+        source,
+    };
+    // Both kinds of mistakes at once: what can't be read, and what does not fit.
+    if let (Err(e), false) = (spec.check(), wrong.is_empty()) {
+        let unread: Vec<String> = wrong.iter().flat_map(|w| w.fields().keys().cloned()).collect();
+        let rest = e.fields().iter().filter(|(name, _)| !unread.contains(name));
+        wrong.extend(rest.map(|(name, text)| Error::field(name, text.clone())));
+    }
+    let mut all = wrong.into_iter();
+    let Some(first) = all.next() else { return Ok(spec) };
+    Err(all.fold(first, |e, next| next.fields().iter().fold(e, |e, (name, text)| e.with_field(name, text.clone()))))
+}
+
+fn keep<T>(wrong: &mut Vec<Error>, read: Result<T>, instead: impl FnOnce() -> T) -> T {
+    read.unwrap_or_else(|e| {
+        wrong.push(e);
+        instead()
+    })
+}
+
+fn source(form: &Form) -> Result<GuestSource> {
+    if form.value("from") == "iso" {
+        let volid = form.value("volid").to_owned();
+        if volid.is_empty() {
+            return Err(Error::field("volid", "Choose an ISO image."));
+        }
+        return Ok(GuestSource::Iso { volid, ostype: form.value("ostype").to_owned() });
+    }
+    let vmid = form.value("template").parse().map_err(|_| Error::field("template", "Choose a template."))?;
+    Ok(GuestSource::Template { vmid, full: form.value("full") != "off" })
+}
+
+/// The values of a job that made (or failed to make) a machine, as the form has them.
+fn from_job(person: &Person, job: &str) -> Result<Form> {
+    let job = person.web.app.jobs().get(&person.actor, crate::web::forms::id::<JobId>(job)?)?.job;
+    let spec: GuestSpec =
+        serde_json::from_value(job.args).map_err(|_| Error::not_found("This job made no machine."))?;
+    let mut form = Form::new()
+        .set("name", spec.name)
+        .set("node", spec.node)
+        .set("cores", spec.cores.to_string())
+        .set("memory", spec.memory.to_string())
+        .set("disk", spec.disk.to_string())
+        .set("storage", spec.storage.unwrap_or_default())
+        .set("bridge", spec.bridge)
+        .set("vlan", spec.vlan.map(|v| v.to_string()).unwrap_or_default())
+        .set("user", spec.user.unwrap_or_default())
+        .set("ssh_keys", spec.ssh_keys)
+        .set("tags", spec.tags.join(" "))
+        .set("description", spec.description);
+    form = match spec.source {
+        GuestSource::Template { vmid, full } => {
+            form.set("from", "template").set("template", vmid.to_string()).set("full", if full { "on" } else { "off" })
+        }
+        GuestSource::Iso { volid, ostype } => form.set("from", "iso").set("volid", volid).set("ostype", ostype),
+    };
+    form = match spec.address {
+        GuestAddress::Dhcp => form.set("mode", "dhcp"),
+        GuestAddress::Static { cidr, gateway } => form.set("mode", "static").set("cidr", cidr).set("gateway", gateway),
+    };
+    Ok(if spec.start { form.set("start", "on") } else { form })
+}
+
+/// What the form may offer. A node that does not answer leaves its lists empty; the last check is the app's.
+async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
+    let app = &person.web.app;
+    let snapshot = app.live().snapshot();
+    let connection = form.value("connection").parse::<ConnectionId>().ok();
+    let connection = connection.or_else(|| snapshot.connections.first().map(|c| c.id));
+    let nodes = connection.and_then(|c| app.nodes().usable(c).ok()).unwrap_or_default();
+    let node = Some(form.value("node")).filter(|n| !n.is_empty()).map(str::to_owned).or_else(|| nodes.first().cloned());
+    let choices = match (connection, &node) {
+        (Some(c), Some(node)) => app.nodes().choices(&person.actor, c, node).await.unwrap_or_else(|e| {
+            tracing::debug!(error = %e.chain(), node, "no choices for the create form");
+            Choices::default()
+        }),
+        _ => Choices::default(),
+    };
+    let here = snapshot.guests.iter().filter(|g| Some(g.row.connection) == connection && g.state.template);
+    let templates = here.filter_map(|g| {
+        Some(TemplateItem {
+            vmid: g.row.vmid?,
+            name: g.state.name.clone(),
+            node: g.state.node.clone(),
+            disk: g.state.maxdisk,
+        })
+    });
+    CreateView {
+        step,
+        connections: snapshot.connections.iter().map(|c| (c.id.to_string(), c.name.clone())).collect(),
+        templates: templates.collect(),
+        isos: choices.isos.iter().map(|v| (v.clone(), iso_words(v))).collect(),
+        my_keys: app.profile().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
+        nodes,
+        choices,
+    }
+}
+
+/// `local:iso/debian-13.iso` as `debian-13.iso on local`.
+fn iso_words(volid: &str) -> String {
+    match volid.split_once(":iso/") {
+        Some((storage, file)) => format!("{file} on {storage}"),
+        None => volid.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled() -> Form {
+        let pairs = [
+            ("name", "web-01"),
+            ("from", "template"),
+            ("template", "9000"),
+            ("node", "pve1"),
+            ("cores", "2"),
+            ("memory", "2048"),
+            ("disk", "16"),
+            ("bridge", "vmbr0"),
+            ("mode", "dhcp"),
+            ("tags", "web, test"),
+            ("start", "on"),
+        ];
+        Form::from_pairs(pairs)
+    }
+
+    #[test]
+    fn a_filled_form_is_a_wanted_machine() {
+        let spec = spec(&filled()).unwrap();
+        assert_eq!(spec.source, GuestSource::Template { vmid: 9000, full: true });
+        assert_eq!(spec.tags, ["web", "test"]);
+        assert!(spec.start && spec.user.is_none());
+    }
+
+    #[test]
+    fn a_step_complains_about_its_own_fields_only() {
+        let form = Form::from_pairs([("name", "-x"), ("from", "template"), ("template", "9000")]);
+        let e = wrong_in(&form, CreateStep::Source).unwrap();
+        assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["name"]);
+        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Source).is_none());
+        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Size).is_some());
+    }
+
+    #[test]
+    fn what_cant_be_read_and_what_does_not_fit_are_said_together() {
+        let e = spec(&filled().replace("cores", "two").replace("name", "-x")).unwrap_err();
+        assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "name"]);
+    }
+
+    #[test]
+    fn images_are_named_by_file_and_storage() {
+        assert_eq!(iso_words("local:iso/debian-13.iso"), "debian-13.iso on local");
+    }
+}

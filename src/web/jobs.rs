@@ -1,0 +1,117 @@
+//! The job list and one job's page.
+
+use crate::base::ids::{GuestId, JobId};
+use crate::base::{Error, Result};
+use crate::model::jobs::{Job, JobState};
+use crate::web::csrf::{Checked, Pairs};
+use crate::web::forms::{finished, id, refused};
+use crate::web::page::jobs::{JobItem, JobsView};
+use crate::web::page::{job as job_page, jobs as page};
+use crate::web::visit::{Person, Visit};
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use maud::Markup;
+use serde::Deserialize;
+
+/// Jobs shown on one page.
+const SHOWN: usize = 200;
+/// Log lines shown on a job's page, the last ones.
+const LINES: usize = 1_000;
+
+const OPEN: [JobState; 4] = [JobState::Queued, JobState::Running, JobState::Waiting, JobState::Undoing];
+const DONE: [JobState; 3] = [JobState::Succeeded, JobState::Cancelled, JobState::Discarded];
+
+#[derive(Debug, Deserialize)]
+pub struct Which {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    q: String,
+}
+
+/// # Errors
+/// What the store says.
+pub async fn list(person: Person, Query(which): Query<Which>) -> Result<Markup> {
+    let states: &[JobState] = match which.state.as_str() {
+        "open" => &OPEN,
+        "failed" => &[JobState::Failed],
+        "done" => &DONE,
+        _ => &[],
+    };
+    let jobs = person.web.app.jobs();
+    let found = jobs.page(&person.actor, states, None, SHOWN)?;
+    let filter = crate::model::filter::Filter::parse(&which.q);
+    let fits = |job: &Job| {
+        filter.fits(&[&job.title, &job.asked_by, job.state.name()], |key| match key {
+            "state" => vec![job.state.name().to_owned()],
+            "by" => vec![job.asked_by.clone()],
+            "plugin" => vec![job.plugin.clone()],
+            _ => Vec::new(),
+        })
+    };
+    let view = JobsView {
+        jobs: found.jobs.into_iter().filter(|j| fits(j)).map(|j| item(&person, j)).collect(),
+        state: which.state,
+        filter: which.q,
+        open: jobs.open(&person.actor)?.len(),
+        failed: jobs.page(&person.actor, &[JobState::Failed], None, 100)?.jobs.len(),
+        more: found.next.is_some(),
+    };
+    Ok(page::jobs(&person.page(), &view))
+}
+
+/// A job with the machine that it works on, if this person may see that.
+pub fn item(person: &Person, job: Job) -> JobItem {
+    JobItem { machine: machine_of(person, &job), job }
+}
+
+fn machine_of(person: &Person, job: &Job) -> Option<(GuestId, String)> {
+    let snapshot = person.web.app.live().snapshot();
+    let guest = snapshot.guest(job.guest?)?;
+    person.actor.guest_right(&guest.row)?;
+    Some((guest.row.id, guest.state.name.clone()))
+}
+
+/// # Errors
+/// `NotFound`.
+pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+    let job = id::<JobId>(&text)?;
+    let jobs = person.web.app.jobs();
+    let found = jobs.get(&person.actor, job)?;
+    let lines = jobs.log(&person.actor, job, 0, crate::app::jobs::LOG_LINES as usize)?;
+    let skip = lines.len().saturating_sub(LINES);
+    let view = job_page::JobView {
+        log: lines.into_iter().skip(skip).map(|(_, line)| line).collect(),
+        machine: machine_of(&person, &found.job),
+        can_act: jobs.may_act(&person.actor, &found.job),
+        edit: (found.job.hook == "guest_create").then(|| format!("/machines/new?job={job}")),
+        job: found.job,
+        steps: found.steps,
+    };
+    Ok(job_page::job(&person.page(), &view))
+}
+
+/// # Errors
+/// `NotFound`, `Forbidden`; for our script also `Conflict`.
+pub async fn act(
+    Path((text, action)): Path<(String, String)>,
+    Checked { visit, .. }: Checked<Pairs>,
+) -> Result<Response> {
+    let (job, actor) = (id::<JobId>(&text)?, visit.actor()?);
+    let jobs = visit.web.app.jobs();
+    let (result, said) = match action.as_str() {
+        "cancel" => (jobs.cancel(actor, job).await, "The job will stop and take back what it did."),
+        "retry" => (jobs.retry(actor, job).await, "The job is tried again."),
+        "discard" => (jobs.discard(actor, job).await, "The job is put aside."),
+        _ => return Err(Error::not_found("There is nothing at this address.")),
+    };
+    let back = format!("/jobs/{job}");
+    answer(&visit, &back, result, said)
+}
+
+fn answer(visit: &Visit, back: &str, result: Result<()>, said: &str) -> Result<Response> {
+    match result {
+        Ok(()) => Ok(finished(visit, back, said)),
+        Err(e) => refused(visit, back, e),
+    }
+}

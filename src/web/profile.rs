@@ -1,0 +1,183 @@
+//! A person's own page: name, theme, keys, password, sessions, API tokens.
+
+use crate::base::ids::{SessionId, TokenId};
+use crate::base::{Error, Result, Secret};
+use crate::model::sessions::Scope;
+use crate::web::cookies::{self, Name, parse_theme};
+use crate::web::csrf::{Checked, Pairs};
+use crate::web::forms::{again, finished, id, number, refused};
+use crate::web::page::Form;
+use crate::web::page::profile::{self as page, ProfileView};
+use crate::web::page::tokens::{SessionItem, TokenItem};
+use crate::web::session::same;
+use crate::web::visit::Person;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::header;
+use maud::Markup;
+use serde::Deserialize;
+
+const HOME: &str = "/profile";
+
+/// # Errors
+/// What the store says.
+pub async fn show(person: Person) -> Result<Markup> {
+    Ok(page::profile(&person.page(), &view(&person, None)?, &Form::new()))
+}
+
+fn view(person: &Person, new_token: Option<Secret<String>>) -> Result<ProfileView> {
+    let (app, actor) = (&person.web.app, &person.actor);
+    let user = app.people().get(actor.require_person()?).ok_or_else(|| Error::unauthenticated("Please sign in."))?;
+    let sessions = app.sessions().list(actor)?.into_iter().map(|s| SessionItem {
+        id: s.id,
+        device: s.device,
+        address: s.address,
+        created: s.created,
+        last_seen: s.last_seen,
+        expires: s.expires,
+        current: s.current,
+    });
+    let tokens = app.tokens().list(actor)?.into_iter().map(|t| TokenItem {
+        id: t.id,
+        name: t.name,
+        scope: t.scope,
+        created: t.created,
+        expires: t.expires,
+        last_used: t.last_used,
+    });
+    Ok(ProfileView {
+        user: (*user).clone(),
+        prefs: app.profile().prefs(actor)?,
+        sessions: sessions.collect(),
+        tokens: tokens.collect(),
+        new_token,
+    })
+}
+
+/// The page again with what was wrong.
+fn refuse(person: &Person, form: Form, e: Error) -> Result<Response> {
+    let view = view(person, None)?;
+    again(person, form, e, |p, form| page::profile(p, &view, form))
+}
+
+/// # Errors
+/// What the store says.
+pub async fn change(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let form = Form::from_pairs(form);
+    match changed(&person, &form).await {
+        Ok(()) => Ok(finished(&person, HOME, "Saved.")),
+        Err(e) => refuse(&person, form, e),
+    }
+}
+
+async fn changed(person: &Person, form: &Form) -> Result<()> {
+    let (app, actor) = (&person.web.app, &person.actor);
+    let mut prefs = app.profile().prefs(actor)?;
+    prefs.language = Some(form.value("language").to_owned()).filter(|l| !l.is_empty());
+    app.users().change_own(actor, form.value("name"), form.value("email")).await?;
+    app.profile().set_prefs(actor, prefs).await
+}
+
+/// # Errors
+/// What the store says.
+pub async fn keys(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let form = Form::from_pairs(form);
+    let profile = person.web.app.profile();
+    let mut prefs = profile.prefs(&person.actor)?;
+    prefs.ssh_keys = form.value("ssh_keys").replace('\r', "");
+    match profile.set_prefs(&person.actor, prefs).await {
+        Ok(()) => Ok(finished(&person, HOME, "Your keys are saved. New machines get them.")),
+        Err(e) => refuse(&person, form, e),
+    }
+}
+
+/// Stored for the person, and in a cookie for the pages before the sign-in.
+///
+/// # Errors
+/// `Invalid` for another word than system, light, dark.
+pub async fn theme(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let form = Form::from_pairs(form);
+    let word = form.value("theme");
+    let theme = parse_theme(word).ok_or_else(|| Error::field("theme", "Choose system, light or dark."))?;
+    let profile = person.web.app.profile();
+    let mut prefs = profile.prefs(&person.actor)?;
+    prefs.theme = theme;
+    profile.set_prefs(&person.actor, prefs).await?;
+    let mut response = finished(&person, HOME, "");
+    let year = person.web.now().plus(std::time::Duration::from_secs(365 * 86_400));
+    if let Some(value) = cookies::set(Name::Theme, word, Some(year), person.web.now(), person.web.options().secure) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    Ok(response)
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Passwords {
+    current: Secret<String>,
+    password: Secret<String>,
+    again: Secret<String>,
+}
+
+/// # Errors
+/// What the store says.
+pub async fn password(person: Person, Checked { form, .. }: Checked<Passwords>) -> Result<Response> {
+    let changed = match same(&form.password, &form.again) {
+        Ok(()) => person.web.app.sessions().change_password(&person.actor, form.current, form.password).await,
+        Err(e) => Err(e),
+    };
+    match changed {
+        Ok(()) => Ok(finished(&person, HOME, "The password is changed. Your other browsers are signed out.")),
+        Err(e) => refuse(&person, Form::new(), e),
+    }
+}
+
+/// # Errors
+/// `NotFound` when it is not theirs.
+pub async fn revoke_session(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+    person.web.app.sessions().revoke(&person.actor, id::<SessionId>(&text)?).await?;
+    Ok(finished(&person, HOME, "That browser is signed out."))
+}
+
+/// # Errors
+/// What the store says.
+pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Result<Response> {
+    let sessions = person.web.app.sessions();
+    let others: Vec<_> = sessions.list(&person.actor)?.into_iter().filter(|s| !s.current).collect();
+    for session in &others {
+        sessions.revoke(&person.actor, session.id).await?;
+    }
+    Ok(finished(&person, HOME, "All other browsers and programs are signed out."))
+}
+
+/// Makes a token; the page shows it this once, so it is no redirect.
+///
+/// # Errors
+/// What the store says.
+pub async fn new_token(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let form = Form::from_pairs(form);
+    match make_token(&person, &form).await {
+        Ok(text) => Ok(page::profile(&person.page(), &view(&person, Some(text))?, &Form::new()).into_response()),
+        Err(e) => refuse(&person, form, e),
+    }
+}
+
+async fn make_token(person: &Person, form: &Form) -> Result<Secret<String>> {
+    let scope = match form.value("scope") {
+        "read" => Scope::Read,
+        "operate" => Scope::Operate,
+        "full" => Scope::Full,
+        _ => return Err(Error::field("scope", "Choose what the token may do.")),
+    };
+    let days = Some(number::<u32>(form, "days")?).filter(|d| *d > 0);
+    let (_, text) = person.web.app.tokens().create(&person.actor, form.value("name"), scope, days).await?;
+    Ok(text)
+}
+
+/// # Errors
+/// `NotFound` when it is not theirs.
+pub async fn revoke_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+    match person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await {
+        Ok(()) => Ok(finished(&person, HOME, "The token is good for nothing now.")),
+        Err(e) => refused(&person, HOME, e),
+    }
+}

@@ -1,0 +1,309 @@
+//! The one table of routes. A handler is reachable only through a row here, and a row can't be written
+//! without saying who may call it; the guard that enforces it is put on by [`router`], not by the handler.
+//!
+//! Long on purpose: it reads as a list.
+
+use crate::model::sessions::Scope;
+use crate::web::api::{self, openapi};
+use crate::web::state::Web;
+use crate::web::{
+    assets, audit, connections, guard, guest, guest_create, guests, headers, health, jobs, metrics, observe, overview,
+    plugins, profile, search, session, settings, sse, users,
+};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path};
+use axum::handler::Handler;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::{HeaderMap, Method, header};
+use tower_http::CompressionLevel;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+/// The largest body of a request. Forms and JSON are small; uploads will have limits of their own.
+const BODY: usize = 256 * 1024;
+
+/// Who may call a route. A token's scope counts besides; a browser's session has all of its person's rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// For people who are not signed in; others are sent home.
+    SignedOut,
+    /// Everybody who is signed in, by a token of at least this scope.
+    User(Scope),
+    /// Admins.
+    Admin(Scope),
+}
+
+/// Which way a route is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// A browser's page or form: only the session's cookie counts, nobody is sent to the sign-in.
+    Page,
+    /// What our script fetches, and probes: cookie or bearer, errors as JSON.
+    Data,
+    /// The REST API: cookie or bearer, rate limited, errors as JSON.
+    Api,
+}
+
+/// One row without its handler, for lists and tests.
+#[derive(Clone, Debug)]
+pub struct Info {
+    pub method: Method,
+    pub path: &'static str,
+    pub access: Access,
+    pub door: Door,
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Route {
+    pub info: Info,
+    handler: MethodRouter<Web>,
+}
+
+fn row<H, T>(door: Door, method: Method, path: &'static str, access: Access, handler: H) -> Route
+where
+    H: Handler<T, Web>,
+    T: 'static,
+{
+    // The table has only methods that axum knows.
+    let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
+    Route { info: Info { method, path, access, door }, handler: on(filter, handler) }
+}
+
+fn get<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
+    row(Door::Page, Method::GET, path, access, handler)
+}
+
+fn post<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
+    row(Door::Page, Method::POST, path, access, handler)
+}
+
+fn data<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
+    row(Door::Data, Method::GET, path, access, handler)
+}
+
+fn rest<H: Handler<T, Web>, T: 'static>(method: Method, path: &'static str, access: Access, handler: H) -> Route {
+    row(Door::Api, method, path, access, handler)
+}
+
+const ANY: Access = Access::Public;
+const OUT: Access = Access::SignedOut;
+const USER: Access = Access::User(Scope::Full);
+const ADMIN: Access = Access::Admin(Scope::Full);
+const READ: Access = Access::User(Scope::Read);
+const OPERATE: Access = Access::User(Scope::Operate);
+const ADMIN_READ: Access = Access::Admin(Scope::Read);
+
+/// Every route there is.
+pub fn table() -> Vec<Route> {
+    let mut all = doors();
+    all.extend(pages());
+    all.extend(admin_pages());
+    all.extend(for_scripts());
+    all.extend(rest_api());
+    all
+}
+
+fn doors() -> Vec<Route> {
+    vec![
+        data("/healthz", ANY, health::alive),
+        data("/readyz", ANY, health::ready),
+        // Loopback, or an admin: the handler decides by the address.
+        data("/metrics", ANY, metrics::show),
+        data("/assets/{name}", ANY, asset),
+        data("/favicon.ico", ANY, favicon),
+        get("/setup", OUT, session::setup_page),
+        post("/setup", OUT, session::setup),
+        get("/sign-in", OUT, session::sign_in_page),
+        post("/sign-in", OUT, session::sign_in),
+        get("/invite/{code}", ANY, session::invite_page),
+        post("/invite/{code}", ANY, session::invite),
+        post("/sign-out", USER, session::sign_out),
+    ]
+}
+
+fn pages() -> Vec<Route> {
+    vec![
+        get("/", USER, overview::show),
+        get("/machines", USER, guests::list),
+        get("/machines/rows", USER, guests::rows),
+        post("/machines/power", USER, guests::power_many),
+        post("/machines/columns", USER, guests::columns),
+        get("/machines/new", USER, guest_create::show),
+        post("/machines/new", USER, guest_create::step),
+        get("/machines/{id}", USER, guest::show),
+        get("/machines/{id}/history", USER, guest::history),
+        get("/machines/{id}/access", USER, guest::access),
+        get("/machines/{id}/danger", USER, guest::danger),
+        post("/machines/{id}/power", USER, guests::power),
+        post("/machines/{id}/delete", USER, guest::delete),
+        post("/machines/{id}/owner", ADMIN, guest::owner),
+        get("/jobs", USER, jobs::list),
+        get("/jobs/{id}", USER, jobs::show),
+        post("/jobs/{id}/{action}", USER, jobs::act),
+        get("/profile", USER, profile::show),
+        post("/profile", USER, profile::change),
+        post("/profile/keys", USER, profile::keys),
+        post("/profile/theme", USER, profile::theme),
+        post("/profile/password", USER, profile::password),
+        post("/profile/sessions/revoke-others", USER, profile::revoke_others),
+        post("/profile/sessions/{id}/revoke", USER, profile::revoke_session),
+        post("/profile/tokens", USER, profile::new_token),
+        post("/profile/tokens/{id}/revoke", USER, profile::revoke_token),
+    ]
+}
+
+fn admin_pages() -> Vec<Route> {
+    vec![
+        get("/plugins", ADMIN, plugins::list),
+        get("/plugins/{name}", ADMIN, plugins::show),
+        post("/plugins/reload", ADMIN, plugins::reload),
+        get("/users", ADMIN, users::list),
+        get("/users/new", ADMIN, users::new_page),
+        post("/users/new", ADMIN, users::invite),
+        get("/users/{id}", ADMIN, users::show),
+        post("/users/{id}", ADMIN, users::change),
+        post("/users/{id}/{action}", ADMIN, users::act),
+        get("/audit", ADMIN, audit::list),
+        get("/settings", ADMIN, settings::show),
+        get("/settings/connections/new", ADMIN, connections::new_page),
+        post("/settings/connections/new", ADMIN, connections::step),
+        get("/settings/connections/{id}", ADMIN, connections::show),
+        post("/settings/connections/{id}", ADMIN, connections::change),
+        post("/settings/connections/{id}/check", ADMIN, connections::check),
+        post("/settings/connections/{id}/delete", ADMIN, connections::delete),
+    ]
+}
+
+fn for_scripts() -> Vec<Route> {
+    vec![
+        data("/events", READ, sse::events),
+        data("/search.json", READ, search::find),
+        data("/machines/{id}/history.json", READ, guest::history_json),
+        data("/audit.csv", ADMIN_READ, audit::csv_file),
+        data("/audit.json", ADMIN_READ, audit::json_file),
+    ]
+}
+
+fn rest_api() -> Vec<Route> {
+    vec![
+        rest(Method::GET, "/api/v1/openapi.json", ANY, openapi::document),
+        rest(Method::POST, "/api/v1/auth/token", ANY, api::auth::create),
+        rest(Method::DELETE, "/api/v1/auth/token/{id}", READ, api::auth::revoke),
+        rest(Method::GET, "/api/v1/me", READ, api::me::show),
+        rest(Method::GET, "/api/v1/guests", READ, api::guests::list),
+        rest(Method::POST, "/api/v1/guests", OPERATE, api::guests::create),
+        rest(Method::GET, "/api/v1/guests/{id}", READ, api::guests::show),
+        rest(Method::DELETE, "/api/v1/guests/{id}", OPERATE, api::guests::delete),
+        rest(Method::POST, "/api/v1/guests/{id}/power", OPERATE, api::guests::power),
+        rest(Method::GET, "/api/v1/jobs", READ, api::jobs::list),
+        rest(Method::GET, "/api/v1/jobs/{id}", READ, api::jobs::show),
+        rest(Method::POST, "/api/v1/jobs/{id}/cancel", OPERATE, api::jobs::cancel),
+        rest(Method::POST, "/api/v1/jobs/{id}/retry", OPERATE, api::jobs::retry),
+        rest(Method::POST, "/api/v1/jobs/{id}/discard", OPERATE, api::jobs::discard),
+        rest(Method::GET, "/api/v1/nodes", READ, api::nodes::list),
+        rest(Method::GET, "/api/v1/audit", ADMIN_READ, api::audit::list),
+        rest(Method::GET, "/api/v1/audit/export", ADMIN_READ, api::audit::export),
+        rest(Method::GET, "/api/v1/connections", ADMIN_READ, api::admin::connections),
+        rest(Method::GET, "/api/v1/plugins", ADMIN_READ, api::admin::plugins),
+    ]
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> axum::response::Response {
+    let text = |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
+    assets::serve(&name, text(header::ACCEPT_ENCODING), text(header::IF_NONE_MATCH))
+}
+
+async fn favicon() -> axum::response::Response {
+    assets::favicon()
+}
+
+/// The whole door: every route with its guard, and the layers around all of them. The first layer here is
+/// the innermost.
+pub fn router(web: Web) -> Router {
+    let mut router: Router<Web> = Router::new();
+    for Route { info, handler } in table() {
+        let guard = from_fn_with_state((web.clone(), info.clone()), guard::stand);
+        router = router.route(info.path, handler.layer(guard));
+    }
+    let panics = web.clone();
+    router
+        .fallback(|| async { http::StatusCode::NOT_FOUND })
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| observe::panicked(&panics, &*panic)))
+        .layer(from_fn_with_state(web.clone(), observe::problems))
+        .layer(from_fn_with_state(web.clone(), headers::layer))
+        .layer(CompressionLayer::new().br(true).gzip(true).quality(CompressionLevel::Fastest))
+        .layer(from_fn_with_state(web.clone(), observe::layer))
+        .layer(from_fn(vary_by_fragment))
+        .with_state(web)
+}
+
+/// Pages and their live parts have the same address.
+async fn vary_by_fragment(request: axum::extract::Request, next: axum::middleware::Next) -> axum::response::Response {
+    let mut response = next.run(request).await;
+    let page = response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
+    if page {
+        response.headers_mut().append(header::VARY, http::HeaderValue::from_static("X-Fragment, Cookie"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_row_is_there_twice() {
+        let mut seen = HashSet::new();
+        for route in table() {
+            assert!(
+                seen.insert((route.info.method.clone(), route.info.path)),
+                "{} {}",
+                route.info.method,
+                route.info.path
+            );
+        }
+    }
+
+    #[test]
+    fn only_these_need_no_sign_in() {
+        let open = table().into_iter().filter(|r| matches!(r.info.access, Access::Public | Access::SignedOut));
+        let mut open: Vec<String> = open.map(|r| format!("{} {}", r.info.method, r.info.path)).collect();
+        open.sort();
+        let expected = [
+            "GET /api/v1/openapi.json",
+            "GET /assets/{name}",
+            "GET /favicon.ico",
+            "GET /healthz",
+            "GET /invite/{code}",
+            "GET /metrics",
+            "GET /readyz",
+            "GET /setup",
+            "GET /sign-in",
+            "POST /api/v1/auth/token",
+            "POST /invite/{code}",
+            "POST /setup",
+            "POST /sign-in",
+        ];
+        assert_eq!(open, expected);
+    }
+
+    #[test]
+    fn a_read_token_reaches_no_write() {
+        for route in table() {
+            let reads = matches!(route.info.access, Access::User(Scope::Read) | Access::Admin(Scope::Read));
+            let own_token = route.info.path == "/api/v1/auth/token/{id}";
+            assert!(
+                !reads || route.info.method == Method::GET || own_token,
+                "{} {}",
+                route.info.method,
+                route.info.path
+            );
+        }
+    }
+}

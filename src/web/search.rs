@@ -1,0 +1,28 @@
+//! `GET /search.json`: what the command palette finds.
+
+use crate::base::Result;
+use crate::web::visit::Person;
+use axum::Json;
+use axum::extract::Query;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+const MOST: usize = 20;
+
+#[derive(Debug, Deserialize)]
+pub struct Look {
+    #[serde(default)]
+    q: String,
+}
+
+/// # Errors
+/// What the store says.
+pub async fn find(person: Person, Query(look): Query<Look>) -> Result<Json<Value>> {
+    let hits = person.web.app.search().find(&person.actor, &look.q)?;
+    let items: Vec<Value> = hits
+        .into_iter()
+        .take(MOST)
+        .map(|h| json!({ "kind": h.kind, "title": h.title, "hint": h.detail, "href": h.url }))
+        .collect();
+    Ok(Json(json!({ "items": items })))
+}

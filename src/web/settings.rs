@@ -1,0 +1,47 @@
+//! The settings page: connections, and what this appliance is and uses.
+
+use crate::app::connections::ConnectionView as Found;
+use crate::base::Result;
+use crate::web::page::parts::{bytes, duration};
+use crate::web::page::settings::{self as page, ConnectionItem, SettingsView};
+use crate::web::visit::Person;
+use maud::Markup;
+use std::time::Duration;
+
+/// # Errors
+/// `Forbidden`.
+pub async fn show(person: Person) -> Result<Markup> {
+    let found = person.web.app.connections().list(&person.actor)?;
+    let view =
+        SettingsView { connections: found.into_iter().map(|c| item(&person, c)).collect(), about: about(&person) };
+    Ok(page::settings(&person.page(), &view))
+}
+
+/// A connection with what the last look at it told.
+pub fn item(person: &Person, found: Found) -> ConnectionItem {
+    let snapshot = person.web.app.live().snapshot();
+    ConnectionItem {
+        id: found.id,
+        name: found.name,
+        endpoints: found.endpoints,
+        token_id: found.token_id,
+        limits: found.limits,
+        reach: found.reach,
+        machines: snapshot.guests.iter().filter(|g| g.row.connection == found.id && !g.state.template).count(),
+        nodes: snapshot.nodes.iter().filter(|n| n.connection == found.id).map(|n| n.node.name.clone()).collect(),
+    }
+}
+
+fn about(person: &Person) -> Vec<(String, String)> {
+    let app = &person.web.app;
+    let costs = app.health().footprint();
+    let pair = |word: &str, value: String| (word.to_owned(), value);
+    vec![
+        pair("Version", env!("CARGO_PKG_VERSION").to_owned()),
+        pair("Running for", duration(Duration::from_secs(costs.uptime_seconds))),
+        pair("Memory", bytes(costs.rss)),
+        pair("Store", bytes(costs.store_bytes)),
+        pair("Open files", costs.open_files.to_string()),
+        pair("Data folder", app.settings().data_dir.display().to_string()),
+    ]
+}
