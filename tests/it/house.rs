@@ -1,8 +1,6 @@
 //! An appliance in this process, without Proxmox: a store in a temporary folder and the router, called
 //! without a socket. People act through it as they would: sign in, keep the cookie, send the form's token.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests: what can not go on ends")]
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;

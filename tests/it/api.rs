@@ -1,0 +1,209 @@
+//! The REST API from a program's side.
+
+use crate::house::{Answer, Browser, House, PASSWORD};
+use axum::body::Body;
+use http::{Method, Request, StatusCode, header};
+use serde_json::{Value, json};
+use steward::model::sessions::Scope;
+use steward::model::users::Role;
+use steward::web::Options;
+use steward::web::limits::Rate;
+
+struct Program<'a> {
+    house: &'a House,
+    token: String,
+}
+
+impl Program<'_> {
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        if !self.token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        }
+        let body = match body {
+            Some(value) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(value.to_string())
+            }
+            None => Body::empty(),
+        };
+        self.house.call(request.body(body).unwrap()).await
+    }
+}
+
+async fn program<'a>(house: &'a House, person: &Browser<'_>, scope: Scope) -> Program<'a> {
+    Program { house, token: house.token(person, scope).await.expose().clone() }
+}
+
+#[tokio::test]
+async fn login_and_password_give_a_jwt_that_can_be_taken_back_by_its_id() {
+    let house = House::new();
+    house.admin().await;
+    let mut nobody = Program { house: &house, token: String::new() };
+    let login = json!({ "login": "root", "password": PASSWORD });
+    let made = nobody.call(Method::POST, "/auth/token", Some(login)).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.body);
+    assert_eq!(made.json()["expires_in"], 900);
+    assert_eq!(made.header("cache-control"), "no-store");
+    nobody.token = made.json()["token"].as_str().unwrap().to_owned();
+    let me = nobody.call(Method::GET, "/me", None).await.json();
+    assert_eq!((me["login"].as_str(), me["via"].as_str()), (Some("root"), Some("jwt")));
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let revoked = nobody.call(Method::DELETE, &format!("/auth/token/{id}"), None).await;
+    assert_eq!(revoked.status, StatusCode::NO_CONTENT, "{}", revoked.body);
+    assert_eq!(nobody.call(Method::GET, "/me", None).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_jwt_from_a_read_token_may_only_read() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let mut program = program(&house, &admin, Scope::Read).await;
+    let made = program.call(Method::POST, "/auth/token", None).await;
+    assert_eq!((made.status, made.json()["scope"].as_str()), (StatusCode::OK, Some("read")));
+    program.token = made.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(program.call(Method::GET, "/guests", None).await.status, StatusCode::OK);
+    assert_eq!(program.call(Method::POST, "/guests", Some(json!({}))).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_wrong_password_says_the_same_for_every_login() {
+    let house = House::new();
+    house.admin().await;
+    let nobody = Program { house: &house, token: String::new() };
+    let mut details = Vec::new();
+    for login in ["root", "nobody"] {
+        let answer = nobody.call(Method::POST, "/auth/token", Some(json!({ "login": login, "password": "x" }))).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        details.push(answer.json()["detail"].clone());
+    }
+    assert_eq!(details[0], details[1]);
+}
+
+#[tokio::test]
+async fn bodies_are_checked_and_the_field_is_named() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let program = program(&house, &admin, Scope::Full).await;
+    let good = json!({
+        "name": "web-01", "node": "pve1", "source": { "from": "template", "vmid": 9000 },
+        "cores": 2, "memory": 2048, "disk": 16, "bridge": "vmbr0"
+    });
+    let with = |field: &str, value: Value| {
+        let mut body = good.clone();
+        body[field] = value;
+        body
+    };
+    let cases = [
+        (with("cores", json!("two")), "cores"),
+        (with("colour", json!("red")), "colour"),
+        (with("name", json!("-x")), "name"),
+        (json!({ "name": "web-01" }), "node"),
+        (good.clone(), "node"),
+    ];
+    for (body, field) in cases {
+        let answer = program.call(Method::POST, "/guests", Some(body)).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{field}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert!(answer.json()["errors"][field].is_string(), "{field}: {}", answer.body);
+    }
+    let answer = program.call(Method::GET, "/guests?limit=many", None).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.body);
+    assert!(answer.json()["errors"]["limit"].is_string(), "{}", answer.body);
+    let answer = program.call(Method::GET, "/jobs?colour=red", None).await;
+    assert!(answer.json()["errors"]["colour"].is_string(), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_body_of_another_kind_or_too_large_is_refused() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let token = house.token(&admin, Scope::Full).await;
+    let send = |kind: &'static str, body: String| {
+        let request = Request::post("/api/v1/guests")
+            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose()))
+            .header(header::CONTENT_TYPE, kind);
+        house.call(request.body(Body::from(body)).unwrap())
+    };
+    assert_eq!(send("text/plain", "{}".into()).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert!(send("application/json", "{".into()).await.json()["detail"].as_str().unwrap().contains("not JSON"));
+    let large = send("application/json", " ".repeat(300 * 1024)).await;
+    assert_eq!((large.status, large.json()["status"].as_u64()), (StatusCode::PAYLOAD_TOO_LARGE, Some(413)));
+}
+
+#[tokio::test]
+async fn the_audit_log_is_for_admins_by_page_and_as_a_file() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let mira = house.somebody(&admin, "mira", Role::User).await;
+    assert_eq!(
+        program(&house, &mira, Scope::Full).await.call(Method::GET, "/audit", None).await.status,
+        StatusCode::FORBIDDEN
+    );
+    let program = program(&house, &admin, Scope::Read).await;
+    let first = program.call(Method::GET, "/audit?limit=2", None).await.json();
+    assert_eq!(first["entries"].as_array().unwrap().len(), 2);
+    let rest = program.call(Method::GET, &format!("/audit?cursor={}", first["next"]), None).await.json();
+    let last = rest["entries"].as_array().unwrap().last().unwrap();
+    assert_eq!((last["seq"].as_u64(), last["action"].as_str()), (Some(1), Some("setup.admin")));
+    let file = program.call(Method::GET, "/audit/export", None).await;
+    assert!(file.header("content-type").starts_with("text/csv"));
+    assert!(file.body.starts_with("seq,at,actor,") && file.body.contains(",setup.admin,root,"), "{}", file.body);
+    let lines = program.call(Method::GET, "/audit/export?format=ndjson", None).await;
+    let seqs: Vec<u64> =
+        lines.body.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["seq"].as_u64().unwrap()).collect();
+    assert_eq!((seqs.first().copied(), seqs.last().copied()), (Some(seqs.len() as u64), Some(1)));
+}
+
+#[tokio::test]
+async fn too_many_calls_are_told_when_to_come_again() {
+    let house = House::with(Options { api_rate: Rate { burst: 3.0, per_second: 0.5 }, ..Options::default() });
+    let admin = house.admin().await;
+    let program = program(&house, &admin, Scope::Read).await;
+    for _ in 0..3 {
+        assert_eq!(program.call(Method::GET, "/me", None).await.status, StatusCode::OK);
+    }
+    let answer = program.call(Method::GET, "/me", None).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "2"));
+}
+
+#[tokio::test]
+async fn another_origin_reads_the_api_only_when_it_is_listed() {
+    let house = House::with(Options { origins: vec!["https://tools.example".to_owned()], ..Options::default() });
+    let ask = |method: Method, origin: &'static str| {
+        let request = Request::builder().method(method).uri("/api/v1/openapi.json").header(header::ORIGIN, origin);
+        house.call(request.header("access-control-request-method", "GET").body(Body::empty()).unwrap())
+    };
+    let allowed = ask(Method::OPTIONS, "https://tools.example").await;
+    assert_eq!(
+        (allowed.status, allowed.header("access-control-allow-origin")),
+        (StatusCode::NO_CONTENT, "https://tools.example")
+    );
+    assert_eq!(
+        ask(Method::GET, "https://tools.example").await.header("access-control-allow-origin"),
+        "https://tools.example"
+    );
+    let other = ask(Method::OPTIONS, "https://other.example").await;
+    assert_eq!((other.status, other.header("access-control-allow-origin")), (StatusCode::METHOD_NOT_ALLOWED, ""));
+}
+
+#[tokio::test]
+async fn probes_and_figures_are_there() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let mut stranger = Browser::new(&house);
+    assert_eq!(stranger.get("/healthz").await.body, "ok\n");
+    let ready = stranger.get("/readyz").await.json();
+    assert!(ready["ready"].is_boolean() && ready["checks"][0]["text"].is_null(), "{ready}");
+    assert_eq!(stranger.get("/metrics").await.status, StatusCode::UNAUTHORIZED);
+    let metrics = admin.get("/metrics").await;
+    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
+    for name in [
+        "process_resident_memory_bytes",
+        "steward_store_bytes",
+        "steward_jobs_open{state=\"queued\"}",
+        "route=\"/healthz\"",
+    ] {
+        assert!(metrics.body.contains(name), "{name} is missing in {}", metrics.body);
+    }
+}

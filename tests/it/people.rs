@@ -1,0 +1,152 @@
+//! Signing in and out, invites, passwords: through the pages, as people do it.
+
+use crate::house::{Browser, House, PASSWORD};
+use http::StatusCode;
+use steward::base::Kind;
+use steward::model::users::Role;
+
+fn typed(text: &str) -> String {
+    text.replace(' ', "+")
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_on_the_form_and_the_login_stays() {
+    let house = House::new();
+    house.admin().await;
+    let mut browser = Browser::new(&house);
+    let answer = browser.send("/sign-in?next=/jobs", "/sign-in", "login=root&password=wrong+lamps&next=/jobs").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.body.contains("Login or password is wrong."));
+    assert!(answer.body.contains("value=\"root\"") && answer.body.contains("value=\"/jobs\""));
+    assert!(!answer.body.contains("wrong lamps"));
+    let form = format!("login=root&password={}&next=/jobs", typed(PASSWORD));
+    let answer = browser.send("/sign-in", "/sign-in", &form).await;
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/jobs"));
+    assert_eq!(browser.get("/jobs").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nobody_is_sent_to_another_site_after_the_sign_in() {
+    let house = House::new();
+    house.admin().await;
+    let mut browser = Browser::new(&house);
+    let form = format!("login=root&password={}&next=//evil.example/", typed(PASSWORD));
+    assert_eq!(browser.send("/sign-in", "/sign-in", &form).await.header("location"), "/");
+}
+
+#[tokio::test]
+async fn the_sign_in_form_of_another_browser_is_refused() {
+    let house = House::new();
+    house.admin().await;
+    let token = Browser::new(&house).form_token("/sign-in").await;
+    let mut victim = Browser::new(&house);
+    victim.get("/sign-in").await;
+    let form = format!("login=root&password={}&csrf={token}", typed(PASSWORD));
+    assert_eq!(victim.post("/sign-in", &form).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_session_at_once() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let kept = admin.cookie("__Host-steward").unwrap().to_owned();
+    let answer = admin.send("/profile", "/sign-out", "").await;
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/sign-in"));
+    assert_eq!(admin.cookie("__Host-steward"), None);
+    let stolen = house.app.sessions().authenticate(&kept, "192.0.2.9");
+    assert_eq!(stolen.unwrap_err().kind(), Kind::Unauthenticated);
+    assert!(admin.get("/sign-in").await.body.contains("You are signed out."));
+    assert!(!admin.get("/sign-in").await.body.contains("You are signed out."), "said once");
+}
+
+#[tokio::test]
+async fn an_invite_link_works_once() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let answer = admin.send("/users/new", "/users/new", "login=mira&name=Mira&email=&role=user").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let start = answer.body.find("https://steward.test/invite/").expect("the whole link is shown");
+    let link = answer.body[start..].split(['"', '<']).next().unwrap().replace("https://steward.test", "");
+    let mut mira = Browser::new(&house);
+    let weak = mira.send(&link, &link, "password=short&again=short").await;
+    assert_eq!(weak.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let form = format!("password={0}&again={0}", typed(PASSWORD));
+    assert_eq!(mira.send(&link, &link, &form).await.status, StatusCode::SEE_OTHER);
+    assert!(mira.get("/").await.body.contains("Mira"));
+    let mut late = Browser::new(&house);
+    assert_eq!(late.get(&link).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_taken_login_is_said_beside_its_field() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let answer = admin.send("/users/new", "/users/new", "login=root&name=Other&email=&role=user").await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(answer.body.contains("This login is taken.") && answer.body.contains("value=\"Other\""));
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_browsers() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let mut other = Browser::new(&house);
+    other.send("/sign-in", "/sign-in", &format!("login=root&password={}", typed(PASSWORD))).await;
+    assert_eq!(other.get("/profile").await.status, StatusCode::OK);
+    let form = format!("current={}&password=four+blue+chairs&again=four+blue+chairs", typed(PASSWORD));
+    let answer = admin.send("/profile", "/profile/password", &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    assert_eq!(admin.get("/profile").await.status, StatusCode::OK);
+    assert_eq!(other.get("/profile").await.header("location"), "/sign-in?next=%2Fprofile");
+}
+
+#[tokio::test]
+async fn a_deactivated_person_is_out_at_once() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let mut mira = house.somebody(&admin, "mira", Role::User).await;
+    let id = mira.actor().user_id().unwrap();
+    let page = format!("/users/{id}");
+    let answer = admin.send(&page, &format!("{page}/deactivate"), "").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    assert_eq!(mira.get("/").await.status, StatusCode::SEE_OTHER);
+    assert!(admin.get(&page).await.body.contains("Deactivated"));
+}
+
+#[tokio::test]
+async fn the_theme_is_kept_for_the_person_and_for_the_sign_in_page() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    admin.send("/profile", "/profile/theme", "theme=dark").await;
+    assert!(admin.get("/").await.body.contains("data-theme=\"dark\""));
+    admin.send("/profile", "/sign-out", "").await;
+    assert!(admin.get("/sign-in").await.body.contains("data-theme=\"dark\""));
+}
+
+#[tokio::test]
+async fn a_flood_of_sign_ins_from_one_address_is_slowed_and_the_pages_are_not() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let mut flood = Browser::new(&house);
+    let mut last = StatusCode::OK;
+    for _ in 0..40 {
+        last = flood.post("/sign-in", "login=root&password=x").await.status;
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(admin.get("/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_can_be_taken_back() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let answer = admin.send("/profile", "/profile/tokens", "name=backup&scope=read&days=30").await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let start = answer.body.find("stw_").expect("the token is shown");
+    let token = answer.body[start..].split(['"', '<']).next().unwrap().to_owned();
+    assert!(!admin.get("/profile").await.body.contains("stw_"));
+    assert!(house.app.tokens().authenticate(&token, "192.0.2.1").is_ok());
+    let id = house.app.tokens().list(&admin.actor()).unwrap()[0].id;
+    admin.send("/profile", &format!("/profile/tokens/{id}/revoke"), "").await;
+    assert!(house.app.tokens().authenticate(&token, "192.0.2.1").is_err());
+}
