@@ -12,6 +12,7 @@
 mod audit;
 mod database;
 mod errors;
+mod handle;
 mod key;
 mod meta;
 mod migrations;
@@ -54,7 +55,7 @@ pub trait OwnedSeal: Seal {
 
 /// The store. Clones share one file and one writer thread; the last one dropped closes them.
 #[derive(Clone)]
-pub struct Store(Arc<writer::Handle>);
+pub struct Store(Arc<handle::Handle>);
 
 impl Store {
     /// Opens the store at `path`, or makes it, and brings it up to this version. Blocks: for a store that was
@@ -64,7 +65,7 @@ impl Store {
     /// Each with its own sentence: the store is in use, of a newer version, sealed with another key, damaged,
     /// or the disk fails.
     pub fn open(path: &Path, seal: Arc<dyn Seal>, clock: Arc<dyn Clock>) -> Result<Self> {
-        writer::Handle::start(path, seal, clock).map(|h| Self(Arc::new(h)))
+        handle::Handle::start(path, seal, clock).map(|h| Self(Arc::new(h)))
     }
 
     /// Is there a store at `path`? (A new one may get a new key, for an old one the key must be there.)

@@ -1,65 +1,31 @@
 //! The writer thread: closures in, one durable commit for several of them, answers out.
 
+use super::database;
 use super::errors::{self, Failure};
+use super::handle::Shared;
 use super::meta::{self, Row};
 use super::table::seal_row;
 use super::tables::{META, META_COMMITS};
-use super::tx::{Counters, ReadTx, WriteTx};
+use super::tx::{Counters, WriteTx};
 use super::view::{Overlay, Snapshot};
-use super::{Seal, database};
-use crate::base::{Clock, Error, Result};
+use crate::base::{Error, Result};
 use redb::Database;
 use std::fs::{File, remove_file};
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// The most closures in one commit, so that nobody waits for a crowd.
 const BATCH: usize = 256;
 /// How often the file is tried again after the disk failed.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What readers and the writer share.
-pub(super) struct Shared {
-    pub(super) path: PathBuf,
-    pub(super) id: [u8; 16],
-    pub(super) bell: watch::Sender<u64>,
-    pub(super) commits: AtomicU64,
-    /// `None` while the disk fails, and after closing.
-    db: RwLock<Option<Database>>,
-    closed: AtomicBool,
-    seal: Arc<dyn Seal>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Shared {
-    pub(super) fn read<T>(&self, f: impl FnOnce(&ReadTx) -> Result<T>) -> Result<T> {
-        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
-        let db = db.as_ref().ok_or_else(|| self.why_away())?;
-        let snapshot = Snapshot::begin(db).map_err(|failure| failure.error())?;
-        f(&ReadTx { snapshot, seal: &*self.seal })
-    }
-
-    fn why_away(&self) -> Error {
-        if self.closed.load(Ordering::SeqCst) { errors::closed() } else { errors::away() }
-    }
-
-    /// Puts another database in place of the one there, which is closed first: redb opens a file once only.
-    fn replace(&self, open: impl FnOnce() -> Option<Database>) {
-        let mut db = self.db.write().unwrap_or_else(PoisonError::into_inner);
-        drop(db.take());
-        *db = open();
-    }
-}
-
 /// One caller's closure with its way back.
-trait Task: Send {
+pub(super) trait Task: Send {
     /// Runs the closure; `true` when its changes are to be kept.
     fn run(&mut self, tx: &mut WriteTx) -> bool;
     /// The changes could not be kept after all.
@@ -68,10 +34,16 @@ trait Task: Send {
     fn answer(self: Box<Self>, failure: Option<&Failure>);
 }
 
-struct Job<F, T, A> {
+pub(super) struct Job<F, T, A> {
     f: Option<F>,
     result: Option<Result<T>>,
     answer: A,
+}
+
+impl<F, T, A> Job<F, T, A> {
+    pub(super) fn new(f: F, answer: A) -> Self {
+        Self { f: Some(f), result: None, answer }
+    }
 }
 
 impl<F, T, A> Task for Job<F, T, A>
@@ -103,68 +75,7 @@ where
     }
 }
 
-/// The store's own end of the writer thread.
-pub(super) struct Handle {
-    shared: Arc<Shared>,
-    tasks: Mutex<Option<Sender<Box<dyn Task>>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Handle {
-    pub(super) fn start(path: &Path, seal: Arc<dyn Seal>, clock: Arc<dyn Clock>) -> Result<Self> {
-        let (db, marker) = database::open(path, &*seal, clock.now())?;
-        let shared = Arc::new(Shared {
-            path: path.to_owned(),
-            id: marker.id,
-            bell: watch::Sender::new(0),
-            commits: AtomicU64::new(0),
-            db: RwLock::new(Some(db)),
-            closed: AtomicBool::new(false),
-            seal,
-            clock,
-        });
-        let counters = shared.read(meta::counters)?;
-        shared.bell.send_replace(counters.events);
-        let (sender, receiver) = channel();
-        let writer = Writer { shared: shared.clone(), counters, full: None };
-        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run(&receiver));
-        let thread = thread.map_err(Error::internal)?;
-        Ok(Self { shared, tasks: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
-    }
-
-    pub(super) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-
-    pub(super) fn submit<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&mut WriteTx) -> Result<T> + Send + 'static,
-        answer: impl FnOnce(Result<T>) + Send + 'static,
-    ) -> Result<()> {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let task = Box::new(Job { f: Some(f), result: None, answer });
-        tasks.as_ref().and_then(|t| t.send(task).ok()).ok_or_else(errors::closed)
-    }
-
-    pub(super) fn close(&self) {
-        // Without a sender the thread does what is waiting, closes the file and ends.
-        drop(self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread.filter(|t| t.thread().id() != std::thread::current().id())
-            && thread.join().is_err()
-        {
-            tracing::error!("the store's writer thread had panicked");
-        }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-struct Writer {
+pub(super) struct Writer {
     shared: Arc<Shared>,
     counters: Counters,
     /// After "disk full": how many bytes there must be room for before redb is asked again.
@@ -172,9 +83,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, tasks: &Receiver<Box<dyn Task>>) {
+    pub(super) fn new(shared: Arc<Shared>, counters: Counters) -> Self {
+        Self { shared, counters, full: None }
+    }
+
+    pub(super) fn run(mut self, tasks: &Receiver<Box<dyn Task>>) {
         loop {
-            match tasks.recv_timeout(if self.is_away() { RETRY } else { Duration::MAX }) {
+            match tasks.recv_timeout(if self.shared.is_away() { RETRY } else { Duration::MAX }) {
                 Ok(first) => {
                     let mut batch = vec![first];
                     batch.extend(tasks.try_iter().take(BATCH - 1));
@@ -184,12 +99,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        self.shared.closed.store(true, Ordering::SeqCst);
-        self.shared.replace(|| None);
-    }
-
-    fn is_away(&self) -> bool {
-        self.shared.db.read().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.shared.close();
     }
 
     /// Nobody hears an answer before the commit is on the disk, a refusal neither: it may rest on what another
@@ -208,11 +118,11 @@ impl Writer {
             }
             self.full = None;
         }
-        if self.is_away() {
+        if self.shared.is_away() {
             self.reopen();
         }
         let shared = self.shared.clone();
-        let guard = shared.db.read().unwrap_or_else(PoisonError::into_inner);
+        let guard = shared.db();
         let db = guard.as_ref().ok_or_else(|| Failure::Disk("the store is away".to_owned()))?;
         let (changes, counters) = match self.collect(db, batch) {
             Ok(collected) => collected,
@@ -279,7 +189,7 @@ impl Writer {
         }
         self.reopen();
         match wanted {
-            Some(wanted) if !self.is_away() && self.counters.commits == wanted.commits => {
+            Some(wanted) if !self.shared.is_away() && self.counters.commits == wanted.commits => {
                 self.committed(wanted);
                 Ok(())
             }
@@ -297,7 +207,7 @@ impl Writer {
                 None
             }
         });
-        if self.is_away() {
+        if self.shared.is_away() {
             return;
         }
         match self.shared.read(meta::counters) {
@@ -330,18 +240,8 @@ mod tests {
 
     fn writer(path: &Path) -> Writer {
         let clock = ManualClock::at(crate::base::Timestamp::ZERO);
-        let (db, marker) = database::open(path, &Quick, clock.now()).unwrap();
-        let shared = Shared {
-            path: path.to_owned(),
-            id: marker.id,
-            bell: watch::Sender::new(0),
-            commits: AtomicU64::new(0),
-            db: RwLock::new(Some(db)),
-            closed: AtomicBool::new(false),
-            seal: Arc::new(Quick),
-            clock: Arc::new(clock),
-        };
-        Writer { shared: Arc::new(shared), counters: Counters::default(), full: None }
+        let shared = Shared::new(path, Arc::new(Quick), Arc::new(clock)).unwrap();
+        Writer::new(Arc::new(shared), Counters::default())
     }
 
     /// One write's changes with the numbers they bring.
@@ -350,8 +250,8 @@ mod tests {
             tx.event(crate::model::events::EventKind::Users, None);
             Ok(())
         };
-        let mut batch: Vec<Box<dyn Task>> = vec![Box::new(Job { f: Some(write), result: None, answer: drop })];
-        let db = writer.shared.db.read().unwrap();
+        let mut batch: Vec<Box<dyn Task>> = vec![Box::new(Job::new(write, drop))];
+        let db = writer.shared.db();
         writer.collect(db.as_ref().unwrap(), &mut batch).unwrap()
     }
 
@@ -360,7 +260,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = writer(&dir.path().join("steward.redb"));
         let (changes, counters) = collected(&writer);
-        database::commit(writer.shared.db.read().unwrap().as_ref().unwrap(), &changes).unwrap();
+        database::commit(writer.shared.db().as_ref().unwrap(), &changes).unwrap();
         let bell = writer.shared.bell.subscribe();
         writer.recover(Failure::Disk("too late".to_owned()), Some(counters), 0).unwrap();
         assert_eq!((writer.counters.commits, writer.counters.events, *bell.borrow()), (1, 1, 1));
@@ -390,10 +290,10 @@ mod tests {
         assert!(away.message().contains("Steward keeps trying"), "{away}");
         std::fs::remove_dir(&path).unwrap();
         writer.reopen();
-        assert!(writer.is_away() && !path.exists(), "no new store is made in its place");
+        assert!(writer.shared.is_away() && !path.exists(), "no new store is made in its place");
         drop(database::open(&path, &Quick, crate::base::Timestamp::ZERO).unwrap());
         writer.reopen();
-        assert!(writer.is_away(), "another store is not taken for it");
+        assert!(writer.shared.is_away(), "another store is not taken for it");
         remove_file(&path).unwrap();
         std::fs::rename(&hidden, &path).unwrap();
         writer.reopen();
