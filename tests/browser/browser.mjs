@@ -131,7 +131,7 @@ export async function crawl(page, { start = '/', most = 60 } = {}) {
     const links = await page.locator('a[href]').evaluateAll((all) => all.map((a) => a.href));
     for (const link of links) {
       const { origin, pathname } = new URL(link);
-      if (origin !== new URL(page.url()).origin || /^\/(api|healthz|readyz|metrics|assets)\b/.test(pathname)) continue;
+      if (origin !== new URL(page.url()).origin || /^\/(api|healthz|readyz|metrics|assets)\b|\.\w+$/.test(pathname)) continue;
       if (found.has(kind(pathname)) || found.size >= most) continue;
       found.set(kind(pathname), pathname);
       queue.push(pathname);
