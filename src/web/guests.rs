@@ -211,10 +211,11 @@ pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. 
 /// What the store says.
 pub async fn columns(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
     let form = Form::from_pairs(form);
-    let known = |name: &&String| page::COLUMNS.iter().any(|(key, _)| key == name);
+    let shown = form.values("show");
+    let hidden = page::COLUMNS.iter().map(|(key, _)| (*key).to_owned()).filter(|key| !shown.contains(key));
     let profile = person.web.app.profile();
     let mut prefs = profile.prefs(&person.actor)?;
-    prefs.hidden_columns = form.values("hide").iter().filter(known).cloned().collect();
+    prefs.hidden_columns = hidden.collect();
     profile.set_prefs(&person.actor, prefs).await?;
     Ok(finished(&person, "/machines", ""))
 }

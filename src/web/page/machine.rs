@@ -109,7 +109,7 @@ pub fn danger(page: &Page, head: &MachineHead, form: &Form) -> Markup {
             @if head.can_manage {
                 form method="post" action={ "/machines/" (row.id) "/delete" } {
                     (csrf(page))
-                    (text("name", "Type the machine's name").required().hint(&format!("It is called {}", row.name)).render(form))
+                    (text("confirm", "Type the machine's name").required().hint(&format!("It is called {}", row.name)).render(form))
                     div.actions { button.danger.solid { "Delete it for good" } }
                 }
             } @else { p { "Only its owner and admins may delete it." } }

@@ -120,24 +120,29 @@ pub fn bar(share: f64) -> Markup {
     }
 }
 
-/// A line of shares of one (0 to 1), oldest first, without axes.
+/// How many values a small chart has room for when it is full: an hour by minutes.
+const SPARK_FULL: usize = 60;
+
+/// A line of shares of one (0 to 1) by minute, oldest first, without axes. The right end is now; a machine
+/// that is known for a short time has a short line. Pairs of values are one point, to keep long lists small.
 pub fn spark(values: &[f32], width: u16, height: u16) -> Markup {
-    if values.len() < 2 {
+    let points: Vec<f32> = values.rchunks(2).rev().map(|pair| pair.iter().sum::<f32>() / pair.len() as f32).collect();
+    if points.len() < 2 {
         return html! {};
     }
-    let (w, h) = (f32::from(width), f32::from(height));
-    let top = values.iter().copied().fold(0.1_f32, f32::max);
-    let step = w / (values.len() - 1) as f32;
-    let mut points = String::with_capacity(values.len() * 9);
-    let mut x = 0.0;
-    for v in values {
-        let y = h - 1.5 - (v / top).clamp(0.0, 1.0) * (h - 3.0);
-        let _ = write!(points, "{x:.0},{y:.1} ");
-        x += step;
+    // Twice the height, so that whole numbers are fine enough; the picture is stretched to its box.
+    let (w, h) = (f32::from(width), f32::from(height) * 2.0);
+    let top = points.iter().copied().fold(0.1_f32, f32::max);
+    let step = w / (points.len().max(SPARK_FULL / 2) - 1) as f32;
+    let mut line = String::with_capacity(points.len() * 6);
+    for (n, v) in points.iter().enumerate() {
+        let x = w - step * (points.len() - 1 - n) as f32;
+        let y = h - 3.0 - (v / top).clamp(0.0, 1.0) * (h - 6.0);
+        let _ = write!(line, "{x:.0},{y:.0} ");
     }
     html! {
-        svg.spark viewBox={ "0 0 " (width) " " (height) } preserveAspectRatio="none" aria-hidden="true" {
-            polyline points=(points.trim_end()) {}
+        svg.spark viewBox={ "0 0 " (width) " " (h) } preserveAspectRatio="none" aria-hidden="true" {
+            polyline points=(line.trim_end()) {}
         }
     }
 }
@@ -226,6 +231,12 @@ mod tests {
         );
         let long = [45, 75, 3600, 7500, 1_036_800].map(|s| duration(Duration::from_secs(s)).replace('\u{a0}', " "));
         assert_eq!(long, ["45 s", "1 min 15 s", "1 h", "2 h 5 min", "12 days"]);
+    }
+
+    #[test]
+    fn a_short_history_is_a_short_line_that_ends_now() {
+        let html = spark(&[0.5; 6], 90, 20).into_string();
+        assert!(html.contains("points=\"84,3 87,3 90,3\""), "{html}");
     }
 
     #[test]

@@ -84,7 +84,7 @@ pub fn guest(n: usize) -> machines::MachineRow {
         maxmem: 8 << 30,
         uptime: if on { 86_400 * 12 + 3600 * n as u64 } else { 0 },
         tags: if tag.is_empty() { Vec::new() } else { vec![tag.to_owned()] },
-        spark: if status == "running" { wave(n, 24, cpu as f32) } else { Vec::new() },
+        spark: if status == "running" { wave(n, 60, cpu as f32) } else { Vec::new() },
         job: (status == "making").then(|| (JobId::from_bytes([3; 16]), "Create build-runner".into())),
         shown: true,
     }
@@ -209,7 +209,7 @@ pub fn node(name: &str, cpu: f64, mem: u64, disk: u64, machines: usize, seed: us
         maxdisk: 500 << 30,
         uptime: 99_999,
     };
-    overview::NodeCard { node, machines, spark: wave(seed, 40, cpu as f32) }
+    overview::NodeCard { node, machines, spark: wave(seed, 60, cpu as f32) }
 }
 
 pub fn overview_view() -> overview::OverviewView {

@@ -64,7 +64,7 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
             machine::danger(
                 &page("/machines/1"),
                 &head(3, false),
-                &Form::new().set("name", "jelly").fail(&Error::field("name", "This is not its name.")),
+                &Form::new().set("confirm", "jelly").fail(&Error::field("confirm", "This is not its name.")),
             ),
         ),
         ("jobs", jobs::jobs(&page("/jobs"), &list("", job_list()))),
