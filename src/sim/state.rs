@@ -245,6 +245,10 @@ impl Guest {
         self.number("memory").unwrap_or(512) << 20
     }
 
+    pub fn path(&self) -> String {
+        config_path(&self.node, self.kind, self.vmid)
+    }
+
     /// The lock check that most calls begin with.
     pub fn check_lock(&self) -> Result<(), String> {
         let letters = if self.kind == Kind::Qemu { "VM" } else { "CT" };

@@ -14,3 +14,5 @@ mod people;
 mod proxmox;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod simulated;

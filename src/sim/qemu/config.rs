@@ -97,15 +97,6 @@ pub async fn post(call: Call) -> Answer {
     }
 }
 
-/// `PUT .../unlink`: takes disks off; with `force` they are destroyed.
-pub async fn unlink(call: Call) -> Answer {
-    let mut changed = Params::default();
-    changed.set("delete", &call.params.text("idlist"));
-    changed.set("force", if call.params.flag("force") { "1" } else { "0" });
-    write(&call.world, &call.who, call.node(), call.vmid(), &changed).await?;
-    Ok(Value::Null.into())
-}
-
 fn one_line(e: &ApiError) -> String {
     let parts: Vec<String> = e.errors.iter().map(|(k, v)| format!("{k}: {v}")).collect();
     if parts.is_empty() { e.message.clone() } else { format!("400 {} {}", e.message, parts.join(" ")) }

@@ -2,8 +2,4 @@
 
 mod basics;
 mod client;
-mod failures;
 mod lifecycle;
-mod power;
-mod rights;
-mod running;

@@ -51,7 +51,9 @@ async fn the_probe_names_what_a_token_may_not() {
 async fn a_machine_is_made_from_a_template_set_up_and_started() {
     let fake = FakePve::start();
     let bench = bench(&fake);
-    let (made, journal) = bench.done("guest_create", &wanted()).await;
+    let mut spec = wanted();
+    spec["mark"] = json!("0192f0aa");
+    let (made, journal) = bench.done("guest_create", &spec).await;
     assert_eq!(made, json!({"vmid": 105, "node": "pve1"}));
     let guest = fake.guest(105);
     assert_eq!(guest["status"], "running", "{}", journal.text());

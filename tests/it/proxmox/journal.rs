@@ -53,10 +53,6 @@ impl MemoryJournal {
         steps.into_iter().map(|s| s.name).collect()
     }
 
-    pub fn result(&self, name: &str) -> Option<Value> {
-        self.0.lock().unwrap().steps.get(name).map(|s| s.result.clone())
-    }
-
     pub fn progress_done(&self) -> Vec<(u32, u32)> {
         self.0.lock().unwrap().progress.iter().map(|p| (p.done, p.total)).collect()
     }
