@@ -186,11 +186,16 @@ impl Guests<'_> {
             last: None,
         };
         let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
+        let id = JobId::new();
+        let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
+        // The job knows its own machine again by this mark, after a crash too.
+        args["mark"] = json!(id);
         let new = NewJob {
+            id,
             plugin: self.0.connections().plugin_of(connection)?,
             hook: "guest_create".to_owned(),
             title: format!("Create {}", spec.name),
-            args: serde_json::to_value(&spec).map_err(Error::internal)?,
+            args,
             priority: Priority::Normal,
             guest: Some(guest.id),
             connection: Some(connection),
@@ -327,6 +332,7 @@ impl Guests<'_> {
             args.extend(extra.clone());
         }
         let new = NewJob {
+            id: JobId::new(),
             plugin: self.0.connections().plugin_of(row.connection)?,
             hook: hook.to_owned(),
             title,

@@ -18,6 +18,7 @@ pub const LOG_LINES: u32 = 5_000;
 /// A job to make.
 #[derive(Clone, Debug)]
 pub struct NewJob {
+    pub id: JobId,
     pub plugin: String,
     pub hook: String,
     pub title: String,
@@ -61,7 +62,7 @@ pub(super) fn enqueue(tx: &mut WriteTx, actor: &Actor, new: NewJob) -> Result<Jo
     }
     let now = tx.now();
     let job = Job {
-        id: JobId::new(),
+        id: new.id,
         plugin: new.plugin,
         hook: new.hook,
         title: new.title,

@@ -2,7 +2,7 @@
 
 use crate::app::jobs::{NewJob, enqueue};
 use crate::app::{Actor, App};
-use crate::base::ids::ScheduleId;
+use crate::base::ids::{JobId, ScheduleId};
 use crate::base::{Error, Result, Timestamp};
 use crate::model::jobs::Priority;
 use crate::model::plugins::{HookMode, Manifest};
@@ -136,6 +136,7 @@ impl Schedules<'_> {
 
     async fn fire(&self, schedule: Schedule, now: Timestamp) -> Result<()> {
         let new = NewJob {
+            id: JobId::new(),
             plugin: schedule.plugin.clone(),
             hook: schedule.hook.clone(),
             title: schedule.name.clone(),

@@ -1,4 +1,263 @@
-//! The command line.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The roof: reads flags and settings, builds everything, starts it, stops it; and the commands that speak to
+//! a running appliance through its socket.
+
+mod appliance;
+mod console;
+mod demo;
+mod doctor;
+mod logging;
+mod say;
+mod socket;
+
+use crate::base::{Error, Result};
+use crate::config::{DEFAULT_FILE, Settings};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use say::{complain, say};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Virtual machines, accounts, servers and alerts of a household on one page, beside Proxmox.
+#[derive(Debug, Parser)]
+#[command(name = "steward", version, arg_required_else_help = true)]
+struct Arguments {
+    /// The settings file.
+    #[arg(long, global = true, env = "STEWARD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    overrides: Overrides,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Flags are stronger than the environment and the file.
+#[derive(Clone, Debug, Default, clap::Args)]
+struct Overrides {
+    /// Where the page listens, like 0.0.0.0:8443; may be given several times.
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Vec<SocketAddr>,
+    /// The folder of the store.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// The file with the appliance key; must lie outside the data folder.
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The socket for commands on this host.
+    #[arg(long, global = true, value_name = "FILE")]
+    socket: Option<PathBuf>,
+    /// Plugins that override and add to those in the binary.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    plugins_dir: Option<PathBuf>,
+    /// What is logged: error, warn, info, debug, or a tracing filter.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the appliance (the package's unit does this).
+    Serve,
+    /// Try it out: a temporary store and a simulated Proxmox cluster, ready to sign in.
+    Demo(demo::Demo),
+    /// Run only the simulated Proxmox cluster.
+    Sim(demo::Sim),
+    /// Show the code that makes the first admin.
+    SetupCode,
+    /// Look after users.
+    #[command(subcommand)]
+    User(UserVerb),
+    /// Look after plugins.
+    #[command(subcommand)]
+    Plugin(PluginVerb),
+    /// Look after the audit log.
+    #[command(subcommand)]
+    Audit(AuditVerb),
+    /// Check the settings, the key, the store, the plugins and Proxmox, and say what to do.
+    Doctor,
+    /// Print a completion script for a shell.
+    #[command(hide = true)]
+    Completion { shell: clap_complete::Shell },
+    /// Print the manual page.
+    #[command(hide = true)]
+    Man,
+    /// Print the reference of host functions for plugin authors (Markdown).
+    #[command(hide = true)]
+    PluginReference,
+    /// Print the REST interface's OpenAPI document.
+    #[command(hide = true)]
+    Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserVerb {
+    /// List all users.
+    List,
+    /// Make a user and print the one-time link for their first password.
+    Add {
+        login: String,
+        #[arg(long, default_value = "user")]
+        role: RoleName,
+        #[arg(long, default_value = "")]
+        email: String,
+    },
+    /// Print a one-time link to set a new password. What was sealed under the old one is lost.
+    Reset { login: String },
+    /// Forget failed sign-ins.
+    Unlock { login: String },
+    /// Let somebody sign in again.
+    Activate { login: String },
+    /// End all sessions of a user and keep them out.
+    Deactivate { login: String },
+    /// Change what somebody may do.
+    Role { login: String, role: RoleName },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RoleName {
+    User,
+    Admin,
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginVerb {
+    /// List the plugins of the running appliance with their errors.
+    List,
+    /// Load a plugin's folder and run its tests.rhai. Needs no running appliance.
+    Check { folder: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditVerb {
+    /// Go through the whole chain and name the first bad entry.
+    Verify,
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(code) => code,
+        Err(e) => {
+            complain(&format!("steward: {}", e.message()));
+            for text in e.fields().values() {
+                complain(&format!("  {text}"));
+            }
+            tracing::debug!(error = e.chain(), "failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.verb {
+        Verb::Demo(demo) => return demo.run(&arguments.overrides),
+        Verb::Sim(sim) => return sim.run(&arguments.overrides),
+        Verb::Completion { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "steward", &mut std::io::stdout());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Verb::Man => {
+            let page = clap_mangen::Man::new(Arguments::command());
+            page.render(&mut std::io::stdout()).map_err(Error::internal)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Verb::PluginReference => {
+            say(&crate::plugin::docs::markdown());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Verb::Openapi => {
+            say(&crate::web::openapi_json());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Verb::Plugin(PluginVerb::Check { folder }) => {
+            let report = crate::plugin::check::run(&folder);
+            say(&report.to_string());
+            return Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        _ => {}
+    }
+    let settings = load(arguments.config.as_deref(), &arguments.overrides)?;
+    match arguments.verb {
+        Verb::Serve => appliance::serve(settings),
+        Verb::Doctor => Ok(doctor::run(&settings)),
+        verb => {
+            let answer = socket::ask(&settings.socket, &request(verb)?)?;
+            say(&answer);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What a verb asks of the running appliance.
+fn request(verb: Verb) -> Result<console::Request> {
+    use console::Request;
+    Ok(match verb {
+        Verb::SetupCode => Request::SetupCode,
+        Verb::User(UserVerb::List) => Request::Users,
+        Verb::User(UserVerb::Add { login, role, email }) => Request::AddUser { login, email, admin: role.is_admin() },
+        Verb::User(UserVerb::Reset { login }) => Request::ResetUser { login },
+        Verb::User(UserVerb::Unlock { login }) => Request::UnlockUser { login },
+        Verb::User(UserVerb::Activate { login }) => Request::SetActive { login, active: true },
+        Verb::User(UserVerb::Deactivate { login }) => Request::SetActive { login, active: false },
+        Verb::User(UserVerb::Role { login, role }) => Request::SetRole { login, admin: role.is_admin() },
+        Verb::Plugin(PluginVerb::List) => Request::Plugins,
+        Verb::Audit(AuditVerb::Verify) => Request::VerifyAudit,
+        other => return Err(Error::internal(format!("{other:?} needs no running appliance"))),
+    })
+}
+
+impl RoleName {
+    fn is_admin(self) -> bool {
+        matches!(self, Self::Admin)
+    }
+}
+
+fn load(file: Option<&std::path::Path>, flags: &Overrides) -> Result<Settings> {
+    let path = file.unwrap_or_else(|| std::path::Path::new(DEFAULT_FILE));
+    let mut settings = Settings::load(path, file.is_some(), std::env::vars())?;
+    flags.apply(&mut settings);
+    settings.check()?;
+    Ok(settings)
+}
+
+impl Overrides {
+    fn apply(&self, settings: &mut Settings) {
+        let set = |target: &mut PathBuf, flag: &Option<PathBuf>| {
+            if let Some(path) = flag {
+                target.clone_from(path);
+            }
+        };
+        set(&mut settings.data_dir, &self.data_dir);
+        set(&mut settings.key_file, &self.key_file);
+        set(&mut settings.socket, &self.socket);
+        if !self.listen.is_empty() {
+            settings.listen.clone_from(&self.listen);
+        }
+        if self.plugins_dir.is_some() {
+            settings.plugins_dir.clone_from(&self.plugins_dir);
+        }
+        if let Some(log) = &self.log {
+            settings.log.clone_from(log);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_stronger_than_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("s.toml");
+        std::fs::write(&file, "listen = ['127.0.0.1:1']\nworkers = 2").unwrap();
+        let flags = Overrides { listen: vec!["127.0.0.1:9".parse().unwrap()], ..Overrides::default() };
+        let settings = load(Some(&file), &flags).unwrap();
+        assert_eq!((settings.listen[0].port(), settings.workers), (9, 2));
+    }
 }

@@ -3,6 +3,12 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod appliance;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod create_job;
+#[cfg(test)]
 mod fakepve;
 #[cfg(test)]
 mod house;

@@ -1,0 +1,257 @@
+//! The real binary in a process of its own, so that it can be killed, beside a simulated cluster in this one.
+
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use steward::app::{Actor, App};
+use steward::base::ids::ConnectionId;
+use steward::base::{Clock, Secret, SystemClock};
+use steward::config::Settings;
+use steward::crypto::appliance;
+use steward::model::connections::{Connection, Limits, StoredSecret, Trust};
+use steward::model::sessions::Scope;
+use steward::sim::{self, Sim};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+pub const PASSWORD: &str = "three green lamps";
+
+/// A data folder with an admin and a connection, and the process that serves it.
+pub struct Appliance {
+    folder: tempfile::TempDir,
+    pub address: SocketAddr,
+    pub token: String,
+    child: Option<Child>,
+}
+
+/// An answer of the REST API.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+/// A small cluster; a task that takes a minute there takes `60 * time_scale` seconds.
+pub async fn cluster(time_scale: f64) -> Sim {
+    steward::web::install_crypto();
+    sim::start(sim::Options { nodes: 2, guests: 8, time_scale, ..sim::Options::default() }).await.unwrap()
+}
+
+/// The connection's row for a cluster.
+pub fn connection(cluster: &Sim) -> Connection {
+    Connection {
+        id: ConnectionId::new(),
+        name: "Test".to_owned(),
+        plugin: "proxmox".to_owned(),
+        endpoints: vec![cluster.url.clone()],
+        trust: Trust::Fingerprints(vec![cluster.fingerprint.to_vec()]),
+        token_id: cluster.token_id.clone(),
+        token_secret: StoredSecret(cluster.token_secret.expose().clone()),
+        limits: Limits::default(),
+        created: SystemClock.now(),
+    }
+}
+
+impl Appliance {
+    /// Makes the folder, the first admin, a token and the connection. Nothing runs yet.
+    pub async fn prepare(cluster: &Sim) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut appliance = Self { folder, address, token: String::new(), child: None };
+        let app = appliance.open();
+        let code = app.setup().code().unwrap();
+        let password = Secret::new(PASSWORD.to_owned());
+        let signed_in = app.setup().first_admin(code.expose(), "mira", password, "test", "127.0.0.1").await.unwrap();
+        let mira = app.sessions().authenticate(signed_in.cookie.expose(), "127.0.0.1").unwrap();
+        let (_, token) = app.tokens().create(&mira, "test", Scope::Full, None).await.unwrap();
+        appliance.token = token.expose().clone();
+        app.connections().add_known(&Actor::host_console(), connection(cluster)).await.unwrap();
+        app.close();
+        appliance
+    }
+
+    pub fn settings(&self) -> Settings {
+        Settings {
+            listen: vec![self.address],
+            data_dir: self.path("data"),
+            key_file: self.path("appliance.key"),
+            socket: self.path("steward.sock"),
+            plugins_dir: None,
+            poll_seconds: 1,
+            ..Settings::default()
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The store in this process; only while the appliance does not run.
+    pub fn open(&self) -> App {
+        let settings = self.settings();
+        std::fs::create_dir_all(&settings.data_dir).unwrap();
+        let key = appliance::load(None, &settings.key_file, true).unwrap();
+        App::open(settings, key, Arc::new(SystemClock)).unwrap()
+    }
+
+    pub fn command(&self, words: &[&str]) -> Command {
+        let settings = self.settings();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_steward"));
+        command
+            .args(words)
+            .env("STEWARD_CONFIG", self.path("none.toml"))
+            .env("STEWARD_LISTEN", settings.listen[0].to_string())
+            .env("STEWARD_DATA_DIR", &settings.data_dir)
+            .env("STEWARD_KEY_FILE", &settings.key_file)
+            .env("STEWARD_SOCKET", &settings.socket)
+            .env("STEWARD_PLUGINS_DIR", self.path("plugins"))
+            .env("STEWARD_POLL_SECONDS", "1")
+            .env("STEWARD_LOG", "warn")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        std::fs::write(self.path("none.toml"), "").unwrap();
+        command
+    }
+
+    /// Starts the process and waits until it answers.
+    pub async fn start(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        self.child = Some(self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let began = Instant::now();
+        while self.try_ask("GET", "/readyz", None).await.is_none_or(|a| a.status != 200) {
+            assert!(began.elapsed() < Duration::from_secs(30), "it does not answer: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// SIGKILL, as by a power cut.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().await.unwrap();
+    }
+
+    /// SIGTERM, as systemd does; the exit must be orderly.
+    pub async fn stop(&mut self) {
+        let mut child = self.child.take().unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        let status = tokio::time::timeout(Duration::from_secs(25), child.wait()).await.unwrap().unwrap();
+        assert!(status.success(), "{status}: {}", self.log());
+    }
+
+    /// One REST call.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.try_ask(method, path, body).await.unwrap_or_else(|| panic!("no answer to {method} {path}: {}", self.log()))
+    }
+
+    async fn try_ask(&self, method: &str, path: &str, body: Option<Value>) -> Option<Answer> {
+        let tcp = TcpStream::connect(self.address).await.ok()?;
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let mut tls = any_certificate().connect(name, tcp).await.ok()?;
+        let body = body.map(|b| b.to_string()).unwrap_or_default();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            self.address,
+            self.token,
+            body.len(),
+        );
+        tls.write_all(request.as_bytes()).await.ok()?;
+        let mut raw = Vec::new();
+        // A peer that closes without TLS' goodbye is fine: the length tells whether all is there.
+        let _ = tls.read_to_end(&mut raw).await;
+        let text = String::from_utf8_lossy(&raw).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some(Answer { status, head: head.to_lowercase(), body: dechunk(head, body) })
+    }
+
+    /// Waits until `path`'s JSON satisfies `done`.
+    pub async fn until(&self, path: &str, seconds: u64, done: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let value = self.ask("GET", path, None).await.json();
+            if done(&value) {
+                return value;
+            }
+            assert!(began.elapsed() < Duration::from_secs(seconds), "{path} stays {value:#}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+fn dechunk(head: &str, body: &str) -> String {
+    if !head.to_lowercase().contains("transfer-encoding: chunked") {
+        return body.to_owned();
+    }
+    let (mut out, mut rest) = (String::new(), body);
+    while let Some((size, tail)) = rest.split_once("\r\n") {
+        let Ok(size) = usize::from_str_radix(size.trim(), 16) else { break };
+        if size == 0 || tail.len() < size {
+            break;
+        }
+        out.push_str(&tail[..size]);
+        rest = tail[size..].trim_start_matches("\r\n");
+    }
+    out
+}
+
+/// The certificate was made by the appliance for itself a moment ago; who it is is not what is tested here.
+fn any_certificate() -> tokio_rustls::TlsConnector {
+    use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+    #[derive(Debug)]
+    struct Any;
+    impl ServerCertVerifier for Any {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+        }
+    }
+    steward::web::install_crypto();
+    let config = rustls::ClientConfig::builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Any))
+        .with_no_client_auth();
+    tokio_rustls::TlsConnector::from(Arc::new(config))
+}

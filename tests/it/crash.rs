@@ -1,0 +1,102 @@
+//! The appliance dies and comes back: nothing is lost, nothing happens twice.
+
+use crate::appliance::{Appliance, cluster};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn wanted(name: &str, template: u64) -> Value {
+    json!({
+        "name": name, "node": "pve1", "source": { "from": "template", "vmid": template, "full": true },
+        "cores": 2, "memory": 2048, "disk": 40, "bridge": "vmbr0", "user": "mira", "tags": ["test"],
+    })
+}
+
+async fn template(appliance: &Appliance) -> u64 {
+    let path = "/api/v1/guests?q=is:template%20node:pve1";
+    let list = appliance.until(path, 20, |v| v["guests"].as_array().is_some_and(|a| !a.is_empty())).await;
+    list["guests"][0]["vmid"].as_u64().unwrap()
+}
+
+/// Machines with this name in the list.
+async fn named(appliance: &Appliance, name: &str) -> usize {
+    let list = appliance.ask("GET", &format!("/api/v1/guests?q=name:{name}"), None).await.json();
+    list["guests"].as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_while_the_clone_runs_and_the_machine_still_arrives_once() {
+    let cluster = cluster(0.2).await;
+    let mut appliance = Appliance::prepare(&cluster).await;
+    appliance.start().await;
+    let template = template(&appliance).await;
+    let answer = appliance.ask("POST", "/api/v1/guests", Some(wanted("phoenix", template))).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let job = format!("/api/v1/jobs/{}", answer.json()["job"]["id"].as_str().unwrap());
+    appliance.until(&job, 20, |v| v["state"] == "waiting").await;
+    appliance.kill().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    appliance.start().await;
+    let over = appliance.until(&job, 60, |v| v["finished"].is_string()).await;
+    assert_eq!(over["state"], "succeeded", "{over:#}");
+    appliance
+        .until("/api/v1/guests?q=name:phoenix%20status:running", 30, |v| {
+            v["guests"].as_array().is_some_and(|a| a.len() == 1)
+        })
+        .await;
+    assert_eq!(named(&appliance, "phoenix").await, 1);
+    appliance.stop().await;
+    cluster.stop().await;
+}
+
+/// Kills at moments that move through the whole job, several times in a row: exactly one machine each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_at_any_moment_of_a_create_gives_exactly_one_machine() {
+    let cluster = cluster(0.05).await;
+    let mut appliance = Appliance::prepare(&cluster).await;
+    appliance.start().await;
+    let template = template(&appliance).await;
+    for round in 0..8_u64 {
+        let name = format!("cat-{round}");
+        let answer = appliance.ask("POST", "/api/v1/guests", Some(wanted(&name, template))).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let job = format!("/api/v1/jobs/{}", answer.json()["job"]["id"].as_str().unwrap());
+        for life in 0..3 {
+            tokio::time::sleep(Duration::from_millis(30 + 90 * round + 40 * life)).await;
+            appliance.kill().await;
+            appliance.start().await;
+        }
+        let over = appliance.until(&job, 60, |v| v["finished"].is_string()).await;
+        assert_eq!(over["state"], "succeeded", "{over:#}\n{}", appliance.log());
+        let path = format!("/api/v1/guests?q=name:{name}%20status:running");
+        appliance.until(&path, 30, |v| v["guests"].as_array().is_some_and(|a| a.len() == 1)).await;
+        assert_eq!(named(&appliance, &name).await, 1);
+    }
+    appliance.stop().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_logs_nobody_out_and_a_revoked_token_stays_revoked() {
+    let cluster = cluster(0.1).await;
+    let mut appliance = Appliance::prepare(&cluster).await;
+    appliance.start().await;
+    let login = json!({ "login": "mira", "password": crate::appliance::PASSWORD });
+    let made = appliance.ask("POST", "/api/v1/auth/token", Some(login)).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let (long, short) = (appliance.token.clone(), made.json()["token"].as_str().unwrap().to_owned());
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    appliance.kill().await;
+    appliance.start().await;
+    appliance.token.clone_from(&short);
+    assert_eq!(appliance.ask("GET", "/api/v1/me", None).await.status, 200);
+    appliance.token = long;
+    let revoked = appliance.ask("DELETE", &format!("/api/v1/auth/token/{id}"), None).await;
+    assert_eq!(revoked.status, 204, "{revoked:?}");
+    appliance.token = short;
+    assert_eq!(appliance.ask("GET", "/api/v1/me", None).await.status, 401);
+    appliance.kill().await;
+    appliance.start().await;
+    assert_eq!(appliance.ask("GET", "/api/v1/me", None).await.status, 401);
+    appliance.stop().await;
+    cluster.stop().await;
+}
