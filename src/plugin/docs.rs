@@ -1,6 +1,6 @@
 //! The reference of what scripts can use, made from what is registered. `docs/PLUGINS.md` contains it.
 
-use super::{api, core, job};
+use super::{api, check, core, job};
 use std::fmt::Write;
 
 /// Markdown: core functions, host modules, the `job` object.
@@ -19,6 +19,14 @@ pub fn markdown() -> String {
     section(&mut out, "`job`", "The first parameter of a job hook; it must be called `job`.");
     for m in job::METHODS {
         entry(&mut out, &format!("job.{}", m.signature), m.about, m.example);
+    }
+    section(
+        &mut out,
+        "In `tests.rhai`",
+        "`steward plugin check DIR` runs the functions named `test_*` that have no parameters.",
+    );
+    for (signature, about, example) in check::DOCS {
+        entry(&mut out, signature, about, example);
     }
     out
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// Rhai operations in one run, callbacks included. About three make one turn of a small loop.
-pub const OPERATIONS: u64 = 3_000_000;
+pub const OPERATIONS: u64 = 2_000_000;
 /// Time that the script itself may take; time inside host functions does not count.
 pub const SCRIPT_TIME: Duration = Duration::from_secs(2);
 /// Time that a run may take with all its host calls. The host's calls have their own time-outs.
@@ -40,5 +40,5 @@ pub const RESULT_BYTES: usize = 64 << 10;
 /// Longest `job.sleep` and longest time-out of `job.wait_until`.
 pub const LONGEST_WAIT_SECONDS: i64 = 30 * 86_400;
 /// Bytes of stack that a script's thread needs. Values nested by a hostile script are dropped by
-/// recursion; with `OPERATIONS` bounding the nesting, this is more than the deepest one takes.
-pub const STACK_BYTES: usize = 512 << 20;
+/// recursion; with `OPERATIONS` bounding the nesting, the deepest one found takes less than half of this.
+pub const STACK_BYTES: usize = 256 << 20;

@@ -56,7 +56,7 @@ impl MemoryJournal {
         });
         step.state = state;
         match state {
-            StepState::Begun => step.began = now,
+            StepState::Begun => (step.began, step.ended, step.result) = (now, None, Value::Null),
             StepState::Done | StepState::Failed => step.ended = Some(now),
         }
         if let Some(result) = result {

@@ -56,6 +56,7 @@ const HOSTILE: &[(&str, End, u64, &str, &str)] = &[
     ("nested values", Hook, 6000, "", "let a = []; loop { a = [a]; }"),
     ("nested closures", Hook, 6000, "", "let a = (); loop { let b = a; a = || b; }"),
     ("nested closures by calls", Hook, 6000, OPERATIONS, "fn wrap(x) { || x } fn act() { let a = 1; loop { a = wrap(a); } }"),
+    ("nested closures by reduce", Hook, 6000, "", "let xs = []; xs.pad(40000, 1); let a = 1; loop { a = xs.reduce(|acc, x| || acc, a); }"),
     ("printing nested closures", Harmless, 3000, "", "let a = 1; for i in 0..60 { let b = a; let c = a; a = || [b, c]; } debug(a); print(a); `${[a]}`.len"),
     ("throwing nested closures", Hook, 3000, "threw a Fn", "let a = 1; for i in 0..60 { let b = a; let c = a; a = || [b, c]; } throw a"),
     ("closures in JSON", Hook, 3000, "not data", "let a = 1; for i in 0..60 { let b = a; let c = a; a = || [b, c]; } #{x: a}.to_json()"),

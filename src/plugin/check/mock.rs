@@ -1,0 +1,173 @@
+//! The host of a plugin's tests: answers what the test said, remembers what it was asked.
+
+use super::glob::fits;
+use super::journal::MemoryJournal;
+use crate::base::Timestamp;
+use crate::model::jobs::{StepState, Wait};
+use crate::plugin::host::{Call, CallError, CallErrorKind, Host, Run};
+use crate::plugin::journal::{Mode, Outcome};
+use crate::plugin::script::Plugin;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// Turns of a job before it counts as endless.
+const TURNS: usize = 1_000;
+
+#[derive(Default)]
+pub(super) struct Mock {
+    state: Mutex<State>,
+    /// Weak, because the plugin's engines hold this mock.
+    plugin: OnceLock<Weak<Plugin>>,
+}
+
+pub(super) struct Answer {
+    pub method: String,
+    pub pattern: String,
+    pub reply: Result<Value, CallError>,
+    pub once: bool,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub answers: Vec<Answer>,
+    pub calls: Vec<Value>,
+    pub lines: Vec<String>,
+    pub kv: BTreeMap<String, Value>,
+    pub reserved: Vec<u32>,
+    pub now: i64,
+    /// How tasks end; empty means OK.
+    pub exit: String,
+    pub job: Option<Started>,
+}
+
+/// The job that the test started last.
+#[derive(Clone)]
+pub(super) struct Started {
+    hook: String,
+    args: Value,
+    journal: Arc<MemoryJournal>,
+}
+
+impl Mock {
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_plugin(&self, plugin: &Arc<Plugin>) {
+        // Set once, right after the plugin was made.
+        let _ = self.plugin.set(Arc::downgrade(plugin));
+    }
+
+    pub fn reset(&self) {
+        *self.state() = State { now: 1_700_000_000, ..State::default() };
+    }
+
+    fn plugin(&self) -> Result<Arc<Plugin>, String> {
+        self.plugin.get().and_then(Weak::upgrade).ok_or_else(|| "only inside of a test".to_owned())
+    }
+
+    /// Calls a pure or effect hook as the appliance does.
+    pub fn call_hook(self: &Arc<Self>, hook: &str, args: Vec<Value>) -> Result<Value, String> {
+        let host: Arc<dyn Host> = self.clone();
+        self.plugin()?.call(&host, hook, args, Run::default()).map_err(|e| e.to_string())
+    }
+
+    /// Starts a job and runs it to its end; waits are over at once.
+    pub fn run_job(self: &Arc<Self>, hook: &str, args: Value) -> Result<Value, String> {
+        let journal = Arc::new(MemoryJournal::at(Timestamp::from_secs(self.state().now)));
+        let started = Started { hook: hook.to_owned(), args, journal };
+        self.state().job = Some(started.clone());
+        self.turn(&started, Mode::Forward)
+    }
+
+    /// Runs the last job again: what was not done is done.
+    pub fn go_on(self: &Arc<Self>, mode: Mode) -> Result<Value, String> {
+        let started = self.state().job.clone().ok_or("mock::run_job comes first")?;
+        self.turn(&started, mode)
+    }
+
+    fn turn(self: &Arc<Self>, started: &Started, mode: Mode) -> Result<Value, String> {
+        let plugin = self.plugin()?;
+        let journal = &started.journal;
+        for _ in 0..TURNS {
+            let host: Arc<dyn Host> = self.clone();
+            let run = Run { job: Some(crate::base::ids::JobId::from_bytes([7; 16])), ..Run::default() };
+            match plugin.run_job(&host, journal.clone(), &started.hook, started.args.clone(), run, mode) {
+                Outcome::Wait(Wait::Task { upid }) => {
+                    let exit = self.state().exit.clone();
+                    journal.task_over(&upid, if exit.is_empty() { "OK" } else { &exit });
+                }
+                Outcome::Wait(Wait::Until { at }) => {
+                    journal.set_now(at);
+                    self.state().now = at.as_secs();
+                }
+                over => return Ok(self.told(journal, &over)),
+            }
+        }
+        Err(format!("the job is not over after {TURNS} turns"))
+    }
+
+    fn told(&self, journal: &MemoryJournal, outcome: &Outcome) -> Value {
+        let (word, result, error, retry) = match outcome {
+            Outcome::Done(value) => ("done", value.clone(), None, false),
+            Outcome::Undone => ("undone", Value::Null, None, false),
+            Outcome::Cancelled => ("cancelled", Value::Null, None, false),
+            Outcome::Wait(_) => ("waiting", Value::Null, None, false),
+            Outcome::Failed(failure) => ("failed", Value::Null, Some(&failure.error), failure.retry),
+        };
+        let lines: Vec<String> =
+            journal.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|l| l.1.clone()).collect();
+        let all = journal.all();
+        let done = all.iter().filter(|s| s.state == StepState::Done && !s.name.starts_with("wait:"));
+        json!({
+            "outcome": word, "result": result, "retry": retry, "log": lines,
+            "message": error.map(|e| e.message.clone()), "error": error.map(ToString::to_string),
+            "steps": done.map(|s| s.name.clone()).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Host for Mock {
+    fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
+        let mut state = self.state();
+        match call {
+            Call::Pve { method, path, params } => {
+                state.calls.push(json!({"method": method.name(), "path": path, "params": params}));
+                state.answer(method.name(), &path)
+            }
+            Call::ReserveVmid => {
+                let vmid = (100..).find(|v| !state.reserved.contains(v)).unwrap_or(100);
+                state.reserved.push(vmid);
+                Ok(vmid.into())
+            }
+            Call::ReleaseVmid { vmid } => {
+                state.reserved.retain(|v| *v != vmid);
+                Ok(Value::Null)
+            }
+            Call::KvGet { key } => Ok(state.kv.get(&key).cloned().unwrap_or_default()),
+            Call::KvPut { key, value } => Ok(state.kv.insert(key, value).map_or(Value::Null, |_| Value::Null)),
+            Call::KvDelete { key } => Ok(state.kv.remove(&key).map_or(Value::Null, |_| Value::Null)),
+            Call::Log { text, .. } => {
+                state.lines.push(text);
+                Ok(Value::Null)
+            }
+            Call::Now => Ok(state.now.into()),
+        }
+    }
+}
+
+impl State {
+    /// First the oldest `once` that fits, then the newest of the others.
+    fn answer(&mut self, method: &str, path: &str) -> Result<Value, CallError> {
+        let fit = |a: &Answer| a.method == method && fits(&a.pattern, path);
+        if let Some(at) = self.answers.iter().position(|a| a.once && fit(a)) {
+            return self.answers.remove(at).reply;
+        }
+        let last = self.answers.iter().rev().find(|a| !a.once && fit(a));
+        last.map(|a| a.reply.clone()).unwrap_or_else(|| {
+            let message = format!("no mock answers {method} {path}");
+            Err(CallError::new(CallErrorKind::Refused, 501, message))
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! What `tests.rhai` has beside the plugin's own modules: `assert`, `assert_eq` and `mock::`.
+
+use super::mock::{Answer as Reply, Mock};
+use crate::plugin::convert::{from_json, to_json};
+use crate::plugin::error::throw;
+use crate::plugin::host::{CallError, CallErrorKind};
+use crate::plugin::journal::Mode;
+use crate::plugin::run::{Answer, current};
+use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, Map, Module, NativeCallContext};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Signature, sentence, example: for the documentation.
+pub(in crate::plugin) const DOCS: &[(&str, &str, &str)] = &[
+    ("assert(condition, text)", "Fails the test with the text.", r#"assert(guests.len() == 2, "two machines");"#),
+    (
+        "assert_eq(left, right)",
+        "Fails the test when the two are not equal as JSON.",
+        "assert_eq(probe().version, \"9.0\");",
+    ),
+    (
+        "mock::pve(method, path, reply)",
+        "From now on answers calls whose path fits; `*` stands for any text. The newest that fits counts.",
+        r#"mock::pve("GET", "/nodes/*/status", #{cpu: 0.5});"#,
+    ),
+    (
+        "mock::once(method, path, reply)",
+        "Answers one call; several answer in their order, before all `mock::pve`.",
+        r#"mock::once("GET", "/cluster/nextid", "101");"#,
+    ),
+    (
+        "mock::pve_error(method, path, kind, message)",
+        "From now on refuses such calls with that kind of error.",
+        r#"mock::pve_error("POST", "*/clone", "locked", "VM is locked (backup)");"#,
+    ),
+    ("mock::calls() -> array", "What was asked: `#{method, path, params}` each.", "assert_eq(mock::calls().len(), 1);"),
+    (
+        "mock::task(exitstatus)",
+        "How tasks end from now on; at first they end with `OK`.",
+        r#"mock::task("storage is full");"#,
+    ),
+    (
+        "mock::run_job(hook, args) -> map",
+        "Runs a job to its end, with waits that are over at once: `#{outcome, result, message, error, retry, log, steps}`; \
+         `outcome` is `done`, `failed`, `cancelled` or `undone`.",
+        r#"let job = mock::run_job("guest_power", #{vmid: 100, action: "start"});"#,
+    ),
+    ("mock::retry_job() -> map", "Runs the last job again, as another try does.", "let again = mock::retry_job();"),
+    ("mock::undo_job() -> map", "Takes the last job back.", "assert_eq(mock::undo_job().outcome, \"undone\");"),
+    (
+        "mock::hook(hook, args) -> value",
+        "Calls a hook as the appliance does: a pure one without modules.",
+        r#"let plan = mock::hook("setup_plan", ["9.0"]);"#,
+    ),
+    ("mock::kv(key) -> value", "What the plugin keeps under a key.", r#"assert_eq(mock::kv("seen"), 3);"#),
+    ("mock::reserved() -> array", "The machine numbers that are reserved.", "assert_eq(mock::reserved(), []);"),
+    (
+        "mock::log() -> array",
+        "The lines that hooks wrote (a job's are in its map).",
+        "assert_eq(mock::log().len(), 0);",
+    ),
+    ("mock::now(seconds)", "Sets the clock.", "mock::now(1700000000);"),
+];
+
+pub(super) fn register(engine: &mut Engine, mock: &Arc<Mock>) {
+    engine
+        .register_fn("assert", |ctx: NativeCallContext<'_>, ok: bool| assert(&ctx, ok, "the assertion does not hold"));
+    engine.register_fn("assert", |ctx: NativeCallContext<'_>, ok: bool, text: &str| assert(&ctx, ok, text));
+    engine.register_fn("assert_eq", |ctx: NativeCallContext<'_>, a: Dynamic, b: Dynamic| equal(&ctx, &a, &b, ""));
+    engine.register_fn("assert_eq", |ctx: NativeCallContext<'_>, a: Dynamic, b: Dynamic, text: &str| {
+        equal(&ctx, &a, &b, text)
+    });
+    let mut module = Module::new();
+    answers(&mut module, mock);
+    looks(&mut module, mock);
+    jobs(&mut module, mock);
+    engine.register_static_module("mock", module.into());
+}
+
+/// The same as in `api`: never folded away.
+macro_rules! set {
+    ($module:expr, $name:literal, $function:expr $(,)?) => {{
+        FuncRegistration::new($name)
+            .in_internal_namespace()
+            .with_purity(true)
+            .with_volatility(true)
+            .set_into_module($module, $function);
+    }};
+}
+
+fn answers(module: &mut Module, mock: &Arc<Mock>) {
+    let add = |once: bool| {
+        let mock = mock.clone();
+        move |method: &str, path: &str, reply: Dynamic| -> Answer<()> {
+            let reply = Ok(data(&reply)?);
+            mock.state().answers.push(Reply { method: method.to_uppercase(), pattern: path.to_owned(), reply, once });
+            Ok(())
+        }
+    };
+    set!(module, "pve", add(false));
+    set!(module, "once", add(true));
+    let m = mock.clone();
+    set!(module, "pve_error", move |method: &str, path: &str, kind: &str, message: &str| -> Answer<()> {
+        let kind: CallErrorKind =
+            serde_json::from_value(json!(kind)).map_err(|_| format!("\"{kind}\" is no kind of error"))?;
+        let reply = Err(CallError::new(kind, 500, message));
+        let (method, pattern) = (method.to_uppercase(), path.to_owned());
+        m.state().answers.push(Reply { method, pattern, reply, once: false });
+        Ok(())
+    });
+    let m = mock.clone();
+    set!(module, "task", move |exit: &str| m.state().exit = exit.to_owned());
+    let m = mock.clone();
+    set!(module, "now", move |seconds: INT| m.state().now = seconds);
+}
+
+fn looks(module: &mut Module, mock: &Arc<Mock>) {
+    let m = mock.clone();
+    set!(module, "calls", move || array(m.state().calls.clone()));
+    let m = mock.clone();
+    set!(module, "log", move || array(m.state().lines.iter().map(|l| json!(l)).collect()));
+    let m = mock.clone();
+    set!(module, "reserved", move || array(m.state().reserved.iter().map(|v| json!(v)).collect()));
+    let m = mock.clone();
+    set!(module, "kv", move |key: &str| from_json(m.state().kv.get(key).cloned().unwrap_or_default()));
+}
+
+fn jobs(module: &mut Module, mock: &Arc<Mock>) {
+    let m = mock.clone();
+    set!(module, "run_job", move |hook: &str, args: Map| -> Answer<Dynamic> {
+        let args = data(&args.into())?;
+        apart(|| m.run_job(hook, args))
+    });
+    let m = mock.clone();
+    set!(module, "retry_job", move || apart(|| m.go_on(Mode::Forward)));
+    let m = mock.clone();
+    set!(module, "undo_job", move || apart(|| m.go_on(Mode::Undo)));
+    let m = mock.clone();
+    set!(module, "hook", move |hook: &str, args: Array| -> Answer<Dynamic> {
+        let args = args.iter().map(data).collect::<Answer<Vec<_>>>()?;
+        apart(|| m.call_hook(hook, args))
+    });
+}
+
+/// What runs in there has a budget of its own.
+fn apart(f: impl FnOnce() -> Result<Value, String>) -> Answer<Dynamic> {
+    current()?.outside(f).map(from_json).map_err(Into::into)
+}
+
+fn array(values: Vec<Value>) -> Dynamic {
+    from_json(Value::Array(values))
+}
+
+fn data(value: &Dynamic) -> Answer<Value> {
+    to_json(value).map_err(|e| e.to_string().into())
+}
+
+fn assert(ctx: &NativeCallContext<'_>, ok: bool, text: &str) -> Answer<()> {
+    if ok { Ok(()) } else { Err(throw("assertion", text, ctx.call_position())) }
+}
+
+fn equal(ctx: &NativeCallContext<'_>, left: &Dynamic, right: &Dynamic, text: &str) -> Answer<()> {
+    let (left, right) = (data(left)?, data(right)?);
+    if left == right || left.as_f64().is_some_and(|l| Some(l) == right.as_f64()) {
+        return Ok(());
+    }
+    let show = |v: &Value| v.to_string().chars().take(400).collect::<String>();
+    let before = if text.is_empty() { String::new() } else { format!("{text}: ") };
+    let message = format!("{before}left is {}, right is {}", show(&left), show(&right));
+    Err(throw("assertion", &message, ctx.call_position()))
+}
