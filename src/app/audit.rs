@@ -4,8 +4,10 @@ use crate::app::{Actor, App};
 use crate::base::Result;
 use crate::model::audit::AuditEntry;
 use crate::model::filter::Filter;
-use crate::store::{AuditCheck, Read, Scan, tables};
+use crate::store::{Read, Scan, tables};
 use std::ops::ControlFlow;
+
+pub use crate::store::AuditCheck;
 
 /// A page of the log, the newest first.
 #[derive(Clone, Debug)]

@@ -234,12 +234,20 @@ impl Sessions<'_> {
         });
     }
 
-    /// Is the session that made this actor still good? For streams that stay open.
+    /// Is the session or token that made this actor still good? For streams that stay open.
     pub fn is_alive(&self, actor: &Actor) -> bool {
-        let Some(Via::Session(id) | Via::Jwt(id)) = actor.via() else { return true };
-        let row = self.0.store().read(|tx| tx.get(tables::SESSIONS, &id));
-        let active = actor.user_id().and_then(|id| self.0.people().get(id)).is_some_and(|u| u.active);
-        active && matches!(row, Ok(Some(s)) if self.0.now() < s.expires)
+        let (store, now) = (self.0.store(), self.0.now());
+        let good = match actor.via() {
+            Some(Via::Session(id) | Via::Jwt(id)) => {
+                matches!(store.read(|tx| tx.get(tables::SESSIONS, &id)), Ok(Some(s)) if now < s.expires)
+            }
+            Some(Via::Token(id)) => {
+                let row = store.read(|tx| tx.get(tables::TOKENS, &id));
+                matches!(row, Ok(Some(t)) if t.expires.is_none_or(|end| now < end))
+            }
+            None => return true,
+        };
+        good && actor.user_id().and_then(|id| self.0.people().get(id)).is_some_and(|u| u.active)
     }
 
     /// Ends the actor's own session.

@@ -79,6 +79,9 @@ fn identify(
     cookies: &Cookies,
     address: IpAddr,
 ) -> Result<(Option<Actor>, bool)> {
+    if door == Door::File {
+        return Ok((None, false));
+    }
     let address = address.to_string();
     if door != Door::Page
         && let Some(bearer) = bearer(headers)?

@@ -167,7 +167,12 @@ pub async fn power_many(person: Person, Checked { form, .. }: Checked<Pairs>) ->
             Err(e) => refusals.push(format!("{}: {}", name_of(&person, guest), e.message())),
         }
     }
-    Ok(finished(&person, "/machines", &summary(action, asked, &refusals)))
+    let said = summary(action, asked, &refusals);
+    // The script shows only what went wrong, so it must hear of it.
+    if person.fragment && !refusals.is_empty() {
+        return Err(Error::conflict(said.trim_start_matches('!')));
+    }
+    Ok(finished(&person, "/machines", &said))
 }
 
 fn name_of(person: &Person, guest: GuestId) -> String {

@@ -41,6 +41,8 @@ pub enum Access {
 pub enum Door {
     /// A browser's page or form: only the session's cookie counts, nobody is sent to the sign-in.
     Page,
+    /// Files of ours that are the same for everybody: nobody is asked who they are.
+    File,
     /// What our script fetches, and probes: cookie or bearer, errors as JSON.
     Data,
     /// The REST API: cookie or bearer, rate limited, errors as JSON.
@@ -113,8 +115,8 @@ fn doors() -> Vec<Route> {
         data("/readyz", ANY, health::ready),
         // Loopback, or an admin: the handler decides by the address.
         data("/metrics", ANY, metrics::show),
-        data("/assets/{name}", ANY, asset),
-        data("/favicon.ico", ANY, favicon),
+        row(Door::File, Method::GET, "/assets/{name}", ANY, asset),
+        row(Door::File, Method::GET, "/favicon.ico", ANY, favicon),
         get("/setup", OUT, session::setup_page),
         post("/setup", OUT, session::setup),
         get("/sign-in", OUT, session::sign_in_page),

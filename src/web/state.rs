@@ -1,6 +1,7 @@
 //! What every handler can reach: the app behind the door, and the door's own small memory.
 
 use crate::app::App;
+use crate::app::audit::AuditCheck;
 use crate::base::Timestamp;
 use crate::web::limits::{Limiter, Rate};
 use crate::web::metrics::Metrics;
@@ -46,6 +47,8 @@ pub struct Inner {
     pub api: Limiter,
     pub metrics: Metrics,
     pub streams: Streams,
+    /// The last look at the audit log's whole chain, and when it was.
+    pub chain: tokio::sync::Mutex<Option<(Timestamp, AuditCheck)>>,
     /// Cancelled when the service stops; open streams end on it.
     pub stop: CancellationToken,
 }
@@ -57,6 +60,7 @@ impl Web {
             api: Limiter::new(options.api_rate),
             metrics: Metrics::new(),
             streams: Streams::default(),
+            chain: tokio::sync::Mutex::default(),
             app,
             options,
             stop,

@@ -22,3 +22,4 @@ mod proxmox;
 mod routes;
 #[cfg(test)]
 mod simulated;
+mod server;

@@ -85,7 +85,12 @@ fn named(path: &str, text: &str) -> Error {
 
 /// serde's words without the place, as a sentence.
 fn sentence(text: &str) -> String {
-    let text = text.split(" at line ").next().unwrap_or(text).replace('`', "“").trim().to_owned();
+    let text = text.split(" at line ").next().unwrap_or(text).trim();
+    let text: String = text
+        .split('`')
+        .enumerate()
+        .map(|(i, part)| if i % 2 == 1 { format!("“{part}”") } else { part.to_owned() })
+        .collect();
     let mut chars = text.chars();
     match chars.next() {
         Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),

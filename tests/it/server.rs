@@ -1,0 +1,137 @@
+//! The listener itself: real sockets, real TLS, an orderly end.
+
+use axum::body::Body;
+use http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use steward::app::App;
+use steward::base::{Secret, SystemClock};
+use steward::config::Settings;
+use steward::crypto::SealKey;
+use steward::web::Server;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsConnector, rustls};
+use tokio_util::sync::CancellationToken;
+
+struct Running {
+    app: App,
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+async fn start(folder: &Path) -> Running {
+    steward::web::install_crypto();
+    let settings = Settings {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        data_dir: folder.to_owned(),
+        plugins_dir: None,
+        ..Settings::default()
+    };
+    let app = App::open(settings, SealKey::from_bytes([7; 64]), Arc::new(SystemClock)).unwrap();
+    let stop = CancellationToken::new();
+    let server = Server::bind(&app, stop.clone()).await.unwrap();
+    let address = server.addresses()[0];
+    let task = tokio::spawn(async move { server.serve().await.unwrap() });
+    Running { app, address, stop, task }
+}
+
+impl Running {
+    /// A TLS connection that trusts only the certificate that the appliance keeps.
+    async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
+        let (chain, _) = self.app.certificate().get().unwrap().unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()).unwrap();
+        let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let socket = TcpStream::connect(self.address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap()
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("it ends in time").unwrap();
+        self.app.close();
+    }
+}
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(path).header(header::HOST, "localhost").body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn both_versions_of_http_are_spoken_over_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path()).await;
+    let (mut one, connection) = http1::handshake(TokioIo::new(running.connect("http/1.1").await)).await.unwrap();
+    tokio::spawn(connection);
+    let answer = one.send_request(get("/healthz")).await.unwrap();
+    assert_eq!((answer.status(), answer.version()), (StatusCode::OK, http::Version::HTTP_11));
+    let stream = running.connect("h2").await;
+    let (mut two, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let answer =
+        two.send_request(Request::get("https://localhost/healthz").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!((answer.status(), answer.version()), (StatusCode::OK, http::Version::HTTP_2));
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok\n");
+    drop((one, two));
+    running.end().await;
+}
+
+#[tokio::test]
+async fn the_certificate_stays_the_same_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = start(folder.path()).await;
+    let before = first.app.certificate().get().unwrap().unwrap().0;
+    first.end().await;
+    let second = start(folder.path()).await;
+    assert_eq!(second.app.certificate().get().unwrap().unwrap().0, before);
+    second.connect("h2").await;
+    second.end().await;
+}
+
+#[tokio::test]
+async fn an_open_event_stream_ends_with_the_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path()).await;
+    let code = running.app.setup().code().unwrap().expose().clone();
+    let password = Secret::new("three green lamps".to_owned());
+    let signed_in = running.app.setup().first_admin(&code, "root", password, "test", "127.0.0.1").await.unwrap();
+    let (mut client, connection) = http1::handshake(TokioIo::new(running.connect("http/1.1").await)).await.unwrap();
+    tokio::spawn(connection);
+    let mut request = get("/events");
+    let cookie = format!("__Host-steward={}", signed_in.cookie.expose());
+    request.headers_mut().insert(header::COOKIE, cookie.parse().unwrap());
+    let answer = client.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.headers().get(header::CONTENT_ENCODING).is_none(), "a packed stream would arrive late");
+    let whole = tokio::spawn(answer.into_body().collect());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    running.end().await;
+    let text = whole.await.unwrap().unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&text).contains("event: health"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_speak_tls_is_let_go() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path()).await;
+    let mut plain = TcpStream::connect(running.address).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    // A TLS alert and the end, or a reset; never an answer.
+    let _ = plain.read_to_end(&mut rest).await;
+    assert!(!rest.starts_with(b"HTTP/"));
+    running.end().await;
+}
