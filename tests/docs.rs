@@ -1,0 +1,133 @@
+//! The documents say what the code does: generated parts are made again and compared, named tests exist, every
+//! setting and every link is there.
+//!
+//! `UPDATE_DOCS=1 cargo test --test docs` writes the generated parts anew.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// Compares the part of a document between its two marks with `wanted`, or writes it when asked to.
+fn generated(document: &str, mark: &str, wanted: &str) {
+    let (begin, end) = (format!("<!-- {mark}: begin -->\n"), format!("<!-- {mark}: end -->"));
+    let text = read(document);
+    let (head, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{document} has no line {begin}"));
+    let (present, tail) = rest.split_once(&end).unwrap_or_else(|| panic!("{document} has no line {end}"));
+    let wanted = format!("{}\n", wanted.trim_end());
+    if present == wanted {
+        return;
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(root().join(document), format!("{head}{begin}{wanted}{end}{tail}")).unwrap();
+        return;
+    }
+    let line = present.lines().zip(wanted.lines()).position(|(a, b)| a != b);
+    let line = line.unwrap_or_else(|| present.lines().count().min(wanted.lines().count()));
+    panic!(
+        "{document}: the part \"{mark}\" is not what the code says; its line {} should be: {}\nRun: UPDATE_DOCS=1 cargo test --test docs",
+        line + 1,
+        wanted.lines().nth(line).unwrap_or("(nothing)"),
+    );
+}
+
+#[test]
+fn the_host_functions_are_those_that_are_registered() {
+    generated("docs/PLUGINS.md", "host functions", &steward::plugin::docs::markdown());
+}
+
+/// All documents.
+fn documents() -> Vec<String> {
+    let docs = std::fs::read_dir(root().join("docs")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    let docs = docs.filter(|n| n.ends_with(".md")).map(|n| format!("docs/{n}"));
+    docs.chain(["README.md".to_owned(), "CHANGELOG.md".to_owned()]).collect()
+}
+
+#[test]
+fn every_setting_is_in_the_operations_document() {
+    let text = read("docs/OPERATIONS.md");
+    let settings = serde_json::to_value(steward::config::Settings::default()).unwrap();
+    for key in settings.as_object().unwrap().keys() {
+        let row = format!("| `{key}` | `STEWARD_{}` |", key.to_uppercase());
+        assert!(text.contains(&row), "docs/OPERATIONS.md has no row that begins with: {row}");
+    }
+}
+
+/// What stands between backticks and names a test: `file::test`.
+fn named_tests(text: &str) -> Vec<(String, String)> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let pairs = quoted.filter_map(|q| q.split_once("::")).filter(|(file, _)| file.contains('/'));
+    pairs.map(|(file, test)| (file.to_owned(), test.to_owned())).collect()
+}
+
+#[test]
+fn every_test_that_a_feature_names_exists() {
+    let tests = named_tests(&read("docs/FEATURES.md"));
+    assert!(!tests.is_empty());
+    let mut wrong = Vec::new();
+    for (file, test) in tests {
+        let text = std::fs::read_to_string(root().join(&file)).unwrap_or_default();
+        let found = if file.ends_with(".rs") { text.contains(&format!("fn {test}(")) } else { text.contains(&test) };
+        if !found {
+            wrong.push(format!("{file}::{test}"));
+        }
+    }
+    assert!(wrong.is_empty(), "docs/FEATURES.md names tests that do not exist:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_feature_has_its_row_once_and_what_works_names_a_test() {
+    let text = read("docs/FEATURES.md");
+    let mut seen = BTreeSet::new();
+    for row in text.lines().filter(|l| l.starts_with("| ") && !l.starts_with("| id ")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (id, state, shown) = (cells[1], cells[3], cells[4]);
+        assert!(seen.insert(id.to_owned()), "{id} is there twice");
+        assert!(["works", "partly", "not yet"].contains(&state), "{id}: {state}");
+        assert!(state != "works" || !named_tests(shown).is_empty(), "{id} works, but no test shows it");
+    }
+    let wanted = [("A", 27), ("B", 11), ("C", 16), ("D", 8), ("E", 20)];
+    let wanted = wanted.iter().flat_map(|(letter, last)| (1..=*last).map(move |n| format!("{letter}{n}")));
+    assert_eq!(seen, wanted.collect());
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    for document in documents() {
+        let text = read(&document);
+        let folder = root().join(&document).parent().map(PathBuf::from).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !link.contains("://") {
+                assert!(folder.join(file).exists(), "{document} links to {link}, which is not there");
+            }
+        }
+    }
+}
+
+/// Paths in backticks that begin with a folder of this repository.
+#[test]
+fn files_that_the_documents_name_exist() {
+    let folders = ["src/", "plugins/", "tests/", "docs/", "packaging/", "assets/", "scripts/", "systemd/", "benches/"];
+    let mut wrong = Vec::new();
+    for document in documents() {
+        let text = read(&document);
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let file = quoted.split("::").next().unwrap_or_default();
+            let plain = file.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+            // Capitals stand for a name that the reader puts in.
+            let example = Path::new(file).iter().any(|part| part == "NOUN" || part == "NAME" || part == "MODULE")
+                || file.contains("NOUN.") || file.contains("MODULE.");
+            if plain && !example && folders.iter().any(|f| file.starts_with(f)) && !root().join(file).exists() {
+                wrong.push(format!("{document}: {file}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "the documents name files that are not there:\n{}", wrong.join("\n"));
+}
