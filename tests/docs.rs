@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use steward::web::routes::{self, Access, Door, Route};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -40,6 +41,26 @@ fn generated(document: &str, mark: &str, wanted: &str) {
 #[test]
 fn the_host_functions_are_those_that_are_registered() {
     generated("docs/PLUGINS.md", "host functions", &steward::plugin::docs::markdown());
+}
+
+/// Who may call a route, for people.
+fn caller(access: Access) -> String {
+    match access {
+        Access::Public => "everybody".to_owned(),
+        Access::SignedOut => "people who are not signed in".to_owned(),
+        Access::User(scope) => format!("user, {}", scope.name()),
+        Access::Admin(scope) => format!("admin, {}", scope.name()),
+    }
+}
+
+#[test]
+fn the_route_table_is_the_one_of_the_router() {
+    let mut text = "| method | path | who, scope | cookie or token |\n|---|---|---|---|\n".to_owned();
+    for Route { info, .. } in routes::table() {
+        let door = if info.door == Door::Page { "cookie" } else { "both" };
+        text.push_str(&format!("| {} | `{}` | {} | {door} |\n", info.method, info.path, caller(info.access)));
+    }
+    generated("docs/SECURITY.md", "routes", &text);
 }
 
 /// All documents.
@@ -123,7 +144,8 @@ fn files_that_the_documents_name_exist() {
             let plain = file.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
             // Capitals stand for a name that the reader puts in.
             let example = Path::new(file).iter().any(|part| part == "NOUN" || part == "NAME" || part == "MODULE")
-                || file.contains("NOUN.") || file.contains("MODULE.");
+                || file.contains("NOUN.")
+                || file.contains("MODULE.");
             if plain && !example && folders.iter().any(|f| file.starts_with(f)) && !root().join(file).exists() {
                 wrong.push(format!("{document}: {file}"));
             }
