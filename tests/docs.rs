@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use steward::plugin::limits;
 use steward::web::routes::{self, Access, Door, Route};
 
 fn root() -> &'static Path {
@@ -41,6 +42,61 @@ fn generated(document: &str, mark: &str, wanted: &str) {
 #[test]
 fn the_host_functions_are_those_that_are_registered() {
     generated("docs/PLUGINS.md", "host functions", &steward::plugin::docs::markdown());
+}
+
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let head = digits.len() % 3;
+    let groups = digits.as_bytes().iter().enumerate().flat_map(|(i, d)| {
+        let comma = i > 0 && i % 3 == head;
+        comma.then_some(',').into_iter().chain([char::from(*d)])
+    });
+    groups.collect()
+}
+
+fn mib(bytes: u64) -> String {
+    if bytes.is_multiple_of(1 << 20) { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
+}
+
+#[test]
+fn the_limits_are_those_of_the_code() {
+    let rows = [
+        ("operations (about three make one turn of a small loop)", grouped(limits::OPERATIONS)),
+        ("time of the script itself", format!("{} s", limits::SCRIPT_TIME.as_secs())),
+        ("time with all host calls", format!("{} s", limits::WALL_TIME.as_secs())),
+        ("growth of the process' memory", mib(limits::MEMORY)),
+        ("host calls", grouped(limits::HOST_CALLS.into())),
+        ("log lines", grouped(limits::LOG_LINES.into())),
+        ("bytes of one log line", grouped(limits::LOG_LINE_BYTES as u64)),
+        ("log lines kept for one job", grouped(steward::app::jobs::LOG_LINES.into())),
+        ("text in one value", mib(limits::STRING_BYTES as u64)),
+        ("elements of all arrays in one value", grouped(limits::ARRAY_ITEMS as u64)),
+        ("entries of all maps in one value", grouped(limits::MAP_ENTRIES as u64)),
+        ("nesting of data", grouped(limits::DATA_DEPTH as u64)),
+        ("function calls inside each other", grouped(limits::CALL_DEPTH as u64)),
+        ("variables in one function", grouped(limits::VARIABLES as u64)),
+        ("functions in one plugin", grouped(limits::FUNCTIONS as u64)),
+        ("one file", mib(limits::FILE_BYTES)),
+        ("a step's result, a job's result, a kept value", mib(limits::RESULT_BYTES as u64)),
+        ("`job.sleep`, time-out of `job.wait_until`", format!("{} days", limits::LONGEST_WAIT_SECONDS / 86_400)),
+    ];
+    let rows = rows.iter().map(|(what, limit)| format!("| {what} | {limit} |\n"));
+    generated("docs/PLUGINS.md", "limits", &format!("| what | limit |\n|---|---|\n{}", rows.collect::<String>()));
+}
+
+#[test]
+fn the_example_plugin_passes_its_own_tests() {
+    let text = read("docs/PLUGINS.md");
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = folder.path().join("idle-report");
+    std::fs::create_dir(&plugin).unwrap();
+    for file in ["plugin.toml", "main.rhai", "tests.rhai"] {
+        let (_, rest) = text.split_once(&format!("<!-- example: {file} -->\n```")).unwrap();
+        let (_, code) = rest.split_once('\n').unwrap();
+        std::fs::write(plugin.join(file), code.split_once("\n```").unwrap().0).unwrap();
+    }
+    let report = steward::plugin::check::run(&plugin);
+    assert!(report.failed == 0 && report.passed == 4, "{report}");
 }
 
 /// Who may call a route, for people.
