@@ -1,6 +1,6 @@
 //! The reference of what scripts can use, made from what is registered. `docs/PLUGINS.md` contains it.
 
-use super::{api, check, core, job};
+use super::{api, check, core, job, limits};
 use std::fmt::Write;
 
 /// Markdown: core functions, host modules, the `job` object.
@@ -29,6 +29,33 @@ pub fn markdown() -> String {
         entry(&mut out, signature, about, example);
     }
     out
+}
+
+/// What a script's author has to know and the signatures don't say.
+fn rules(out: &mut String) {
+    let about = format!(
+        "A run may use {} operations (about a third as many turns of a small loop), {} s of its own time, {} s with all its \
+         calls, {} calls to the host and {} log lines; one value may hold {} KiB of text, {} array items and {} map \
+         entries. Nothing catches the end of a run.\n\n\
+         - Make long lists with `map` and `filter`: `push` measures the whole list each time.\n\
+         - In a job the host is asked only inside of `job.step`, `job.repeatable`, `job.wait_until` and `job.undo`; a job \
+         that goes on runs from its top again and must come the same way.\n\
+         - A step that threw is done again by the next try. When the script caught the error and went on, the error is \
+         kept as the step's outcome.\n\
+         - After an error that may hide an effect (`unreachable`, `timeout`, `internal`) a step counts as begun: `settle` or \
+         `job.repeatable` decide. Without them the job stops.\n\
+         - In an undo, calls that change something are kept by method and path until it is done: when it runs again after \
+         `job.wait_task`, they are not made twice.",
+        limits::OPERATIONS,
+        limits::SCRIPT_TIME.as_secs(),
+        limits::WALL_TIME.as_secs(),
+        limits::HOST_CALLS,
+        limits::LOG_LINES,
+        limits::STRING_BYTES >> 10,
+        limits::ARRAY_ITEMS,
+        limits::MAP_ENTRIES,
+    );
+    section(out, "Limits and rules", &about);
 }
 
 fn section(out: &mut String, title: &str, about: &str) {

@@ -178,7 +178,7 @@ fn hostile_scripts_are_stopped_within_their_limits_while_a_neighbour_works_on() 
     let small = plugin("add 1 pure", "fn add(x) { x + 1 }");
     let neighbour = Neighbour { done: AtomicU64::new(0), slowest_ms: AtomicU64::new(0), stop: AtomicBool::new(false) };
     assert!(HOSTILE.len() >= 25);
-    let mut wrong = Vec::new();
+    let (mut wrong, mut table) = (Vec::new(), Vec::new());
     std::thread::scope(|scope| {
         scope.spawn(|| {
             crate::plugin::stack::mark_thread();
@@ -196,7 +196,7 @@ fn hostile_scripts_are_stopped_within_their_limits_while_a_neighbour_works_on() 
                 _ => false,
             };
             let shown = format!("{result:?}").chars().take(160).collect::<String>();
-            println!("{name:36} {:5} ms  {shown}", took.as_millis());
+            table.push(format!("{name:36} {:5} ms  {shown}", took.as_millis()));
             if !fits {
                 wrong.push(format!("{name}: {shown}"));
             }
@@ -211,7 +211,7 @@ fn hostile_scripts_are_stopped_within_their_limits_while_a_neighbour_works_on() 
     });
     let slowest = neighbour.slowest_ms.load(Ordering::SeqCst);
     assert!(slowest < 1_000, "a neighbour's call took {slowest} ms");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{}\n\n{}", wrong.join("\n"), table.join("\n"));
 }
 
 #[test]
