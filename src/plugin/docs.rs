@@ -20,6 +20,7 @@ pub fn markdown() -> String {
     for m in job::METHODS {
         entry(&mut out, &format!("job.{}", m.signature), m.about, m.example);
     }
+    rules(&mut out);
     section(
         &mut out,
         "In `tests.rhai`",
