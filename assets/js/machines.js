@@ -251,11 +251,12 @@ function startRowMenu() {
   });
   menu.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const { action } = menu;
+    // Not `menu.action`: that is the buttons of this name.
+    const url = menu.getAttribute("action");
     const verb = event.submitter;
     const name = menu.dataset.name;
     close();
-    if (await post(action, [["action", verb.value]])) toast("ok", `${verb.textContent.trim()}: ${name} is asked to.`);
+    if (await post(url, [["action", verb.value]])) toast("ok", `${verb.textContent.trim()}: ${name} is asked to.`);
   });
   document.addEventListener("keydown", (event) => {
     if (menu.hidden) return;
@@ -274,7 +275,7 @@ function startRowMenu() {
 function openRowMenu(menu, more) {
   const row = more.closest("tr");
   const status = text(row, "state");
-  menu.action = `/machines/${idOf(row)}/power`;
+  menu.setAttribute("action", `/machines/${idOf(row)}/power`);
   menu.dataset.name = row.querySelector(".c-name a").textContent;
   menu.querySelector("[data-open]").href = more.href;
   for (const button of menu.querySelectorAll("[data-when]")) button.hidden = !button.dataset.when.split(" ").includes(status);
