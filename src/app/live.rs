@@ -251,6 +251,11 @@ impl Live {
     }
 }
 
+/// A machine that Proxmox has not told anything about yet.
+fn unlisted(row: &Guest) -> GuestState {
+    GuestState { name: row.name.clone(), status: "unknown".to_owned(), ..GuestState::default() }
+}
+
 impl Connected {
     fn new(name: &str) -> Self {
         Self {
@@ -291,7 +296,7 @@ impl Work {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let mut guests: Vec<_> = self.rows.values().filter_map(|row| self.guest(row)).map(Arc::new).collect();
+        let mut guests: Vec<_> = self.rows.values().map(|row| Arc::new(self.guest(row))).collect();
         guests.sort_by(|a, b| a.state.name.cmp(&b.state.name).then(a.row.vmid.cmp(&b.row.vmid)));
         let by_id = guests.iter().enumerate().map(|(i, g)| (g.row.id, i)).collect();
         let mut nodes: Vec<_> = self.connections.iter().flat_map(|(id, c)| c.live_nodes(*id, &guests)).collect();
@@ -301,26 +306,26 @@ impl Work {
         Snapshot { connections, nodes, guests, by_id }
     }
 
-    fn guest(&self, row: &Guest) -> Option<GuestLive> {
+    fn guest(&self, row: &Guest) -> GuestLive {
         let away = self.connections.get(&row.connection).is_none_or(|c| !matches!(c.reach, Reach::Here { .. }));
         let (state, rates, spark, at) = match self.states.get(&row.id) {
             Some(seen) => (seen.state.clone(), seen.rates, Arc::clone(&seen.spark.shown), Some(seen.at)),
             None if row.making.is_some() => {
                 let state =
                     GuestState { name: row.name.clone(), status: "creating".to_owned(), ..GuestState::default() };
-                return Some(GuestLive {
+                return GuestLive {
                     row: row.clone(),
                     state,
                     rates: Rates::default(),
                     spark: Arc::default(),
                     at: None,
                     stale: false,
-                });
+                };
             }
-            // Known from before the restart; Proxmox has not answered since.
-            None => (row.last.clone()?, Rates::default(), Arc::default(), None),
+            // Known from before the restart, or made a moment ago: Proxmox has not listed it since.
+            None => (row.last.clone().unwrap_or_else(|| unlisted(row)), Rates::default(), Arc::default(), None),
         };
-        Some(GuestLive { row: row.clone(), state, rates, spark, at, stale: away })
+        GuestLive { row: row.clone(), state, rates, spark, at, stale: away }
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::model::nodes::Choices;
 use crate::web::page::connections::{wizard_buttons, wizard_steps};
 use crate::web::page::form::{Form, Way, area, csrf, number, select, switch, text, trouble, ways};
-use crate::web::page::parts::{bytes, empty, note};
+use crate::web::page::parts::{bytes, count, empty, note};
 use crate::web::page::{Page, layout};
 use maud::{Markup, html};
 
@@ -286,7 +286,6 @@ fn review(view: &CreateView, form: &Form) -> Markup {
         "From the network (DHCP)".to_owned()
     };
     let memory = bytes(v("memory").parse::<u64>().unwrap_or(0).saturating_mul(1 << 20));
-    let keys = form.value("ssh_keys").lines().filter(|l| !l.trim().is_empty()).count();
     let vlan = if v("vlan").is_empty() { String::new() } else { format!(", VLAN {}", v("vlan")) };
     let storage = if v("storage").is_empty() { String::new() } else { format!(" on {}", v("storage")) };
     let rows = [
@@ -296,20 +295,23 @@ fn review(view: &CreateView, form: &Form) -> Markup {
         ("Size", format!("{} cores, {memory} memory, {} GiB disk{storage}", v("cores"), v("disk"))),
         ("Network", format!("{}{vlan}", v("bridge"))),
         ("Address", address),
-        (
-            "User",
-            if v("user").is_empty() {
-                "–".to_owned()
-            } else {
-                format!("{} with {}", v("user"), crate::web::page::parts::count(keys, "key", "keys"))
-            },
-        ),
+        ("User", who(form)),
         ("Tags", if v("tags").is_empty() { "–".to_owned() } else { v("tags") }),
         ("Then", if form.on("start", true) { "start it".to_owned() } else { "leave it off".to_owned() }),
     ];
     html! {
         dl.about.review { @for (word, value) in &rows { dt { (word) } dd { (value) } } }
         (wizard_buttons("Make the machine", "create", true))
+    }
+}
+
+/// Who can sign in there, and how.
+fn who(form: &Form) -> String {
+    let keys = form.value("ssh_keys").lines().filter(|l| !l.trim().is_empty()).count();
+    match (form.value("user"), keys) {
+        ("", _) => "as in the template".to_owned(),
+        (user, 0) => format!("{user}, without an SSH key"),
+        (user, n) => format!("{user}, with {}", count(n, "SSH key", "SSH keys")),
     }
 }
 

@@ -123,10 +123,9 @@ fn failed(view: &JobView) -> Markup {
 
 /// What was taken back, in a sentence.
 fn undone(view: &JobView) -> Markup {
-    let back: Vec<&str> =
-        view.steps.iter().filter(|s| s.state == StepState::Done).filter_map(|s| s.name.strip_prefix("undo:")).collect();
-    let stuck: Vec<&str> =
-        view.steps.iter().filter(|s| s.state != StepState::Done).filter_map(|s| s.name.strip_prefix("undo:")).collect();
+    let undos = || view.steps.iter().filter_map(|s| Some((s.state, undo_name(&s.name)?)));
+    let back: Vec<&str> = undos().filter(|(state, _)| *state == StepState::Done).map(|(_, name)| name).collect();
+    let stuck: Vec<&str> = undos().filter(|(state, _)| *state != StepState::Done).map(|(_, name)| name).collect();
     html! {
         @if back.is_empty() && stuck.is_empty() { "There was nothing to take back." }
         @else if stuck.is_empty() { "Taken back: " (back.join(", ")) ". Nothing is left behind." }
@@ -134,10 +133,20 @@ fn undone(view: &JobView) -> Markup {
     }
 }
 
+/// The name in `undo:name`. The calls that an undo made are journalled under `undo:name/METHOD path#n`.
+fn undo_name(name: &str) -> Option<&str> {
+    name.strip_prefix("undo:").filter(|rest| !rest.contains('/'))
+}
+
+/// The journal also keeps what is no step to a person: the clock's answers and an undo's single calls.
+fn is_shown(name: &str) -> bool {
+    !name.starts_with("time:") && (!name.starts_with("undo:") || undo_name(name).is_some())
+}
+
 fn steps(page: &Page, view: &JobView) -> Markup {
     html! {
         @if view.steps.is_empty() { p.dim { "It has not begun yet." } }
-        ol.steps { @for step in &view.steps { (one_step(page, view, step)) } }
+        ol.steps { @for step in view.steps.iter().filter(|s| is_shown(&s.name)) { (one_step(page, view, step)) } }
     }
 }
 
@@ -164,7 +173,16 @@ fn step_name(name: &str) -> String {
         let kind = upid.split(':').nth(5).filter(|k| !k.is_empty()).unwrap_or("task");
         return format!("wait for Proxmox ({kind})");
     }
-    name.strip_prefix("undo:").map_or_else(|| name.replace(['_', '-'], " "), |what| format!("take back: {what}"))
+    if let Some(what) = name.strip_prefix("undo:") {
+        return format!("take back: {what}");
+    }
+    if let Some(what) = name.strip_prefix("until:") {
+        return format!("wait until {what}");
+    }
+    if name.starts_with("sleep:") {
+        return "wait a moment".to_owned();
+    }
+    name.replace(['_', '-'], " ")
 }
 
 fn log(view: &JobView) -> Markup {
@@ -184,12 +202,20 @@ fn log(view: &JobView) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::step_name;
+    use super::{is_shown, step_name, undo_name};
+
+    #[test]
+    fn an_undos_single_calls_and_the_clock_are_no_steps() {
+        assert!(is_shown("clone") && is_shown("undo:clone"));
+        assert!(!is_shown("time:1") && !is_shown("undo:clone/DELETE /nodes/pve1/qemu/104#1"));
+        assert_eq!(undo_name("undo:clone/DELETE /nodes/pve1/qemu/104#1"), None);
+    }
 
     #[test]
     fn journal_names_become_words() {
         assert_eq!(step_name("wait:UPID:pve1:0001:0002:65F0:qmclone:104:steward@pve!a:"), "wait for Proxmox (qmclone)");
         assert_eq!(step_name("undo:clone"), "take back: clone");
+        assert_eq!(step_name("until:template is free"), "wait until template is free");
         assert_eq!(step_name("set_size"), "set size");
     }
 }

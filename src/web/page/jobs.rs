@@ -127,6 +127,7 @@ pub fn label(job: &Job) -> String {
         JobState::Queued => "waits for its turn".to_owned(),
         JobState::Undoing => format!("takes back what was done: {}", p.label),
         _ if p.total > 0 => format!("Step {} of {}: {}", (p.done + 1).min(p.total), p.total, p.label),
+        _ if p.label.is_empty() => "just begun".to_owned(),
         _ => p.label.clone(),
     }
 }

@@ -52,7 +52,7 @@ pub struct AccessView {
 pub fn machine(page: &Page, head: &MachineHead) -> Markup {
     let body = html! {
         @if !head.jobs.is_empty() { section.card { h2 { "Happening now" } (short(page, &head.jobs)) } }
-        (figures(head))
+        @if head.row.maxmem > 0 { (figures(head)) }
         (charts(head))
     };
     frame(page, head, "", body)

@@ -201,7 +201,10 @@ pub fn row(r: &MachineRow, check: bool) -> Markup {
             td.c-mem title=[r.mem.map(|_| format!("of {}", bytes(r.maxmem)))] { (cell(r.mem.map(|m| share(m, r.maxmem)), &r.mem.map(bytes))) }
             td.c-spark { (spark(&r.spark, 96, 22)) }
             td.c-uptime { @if r.uptime > 0 { (duration(Duration::from_secs(r.uptime))) } }
-            td.c-tags { @for tag in &r.tags { a.tag href={ "/machines?q=tag%3A" (tag) } { (tag) } } }
+            td.c-tags title=[(r.tags.len() > 1).then(|| r.tags.join(", "))] {
+                @for tag in &r.tags { a.tag href={ "/machines?q=tag%3A" (tag) } { (tag) } }
+                @if r.tags.len() > 1 { small.plus { "+" (r.tags.len() - 1) } }
+            }
             td.c-acts { a.more href={ "/machines/" (r.id) } aria-label={ "Actions for " (r.name) } { "⋯" } }
         }
     }

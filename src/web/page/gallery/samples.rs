@@ -83,7 +83,11 @@ pub fn guest(n: usize) -> machines::MachineRow {
         mem: on.then_some((mem * 8.0 * f64::from(1 << 30)) as u64),
         maxmem: 8 << 30,
         uptime: if on { 86_400 * 12 + 3600 * n as u64 } else { 0 },
-        tags: if tag.is_empty() { Vec::new() } else { vec![tag.to_owned()] },
+        tags: if tag.is_empty() {
+            Vec::new()
+        } else {
+            if n % 3 == 0 { vec![tag.to_owned(), "prod".to_owned()] } else { vec![tag.to_owned()] }
+        },
         spark: if status == "running" { wave(n, 60, cpu as f32) } else { Vec::new() },
         job: (status == "making").then(|| (JobId::from_bytes([3; 16]), "Create build-runner".into())),
         shown: true,
