@@ -11,7 +11,7 @@ use crate::model::connections::Reach;
 use crate::model::events::EventKind;
 use crate::model::filter::Filter;
 use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction};
-use crate::model::jobs::{Job, Priority};
+use crate::model::jobs::{Job, JobState, Priority};
 use crate::model::sessions::Scope;
 use crate::store::{Read, Scan, tables};
 use serde::{Deserialize, Serialize};
@@ -473,7 +473,7 @@ impl Guests<'_> {
         Ok(())
     }
 
-    /// Gives a number back.
+    /// Ends a reservation. The machine that the job made keeps its number; a job that takes its work back loses it.
     pub(super) fn release_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
         let row = self.0.store().write_blocking(move |tx| {
             let key = (connection, vmid);
@@ -483,9 +483,16 @@ impl Guests<'_> {
             tx.delete(tables::VMID_RESERVATIONS, &key)?;
             let Some(id) = tx.get(tables::GUEST_VMIDS, &key)? else { return Ok(None) };
             let Some(mut row) = tx.get(tables::GUESTS, &id)?.filter(|g| g.making == Some(job)) else { return Ok(None) };
-            row.vmid = None;
+            let undoing = tx.get(tables::JOBS, &job)?.is_some_and(|j| j.state == JobState::Undoing);
+            let its_own = row.vmid == Some(vmid);
+            if its_own && !undoing {
+                return Ok(None);
+            }
             tx.delete(tables::GUEST_VMIDS, &key)?;
-            tx.put(tables::GUESTS, &id, &row)?;
+            if its_own {
+                row.vmid = None;
+                tx.put(tables::GUESTS, &id, &row)?;
+            }
             Ok(Some(row))
         })?;
         self.0.live().put_rows(row.into_iter().collect());
@@ -499,7 +506,7 @@ impl Guests<'_> {
     /// What the store says.
     pub async fn settle(&self, job: &Job) -> Result<()> {
         let Some(id) = job.guest else { return Ok(()) };
-        let (job_id, ok) = (job.id, job.state == crate::model::jobs::JobState::Succeeded);
+        let (job_id, ok) = (job.id, job.state == JobState::Succeeded);
         let (create, delete) = (job.hook == "guest_create", job.hook == "guest_delete");
         let row = self
             .0

@@ -43,6 +43,11 @@ impl Health<'_> {
         [self.store(), self.plugins()].iter().all(|c| c.ok)
     }
 
+    /// Does it still work? For the watchdog: a broken plugin is no reason to be killed.
+    pub fn is_alive(&self) -> bool {
+        self.store().ok
+    }
+
     fn store(&self) -> Check {
         let read = self.0.store().read(|_| Ok(()));
         let text = read.as_ref().map_or_else(|e| e.message().to_owned(), |()| "answers".to_owned());

@@ -255,6 +255,7 @@ impl Jobs<'_> {
             return Err(Error::conflict(format!("“{}” works on this machine now. Wait until it is done.", open.title)));
         }
         let undone = view.steps.iter().any(|s| s.name.starts_with("undo:"));
+        let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| self.0.plugin_set().by_hash(h).is_none());
         self.change(actor, id, "job.retry", move |job, now| {
             if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
                 return Err(Error::conflict(format!(
@@ -264,9 +265,11 @@ impl Jobs<'_> {
             }
             (job.state, job.attempts, job.cancel_asked) = (JobState::Queued, 0, false);
             (job.not_before, job.finished, job.error, job.wait) = (now, None, None, None);
+            if undone || plugin_gone {
+                job.plugin_hash = None;
+            }
             if undone {
                 // It was taken back whole, so it starts from nothing, with the plugin of today.
-                job.plugin_hash = None;
                 job.progress = Progress::default();
             }
             Ok(())

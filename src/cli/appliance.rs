@@ -114,7 +114,7 @@ impl Running {
 
     /// Tells systemd that we live, if the store still answers.
     fn beat(&self) {
-        if self.app.health().is_ready()
+        if self.app.health().is_alive()
             && let Err(e) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog])
         {
             tracing::warn!(error = %e, "systemd could not be told that we live");

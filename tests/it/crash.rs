@@ -44,6 +44,10 @@ async fn kill_while_the_clone_runs_and_the_machine_still_arrives_once() {
         })
         .await;
     assert_eq!(named(&appliance, "phoenix").await, 1);
+    // It is the machine that was asked for, and whoever asked owns it.
+    let guest = answer.json()["guest"].as_str().unwrap().to_owned();
+    let guest = appliance.ask("GET", &format!("/api/v1/guests/{guest}"), None).await.json();
+    assert_eq!((&guest["status"], &guest["owner"]), (&json!("running"), &json!("mira")), "{guest:#}");
     appliance.stop().await;
     cluster.stop().await;
 }
