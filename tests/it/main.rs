@@ -20,6 +20,6 @@ mod people;
 mod proxmox;
 #[cfg(test)]
 mod routes;
+mod server;
 #[cfg(test)]
 mod simulated;
-mod server;
