@@ -114,7 +114,8 @@ fn spec(form: &Form) -> Result<GuestSpec> {
         ssh_keys: if blank { String::new() } else { form.value("ssh_keys").replace('\r', "") },
         tags: form.value("tags").split([' ', ',', ';']).filter(|t| !t.is_empty()).map(str::to_owned).collect(),
         description: form.value("description").replace('\r', ""),
-        start: form.value("start") == "on",
+        // Sent as `off`, and as `on` too when it is ticked.
+        start: form.on("start", true),
         source,
     };
     // Both kinds of mistakes at once: what can't be read, and what does not fit.
@@ -175,7 +176,7 @@ fn from_job(person: &Person, job: &str) -> Result<Form> {
         GuestAddress::Dhcp => form.set("mode", "dhcp"),
         GuestAddress::Static { cidr, gateway } => form.set("mode", "static").set("cidr", cidr).set("gateway", gateway),
     };
-    Ok(if spec.start { form.set("start", "on") } else { form })
+    Ok(form.set("start", if spec.start { "on" } else { "off" }))
 }
 
 /// What the form may offer. A node that does not answer leaves its lists empty; the last check is the app's.
@@ -248,6 +249,16 @@ mod tests {
         assert_eq!(spec.source, GuestSource::Template { vmid: 9000, full: true });
         assert_eq!(spec.tags, ["web", "test"]);
         assert!(spec.start && spec.user.is_none());
+    }
+
+    #[test]
+    fn the_tick_for_starting_is_read_as_the_form_sends_it() {
+        let sent = |values: &[&str]| {
+            let form = values.iter().fold(filled().replace("start", "off"), |f, v| f.set("start", *v));
+            spec(&form).unwrap().start
+        };
+        assert!(sent(&["on"]), "ticked: off, then on");
+        assert!(!sent(&[]), "not ticked: off alone");
     }
 
     #[test]
