@@ -13,7 +13,7 @@ use crate::model::filter::Filter;
 use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction};
 use crate::model::jobs::{Job, JobState, Priority};
 use crate::model::sessions::Scope;
-use crate::store::{Read, Scan, tables};
+use crate::store::{Name, Read, Scan, tables};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -169,6 +169,11 @@ impl Guests<'_> {
     pub async fn request_create(&self, actor: &Actor, spec: GuestSpec, key: Option<&str>) -> Result<(Guest, Job)> {
         actor.require_scope(Scope::Operate)?;
         spec.check()?;
+        let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
+        // Asked again: the machine's own name would be in the way of the checks below.
+        if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
+            return Ok(first);
+        }
         let connection = self.connection_for(&spec)?;
         self.check_reach(connection)?;
         self.check_against_cluster(connection, &spec)?;
@@ -185,7 +190,6 @@ impl Guests<'_> {
             missing_since: None,
             last: None,
         };
-        let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
         let id = JobId::new();
         let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
         // The job knows its own machine again by this mark, after a crash too.
@@ -225,6 +229,17 @@ impl Guests<'_> {
         self.0.live().put_rows(vec![guest.clone()]);
         self.0.job_bell().notify_one();
         Ok((guest, job))
+    }
+
+    /// The machine and the open job that an earlier request with this key made.
+    fn asked_before(&self, dedup: &str) -> Result<Option<(Guest, Job)>> {
+        self.0.store().read(|tx| {
+            let id = tx.get(tables::JOB_DEDUP, &Name::new(dedup.to_owned()))?;
+            let job: Option<Job> = id.map(|id| tx.get(tables::JOBS, &id)).transpose()?.flatten();
+            let Some(job) = job.filter(|j| !j.state.is_over()) else { return Ok(None) };
+            let guest = job.guest.map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
+            Ok(guest.map(|guest| (guest, job)))
+        })
     }
 
     /// The connection that has the wanted node.

@@ -80,6 +80,7 @@ impl App {
         let people = users::People::load(&store)?;
         let live = live::Live::load(&store)?;
         let links = connections::Links::load(&store)?;
+        links.announce(&live);
         let setup = setup::SetupCode::for_start(people.is_empty());
         let started = clock.now();
         Ok(Self(Arc::new(Inner {

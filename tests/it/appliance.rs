@@ -156,16 +156,27 @@ impl Appliance {
 
     /// One REST call.
     pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        self.try_ask(method, path, body).await.unwrap_or_else(|| panic!("no answer to {method} {path}: {}", self.log()))
+        self.ask_with(method, path, &[], body).await
+    }
+
+    /// The same with more headers.
+    pub async fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+        let answer = self.send(method, path, headers, body).await;
+        answer.unwrap_or_else(|| panic!("no answer to {method} {path}: {}", self.log()))
     }
 
     async fn try_ask(&self, method: &str, path: &str, body: Option<Value>) -> Option<Answer> {
+        self.send(method, path, &[], body).await
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Option<Answer> {
         let tcp = TcpStream::connect(self.address).await.ok()?;
         let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
         let mut tls = any_certificate().connect(name, tcp).await.ok()?;
         let body = body.map(|b| b.to_string()).unwrap_or_default();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{headers}authorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             self.address,
             self.token,
             body.len(),
