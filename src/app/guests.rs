@@ -13,7 +13,7 @@ use crate::model::filter::Filter;
 use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction};
 use crate::model::jobs::{Job, JobState, Priority};
 use crate::model::sessions::Scope;
-use crate::store::{Name, Read, Scan, tables};
+use crate::store::{Read, Scan, tables};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -169,11 +169,6 @@ impl Guests<'_> {
     pub async fn request_create(&self, actor: &Actor, spec: GuestSpec, key: Option<&str>) -> Result<(Guest, Job)> {
         actor.require_scope(Scope::Operate)?;
         spec.check()?;
-        let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
-        // Asked again: the machine's own name would be in the way of the checks below.
-        if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
-            return Ok(first);
-        }
         let connection = self.connection_for(&spec)?;
         self.check_reach(connection)?;
         self.check_against_cluster(connection, &spec)?;
@@ -190,6 +185,7 @@ impl Guests<'_> {
             missing_since: None,
             last: None,
         };
+        let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
         let id = JobId::new();
         let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
         // The job knows its own machine again by this mark, after a crash too.
@@ -229,17 +225,6 @@ impl Guests<'_> {
         self.0.live().put_rows(vec![guest.clone()]);
         self.0.job_bell().notify_one();
         Ok((guest, job))
-    }
-
-    /// The machine and the open job that an earlier request with this key made.
-    fn asked_before(&self, dedup: &str) -> Result<Option<(Guest, Job)>> {
-        self.0.store().read(|tx| {
-            let id = tx.get(tables::JOB_DEDUP, &Name::new(dedup.to_owned()))?;
-            let job: Option<Job> = id.map(|id| tx.get(tables::JOBS, &id)).transpose()?.flatten();
-            let Some(job) = job.filter(|j| !j.state.is_over()) else { return Ok(None) };
-            let guest = job.guest.map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
-            Ok(guest.map(|guest| (guest, job)))
-        })
     }
 
     /// The connection that has the wanted node.
@@ -478,7 +463,10 @@ impl Guests<'_> {
             let guest = tx.get(tables::JOBS, &job)?.and_then(|j| j.guest);
             let Some(id) = guest else { return Ok(None) };
             let Some(mut row) = tx.get(tables::GUESTS, &id)? else { return Ok(None) };
-            row.vmid = Some(vmid);
+            // A job that found its first number taken comes for another one.
+            if let Some(old) = row.vmid.replace(vmid) {
+                tx.delete(tables::GUEST_VMIDS, &(connection, old))?;
+            }
             tx.put(tables::GUESTS, &id, &row)?;
             tx.put(tables::GUEST_VMIDS, &key, &id)?;
             tx.event(EventKind::Guest { id }, row.owner);
@@ -488,30 +476,16 @@ impl Guests<'_> {
         Ok(())
     }
 
-    /// Ends a reservation. The machine that the job made keeps its number; a job that takes its work back loses it.
+    /// Gives a number back. The machine that has it keeps it; what becomes of the machine is settled when the
+    /// job is over.
     pub(super) fn release_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
-        let row = self.0.store().write_blocking(move |tx| {
+        self.0.store().write_blocking(move |tx| {
             let key = (connection, vmid);
-            if tx.get(tables::VMID_RESERVATIONS, &key)? != Some(job) {
-                return Ok(None);
+            if tx.get(tables::VMID_RESERVATIONS, &key)? == Some(job) {
+                tx.delete(tables::VMID_RESERVATIONS, &key)?;
             }
-            tx.delete(tables::VMID_RESERVATIONS, &key)?;
-            let Some(id) = tx.get(tables::GUEST_VMIDS, &key)? else { return Ok(None) };
-            let Some(mut row) = tx.get(tables::GUESTS, &id)?.filter(|g| g.making == Some(job)) else { return Ok(None) };
-            let undoing = tx.get(tables::JOBS, &job)?.is_some_and(|j| j.state == JobState::Undoing);
-            let its_own = row.vmid == Some(vmid);
-            if its_own && !undoing {
-                return Ok(None);
-            }
-            tx.delete(tables::GUEST_VMIDS, &key)?;
-            if its_own {
-                row.vmid = None;
-                tx.put(tables::GUESTS, &id, &row)?;
-            }
-            Ok(Some(row))
-        })?;
-        self.0.live().put_rows(row.into_iter().collect());
-        Ok(())
+            Ok(())
+        })
     }
 
     /// What the end of a job means for its machine: made, gone, or in a new state. Called by the runner after

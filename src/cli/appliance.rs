@@ -5,6 +5,7 @@ use crate::app::App;
 use crate::base::{Error, Result, SystemClock};
 use crate::config::Settings;
 use crate::crypto::appliance;
+use crate::plugin::{limits, stack};
 use crate::store::Store;
 use crate::{jobs, web};
 use std::net::SocketAddr;
@@ -42,6 +43,9 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     web::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Scripts recurse deeply; the memory is reserved, not used.
+        .thread_stack_size(limits::STACK_BYTES)
+        .on_thread_start(stack::mark_thread)
         // Scripts may hold a thread for seconds; sign-ins and jobs together stay below this.
         .max_blocking_threads(128)
         .build()

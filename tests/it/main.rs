@@ -15,14 +15,11 @@ mod house;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
-mod machine;
-#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod proxmox;
 #[cfg(test)]
 mod routes;
-#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod simulated;
