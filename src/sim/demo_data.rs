@@ -49,7 +49,6 @@ pub fn build(size: Size, token_id: &str, secret: &str) -> Cluster {
 }
 
 fn node(i: usize, size: Size) -> Node {
-    // The last of several is the small one.
     let (model, sockets, cpus, memory) = HARDWARE[if i > 0 { 1 + (i - 1) % (HARDWARE.len() - 1) } else { 0 }];
     let id = u32::try_from(i + 1).unwrap_or(1);
     Node {
@@ -194,7 +193,8 @@ fn guest(c: &mut Cluster, size: Size, i: usize) {
     let part = |n: u64| unit(mix(key ^ n));
     let node = pick_node(c, part(1));
     let container = i % 7 == 4;
-    let nth = if container { i / 7 } else { i - i.div_ceil(7).min(i) };
+    // Every seventh is a container.
+    let nth = if container { i / 7 } else { i - (i + 2) / 7 };
     let named = if container { CONTAINERS.get(nth) } else { MACHINES.get(nth) };
     let (name, tags, cores, memory, disk) = match named {
         Some((name, tags, cores, memory, disk)) => ((*name).to_owned(), (*tags).to_owned(), *cores, *memory, *disk),

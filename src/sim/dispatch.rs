@@ -34,8 +34,6 @@ pub struct Call {
     /// Values of the `{..}` parts of the path.
     pub args: BTreeMap<&'static str, String>,
     pub params: Params,
-    /// `GET`, `POST`, ...: a few handlers serve two methods.
-    pub method: &'static str,
 }
 
 impl Call {
@@ -102,7 +100,7 @@ async fn call(world: &Arc<World>, request: Decoded, path: &str) -> Answer {
         return Err(ApiError::params(errors));
     }
     let params = validate(route.schema, request.params)?;
-    let call = Call { world: Arc::clone(world), who, args, params, method: route.method };
+    let call = Call { world: Arc::clone(world), who, args, params };
     match route.run {
         Run::Now(handler) => handler(&call),
         Run::Wait(handler) => handler(call).await,
@@ -151,13 +149,6 @@ fn allowed(world: &World, who: &Who, route: &Route, args: &BTreeMap<&'static str
         Need::World | Need::Any => Ok(()),
         Need::All(path, privileges) => world.read(|c| require(c, who, &fill(path), privileges)),
         Need::OneOf(path, privileges) => world.read(|c| require_any(c, who, &fill(path), privileges)),
-        Need::Root => {
-            if who.is_root() {
-                Ok(())
-            } else {
-                Err(ApiError::denied_bare())
-            }
-        }
     }
 }
 

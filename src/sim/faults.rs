@@ -57,7 +57,8 @@ pub enum Fault {
     },
 }
 
-/// The next `times` tasks of type `kind` fail with a text, half-way through, or hang until interrupted.
+/// The next `times` tasks of type `kind` fail with a text half-way through, hang until interrupted, or
+/// succeed with a warning.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskFault {
@@ -66,6 +67,8 @@ pub struct TaskFault {
     pub kind: String,
     #[serde(default)]
     pub fail: Option<String>,
+    #[serde(default)]
+    pub warn: Option<String>,
     #[serde(default)]
     pub hang: bool,
     #[serde(default = "once")]
@@ -109,6 +112,7 @@ pub enum Away {
 #[derive(Debug, Clone)]
 pub enum Planned {
     Fail(String),
+    Warn(String),
     Hang,
 }
 
@@ -172,6 +176,9 @@ impl FaultBox {
         active.tasks.retain(|t| t.times > 0);
         if fault.hang {
             return Some(Planned::Hang);
+        }
+        if let Some(text) = fault.warn {
+            return Some(Planned::Warn(text));
         }
         Some(Planned::Fail(fault.fail.unwrap_or_else(|| "simulated failure".into())))
     }
@@ -241,13 +248,13 @@ impl Faults {
 
     /// The next `times` tasks of this type (`qmclone`, ...) fail with `text`, half-way through.
     pub fn fail_task(&self, kind: &str, text: &str, times: u32) {
-        let fault = TaskFault { kind: kind.into(), fail: Some(text.into()), hang: false, times };
+        let fault = TaskFault { kind: kind.into(), fail: Some(text.into()), warn: None, hang: false, times };
         lock(&self.0.faults.active).tasks.push(fault);
     }
 
     /// The next task of this type runs until it is interrupted.
     pub fn hang_task(&self, kind: &str) {
-        let fault = TaskFault { kind: kind.into(), fail: None, hang: true, times: 1 };
+        let fault = TaskFault { kind: kind.into(), fail: None, warn: None, hang: true, times: 1 };
         lock(&self.0.faults.active).tasks.push(fault);
     }
 

@@ -61,14 +61,14 @@ impl Profile {
         let key = mix(seed ^ (u64::from(id) << 20));
         let part = |n: u64| unit(mix(key ^ (n << 40)));
         // Most machines idle; a few are always busy.
-        let busy = part(1).powi(3);
+        let busy = part(1).powi(5);
         Self {
             key,
-            base: 0.01 + 0.45 * busy,
-            daily: 0.02 + 0.35 * part(2) * part(2),
+            base: 0.01 + 0.4 * busy,
+            daily: 0.03 + 0.25 * part(2).powi(3),
             phase: -0.25 + 0.2 * (part(3) - 0.5),
             burst_height: 0.25 + 0.6 * part(4),
-            burst_chance: 0.03 + 0.12 * part(5),
+            burst_chance: 0.02 + 0.08 * part(5),
             memory: 0.25 + 0.5 * part(6),
             traffic: 2_000.0 * 10f64.powf(2.6 * part(7)),
             upload: 0.2 + 2.0 * part(8) * part(8),

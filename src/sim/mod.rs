@@ -21,6 +21,8 @@ mod http;
 mod load;
 mod lxc;
 mod nodes;
+mod persist;
+mod pools;
 mod qemu;
 mod resources;
 mod routes;
@@ -97,6 +99,7 @@ pub struct Sim {
     pub token_secret: Secret<String>,
     /// Of `root@pam`.
     pub root_password: Secret<String>,
+    state_file: Option<PathBuf>,
     world: Arc<world::World>,
 }
 
@@ -115,11 +118,13 @@ pub async fn start(options: Options) -> Result<Sim> {
         .await
         .map_err(|e| Error::unavailable(format!("The address {} can't be used.", options.listen)).with_cause(e))?;
     let address = listener.local_addr().map_err(Error::internal)?;
-    let secret = options.token_secret.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
-    let password = options.root_password.clone().unwrap_or_else(|| random::code(4));
-    let world = Arc::new(build(&options, &secret, &password)?);
+    let world = Arc::new(build(&options)?);
+    let secret = world.read(|c| c.access.tokens.get(&options.token_id).map(|t| t.secret.clone())).unwrap_or_default();
     stats::round(&world);
     world.background(stats::run(Arc::clone(&world)));
+    if let Some(path) = options.state_file.clone() {
+        world.background(persist::keep(Arc::clone(&world), path));
+    }
     world.tracker.spawn(http::server::run(Arc::clone(&world), listener, address));
     Ok(Sim {
         url: format!("https://{address}"),
@@ -127,20 +132,38 @@ pub async fn start(options: Options) -> Result<Sim> {
         ca_pem: world.authority.pem.clone(),
         token_id: options.token_id,
         token_secret: Secret::new(secret),
-        root_password: Secret::new(password),
+        root_password: world.root_password.clone(),
+        state_file: options.state_file,
         world,
     })
 }
 
-fn build(options: &Options, secret: &str, password: &str) -> Result<world::World> {
+/// The cluster of the state file, else a fresh one.
+fn build(options: &Options) -> Result<world::World> {
     use crate::base::Clock as _;
+    let make = |cluster, password, authority, leaf| {
+        world::World::new(cluster, options.time_scale, options.seed, password, authority, leaf)
+    };
+    let saved = options.state_file.as_deref().map(persist::load).transpose()?.flatten();
+    if let Some(mut saved) = saved {
+        let (authority, leaf) = saved.certificates()?;
+        if let (Some(secret), Some(token)) =
+            (&options.token_secret, saved.cluster.access.tokens.get_mut(&options.token_id))
+        {
+            token.secret.clone_from(secret);
+        }
+        let password = options.root_password.clone().unwrap_or(saved.root_password);
+        return Ok(make(saved.cluster, password, authority, leaf));
+    }
+    let secret = options.token_secret.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let password = options.root_password.clone().unwrap_or_else(|| random::code(4));
     let now = crate::base::SystemClock.now().0;
     let size = demo_data::Size { nodes: options.nodes, guests: options.guests, seed: options.seed, now };
-    let cluster = demo_data::build(size, &options.token_id, secret);
+    let cluster = demo_data::build(size, &options.token_id, &secret);
     let authority = http::tls::Authority::generate()?;
     let names: Vec<String> = cluster.nodes.keys().cloned().collect();
     let leaf = authority.leaf(&names)?;
-    Ok(world::World::new(cluster, options.time_scale, options.seed, password.to_owned(), authority, leaf))
+    Ok(make(cluster, password, authority, leaf))
 }
 
 impl Sim {
@@ -149,11 +172,17 @@ impl Sim {
         Faults(Arc::clone(&self.world))
     }
 
-    /// Ends all connections and tasks and waits for them.
+    /// Ends all connections and tasks, waits for them, and writes the state file.
     pub async fn stop(&self) {
         self.world.stop.cancel();
         self.world.tracker.close();
-        self.world.tracker.wait().await;
+        // A call that is kept waiting by a fault must not keep the process alive.
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(2), self.world.tracker.wait()).await;
+        if let Some(path) = &self.state_file
+            && let Err(e) = persist::save(&self.world, path)
+        {
+            tracing::warn!(error = e.chain(), "the simulation's state was not written");
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::access::permissions::{has, has_any};
 use super::access::who::Who;
 use super::dispatch::Call;
-use super::http::answer::{Answer, Reply, gzip};
+use super::http::answer::{Answer, Reply};
 use super::state::{Cluster, Guest};
 use super::stats::node_load;
 use super::storage;
@@ -12,12 +12,16 @@ use super::world::{World, lock};
 use bytes::Bytes;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+/// A whole answer, plain and (once asked for) compressed.
+type Made = (Bytes, Arc<OnceLock<Bytes>>);
 
 /// Made lists by caller and type, good for one generation of the state.
 #[derive(Debug, Default)]
 pub struct Cache {
     generation: u64,
-    made: HashMap<(String, String), (Bytes, Bytes)>,
+    made: HashMap<(String, String), Made>,
 }
 
 pub fn list(call: &Call) -> Answer {
@@ -34,8 +38,8 @@ pub fn list(call: &Call) -> Answer {
         }
     }
     let plain = make(&call.world, &call.who, &wanted);
-    let packed = gzip(&plain);
-    lock(&call.world.lists).made.insert(key, (plain.clone(), packed.clone()));
+    let packed = Arc::new(OnceLock::new());
+    lock(&call.world.lists).made.insert(key, (plain.clone(), Arc::clone(&packed)));
     Ok(Reply::Cached(plain, packed))
 }
 
@@ -108,8 +112,15 @@ struct Item {
     disk: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     maxdisk: Option<u64>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    counters: Option<Counters>,
+    // Bytes since start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netin: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netout: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diskread: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diskwrite: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     uptime: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,15 +135,6 @@ struct Item {
     level: Option<&'static str>,
     #[serde(rename = "cgroup-mode", skip_serializing_if = "Option::is_none")]
     cgroup: Option<u8>,
-}
-
-/// Bytes since start.
-#[derive(Debug, Serialize)]
-struct Counters {
-    netin: u64,
-    netout: u64,
-    diskread: u64,
-    diskwrite: u64,
 }
 
 /// Existence, node, lock and tags are live; all else is what the last round told.
@@ -159,7 +161,10 @@ fn guest(g: &Guest, pool: Option<&str>) -> Item {
         maxmem: Some(s.maxmem),
         disk: Some(s.disk),
         maxdisk: Some(s.maxdisk),
-        counters: Some(Counters { netin: s.netin, netout: s.netout, diskread: s.diskread, diskwrite: s.diskwrite }),
+        netin: Some(s.netin),
+        netout: Some(s.netout),
+        diskread: Some(s.diskread),
+        diskwrite: Some(s.diskwrite),
         uptime: Some(s.uptime),
         ..live
     }

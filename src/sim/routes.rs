@@ -8,7 +8,7 @@ use super::http::answer::Answer;
 use super::qemu::{self, keys};
 use super::schema::Type::{Array, Bool, Format, Int, List, OneOf, Text};
 use super::schema::{Param, Type, must, opt};
-use super::{cluster, lxc, nodes, resources, rrd, storage, tasklists};
+use super::{cluster, lxc, nodes, pools, resources, rrd, storage, tasklists};
 use std::pin::Pin;
 
 /// Who may make a call, as far as that is known before the handler looks.
@@ -22,8 +22,6 @@ pub enum Need {
     All(&'static str, &'static [&'static str]),
     /// One of these privileges on the path.
     OneOf(&'static str, &'static [&'static str]),
-    /// Only `root@pam` itself.
-    Root,
 }
 
 pub type Later = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -115,6 +113,24 @@ const TASKS: &[Param] = &[
     opt("errors", Bool),
     opt("source", OneOf(&["archive", "active", "all"])),
 ];
+const POOL: &[Param] = &[
+    opt("vms", List(formats::vmid)),
+    opt("storage", List(formats::storage)),
+    opt("delete", Bool),
+    opt("allow-move", Bool),
+    opt("comment", ANY),
+];
+const MIGRATE: &[Param] = &[
+    must("target", NODE_NAME),
+    opt("online", Bool),
+    opt("force", Bool),
+    opt("with-local-disks", Bool),
+    opt("targetstorage", ANY),
+    opt("bwlimit", SECONDS),
+    opt("migration_network", ANY),
+    opt("migration_type", OneOf(&["secure", "insecure"])),
+    opt("with-conntrack-state", Bool),
+];
 const GUEST_AUDIT: Need = All("/vms/{vmid}", &["VM.Audit"]);
 const GUEST_POWER: Need = All("/vms/{vmid}", &["VM.PowerMgmt"]);
 const GUEST_ALLOCATE: Need = All("/vms/{vmid}", &["VM.Allocate"]);
@@ -134,6 +150,11 @@ const CONFIG_ANY: Need = Need::OneOf(
         "VM.Config.Cloudinit",
     ],
 );
+
+fn snapshot_name(text: &str) -> Result<(), String> {
+    formats::config_id(text)?;
+    if text.len() <= 40 { Ok(()) } else { Err("value may only be 40 characters long".to_owned()) }
+}
 
 macro_rules! later {
     ($handler:path) => {
@@ -169,6 +190,15 @@ pub static ROUTES: &[Route] = &[
     get("/cluster/nextid", Any, &[&[opt("vmid", VMID)]], Now(cluster::next_id)),
     get("/cluster/status", All("/", &["Sys.Audit"]), NONE, Now(cluster::status)),
     get("/cluster/tasks", Any, NONE, Now(tasklists::of_cluster)),
+
+    // Pools: the newer form names the pool in a parameter, the older one in the path
+    get("/pools", Any, &[&[opt("poolid", ANY), opt("type", ANY)]], Now(pools::list)),
+    post("/pools", Any, &[&[must("poolid", Text(1, 64)), opt("comment", ANY)]], Now(pools::add)),
+    put("/pools", Any, &[POOL, &[must("poolid", Text(1, 64))]], Now(pools::change)),
+    delete("/pools", Any, &[&[must("poolid", Text(1, 64))]], Now(pools::remove)),
+    get("/pools/{poolid}", All("/pool/{poolid}", &["Pool.Audit"]), NONE, Now(pools::get)),
+    put("/pools/{poolid}", Any, &[POOL], Now(pools::change)),
+    delete("/pools/{poolid}", Any, NONE, Now(pools::remove)),
 
     // Nodes
     get("/nodes", Any, NONE, Now(nodes::list)),
@@ -207,6 +237,15 @@ pub static ROUTES: &[Route] = &[
     post("/nodes/{node}/qemu/{vmid}/template", GUEST_ALLOCATE, &[&[opt("disk", ANY)]], Now(qemu::template::convert)),
     put("/nodes/{node}/qemu/{vmid}/resize", All("/vms/{vmid}", &["VM.Config.Disk"]), &[&[must("disk", Format(formats::config_id)), must("size", Format(formats::resize)), DIGEST, SKIPLOCK]], Now(qemu::resize::resize)),
     post("/nodes/{node}/qemu/{vmid}/move_disk", All("/vms/{vmid}", &["VM.Config.Disk"]), &[&[must("disk", Format(formats::config_id)), must("storage", STORAGE), opt("format", OneOf(&["raw", "qcow2", "vmdk"])), opt("delete", Bool), opt("bwlimit", SECONDS), DIGEST]], Now(qemu::resize::move_disk)),
+    get("/nodes/{node}/qemu/{vmid}/snapshot", GUEST_AUDIT, NONE, Now(qemu::snapshots::list)),
+    post("/nodes/{node}/qemu/{vmid}/snapshot", All("/vms/{vmid}", &["VM.Snapshot"]), &[&[must("snapname", Format(snapshot_name)), opt("vmstate", Bool), opt("description", ANY)]], Now(qemu::snapshots::make)),
+    delete("/nodes/{node}/qemu/{vmid}/snapshot/{snapname}", All("/vms/{vmid}", &["VM.Snapshot"]), &[&[opt("force", Bool)]], Now(qemu::snapshots::remove)),
+    get("/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/config", Need::OneOf("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback", "VM.Audit"]), NONE, Now(qemu::snapshots::get_config)),
+    post("/nodes/{node}/qemu/{vmid}/snapshot/{snapname}/rollback", Need::OneOf("/vms/{vmid}", &["VM.Snapshot", "VM.Snapshot.Rollback"]), &[&[opt("start", Bool)]], Now(qemu::snapshots::rollback)),
+    get("/nodes/{node}/qemu/{vmid}/feature", GUEST_AUDIT, &[&[must("feature", OneOf(&["snapshot", "clone", "copy"])), opt("snapname", Format(formats::config_id))]], Now(qemu::snapshots::feature)),
+    get("/nodes/{node}/qemu/{vmid}/migrate", All("/vms/{vmid}", &["VM.Migrate"]), &[&[opt("target", NODE_NAME)]], Now(qemu::migrate::check)),
+    post("/nodes/{node}/qemu/{vmid}/migrate", All("/vms/{vmid}", &["VM.Migrate"]), &[MIGRATE], Now(qemu::migrate::migrate)),
+    put("/nodes/{node}/qemu/{vmid}/unlink", All("/vms/{vmid}", &["VM.Config.Disk"]), &[&[must("idlist", List(formats::config_id)), opt("force", Bool)]], later!(qemu::config::unlink)),
     get("/nodes/{node}/qemu/{vmid}/cloudinit", GUEST_AUDIT, NONE, Now(qemu::cloudinit::differences)),
     put("/nodes/{node}/qemu/{vmid}/cloudinit", All("/vms/{vmid}", &["VM.Config.Cloudinit"]), NONE, later!(qemu::cloudinit::regenerate)),
     get("/nodes/{node}/qemu/{vmid}/cloudinit/dump", GUEST_AUDIT, &[&[must("type", OneOf(&["user", "network", "meta"]))]], Now(qemu::cloudinit::dump)),

@@ -72,6 +72,11 @@ impl Params {
         self.texts.get(name).map(String::as_str)
     }
 
+    /// For calls that are another call in disguise.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.texts.insert(name.to_owned(), value.to_owned());
+    }
+
     /// A required parameter's text.
     pub fn text(&self, name: &str) -> String {
         self.get(name).unwrap_or_default().to_owned()

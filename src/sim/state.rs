@@ -94,6 +94,8 @@ pub struct Snapshot {
     /// Unix seconds.
     pub time: i64,
     pub vmstate: bool,
+    /// Its task broke off: listed with `snapstate` "prepare", the guest stays locked.
+    pub broken: bool,
     pub config: Config,
     /// Disk sizes at that time, by volume id.
     pub sizes: BTreeMap<String, u64>,
@@ -243,10 +245,6 @@ impl Guest {
     /// Bytes.
     pub fn memory(&self) -> u64 {
         self.number("memory").unwrap_or(512) << 20
-    }
-
-    pub fn path(&self) -> String {
-        config_path(&self.node, self.kind, self.vmid)
     }
 
     /// The lock check that most calls begin with.

@@ -40,7 +40,14 @@ impl Job {
             () = self.cancel.cancelled() => return Err(INTERRUPTED.into()),
             () = tokio::time::sleep(self.world.scaled(seconds)) => {}
         }
-        if let Some(Planned::Fail(text)) = planned { Err(text) } else { Ok(()) }
+        match planned {
+            Some(Planned::Fail(text)) => Err(text),
+            Some(Planned::Warn(text)) => {
+                self.warn(&text);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The guest's file lock, waited for at most `seconds`.

@@ -9,6 +9,7 @@ use http_body_util::Full;
 use hyper::ext::ReasonPhrase;
 use serde_json::{Value, json};
 use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
 
 /// What a handler gives back.
 #[derive(Debug, Clone)]
@@ -16,8 +17,8 @@ pub enum Reply {
     Data(Value),
     /// Lists that say how many entries there are in all (`total` beside `data`).
     Page(Value, usize),
-    /// A whole body made earlier (with its compressed form), for the big list.
-    Cached(Bytes, Bytes),
+    /// A whole body made earlier, for the big list, with room for its compressed form once somebody asks.
+    Cached(Bytes, Arc<OnceLock<Bytes>>),
 }
 
 impl From<Value> for Reply {
@@ -39,7 +40,8 @@ pub fn success(reply: Reply, gzip_accepted: bool) -> Response<Full<Bytes>> {
         Reply::Page(data, total) => (body_of(&json!({ "data": data, "total": total })), None),
         Reply::Cached(plain, packed) => (plain, Some(packed)),
     };
-    let packed = (gzip_accepted && plain.len() > COMPRESS_ABOVE).then(|| packed.unwrap_or_else(|| gzip(&plain)));
+    let pack = || packed.as_ref().map_or_else(|| gzip(&plain), |kept| kept.get_or_init(|| gzip(&plain)).clone());
+    let packed = (gzip_accepted && plain.len() > COMPRESS_ABOVE).then(pack);
     let mut response = Response::new(Full::new(packed.clone().unwrap_or(plain)));
     headers(&mut response, JSON);
     if packed.is_some() {
@@ -73,7 +75,7 @@ pub fn failure(e: &ApiError) -> Response<Full<Bytes>> {
 }
 
 /// Compressed once, at the fastest level: the simulation's answers are big and boring.
-pub fn gzip(plain: &Bytes) -> Bytes {
+fn gzip(plain: &Bytes) -> Bytes {
     let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(plain.len() / 4), flate2::Compression::fast());
     match encoder.write_all(plain).and_then(|()| encoder.finish()) {
         Ok(packed) => Bytes::from(packed),

@@ -24,24 +24,61 @@ impl std::fmt::Debug for Authority {
 }
 
 /// One server certificate, ready for rustls.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Leaf {
     pub config: Arc<ServerConfig>,
+    /// Certificate and key as hexadecimal DER, for the state file.
+    pub der: String,
+    pub key: String,
     /// SHA-256 of the certificate's DER form.
     pub fingerprint: [u8; 32],
 }
 
+impl std::fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Leaf")
+    }
+}
+
+impl Leaf {
+    fn new(der: Vec<u8>, key: Vec<u8>) -> Result<Self> {
+        let (shown_der, shown_key) = (hex::encode(&der), hex::encode(&key));
+        let fingerprint = Sha256::digest(&der).into();
+        let config = server_config(CertificateDer::from(der), PrivatePkcs8KeyDer::from(key).into())?;
+        Ok(Self { config, der: shown_der, key: shown_key, fingerprint })
+    }
+
+    /// From the state file.
+    pub fn again(der: &str, key: &str) -> Result<Self> {
+        Self::new(hex::decode(der).map_err(Error::internal)?, hex::decode(key).map_err(Error::internal)?)
+    }
+}
+
+fn ca_params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Proxmox Virtual Environment");
+    params.distinguished_name.push(DnType::OrganizationalUnitName, "simulated");
+    params.distinguished_name.push(DnType::OrganizationName, "PVE Cluster Manager CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
 impl Authority {
     pub fn generate() -> Result<Self> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "Proxmox Virtual Environment");
-        params.distinguished_name.push(DnType::OrganizationalUnitName, "simulated");
-        params.distinguished_name.push(DnType::OrganizationName, "PVE Cluster Manager CA");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().map_err(Error::internal)?;
-        let pem = params.self_signed(&key).map_err(Error::internal)?.pem();
-        Ok(Self { issuer: Issuer::new(params, key), pem })
+        let pem = ca_params().self_signed(&key).map_err(Error::internal)?.pem();
+        Ok(Self { issuer: Issuer::new(ca_params(), key), pem })
+    }
+
+    /// From the state file: the same certificate and key.
+    pub fn again(pem: &str, key: &str) -> Result<Self> {
+        let key = KeyPair::from_pem(key).map_err(Error::internal)?;
+        Ok(Self { issuer: Issuer::new(ca_params(), key), pem: pem.to_owned() })
+    }
+
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// A fresh leaf with a fresh key for `nodes`.
@@ -56,21 +93,19 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().map_err(Error::internal)?;
         let der = params.signed_by(&key, &self.issuer).map_err(Error::internal)?.der().clone();
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        Ok(Leaf { fingerprint: Sha256::digest(&der).into(), config: server_config(der, key.into())? })
+        Leaf::new(der.to_vec(), key.serialize_der())
     }
 }
 
-/// HTTP/1 only, as the real proxy: no ALPN for h2 is offered.
+/// Without ALPN, as the real proxy: clients that offer h2 get HTTP/1.
 fn server_config(der: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Result<Arc<ServerConfig>> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(Error::internal)?
         .with_no_client_auth()
         .with_single_cert(vec![der], key)
         .map_err(Error::internal)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -19,7 +19,6 @@ use std::sync::Arc;
 struct Plan {
     node: String,
     target: String,
-    source: u32,
     vmid: u32,
     full: bool,
     storage: Option<String>,
@@ -89,7 +88,7 @@ fn judge(c: &Cluster, call: &Call, vmid: u32) -> Result<Plan, ApiError> {
     }
     let config = child_config(source, base, call, vmid);
     let storage = p.get("storage").map(str::to_owned);
-    Ok(Plan { node: node.to_owned(), target, source: call.vmid(), vmid, full, storage, config })
+    Ok(Plan { node: node.to_owned(), target, vmid, full, storage, config })
 }
 
 fn may_clone(c: &Cluster, call: &Call, vmid: u32) -> Result<(), ApiError> {

@@ -97,6 +97,15 @@ pub async fn post(call: Call) -> Answer {
     }
 }
 
+/// `PUT .../unlink`: takes disks off; with `force` they are destroyed.
+pub async fn unlink(call: Call) -> Answer {
+    let mut changed = Params::default();
+    changed.set("delete", &call.params.text("idlist"));
+    changed.set("force", if call.params.flag("force") { "1" } else { "0" });
+    write(&call.world, &call.who, call.node(), call.vmid(), &changed).await?;
+    Ok(Value::Null.into())
+}
+
 fn one_line(e: &ApiError) -> String {
     let parts: Vec<String> = e.errors.iter().map(|(k, v)| format!("{k}: {v}")).collect();
     if parts.is_empty() { e.message.clone() } else { format!("400 {} {}", e.message, parts.join(" ")) }
@@ -224,7 +233,9 @@ pub fn may_set(c: &Cluster, who: &Who, path: &str, key: &str, value: &str) -> Re
     }
     match drives::source(value) {
         Source::New { storage, .. } | Source::Cloudinit { storage } => {
-            crate::sim::storage::find(c, &storage)?;
+            if !crate::sim::storage::find(c, &storage)?.content.iter().any(|k| k == "images") {
+                return Err(ApiError::param("storage", format!("storage '{storage}' does not support vm images")));
+            }
             require(c, who, &format!("/storage/{storage}"), &["Datastore.AllocateSpace"])
         }
         Source::Volume(volid) if volid.starts_with('/') && !who.is_root() => Err(ApiError::die(format!(

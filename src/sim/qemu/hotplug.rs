@@ -36,7 +36,11 @@ pub async fn apply(world: &Arc<World>, vmid: u32, named: &[String]) -> Errors {
         pending.into_iter().filter(|k| named.contains(k)).collect()
     });
     for key in todo {
-        let verdict = world.read(|c| c.guests.get(&vmid).map_or(Verdict::Stay, |g| verdict(g, &key)));
+        let verdict = world.read(|c| {
+            let Some(guest) = c.guests.get(&vmid) else { return Verdict::Stay };
+            let bridges = c.nodes.get(&guest.node).map(|n| n.bridges.as_slice()).unwrap_or_default();
+            verdict(guest, &key, bridges)
+        });
         match verdict {
             Verdict::Stay => {}
             Verdict::Live => world.change(|c| commit(c, vmid, &key)),
@@ -74,7 +78,7 @@ pub fn memory_moves(guest: &Guest) -> bool {
         && !guest.config.keys().any(|k| keys::base(k) == "numa" && k != "numa")
 }
 
-fn verdict(guest: &Guest, key: &str) -> Verdict {
+fn verdict(guest: &Guest, key: &str, bridges: &[String]) -> Verdict {
     let Some(change) = guest.pending.get(key) else { return Verdict::Stay };
     match keys::base(key) {
         _ if keys::is_cloudinit(key) => Verdict::Live,
@@ -83,7 +87,7 @@ fn verdict(guest: &Guest, key: &str) -> Verdict {
         "vcpus" => vcpus(guest, change),
         "memory" => memory(guest, change),
         "balloon" => balloon(guest, change),
-        "net" if feature(guest, "network") => network(guest, key, change),
+        "net" if feature(guest, "network") => network(guest, key, change, bridges),
         "scsi" | "virtio" | "sata" | "ide" => disk(guest, key, change),
         "usb" if feature(guest, "usb") => Verdict::Live,
         _ => Verdict::Stay,
@@ -165,10 +169,10 @@ fn balloon(guest: &Guest, change: &Pending) -> Verdict {
     if has(guest.number("balloon")) == has(number(change)) { Verdict::Live } else { Verdict::Stay }
 }
 
-fn network(guest: &Guest, key: &str, change: &Pending) -> Verdict {
+fn network(guest: &Guest, key: &str, change: &Pending, bridges: &[String]) -> Verdict {
     let Pending::Set(value) = change else { return Verdict::Live };
     let bridge = Props::parse(value, "model").get("bridge").unwrap_or_default().to_owned();
-    if !bridge.is_empty() && !bridge.starts_with("vmbr") {
+    if !bridge.is_empty() && !bridges.contains(&bridge) {
         return refuse(0.0, nested(key, &format!("bridge '{bridge}' does not exist")));
     }
     let old = guest.get(key).map(|o| Props::parse(o, "model"));

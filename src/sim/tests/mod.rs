@@ -2,4 +2,8 @@
 
 mod basics;
 mod client;
+mod failures;
 mod lifecycle;
+mod power;
+mod rights;
+mod running;
