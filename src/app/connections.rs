@@ -1,6 +1,7 @@
 //! Connections to Proxmox: adding one (accept the certificate, log in once or give a token), checking its
 //! rights, limiting where it may act.
 
+use crate::app::live::Live;
 use crate::app::{Actor, App, host};
 use crate::base::ids::ConnectionId;
 use crate::base::{Error, Result, Secret};
@@ -36,8 +37,11 @@ impl Links {
         Ok(Self(ArcSwap::from_pointee(map)))
     }
 
-    pub(super) fn names(&self) -> Vec<(ConnectionId, String)> {
-        self.0.load().iter().map(|(id, link)| (*id, link.row.name.clone())).collect()
+    /// Tells the live state which connections there are: their reports are taken in only then.
+    pub(super) fn announce(&self, live: &Live) {
+        for (id, link) in self.0.load().iter() {
+            live.set_connection(*id, &link.row.name, Reach::Unknown);
+        }
     }
 
     fn change(&self, f: impl Fn(&mut HashMap<ConnectionId, Arc<Link>>)) {

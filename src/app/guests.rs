@@ -13,7 +13,7 @@ use crate::model::filter::Filter;
 use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction};
 use crate::model::jobs::{Job, JobState, Priority};
 use crate::model::sessions::Scope;
-use crate::store::{Read, Scan, tables};
+use crate::store::{Name, Read, Scan, WriteTx, tables};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -169,6 +169,11 @@ impl Guests<'_> {
     pub async fn request_create(&self, actor: &Actor, spec: GuestSpec, key: Option<&str>) -> Result<(Guest, Job)> {
         actor.require_scope(Scope::Operate)?;
         spec.check()?;
+        let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
+        // Asked again: the machine's own name would be in the way of the checks below.
+        if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
+            return Ok(first);
+        }
         let connection = self.connection_for(&spec)?;
         self.check_reach(connection)?;
         self.check_against_cluster(connection, &spec)?;
@@ -185,7 +190,6 @@ impl Guests<'_> {
             missing_since: None,
             last: None,
         };
-        let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
         let id = JobId::new();
         let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
         // The job knows its own machine again by this mark, after a crash too.
@@ -227,10 +231,24 @@ impl Guests<'_> {
         Ok((guest, job))
     }
 
+    /// The machine and the open job that an earlier request with this key made.
+    fn asked_before(&self, dedup: &str) -> Result<Option<(Guest, Job)>> {
+        self.0.store().read(|tx| {
+            let id = tx.get(tables::JOB_DEDUP, &Name::new(dedup.to_owned()))?;
+            let job: Option<Job> = id.map(|id| tx.get(tables::JOBS, &id)).transpose()?.flatten();
+            let Some(job) = job.filter(|j| !j.state.is_over()) else { return Ok(None) };
+            let guest = job.guest.map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
+            Ok(guest.map(|guest| (guest, job)))
+        })
+    }
+
     /// The connection that has the wanted node.
     fn connection_for(&self, spec: &GuestSpec) -> Result<ConnectionId> {
         let snapshot = self.0.live().snapshot();
         let node = snapshot.nodes.iter().find(|n| n.node.name == spec.node);
+        if node.is_none() && snapshot.connections.iter().any(|c| c.reach == Reach::Unknown) {
+            return Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds."));
+        }
         node.map(|n| n.connection)
             .ok_or_else(|| Error::field("node", "There is no such node. Choose one from the list."))
     }
@@ -486,6 +504,30 @@ impl Guests<'_> {
             }
             Ok(())
         })
+    }
+
+    /// The wanted machine of a create job that is tried again: giving up had removed it.
+    pub(super) fn want_again(tx: &mut WriteTx, job: &Job) -> Result<Option<Guest>> {
+        let (Some(id), Some(connection)) = (job.guest, job.connection) else { return Ok(None) };
+        if job.hook != "guest_create" || tx.get(tables::GUESTS, &id)?.is_some() {
+            return Ok(None);
+        }
+        let name = job.args["name"].as_str().unwrap_or_default().to_owned();
+        let guest = Guest {
+            id,
+            connection,
+            vmid: None,
+            kind: GuestKind::Qemu,
+            name,
+            owner: job.owner,
+            created: tx.now(),
+            making: Some(job.id),
+            missing_since: None,
+            last: None,
+        };
+        tx.put(tables::GUESTS, &id, &guest)?;
+        tx.event(EventKind::Guest { id }, guest.owner);
+        Ok(Some(guest))
     }
 
     /// What the end of a job means for its machine: made, gone, or in a new state. Called by the runner after

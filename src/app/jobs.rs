@@ -1,8 +1,9 @@
 //! Jobs: asking for them, reading them, and what people do with them. Running them is the runner's business.
 
+use crate::app::guests::Guests;
 use crate::app::{Actor, App};
 use crate::base::ids::{ConnectionId, GuestId, JobId};
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::events::EventKind;
 use crate::model::jobs::{Job, JobState, LogLine, Priority, Progress, Step};
@@ -233,7 +234,7 @@ impl Jobs<'_> {
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` when it is over.
     pub async fn cancel(&self, actor: &Actor, id: JobId) -> Result<()> {
-        self.change(actor, id, "job.cancel", |job, _| {
+        self.change(actor, id, "job.cancel", |_, job| {
             if job.state.is_over() {
                 return Err(Error::conflict(format!("This job is over: it {}.", job.state.name())));
             }
@@ -256,41 +257,30 @@ impl Jobs<'_> {
         }
         let undone = view.steps.iter().any(|s| s.name.starts_with("undo:"));
         let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| self.0.plugin_set().by_hash(h).is_none());
-        self.change(actor, id, "job.retry", move |job, now| {
-            if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
-                return Err(Error::conflict(format!(
-                    "Only a failed or cancelled job can be tried again; this one {}.",
-                    job.state.name()
-                )));
-            }
-            (job.state, job.attempts, job.cancel_asked) = (JobState::Queued, 0, false);
-            (job.not_before, job.finished, job.error, job.wait) = (now, None, None, None);
-            if undone || plugin_gone {
-                job.plugin_hash = None;
-            }
-            if undone {
-                // It was taken back whole, so it starts from nothing, with the plugin of today.
-                job.progress = Progress::default();
-            }
-            Ok(())
-        })
-        .await?;
-        if undone {
-            self.forget_steps(id).await?;
-        }
-        Ok(())
-    }
-
-    async fn forget_steps(&self, id: JobId) -> Result<()> {
-        self.0
-            .store()
-            .write(move |tx| {
-                for (key, _) in tx.list(tables::STEPS, Scan::prefix(&id), usize::MAX)? {
-                    tx.delete(tables::STEPS, &key)?;
+        let wanted = self
+            .change(actor, id, "job.retry", move |tx, job| {
+                if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
+                    return Err(Error::conflict(format!(
+                        "Only a failed or cancelled job can be tried again; this one {}.",
+                        job.state.name()
+                    )));
                 }
-                Ok(())
+                (job.state, job.attempts, job.cancel_asked) = (JobState::Queued, 0, false);
+                (job.not_before, job.error, job.wait) = (tx.now(), None, None);
+                (job.started, job.finished) = (None, None);
+                if undone || plugin_gone {
+                    job.plugin_hash = None;
+                }
+                if undone {
+                    // It was taken back whole, so it starts from nothing, with the plugin of today.
+                    job.progress = Progress::default();
+                    tx.delete_all(tables::STEPS, Scan::prefix(&id))?;
+                }
+                Guests::want_again(tx, job)
             })
-            .await
+            .await?;
+        self.0.live().put_rows(wanted.into_iter().collect());
+        Ok(())
     }
 
     /// Puts a failed job aside.
@@ -298,7 +288,7 @@ impl Jobs<'_> {
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` when it has not failed.
     pub async fn discard(&self, actor: &Actor, id: JobId) -> Result<()> {
-        self.change(actor, id, "job.discard", |job, _| {
+        self.change(actor, id, "job.discard", |_, job| {
             if job.state != JobState::Failed {
                 return Err(Error::conflict(format!(
                     "Only a failed job can be discarded; this one {}.",
@@ -311,32 +301,32 @@ impl Jobs<'_> {
         .await
     }
 
-    async fn change(
+    async fn change<T: Send + 'static>(
         &self,
         actor: &Actor,
         id: JobId,
         action: &str,
-        f: impl FnOnce(&mut Job, Timestamp) -> Result<()> + Send + 'static,
-    ) -> Result<()> {
+        f: impl FnOnce(&mut WriteTx, &mut Job) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         actor.require_scope(Scope::Operate)?;
         let job = self.find(actor, id)?;
         if !self.may_act(actor, &job) {
             return Err(Error::forbidden("You may look at this job, but not change it."));
         }
         let record = actor.record(self.0.now(), action, &job.title, "");
-        self.0
+        let result = self
+            .0
             .store()
             .write(move |tx| {
-                let now = tx.now();
                 let mut job = tx.get(tables::JOBS, &id)?.ok_or_else(|| Error::not_found("This job is gone."))?;
-                f(&mut job, now)?;
+                let result = f(tx, &mut job)?;
                 put(tx, &job)?;
                 tx.audit(record);
-                Ok(())
+                Ok(result)
             })
             .await?;
         self.0.job_bell().notify_one();
-        Ok(())
+        Ok(result)
     }
 
     /// The owner's name for a job, in today's words.

@@ -34,7 +34,6 @@ pub use actor::Actor;
 use crate::base::{Clock, Result, Secret, Timestamp};
 use crate::config::Settings;
 use crate::crypto::SealKey;
-use crate::model::connections::Reach;
 use crate::plugin::Plugins;
 use crate::store::Store;
 use std::sync::Arc;
@@ -81,9 +80,7 @@ impl App {
         let people = users::People::load(&store)?;
         let live = live::Live::load(&store)?;
         let links = connections::Links::load(&store)?;
-        for (id, name) in links.names() {
-            live.set_connection(id, &name, Reach::Unknown);
-        }
+        links.announce(&live);
         let setup = setup::SetupCode::for_start(people.is_empty());
         let started = clock.now();
         Ok(Self(Arc::new(Inner {

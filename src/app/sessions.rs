@@ -355,7 +355,7 @@ impl Sessions<'_> {
         Ok(())
     }
 
-    /// Removes sessions that ended by themselves. Run now and then.
+    /// Removes sessions that ended by themselves and failures that are forgotten. Run now and then.
     ///
     /// # Errors
     /// What the store says.
@@ -368,6 +368,11 @@ impl Sessions<'_> {
                     if now >= session.expires {
                         tx.delete(tables::SESSIONS, &id)?;
                         tx.delete(tables::USER_SESSIONS, &(session.user, id))?;
+                    }
+                }
+                for (name, failures) in tx.list(tables::FAILURES, Scan::all(), usize::MAX)? {
+                    if failures.is_forgotten(now) {
+                        tx.delete(tables::FAILURES, &name)?;
                     }
                 }
                 Ok(())

@@ -41,6 +41,11 @@ impl Failures {
         (passed < delay).then(|| delay - passed)
     }
 
+    /// So long ago that it no longer counts.
+    pub fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.last.until(now) > FORGET
+    }
+
     /// An account that had ten failures or more counts as locked on the users page.
     pub fn is_locked(&self, now: Timestamp) -> bool {
         self.count >= 10 && self.wait(now, FREE_ACCOUNT).is_some()

@@ -53,7 +53,7 @@ fn admit(web: &Web, info: &Info, request: &Request) -> std::result::Result<Visit
         web.count_anonymous(address).map_err(refuse)?;
     }
     let cookies = Cookies::of(request.headers(), web.options().secure);
-    let (actor, by_cookie) = identify(web, info.door, request.headers(), &cookies, address).map_err(refuse)?;
+    let (actor, by_cookie) = identify(web, info, request.headers(), &cookies, address).map_err(refuse)?;
     if changes && (by_cookie || info.door == Door::Page) {
         from_our_page(info.door, request).map_err(refuse)?;
     }
@@ -71,22 +71,30 @@ pub fn peer(extensions: &http::Extensions) -> IpAddr {
 }
 
 /// A bearer token counts everywhere but on pages, the session's cookie everywhere. A bad bearer token is an
-/// error; a bad cookie is nobody. The second value: it was the cookie.
+/// error where somebody must be signed in, and nobody where everybody may call (a probe must not fail for it).
+/// A bad cookie is nobody. The second value: it was the cookie.
 fn identify(
     web: &Web,
-    door: Door,
+    info: &Info,
     headers: &HeaderMap,
     cookies: &Cookies,
     address: IpAddr,
 ) -> Result<(Option<Actor>, bool)> {
-    if door == Door::File {
+    if info.door == Door::File {
         return Ok((None, false));
     }
     let address = address.to_string();
-    if door != Door::Page
-        && let Some(bearer) = bearer(headers)?
-    {
-        return Ok((Some(web.app.tokens().authenticate(bearer, &address)?), false));
+    let by_bearer = || match bearer(headers)? {
+        Some(token) => web.app.tokens().authenticate(token, &address).map(Some),
+        None => Ok(None),
+    };
+    if info.door != Door::Page {
+        match by_bearer() {
+            Ok(Some(actor)) => return Ok((Some(actor), false)),
+            Err(e) if e.kind() == Kind::Unauthenticated && info.access == Access::Public => return Ok((None, false)),
+            Err(e) => return Err(e),
+            Ok(None) => {}
+        }
     }
     let Some(cookie) = &cookies.session else { return Ok((None, false)) };
     match web.app.sessions().authenticate(cookie, &address) {

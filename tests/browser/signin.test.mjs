@@ -55,7 +55,7 @@ test('signing out ends the session, also for a copied cookie', async () => {
   for (const cookie of cookies.filter((c) => /session|id/i.test(c.name))) {
     assert.ok(cookie.httpOnly && cookie.secure && cookie.sameSite !== 'None', `${cookie.name} is not guarded`);
   }
-  await page.locator('summary[aria-label^="Menu of"]').click();
+  await page.locator('details.who > summary').click();
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.waitForURL(/\/sign-in/);
   await page.context().addCookies(cookies);

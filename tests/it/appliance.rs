@@ -116,14 +116,11 @@ impl Appliance {
             .env("STEWARD_KEY_FILE", &settings.key_file)
             .env("STEWARD_SOCKET", &settings.socket)
             .env("STEWARD_PLUGINS_DIR", self.path("plugins"))
-            // The tests kill it often; colours only get in the way of reading why.
-            .env("NO_COLOR", "1")
             .env("STEWARD_POLL_SECONDS", "1")
             .env("STEWARD_LOG", "warn")
             .stdin(Stdio::null())
             .kill_on_drop(true);
         std::fs::write(self.path("none.toml"), "").unwrap();
-        std::fs::create_dir_all(self.path("plugins")).unwrap();
         command
     }
 
@@ -132,13 +129,10 @@ impl Appliance {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         self.child = Some(self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let began = Instant::now();
-        // A token that is not good any more would be refused even here.
-        let token = std::mem::take(&mut self.token);
         while self.try_ask("GET", "/readyz", None).await.is_none_or(|a| a.status != 200) {
             assert!(began.elapsed() < Duration::from_secs(30), "it does not answer: {}", self.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        self.token = token;
     }
 
     pub fn log(&self) -> String {
@@ -162,22 +156,29 @@ impl Appliance {
 
     /// One REST call.
     pub async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        self.try_ask(method, path, body).await.unwrap_or_else(|| panic!("no answer to {method} {path}: {}", self.log()))
+        self.ask_with(method, path, &[], body).await
+    }
+
+    /// The same with more headers.
+    pub async fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Answer {
+        let answer = self.send(method, path, headers, body).await;
+        answer.unwrap_or_else(|| panic!("no answer to {method} {path}: {}", self.log()))
     }
 
     async fn try_ask(&self, method: &str, path: &str, body: Option<Value>) -> Option<Answer> {
+        self.send(method, path, &[], body).await
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<Value>) -> Option<Answer> {
         let tcp = TcpStream::connect(self.address).await.ok()?;
         let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
         let mut tls = any_certificate().connect(name, tcp).await.ok()?;
         let body = body.map(|b| b.to_string()).unwrap_or_default();
-        let bearer = match self.token.as_str() {
-            "" => String::new(),
-            token => format!("authorization: Bearer {token}\r\n"),
-        };
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{bearer}content-type: application/json\r\n\
-             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{headers}authorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             self.address,
+            self.token,
             body.len(),
         );
         tls.write_all(request.as_bytes()).await.ok()?;

@@ -30,7 +30,7 @@ async fn kill_while_the_clone_runs_and_the_machine_still_arrives_once() {
     appliance.start().await;
     let template = template(&appliance).await;
     let answer = appliance.ask("POST", "/api/v1/guests", Some(wanted("phoenix", template))).await;
-    assert_eq!(answer.status, 202, "{}", answer.body);
+    assert_eq!(answer.status, 202, "{answer:?}");
     let job = format!("/api/v1/jobs/{}", answer.json()["job"]["id"].as_str().unwrap());
     appliance.until(&job, 20, |v| v["state"] == "waiting").await;
     appliance.kill().await;
@@ -62,7 +62,7 @@ async fn kill_at_any_moment_of_a_create_gives_exactly_one_machine() {
     for round in 0..8_u64 {
         let name = format!("cat-{round}");
         let answer = appliance.ask("POST", "/api/v1/guests", Some(wanted(&name, template))).await;
-        assert_eq!(answer.status, 202, "{}", answer.body);
+        assert_eq!(answer.status, 202, "{answer:?}");
         let job = format!("/api/v1/jobs/{}", answer.json()["job"]["id"].as_str().unwrap());
         for life in 0..3 {
             tokio::time::sleep(Duration::from_millis(30 + 90 * round + 40 * life)).await;

@@ -15,11 +15,14 @@ mod house;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod proxmox;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod simulated;
