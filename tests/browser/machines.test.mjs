@@ -128,8 +128,8 @@ test('a machine is started and stopped from its page, and the list follows by it
   await page.getByRole('button', { name: 'Start', exact: true }).first().click();
   await watcher.locator(`#g-${id} .c-state`, { hasText: /running/i }).waitFor({ timeout: 60_000 });
   await page.goto(`/machines/${id}`);
-  await page.locator('summary', { hasText: 'More' }).first().click();
-  await page.getByRole('button', { name: /^Stop/ }).last().click();
+  await page.locator('#machine-head summary', { hasText: 'More' }).click();
+  await page.locator('#machine-head').getByRole('button', { name: 'Stop', exact: true }).click();
   // Pulling the plug is asked about first.
   const sure = page.getByRole('dialog');
   await sure.waitFor();
