@@ -11,25 +11,39 @@ const KINDS = ["job", "job-log", "guest", "connection", "plugins", "users", "tic
 const PAUSE = 400;
 const due = new Map();
 let timer = 0;
+let cut = false;
 
 export function startLive() {
   if (!document.body.hasAttribute("data-live-stream")) return;
   follow(document);
+  connect(false);
+  document.addEventListener("visibilitychange", () => document.hidden || run());
+}
+
+/** `again`: the stream was lost for good, so the server can't say what was missed. */
+function connect(again) {
   const source = new EventSource("/events");
-  let opened = false;
+  let lost = 0;
   source.addEventListener("open", () => {
-    document.documentElement.dataset.stream = "on";
-    opened = true;
+    clearTimeout(lost);
+    if (again || cut) refresh("reset", {});
+    again = cut = false;
   });
   source.addEventListener("error", () => {
-    delete document.documentElement.dataset.stream;
-    // Closed for good (signed out, or the server refused): one reload tells.
-    if (source.readyState === EventSource.CLOSED && opened) setTimeout(() => refresh("reset", {}), 5000);
+    clearTimeout(lost);
+    lost = setTimeout(sayCut, 4000);
+    // The browser tries again by itself unless the server refused (a restart behind a proxy does that).
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => connect(true), 5000);
   });
   for (const kind of KINDS) source.addEventListener(kind, (event) => refresh(kind, parse(event.data)));
   source.addEventListener("health", (event) => health(parse(event.data)));
   addEventListener("pagehide", () => source.close());
-  document.addEventListener("visibilitychange", () => document.hidden || run());
+}
+
+/** An open page must not look fresh when it is not. */
+function sayCut() {
+  cut = true;
+  health({ level: "warn", text: "Connection lost, trying again" });
 }
 
 function parse(text) {
@@ -59,11 +73,12 @@ function refresh(kind, data) {
     const listens = part.dataset.on.split(" ");
     if (kind === "reset" || listens.includes(kind) || (data.id && listens.includes(`${kind}:${data.id}`))) due.set(part.id, part);
   }
-  clearTimeout(timer);
-  timer = setTimeout(run, PAUSE);
+  timer ||= setTimeout(run, PAUSE);
 }
 
 async function run() {
+  clearTimeout(timer);
+  timer = 0;
   if (document.hidden || !due.size) return;
   const parts = [...due.values()];
   due.clear();

@@ -7,7 +7,8 @@ export const csrf = () => document.querySelector("meta[name=csrf]")?.content ?? 
 export async function fragment(url) {
   try {
     const response = await fetch(url, { headers: { "X-Fragment": "1" }, credentials: "same-origin" });
-    if (response.status === 401) {
+    // Signed out meanwhile: the reload leads to the sign-in page.
+    if (response.status === 401 || (response.redirected && new URL(response.url).pathname === "/sign-in")) {
       location.reload();
       return null;
     }

@@ -207,10 +207,10 @@ fn figures(head: &MachineHead) -> Markup {
     let row = &head.row;
     let what = if row.kind == GuestKind::Lxc { "shares the node's kernel" } else { "since its last start" };
     html! {
-        section id="figures" data-live data-on="tick" {
-            dl.figures {
-                div { dt { "CPU" } dd { @match row.cpu { Some(c) => (meter(c, &percent(c))), None => span.dim { "off" } } small { "of " (format!("{:.0}", row.cores)) " cores" } } }
-                div { dt { "Memory" } dd { @match row.mem { Some(m) => (meter(share(m, row.maxmem), &bytes(m))), None => span.dim { "off" } } small { "of " (bytes(row.maxmem)) } } }
+        section id="figures" data-live data-on={ "guest:" (row.id) } {
+            dl.figures id={ "g-" (row.id) } {
+                div { dt { "CPU" } dd.c-cpu { @match row.cpu { Some(c) => (meter(c, &percent(c))), None => span.dim { "off" } } small { "of " (format!("{:.0}", row.cores)) " cores" } } }
+                div { dt { "Memory" } dd.c-mem { @match row.mem { Some(m) => (meter(share(m, row.maxmem), &bytes(m))), None => span.dim { "off" } } small { "of " (bytes(row.maxmem)) } } }
                 div { dt { "Disk" } dd { (bytes(head.maxdisk)) small { "given" } } }
                 div { dt { "Up for" } dd { @if row.uptime > 0 { (duration(Duration::from_secs(row.uptime))) } @else { span.dim { "off" } } small { (what) } } }
             }

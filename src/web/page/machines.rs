@@ -87,15 +87,14 @@ pub fn rows(rows: &[MachineRow]) -> Markup {
     html! { table { tbody { @for r in rows { (row(r, true)) } } } }
 }
 
-/// A short table without selection, for other pages.
-pub fn plain_table(page: &Page, rows: &[MachineRow]) -> Markup {
+/// A short table without selection, for other pages; they add [`row_menu`] once.
+pub fn plain_table(rows: &[MachineRow]) -> Markup {
     html! {
         div.sheet-table { table.grid.machines data-machines {
             thead { tr { th.c-state scope="col" { "State" } th.c-name scope="col" { "Name" }
                 @for (key, word) in COLUMNS { th class={ "c-" (key) } scope="col" { (word) } } th.c-acts { span.unseen { "Actions" } } } }
             tbody { @for r in rows { (row(r, false)) } }
         } }
-        (row_menu(page))
     }
 }
 
@@ -224,7 +223,7 @@ pub fn share(used: u64, of: u64) -> f64 {
 }
 
 /// One menu for all rows, filled by the script; without script the button leads to the machine's page.
-fn row_menu(page: &Page) -> Markup {
+pub fn row_menu(page: &Page) -> Markup {
     html! {
         form.sheet.row-menu id="row-menu" method="post" data-menu hidden {
             (csrf(page))

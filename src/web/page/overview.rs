@@ -2,7 +2,7 @@
 
 use crate::model::nodes::Node;
 use crate::web::page::jobs::{JobItem, short};
-use crate::web::page::machines::{MachineRow, plain_table};
+use crate::web::page::machines::{MachineRow, plain_table, row_menu};
 use crate::web::page::parts::{bytes, count, empty, meter, percent, spark, state};
 use crate::web::page::{Level, Page, layout};
 use maud::{Markup, html};
@@ -51,7 +51,7 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
                 }
             }
             @if !view.nodes.is_empty() { section { h2 { "Nodes" } ul.nodes id="nodes" data-live data-on="tick connection" { @for n in &view.nodes { (node(n)) } } } }
-            @if !view.busiest.is_empty() { section { h2 { "Busiest machines" } (plain_table(page, &view.busiest)) } }
+            @if !view.busiest.is_empty() { section { h2 { "Busiest machines" } div id="busiest" data-live data-on="guest" { (plain_table(&view.busiest)) } (row_menu(page)) } }
             @else if view.machines == 0 { (no_machines()) }
         }
     };
