@@ -166,7 +166,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Verb::Openapi => {
-            say(&crate::web::openapi_json());
+            say(crate::web::openapi_json());
             return Ok(ExitCode::SUCCESS);
         }
         Verb::Plugin(PluginVerb::Check { folder }) => {

@@ -32,7 +32,6 @@ pub struct Appliance {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    pub head: String,
     pub body: String,
 }
 
@@ -188,7 +187,7 @@ impl Appliance {
         let text = String::from_utf8_lossy(&raw).into_owned();
         let (head, body) = text.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some(Answer { status, head: head.to_lowercase(), body: dechunk(head, body) })
+        Some(Answer { status, body: dechunk(head, body) })
     }
 
     /// Waits until `path`'s JSON satisfies `done`.

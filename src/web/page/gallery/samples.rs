@@ -86,7 +86,7 @@ pub fn guest(n: usize) -> machines::MachineRow {
         tags: if tag.is_empty() {
             Vec::new()
         } else {
-            if n % 3 == 0 { vec![tag.to_owned(), "prod".to_owned()] } else { vec![tag.to_owned()] }
+            if n.is_multiple_of(3) { vec![tag.to_owned(), "prod".to_owned()] } else { vec![tag.to_owned()] }
         },
         spark: if status == "running" { wave(n, 60, cpu as f32) } else { Vec::new() },
         job: (status == "making").then(|| (JobId::from_bytes([3; 16]), "Create build-runner".into())),
