@@ -72,8 +72,8 @@ pub struct ConnectionView {
     pub name: String,
     pub plugin: String,
     pub endpoints: Vec<String>,
-    /// How the certificate is recognised, for people.
-    pub trust: String,
+    /// Accepted certificates as Proxmox shows them; none when the cluster's own CA is trusted.
+    pub fingerprints: Vec<String>,
     pub token_id: String,
     pub limits: Limits,
     pub reach: Reach,
@@ -97,6 +97,17 @@ pub struct NewConnection {
     /// The fingerprint that the person accepted, as hex, with or without colons.
     pub fingerprint: String,
     pub credential: Credential,
+    pub limits: Limits,
+}
+
+/// What an admin may change of a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionChange {
+    pub name: String,
+    /// Nodes of one cluster; the first that answers is used.
+    pub addresses: Vec<String>,
+    /// SHA-256 of each certificate that is accepted, as hex, with or without colons.
+    pub fingerprints: Vec<String>,
     pub limits: Limits,
 }
 
@@ -153,9 +164,9 @@ impl Connections<'_> {
     }
 
     fn view(&self, row: &Connection) -> ConnectionView {
-        let trust = match &row.trust {
-            Trust::Fingerprints(all) => all.iter().map(|f| fingerprint_text(f)).collect::<Vec<_>>().join(", "),
-            Trust::Ca(_) => "signed by the cluster's own CA".to_owned(),
+        let fingerprints = match &row.trust {
+            Trust::Fingerprints(all) => all.iter().map(|f| fingerprint_text(f)).collect(),
+            Trust::Ca(_) => Vec::new(),
         };
         let reach = self.0.live().snapshot().connection(row.id).map_or(Reach::Unknown, |c| c.reach.clone());
         ConnectionView {
@@ -163,7 +174,7 @@ impl Connections<'_> {
             name: row.name.clone(),
             plugin: row.plugin.clone(),
             endpoints: row.endpoints.clone(),
-            trust,
+            fingerprints,
             token_id: row.token_id.clone(),
             limits: row.limits.clone(),
             reach,
@@ -288,20 +299,17 @@ impl Connections<'_> {
         self.store(actor, Link::new(row)?, "connection.add").await
     }
 
-    /// Changes name, addresses and limits.
+    /// Changes name, addresses, accepted certificates and limits.
     ///
     /// # Errors
     /// `Forbidden`; `NotFound`; `Invalid` on a field.
-    pub async fn change(
-        &self,
-        actor: &Actor,
-        id: ConnectionId,
-        name: &str,
-        addresses: &[String],
-        limits: Limits,
-    ) -> Result<()> {
+    pub async fn change(&self, actor: &Actor, id: ConnectionId, change: ConnectionChange) -> Result<()> {
         actor.require_full_admin()?;
         let old = self.find(id)?;
+        let ConnectionChange { name, addresses, fingerprints, limits } = change;
+        if name.trim().is_empty() || name.trim().chars().count() > 60 {
+            return Err(Error::field("name", "Give the connection a name of 1 to 60 characters."));
+        }
         if limits.vmid_min.is_some_and(|v| v < 100) {
             return Err(Error::field("vmid_min", "Proxmox' numbers start at 100."));
         }
@@ -310,11 +318,23 @@ impl Connections<'_> {
         {
             return Err(Error::field("vmid_max", "The last number must not be below the first."));
         }
-        let endpoints = addresses.iter().map(|a| endpoint(a)).collect::<Result<Vec<_>>>()?;
-        if endpoints.is_empty() {
-            return Err(Error::field("address", "Give at least one address."));
+        let in_field = |e: Error| Error::field("addresses", e.fields().values().cloned().collect::<Vec<_>>().join(" "));
+        let endpoints = addresses.iter().map(|a| endpoint(a).map_err(in_field)).collect::<Result<Vec<_>>>()?;
+        if endpoints.is_empty() || endpoints.len() > 16 {
+            return Err(Error::field("addresses", "Give 1 to 16 addresses, one a line."));
         }
-        let row = Connection { name: name.trim().to_owned(), endpoints, limits, ..old.row.clone() };
+        let pins = fingerprints.iter().map(|f| parse_fingerprint(f)).collect::<Result<Vec<_>>>();
+        let pins = pins.map_err(|_| {
+            Error::field("fingerprints", "Each line is one SHA-256 fingerprint: 32 pairs of hex digits.")
+        })?;
+        let trust = match (&old.row.trust, pins.is_empty()) {
+            (Trust::Fingerprints(_), true) => {
+                return Err(Error::field("fingerprints", "Without an accepted certificate nothing could be trusted."));
+            }
+            (kept @ Trust::Ca(_), true) => kept.clone(),
+            (_, false) => Trust::Fingerprints(pins),
+        };
+        let row = Connection { name: name.trim().to_owned(), endpoints, trust, limits, ..old.row.clone() };
         self.store(actor, Link::new(row)?, "connection.change").await.map(|_| ())
     }
 

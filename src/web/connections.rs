@@ -1,6 +1,6 @@
 //! Connecting a Proxmox cluster step by step, and one connection's page.
 
-use crate::app::connections::{Credential, NewConnection, Probe, fingerprint_text};
+use crate::app::connections::{ConnectionChange, Credential, NewConnection, Probe, fingerprint_text};
 use crate::base::ids::ConnectionId;
 use crate::base::{Error, Result, Secret};
 use crate::model::connections::Limits;
@@ -163,7 +163,13 @@ async fn changed(person: &Person, connection: ConnectionId, form: &Form) -> Resu
         vmid_max: maybe_number(form, "vmid_max")?,
     };
     let name = if form.has("name") { form.value("name").to_owned() } else { old.name };
-    connections.change(&person.actor, connection, &name, &old.endpoints, limits).await
+    let lines = |field: &str, kept: Vec<String>| match form.has(field) {
+        true => form.value(field).split_whitespace().map(str::to_owned).collect(),
+        false => kept,
+    };
+    let addresses = lines("addresses", old.endpoints);
+    let fingerprints = lines("fingerprints", old.fingerprints);
+    connections.change(&person.actor, connection, ConnectionChange { name, addresses, fingerprints, limits }).await
 }
 
 /// # Errors

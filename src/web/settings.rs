@@ -24,6 +24,7 @@ pub fn item(person: &Person, found: Found) -> ConnectionItem {
         id: found.id,
         name: found.name,
         endpoints: found.endpoints,
+        fingerprints: found.fingerprints,
         token_id: found.token_id,
         limits: found.limits,
         reach: found.reach,

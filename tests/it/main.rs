@@ -13,6 +13,8 @@ mod fakepve;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod machine;

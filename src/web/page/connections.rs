@@ -1,7 +1,7 @@
 //! Connecting a Proxmox cluster step by step, and the page of one connection.
 
 use crate::base::Timestamp;
-use crate::web::page::form::{Form, Way, csrf, number, password, text, trouble, ways};
+use crate::web::page::form::{Form, Way, area, csrf, number, password, text, trouble, ways};
 use crate::web::page::parts::{commands, copy, note, post, state, time};
 use crate::web::page::settings::{ConnectionItem, reach};
 use crate::web::page::{Page, layout};
@@ -91,7 +91,7 @@ pub fn wizard_buttons(next: &str, value: &str, back: bool) -> Markup {
 fn address(form: &Form) -> Markup {
     html! {
         input type="hidden" name="step" value="address";
-        (text("address", "Address of a node").required().focus().hint("Like pve1.home.example or 192.168.1.10. Port 8006 is used when you give none; several nodes of one cluster with spaces between.").render(form))
+        (text("address", "Address of a node").required().focus().hint("Like pve1.home.example or 192.168.1.10. Port 8006 is used when you give none. More nodes of the cluster can be added later.").render(form))
         (text("name", "Name").default("Home").required().hint("What you call this cluster.").render(form))
         (wizard_buttons("Look at its certificate", "next", false))
     }
@@ -214,6 +214,10 @@ fn limits(page: &Page, c: &ConnectionItem, form: &Form) -> Markup {
                 (number("vmid_max", "Highest number", 100, 999_999_999).default(&high).render(form))
             }
             p.hint { "Numbers (VM IDs) that new machines get, both ends included." }
+            details.fold open[form.any_error(&["addresses", "fingerprints"])] { summary { "Addresses and certificates" }
+                (area("addresses", "Addresses", 3).mono().default(&c.endpoints.join("\n")).hint("One a line. With several nodes of the cluster the next one is used when one is away.").render(form))
+                (area("fingerprints", "Accepted certificates", 3).mono().default(&c.fingerprints.join("\n")).hint("SHA-256 fingerprints, one a line: one for each node, and the new one when a certificate was renewed.").render(form))
+            }
             div.actions { button.primary { "Save" } }
         }
     }

@@ -12,6 +12,8 @@ pub struct ConnectionItem {
     pub id: ConnectionId,
     pub name: String,
     pub endpoints: Vec<String>,
+    /// Accepted certificates; none when the cluster's own CA is trusted.
+    pub fingerprints: Vec<String>,
     pub token_id: String,
     pub limits: Limits,
     pub reach: Reach,
