@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import tls from 'node:tls';
 
-const BINARY = process.env.TESTED_BINARY ?? fileURLToPath(new URL('../../target/debug/steward', import.meta.url));
+export const BINARY = process.env.TESTED_BINARY ?? fileURLToPath(new URL('../../target/debug/steward', import.meta.url));
 const START_MS = 60_000;
 const STOP_MS = 15_000;
 
