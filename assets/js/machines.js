@@ -97,7 +97,7 @@ const number = (words) => Number.parseFloat(words.replace("<1", "0.5"));
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 function amount(words) {
-  const [value, unit] = words.split(/\s/);
+  const [value, unit] = words.replace("/s", "").split(/\s/);
   return number(value) * 1024 ** Math.max(0, UNITS.indexOf(unit));
 }
 
@@ -116,6 +116,8 @@ const VALUES = {
   node: (row) => text(row, "node"),
   cpu: (row) => number(text(row, "cpu")),
   mem: (row) => amount(text(row, "mem")),
+  net: (row) => amount(text(row, "net")),
+  disk: (row) => amount(text(row, "disk")),
   uptime: (row) => lasting(text(row, "uptime")),
 };
 const order = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
@@ -295,7 +297,7 @@ function openRowMenu(menu, more) {
 /** Called for every event of the stream. */
 export function machineEvents(kind, data) {
   if (kind === "tick") {
-    for (const [id, status, cpu, mem, maxmem] of data.rows ?? []) patch(id, status, cpu, mem, maxmem);
+    for (const row of data.rows ?? []) patch(...row);
   } else if (table && (kind === "guest" || kind === "reset")) {
     if (kind === "reset") for (const row of rows()) changed.add(idOf(row));
     else if (data.id) changed.add(data.id);
@@ -304,7 +306,7 @@ export function machineEvents(kind, data) {
   }
 }
 
-function patch(id, status, cpu, mem, maxmem) {
+function patch(id, status, cpu, mem, maxmem, net) {
   const row = document.getElementById(`g-${id}`);
   if (!row) return;
   const now = row.querySelector(".state");
@@ -314,6 +316,8 @@ function patch(id, status, cpu, mem, maxmem) {
     else now.textContent = status;
   }
   figure(row.querySelector(".c-cpu"), cpu, cpu === null ? "" : percent(cpu));
+  const network = row.querySelector(".c-net");
+  if (network) network.textContent = net === null ? "–" : `${bytes(net)}/s`;
   figure(row.querySelector(".c-mem"), mem === null || !maxmem ? null : mem / maxmem, mem === null ? "" : bytes(mem));
 }
 

@@ -98,3 +98,36 @@ fn fits(filter: &Filter, entry: &AuditEntry) -> bool {
         _ => Vec::new(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::model::audit::AuditRecord;
+
+    fn fits_words(words: &str) -> bool {
+        let record = AuditRecord {
+            at: Timestamp::ZERO,
+            actor: "mira".into(),
+            actor_id: None,
+            action: "guest.create".into(),
+            subject: "VM 104 web-01".into(),
+            detail: "full clone of 9000".into(),
+            address: Some("192.168.1.20".into()),
+            ok: false,
+        };
+        fits(&Filter::parse(words), &AuditEntry { seq: 1, record, hash: Vec::new() })
+    }
+
+    #[test]
+    fn the_filter_looks_at_who_did_what_to_what_from_where_and_how_it_went() {
+        for words in
+            ["", "mira", "actor:mira action:guest. ok:no", "subject:vm clone", "address:192.168 -jon", "WEB-01"]
+        {
+            assert!(fits_words(words), "{words}");
+        }
+        for words in ["jon", "actor:jon", "action:user", "ok:yes", "-mira", "address:10."] {
+            assert!(!fits_words(words), "{words}");
+        }
+    }
+}

@@ -38,6 +38,15 @@ pub struct Rates {
     pub diskwrite: f64,
 }
 
+impl Rates {
+    /// Bytes a second in and out together.
+    pub fn network(&self) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are not negative")]
+        let sum = (self.netin + self.netout).round() as u64;
+        sum
+    }
+}
+
 /// One node as pages show it.
 #[derive(Clone, Debug)]
 pub struct NodeLive {

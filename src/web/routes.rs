@@ -207,6 +207,7 @@ fn rest_api() -> Vec<Route> {
         rest(Method::POST, "/api/v1/jobs/{id}/retry", OPERATE, api::jobs::retry),
         rest(Method::POST, "/api/v1/jobs/{id}/discard", OPERATE, api::jobs::discard),
         rest(Method::GET, "/api/v1/nodes", READ, api::nodes::list),
+        rest(Method::POST, "/api/v1/inventory", OPERATE, api::nodes::look),
         rest(Method::GET, "/api/v1/audit", ADMIN_READ, api::audit::list),
         rest(Method::GET, "/api/v1/audit/export", ADMIN_READ, api::audit::export),
         rest(Method::GET, "/api/v1/connections", ADMIN_READ, api::admin::connections),

@@ -240,10 +240,12 @@ struct Row {
     cpu: Option<u32>,
     mem: Option<u64>,
     maxmem: u64,
+    /// Bytes a second.
+    net: Option<u64>,
 }
 
 impl Figures {
-    /// Rows that differ from what was last told, as `[id, status, cpu share, bytes, bytes at most]`.
+    /// Rows that differ from what was last told, as `[id, status, cpu share, bytes, bytes at most, network bytes a second]`.
     fn changed(&mut self, app: &App, actor: &Actor) -> Vec<Value> {
         let snapshot = app.live().snapshot();
         let mut out = Vec::new();
@@ -255,10 +257,11 @@ impl Figures {
                 reason = "a share of 0 to 1 in thousandths"
             )]
             let cpu = runs.then(|| (state.cpu.clamp(0.0, 1.0) * 1000.0).round() as u32);
-            let row = Row { status: state.status.clone(), cpu, mem: runs.then_some(state.mem), maxmem: state.maxmem };
+            let (mem, net) = (runs.then_some(state.mem), runs.then(|| guest.rates.network()));
+            let row = Row { status: state.status.clone(), cpu, mem, maxmem: state.maxmem, net };
             if self.0.get(&guest.row.id) != Some(&row) {
                 let share = cpu.map(|c| f64::from(c) / 1000.0);
-                out.push(json!([guest.row.id, row.status, share, row.mem, row.maxmem]));
+                out.push(json!([guest.row.id, row.status, share, row.mem, row.maxmem, row.net]));
                 self.0.insert(guest.row.id, row);
             }
         }

@@ -66,3 +66,38 @@ async fn over(appliance: &Appliance, job: &Value) {
     let job = appliance.until(&path, 60, |v| v["finished"].is_string()).await;
     assert_eq!(job["state"], "succeeded", "{job:#}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_failed_tries_are_taken_back_and_a_retry_makes_the_machine_with_its_owner() {
+    let cluster = cluster(0.05).await;
+    let mut appliance = Appliance::prepare(&cluster).await;
+    appliance.start().await;
+    let templates = "/api/v1/guests?q=is:template%20node:pve1";
+    let list = appliance.until(templates, 20, |v| v["guests"].as_array().is_some_and(|a| !a.is_empty())).await;
+    cluster.faults().fail_task("qmclone", "no space left on device", 3);
+    let wanted = json!({
+        "name": "thrice", "node": "pve1", "source": { "from": "template", "vmid": list["guests"][0]["vmid"] },
+        "cores": 1, "memory": 1024, "disk": 80, "bridge": "vmbr0",
+    });
+    let asked = appliance.ask("POST", "/api/v1/guests", Some(wanted)).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let path = format!("/api/v1/jobs/{}", asked.json()["job"]["id"].as_str().unwrap());
+    // 5 s before the second try, 10 s before the third.
+    let failed = appliance.until(&path, 60, |v| v["finished"].is_string()).await;
+    assert_eq!(failed["state"], "failed", "{failed:#}");
+    assert!(failed["error"].as_str().unwrap().contains("no space left on device"), "{failed:#}");
+    let guest = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());
+    assert_eq!(appliance.ask("GET", &guest, None).await.status, 404);
+    assert_eq!(appliance.ask("GET", "/api/v1/guests?q=name:thrice", None).await.json()["total"], 0);
+
+    let again = appliance.ask("POST", &format!("{path}/retry"), None).await;
+    assert!(again.status < 300, "{again:?}");
+    over(&appliance, &failed).await;
+    assert_eq!(appliance.ask("POST", "/api/v1/inventory", None).await.status, 202);
+    let made = appliance.until(&guest, 20, |v| v["status"] == "running").await;
+    assert_eq!((&made["owner"], &made["name"]), (&json!("mira"), &json!("thrice")));
+    let discard = appliance.ask("POST", &format!("{path}/discard"), None).await;
+    assert_eq!(discard.status, 409, "{discard:?}");
+    appliance.stop().await;
+    cluster.stop().await;
+}

@@ -1,9 +1,10 @@
 //! The nodes of all connections.
 
 use crate::base::Result;
-use crate::web::api::openapi::ListProblems;
+use crate::web::api::openapi::{ListProblems, WriteProblems};
 use crate::web::visit::Person;
 use axum::Json;
+use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -56,4 +57,15 @@ pub async fn list(person: Person) -> Result<Json<NodeList>> {
         stale: n.stale,
     });
     Ok(Json(NodeList { nodes: nodes.collect() }))
+}
+
+/// Asks for a look at Proxmox now, instead of at the next turn (every 10 s). Several requests make one look.
+///
+/// # Errors
+/// `Forbidden` for a token that may only read.
+#[utoipa::path(post, path = "/api/v1/inventory", tag = "house",
+    responses((status = 202, description = "Steward looks in a moment"), WriteProblems))]
+pub async fn look(person: Person) -> StatusCode {
+    person.web.app.inventory().look_soon();
+    StatusCode::ACCEPTED
 }

@@ -33,6 +33,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::jobs::retry,
         super::jobs::discard,
         super::nodes::list,
+        super::nodes::look,
         super::audit::list,
         super::audit::export,
         super::admin::connections,

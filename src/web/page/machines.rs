@@ -31,6 +31,10 @@ pub struct MachineRow {
     /// Bytes; `None` when it does not run.
     pub mem: Option<u64>,
     pub maxmem: u64,
+    /// Bytes a second in and out together; `None` when it does not run.
+    pub net: Option<u64>,
+    /// Bytes of its disks.
+    pub disk: u64,
     /// Seconds since its start, 0 when it does not run.
     pub uptime: u64,
     pub tags: Vec<String>,
@@ -63,11 +67,13 @@ pub struct MachinesView {
 }
 
 /// Columns that a person may hide: key and word.
-pub const COLUMNS: [(&str, &str); 7] = [
+pub const COLUMNS: [(&str, &str); 9] = [
     ("owner", "Owner"),
     ("node", "Node"),
     ("cpu", "CPU"),
     ("mem", "Memory"),
+    ("net", "Network"),
+    ("disk", "Disk"),
     ("spark", "Last hour"),
     ("uptime", "Up for"),
     ("tags", "Tags"),
@@ -198,6 +204,8 @@ pub fn row(r: &MachineRow, check: bool) -> Markup {
             td.c-node { (r.node) }
             td.c-cpu { (cell(r.cpu, &r.cpu.map(percent))) }
             td.c-mem title=[r.mem.map(|_| format!("of {}", bytes(r.maxmem)))] { (cell(r.mem.map(|m| share(m, r.maxmem)), &r.mem.map(bytes))) }
+            td.c-net { @if let Some(net) = r.net { (bytes(net)) "/s" } @else { span.dim { "–" } } }
+            td.c-disk { @if r.disk > 0 { (bytes(r.disk)) } @else { span.dim { "–" } } }
             td.c-spark { (spark(&r.spark, 96, 22)) }
             td.c-uptime { @if r.uptime > 0 { (duration(Duration::from_secs(r.uptime))) } }
             td.c-tags title=[(r.tags.len() > 1).then(|| r.tags.join(", "))] {

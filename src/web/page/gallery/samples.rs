@@ -82,6 +82,8 @@ pub fn guest(n: usize) -> machines::MachineRow {
         cores: 4.0,
         mem: on.then_some((mem * 8.0 * f64::from(1 << 30)) as u64),
         maxmem: 8 << 30,
+        net: (status == "running").then_some(90_000 * (1 + n as u64 % 7)),
+        disk: 32 << 30,
         uptime: if on { 86_400 * 12 + 3600 * n as u64 } else { 0 },
         tags: if tag.is_empty() {
             Vec::new()
