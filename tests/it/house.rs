@@ -24,6 +24,7 @@ pub const PASSWORD: &str = "three green lamps";
 pub struct House {
     pub app: App,
     pub router: Router,
+    pub clock: Arc<ManualClock>,
     _folder: tempfile::TempDir,
 }
 
@@ -54,9 +55,9 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings { data_dir: folder.path().to_owned(), plugins_dir: None, ..Settings::default() };
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_790_000_000)));
-        let app = App::open(settings, SealKey::from_bytes([7; 64]), clock).unwrap();
+        let app = App::open(settings, SealKey::from_bytes([7; 64]), Arc::<ManualClock>::clone(&clock)).unwrap();
         let router = web::router(Web::new(app.clone(), options, CancellationToken::new()));
-        Self { app, router, _folder: folder }
+        Self { app, router, clock, _folder: folder }
     }
 
     pub async fn call(&self, mut request: Request<Body>) -> Answer {

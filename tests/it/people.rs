@@ -150,3 +150,36 @@ async fn a_token_is_shown_once_and_can_be_taken_back() {
     admin.send("/profile", &format!("/profile/tokens/{id}/revoke"), "").await;
     assert!(house.app.tokens().authenticate(&token, "192.0.2.1").is_err());
 }
+
+#[tokio::test]
+async fn a_schedule_makes_one_job_when_its_time_has_come() {
+    use std::time::Duration;
+    use steward::app::Actor;
+    use steward::base::ids::ScheduleId;
+    use steward::model::schedules::Schedule;
+    let house = House::new();
+    let console = Actor::host_console();
+    let schedule = Schedule {
+        id: ScheduleId::new(),
+        name: "Nightly start".into(),
+        cron: "*/5 * * * *".into(),
+        plugin: "proxmox".into(),
+        hook: "guest_power".into(),
+        args: serde_json::json!({ "vmid": 100, "kind": "qemu", "node": "pve1", "action": "start" }),
+        active: true,
+        last: None,
+    };
+    let wrong = Schedule { cron: "0 0 31 2 *".into(), ..schedule.clone() };
+    assert!(house.app.schedules().put(&console, wrong).await.unwrap_err().fields().contains_key("cron"));
+    let wrong = Schedule { hook: "inventory".into(), ..schedule.clone() };
+    assert!(house.app.schedules().put(&console, wrong).await.unwrap_err().fields().contains_key("hook"));
+    house.app.schedules().put(&console, schedule).await.unwrap();
+    house.clock.advance(Duration::from_secs(301));
+    assert_eq!(house.app.schedules().tick().await.unwrap(), 1);
+    assert_eq!(house.app.schedules().tick().await.unwrap(), 0, "not twice for one time");
+    house.clock.advance(Duration::from_secs(301));
+    house.app.schedules().tick().await.unwrap();
+    let jobs = house.app.jobs().all_open().unwrap();
+    assert_eq!(jobs.len(), 1, "not a second job while the first is open");
+    assert_eq!((jobs[0].title.as_str(), jobs[0].asked_by.as_str()), ("Nightly start", "schedule Nightly start"));
+}

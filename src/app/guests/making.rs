@@ -1,0 +1,116 @@
+//! What a create job needs of the rows while it runs, and what the end of any job means for its machine.
+
+use super::Guests;
+use crate::base::ids::{ConnectionId, JobId};
+use crate::base::{Error, Result};
+use crate::model::events::EventKind;
+use crate::model::guests::{Guest, GuestKind};
+use crate::model::jobs::{Job, JobState};
+use crate::store::{Read, Scan, WriteTx, tables};
+
+impl Guests<'_> {
+    /// Keeps a number for a job and writes it on the machine that the job makes. On a blocking thread.
+    pub(in crate::app) fn keep_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
+        let row = self.0.store().write_blocking(move |tx| {
+            let key = (connection, vmid);
+            if tx.get(tables::VMID_RESERVATIONS, &key)?.is_some() {
+                return Err(Error::conflict("Another job took this number just now."));
+            }
+            tx.put(tables::VMID_RESERVATIONS, &key, &job)?;
+            let guest = tx.get(tables::JOBS, &job)?.and_then(|j| j.guest);
+            let Some(id) = guest else { return Ok(None) };
+            let Some(mut row) = tx.get(tables::GUESTS, &id)? else { return Ok(None) };
+            // A job that found its first number taken comes for another one.
+            if let Some(old) = row.vmid.replace(vmid) {
+                tx.delete(tables::GUEST_VMIDS, &(connection, old))?;
+            }
+            tx.put(tables::GUESTS, &id, &row)?;
+            tx.put(tables::GUEST_VMIDS, &key, &id)?;
+            tx.event(EventKind::Guest { id }, row.owner);
+            Ok(Some(row))
+        })?;
+        self.0.live().put_rows(row.into_iter().collect());
+        Ok(())
+    }
+
+    /// Gives a number back. The machine that has it keeps it; what becomes of the machine is settled when the
+    /// job is over.
+    pub(in crate::app) fn release_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
+        self.0.store().write_blocking(move |tx| {
+            let key = (connection, vmid);
+            if tx.get(tables::VMID_RESERVATIONS, &key)? == Some(job) {
+                tx.delete(tables::VMID_RESERVATIONS, &key)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The wanted machine of a create job that is tried again: giving up had removed it.
+    pub(in crate::app) fn want_again(tx: &mut WriteTx, job: &Job) -> Result<Option<Guest>> {
+        let (Some(id), Some(connection)) = (job.guest, job.connection) else { return Ok(None) };
+        if job.hook != "guest_create" || tx.get(tables::GUESTS, &id)?.is_some() {
+            return Ok(None);
+        }
+        let name = job.args["name"].as_str().unwrap_or_default().to_owned();
+        let guest = Guest {
+            id,
+            connection,
+            vmid: None,
+            kind: GuestKind::Qemu,
+            name,
+            owner: job.owner,
+            created: tx.now(),
+            making: Some(job.id),
+            missing_since: None,
+            last: None,
+        };
+        tx.put(tables::GUESTS, &id, &guest)?;
+        tx.event(EventKind::Guest { id }, guest.owner);
+        Ok(Some(guest))
+    }
+
+    /// What the end of a job means for its machine: made, gone, or in a new state. Called by the runner after
+    /// the job's last commit; running it again does no harm.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn settle(&self, job: &Job) -> Result<()> {
+        let Some(id) = job.guest else { return Ok(()) };
+        let (job_id, ok) = (job.id, job.state == JobState::Succeeded);
+        let (create, delete) = (job.hook == "guest_create", job.hook == "guest_delete");
+        let row = self
+            .0
+            .store()
+            .write(move |tx| {
+                for (key, owner) in tx.list(tables::VMID_RESERVATIONS, Scan::all(), usize::MAX)? {
+                    if owner == job_id {
+                        tx.delete(tables::VMID_RESERVATIONS, &key)?;
+                    }
+                }
+                let Some(mut row) = tx.get(tables::GUESTS, &id)? else { return Ok(None) };
+                let gone = (create && !ok && row.making == Some(job_id)) || (delete && ok);
+                if gone {
+                    tx.delete(tables::GUESTS, &id)?;
+                    if let Some(vmid) = row.vmid {
+                        tx.delete(tables::GUEST_VMIDS, &(row.connection, vmid))?;
+                    }
+                } else if row.making == Some(job_id) {
+                    row.making = None;
+                    tx.put(tables::GUESTS, &id, &row)?;
+                }
+                tx.event(EventKind::Guest { id }, row.owner);
+                Ok(Some((row, gone)))
+            })
+            .await?;
+        match row {
+            Some((_, true)) => self.0.live().remove_rows(&[id]),
+            Some((row, false)) => self.0.live().put_rows(vec![row]),
+            None => {}
+        }
+        if let Some(status) = job.result.get("status").and_then(serde_json::Value::as_str) {
+            self.0.live().set_status(id, status);
+        }
+        self.0.inventory().look_soon();
+        Ok(())
+    }
+}

@@ -1,0 +1,263 @@
+//! Machines: seeing them, making, powering and deleting them.
+
+mod making;
+mod request;
+
+use crate::app::live::GuestLive;
+use crate::app::{Actor, App, host};
+use crate::base::ids::{ConnectionId, GuestId, UserId};
+use crate::base::{Error, Result};
+use crate::model::access::GuestRight;
+use crate::model::audit::AuditEntry;
+use crate::model::connections::Reach;
+use crate::model::events::EventKind;
+use crate::model::filter::Filter;
+use crate::model::guests::{Guest, PowerAction};
+use crate::model::jobs::Job;
+use crate::store::{Read, tables};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::sync::Arc;
+
+/// One point of a machine's charts. Missing samples are `None`. Rates are bytes a second.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct HistoryPoint {
+    /// Seconds since 1970.
+    pub time: i64,
+    pub cpu: Option<f64>,
+    pub mem: Option<f64>,
+    pub maxmem: Option<f64>,
+    pub netin: Option<f64>,
+    pub netout: Option<f64>,
+    pub diskread: Option<f64>,
+    pub diskwrite: Option<f64>,
+}
+
+/// Time frames that Proxmox keeps charts for.
+pub const TIMEFRAMES: [&str; 5] = ["hour", "day", "week", "month", "year"];
+
+/// What is known of a machine beside its live state.
+#[derive(Clone, Debug)]
+pub struct GuestHistory {
+    pub jobs: Vec<Job>,
+    pub audit: Vec<AuditEntry>,
+}
+
+/// An action on a machine's page: possible now, or greyed with the reason.
+#[derive(Clone, Debug)]
+pub struct ActionView {
+    pub action: PowerAction,
+    pub refusal: Option<String>,
+}
+
+pub struct Guests<'a>(pub(super) &'a App);
+
+/// How the audit log and jobs name a guest.
+pub fn subject(guest: &Guest) -> String {
+    match guest.vmid {
+        Some(vmid) => format!("{} {vmid} {}", guest.kind.word(), guest.name),
+        None => format!("{} {}", guest.kind.word(), guest.name),
+    }
+}
+
+impl Guests<'_> {
+    /// The machines that the actor may see and that fit the filter words, by name. Keys: `status:`, `node:`,
+    /// `tag:`, `owner:`, `kind:` (vm, container), `id:`, `is:template`.
+    pub fn list(&self, actor: &Actor, filter: &str) -> Vec<Arc<GuestLive>> {
+        let filter = Filter::parse(filter);
+        let snapshot = self.0.live().snapshot();
+        let mine = snapshot.guests.iter().filter(|g| actor.guest_right(&g.row).is_some());
+        mine.filter(|g| filter.is_empty() || self.fits(&filter, g)).cloned().collect()
+    }
+
+    /// Templates from which anybody signed in may make a machine, by name.
+    pub fn templates(&self, _: &Actor) -> Vec<Arc<GuestLive>> {
+        let snapshot = self.0.live().snapshot();
+        let usable = |g: &GuestLive| {
+            let limits = self.0.connections().limits(g.row.connection);
+            g.state.template && limits.is_ok_and(|l| l.allows_node(&g.state.node))
+        };
+        snapshot.guests.iter().filter(|g| usable(g)).cloned().collect()
+    }
+
+    fn fits(&self, filter: &Filter, g: &GuestLive) -> bool {
+        let vmid = g.row.vmid.map(|v| v.to_string()).unwrap_or_default();
+        filter.fits(&[&g.state.name, &g.state.node, &g.state.status, &vmid], |key| match key {
+            "status" => vec![g.state.status.clone()],
+            "node" => vec![g.state.node.clone()],
+            "tag" => g.state.tags.clone(),
+            "name" => vec![g.state.name.clone()],
+            "id" => vec![vmid.clone()],
+            "owner" => vec![self.0.people().name_of(g.row.owner)],
+            "pool" => g.state.pool.clone().into_iter().collect(),
+            "kind" => vec![g.row.kind.word().to_lowercase(), g.row.kind.name().to_owned()],
+            "is" if g.state.template => vec!["template".to_owned()],
+            "is" => vec![if g.stale { "stale" } else { "live" }.to_owned()],
+            _ => Vec::new(),
+        })
+    }
+
+    /// One machine.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a machine that is not the actor's.
+    pub fn get(&self, actor: &Actor, id: GuestId) -> Result<Arc<GuestLive>> {
+        let guest = self.0.live().snapshot().guest(id).cloned();
+        guest
+            .filter(|g| actor.guest_right(&g.row).is_some())
+            .ok_or_else(|| Error::not_found("This machine does not exist (any more)."))
+    }
+
+    fn get_for(&self, actor: &Actor, id: GuestId, right: GuestRight) -> Result<Arc<GuestLive>> {
+        let guest = self.get(actor, id)?;
+        if actor.guest_right(&guest.row).is_some_and(|have| have >= right) {
+            Ok(guest)
+        } else {
+            Err(Error::forbidden("You may look at this machine, but not change it."))
+        }
+    }
+
+    /// What can be done with a machine now.
+    pub fn actions(&self, actor: &Actor, guest: &GuestLive) -> Vec<ActionView> {
+        let general = self.general_refusal(actor, guest);
+        PowerAction::ALL
+            .into_iter()
+            .map(|action| ActionView {
+                action,
+                refusal: general.clone().or_else(|| action.refusal(guest.row.kind, &guest.state)),
+            })
+            .collect()
+    }
+
+    /// Why nothing at all can be done to this machine now.
+    pub fn general_refusal(&self, actor: &Actor, guest: &GuestLive) -> Option<String> {
+        if actor.guest_right(&guest.row) < Some(GuestRight::Use) {
+            return Some("You may look at this machine, but not change it.".to_owned());
+        }
+        if guest.row.making.is_some() {
+            return Some("It is being made right now.".to_owned());
+        }
+        if let Err(e) = self.check_reach(guest.row.connection) {
+            return Some(e.message().to_owned());
+        }
+        let limits = self.0.connections().limits(guest.row.connection).ok()?;
+        (!limits.allows_node(&guest.state.node)).then(|| {
+            format!(
+                "Steward may not change anything on node {}. An admin can allow it in the settings.",
+                guest.state.node
+            )
+        })
+    }
+
+    /// Proxmox must answer before anything is asked of it: a refusal now is better than a surprise later.
+    fn check_reach(&self, connection: ConnectionId) -> Result<()> {
+        match self.0.live().snapshot().connection(connection).map(|c| c.reach.clone()) {
+            Some(Reach::Here { .. }) => Ok(()),
+            Some(Reach::Away { since, why }) => Err(Error::unavailable(format!(
+                "Proxmox has not answered for {}: {why} The last known state is shown; try again when it is back.",
+                words(since.until(self.0.now()))
+            ))),
+            _ => Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds.")),
+        }
+    }
+
+    /// Gives a machine to a user, or to nobody.
+    ///
+    /// # Errors
+    /// `Forbidden` unless an admin asks; `NotFound`.
+    pub async fn set_owner(&self, actor: &Actor, id: GuestId, owner: Option<UserId>) -> Result<()> {
+        actor.require_full_admin()?;
+        let guest = self.get(actor, id)?;
+        if owner.is_some_and(|o| self.0.people().get(o).is_none()) {
+            return Err(Error::field("owner", "This user does not exist (any more)."));
+        }
+        let row = Guest { owner, ..guest.row.clone() };
+        let to = self.0.people().name_of(owner);
+        let record = actor.record(self.0.now(), "guest.owner", subject(&row), format!("owner is now {to}"));
+        self.change_row(id, move |row| row.owner = owner, Some(record)).await
+    }
+
+    /// Changes a guest's stored row and tells the pages.
+    async fn change_row(
+        &self,
+        id: GuestId,
+        f: impl FnOnce(&mut Guest) + Send + 'static,
+        record: Option<crate::model::audit::AuditRecord>,
+    ) -> Result<()> {
+        let row = self
+            .0
+            .store()
+            .write(move |tx| {
+                let mut row = tx.get(tables::GUESTS, &id)?.ok_or_else(|| Error::not_found("This machine is gone."))?;
+                f(&mut row);
+                tx.put(tables::GUESTS, &id, &row)?;
+                tx.event(EventKind::Guest { id }, row.owner);
+                if let Some(record) = record {
+                    tx.audit(record);
+                }
+                Ok(row)
+            })
+            .await?;
+        self.0.live().put_rows(vec![row]);
+        Ok(())
+    }
+
+    pub(in crate::app) async fn disown(&self, user: UserId) -> Result<()> {
+        let snapshot = self.0.live().snapshot();
+        let theirs: Vec<GuestId> =
+            snapshot.guests.iter().filter(|g| g.row.owner == Some(user)).map(|g| g.row.id).collect();
+        for id in theirs {
+            self.change_row(id, |row| row.owner = None, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The machine's charts, from Proxmox' own history.
+    ///
+    /// # Errors
+    /// `Invalid` on `range`; `Unavailable` when Proxmox does not answer.
+    pub async fn history(&self, actor: &Actor, id: GuestId, timeframe: &str) -> Result<Vec<HistoryPoint>> {
+        let guest = self.get(actor, id)?;
+        if !TIMEFRAMES.contains(&timeframe) {
+            return Err(Error::field("range", "Choose hour, day, week, month or year."));
+        }
+        let Some(vmid) = guest.row.vmid.filter(|_| guest.row.making.is_none()) else { return Ok(Vec::new()) };
+        let target = json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node });
+        let value = host::call(self.0, guest.row.connection, "history", vec![target, json!(timeframe)]).await?;
+        serde_json::from_value(value).map_err(|e| {
+            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
+        })
+    }
+
+    /// The machine's addresses, as its guest agent or settings tell.
+    ///
+    /// # Errors
+    /// `Unavailable` when Proxmox does not answer.
+    pub async fn addresses(&self, actor: &Actor, id: GuestId) -> Result<Vec<String>> {
+        let guest = self.get(actor, id)?;
+        let Some(vmid) = guest.row.vmid.filter(|_| guest.row.making.is_none()) else { return Ok(Vec::new()) };
+        let target = json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node, "status": guest.state.status });
+        let value = host::call(self.0, guest.row.connection, "addresses", vec![target]).await?;
+        serde_json::from_value(value).map_err(Error::internal)
+    }
+
+    /// Jobs and audit entries of a machine.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn story(&self, actor: &Actor, id: GuestId) -> Result<GuestHistory> {
+        let guest = self.get(actor, id)?;
+        Ok(GuestHistory {
+            jobs: self.0.jobs().of_guest(id, 50)?,
+            audit: self.0.audit().about(&subject(&guest.row), 50)?,
+        })
+    }
+}
+
+fn words(d: std::time::Duration) -> String {
+    match d.as_secs() {
+        s @ 0..120 => format!("{s} s"),
+        s @ 120..7200 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3600),
+    }
+}

@@ -1,0 +1,246 @@
+//! Asking for a machine, its power, its end: each is one commit with the job, the event and the audit entry.
+
+use super::{Guests, subject};
+use crate::app::Actor;
+use crate::app::jobs::{NewJob, enqueue};
+use crate::app::live::GuestLive;
+use crate::base::ids::{ConnectionId, GuestId, JobId};
+use crate::base::{Error, Result};
+use crate::model::access::GuestRight;
+use crate::model::connections::Reach;
+use crate::model::events::EventKind;
+use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction};
+use crate::model::jobs::{Job, Priority};
+use crate::model::sessions::Scope;
+use crate::store::{Name, Read, tables};
+use serde_json::json;
+
+impl Guests<'_> {
+    /// Asks for a new machine: one commit holds the wanted machine, its job, the event and the audit entry.
+    /// `key` makes asking twice harmless: the second time gives the first one's machine.
+    ///
+    /// # Errors
+    /// `Invalid` with a sentence per field; `Unavailable` while Proxmox is away; `Forbidden` for a token that
+    /// may only read.
+    pub async fn request_create(&self, actor: &Actor, spec: GuestSpec, key: Option<&str>) -> Result<(Guest, Job)> {
+        actor.require_scope(Scope::Operate)?;
+        spec.check()?;
+        let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
+        // Asked again: the machine's own name would be in the way of the checks below.
+        if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
+            return Ok(first);
+        }
+        let connection = self.connection_for(&spec)?;
+        self.check_reach(connection)?;
+        self.check_against_cluster(connection, &spec)?;
+        let now = self.0.now();
+        let mut guest = Guest {
+            id: GuestId::new(),
+            connection,
+            vmid: None,
+            kind: GuestKind::Qemu,
+            name: spec.name.clone(),
+            owner: actor.user_id(),
+            created: now,
+            making: None,
+            missing_since: None,
+            last: None,
+        };
+        let id = JobId::new();
+        let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
+        // The job knows its own machine again by this mark, after a crash too.
+        args["mark"] = json!(id);
+        let new = NewJob {
+            id,
+            plugin: self.0.connections().plugin_of(connection)?,
+            hook: "guest_create".to_owned(),
+            title: format!("Create {}", spec.name),
+            args,
+            priority: Priority::Normal,
+            guest: Some(guest.id),
+            connection: Some(connection),
+            lane: Some(format!("node:{connection}:{}", spec.node)),
+            dedup,
+            max_attempts: 3,
+        };
+        let record = actor.record(now, "guest.create", subject(&guest), describe(&spec));
+        let actor = actor.clone();
+        let (guest, job) = self
+            .0
+            .store()
+            .write(move |tx| {
+                let job = enqueue(tx, &actor, new)?;
+                if let Some(first) = job.guest.filter(|id| *id != guest.id) {
+                    // The same request came before.
+                    let row = tx.get(tables::GUESTS, &first)?;
+                    return Ok((row.ok_or_else(|| Error::conflict("This machine was asked for already."))?, job));
+                }
+                guest.making = Some(job.id);
+                tx.put(tables::GUESTS, &guest.id, &guest)?;
+                tx.event(EventKind::Guest { id: guest.id }, guest.owner);
+                tx.audit(record);
+                Ok((guest, job))
+            })
+            .await?;
+        self.0.live().put_rows(vec![guest.clone()]);
+        self.0.job_bell().notify_one();
+        Ok((guest, job))
+    }
+
+    /// The machine and the open job that an earlier request with this key made.
+    fn asked_before(&self, dedup: &str) -> Result<Option<(Guest, Job)>> {
+        self.0.store().read(|tx| {
+            let id = tx.get(tables::JOB_DEDUP, &Name::new(dedup.to_owned()))?;
+            let job: Option<Job> = id.map(|id| tx.get(tables::JOBS, &id)).transpose()?.flatten();
+            let Some(job) = job.filter(|j| !j.state.is_over()) else { return Ok(None) };
+            let guest = job.guest.map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
+            Ok(guest.map(|guest| (guest, job)))
+        })
+    }
+
+    /// The connection that has the wanted node.
+    fn connection_for(&self, spec: &GuestSpec) -> Result<ConnectionId> {
+        let snapshot = self.0.live().snapshot();
+        let node = snapshot.nodes.iter().find(|n| n.node.name == spec.node);
+        if node.is_none() && snapshot.connections.iter().any(|c| c.reach == Reach::Unknown) {
+            return Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds."));
+        }
+        node.map(|n| n.connection)
+            .ok_or_else(|| Error::field("node", "There is no such node. Choose one from the list."))
+    }
+
+    fn check_against_cluster(&self, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
+        let snapshot = self.0.live().snapshot();
+        if !self.0.nodes().usable(connection)?.contains(&spec.node) {
+            return Err(Error::field("node", "This node is away, or Steward may not use it."));
+        }
+        let threads = snapshot.node(connection, &spec.node).map_or(0.0, |n| n.node.maxcpu);
+        if threads > 0.0 && f64::from(spec.cores) > threads {
+            return Err(Error::field(
+                "cores",
+                format!("Node {} has {threads} threads; a machine can't have more.", spec.node),
+            ));
+        }
+        let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
+        if others.any(|g| g.state.name == spec.name) {
+            return Err(Error::field("name", "There is a machine with this name already. Choose another."));
+        }
+        if let GuestSource::Template { vmid, .. } = spec.source {
+            let template = snapshot.guests.iter().find(|g| g.row.connection == connection && g.row.vmid == Some(vmid));
+            let Some(template) = template.filter(|g| g.state.template) else {
+                return Err(Error::field("template", "This template does not exist (any more). Choose another."));
+            };
+            let least = template.state.maxdisk.div_ceil(1 << 30);
+            if spec.disk < least {
+                return Err(Error::field(
+                    "disk",
+                    format!("The template's disk has {least} GiB; a disk can only grow."),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for a power action.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`; `Conflict` when it makes no sense now, with the reason; `Unavailable`.
+    pub async fn request_power(&self, actor: &Actor, id: GuestId, action: PowerAction) -> Result<Job> {
+        actor.require_scope(Scope::Operate)?;
+        let guest = self.get_for(actor, id, GuestRight::Use)?;
+        if let Some(why) = self.general_refusal(actor, &guest).or_else(|| action.refusal(guest.row.kind, &guest.state))
+        {
+            let e = if guest.stale { Error::unavailable(why) } else { Error::conflict(why) };
+            return Err(e);
+        }
+        self.check_idle(&guest, action == PowerAction::Stop)?;
+        let title = format!("{} {}", action.word(), guest.state.name);
+        self.request(actor, &guest, "guest_power", title, json!({ "action": action.name() }), action.name()).await
+    }
+
+    /// Asks to delete a machine with its disks. `name` is what the person typed to confirm.
+    ///
+    /// # Errors
+    /// `Invalid` on `name`; `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
+    pub async fn request_delete(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
+        actor.require_scope(Scope::Operate)?;
+        let guest = self.get_for(actor, id, GuestRight::Manage)?;
+        if name.trim() != guest.state.name {
+            return Err(Error::field("name", "Type the machine's name exactly as shown to delete it."));
+        }
+        if let Some(why) = self.general_refusal(actor, &guest) {
+            return Err(Error::conflict(why));
+        }
+        self.check_idle(&guest, false)?;
+        let title = format!("Delete {}", guest.state.name);
+        self.request(actor, &guest, "guest_delete", title, json!({}), "delete").await
+    }
+
+    /// One job at a time works on a machine; only a stop may overtake a shutdown that hangs.
+    fn check_idle(&self, guest: &GuestLive, stop: bool) -> Result<()> {
+        match self.0.jobs().open_of_guest(guest.row.id)? {
+            Some(job) if stop && job.hook == "guest_power" => {
+                tracing::info!(job.id = %job.id, "a stop overtakes this job");
+                Ok(())
+            }
+            Some(job) => Err(Error::conflict(format!(
+                "“{}” works on this machine now. Wait until it is done, or cancel it.",
+                job.title
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    async fn request(
+        &self,
+        actor: &Actor,
+        guest: &GuestLive,
+        hook: &str,
+        title: String,
+        extra: serde_json::Value,
+        word: &str,
+    ) -> Result<Job> {
+        let row = &guest.row;
+        let mut args = json!({ "vmid": row.vmid, "kind": row.kind.name(), "node": guest.state.node });
+        if let (Some(args), Some(extra)) = (args.as_object_mut(), extra.as_object()) {
+            args.extend(extra.clone());
+        }
+        let new = NewJob {
+            id: JobId::new(),
+            plugin: self.0.connections().plugin_of(row.connection)?,
+            hook: hook.to_owned(),
+            title,
+            args,
+            priority: Priority::High,
+            guest: Some(row.id),
+            connection: Some(row.connection),
+            lane: Some(format!("node:{}:{}", row.connection, guest.state.node)),
+            dedup: Some(format!("guest:{}:{word}", row.id)),
+            max_attempts: 3,
+        };
+        let record =
+            actor.record(self.0.now(), &format!("guest.{word}"), subject(row), format!("on {}", guest.state.node));
+        let actor = actor.clone();
+        let job = self
+            .0
+            .store()
+            .write(move |tx| {
+                let job = enqueue(tx, &actor, new)?;
+                tx.audit(record);
+                Ok(job)
+            })
+            .await?;
+        self.0.job_bell().notify_one();
+        Ok(job)
+    }
+}
+
+/// What was asked for, for the audit log.
+fn describe(spec: &GuestSpec) -> String {
+    let from = match &spec.source {
+        GuestSource::Template { vmid, full: true } => format!("full clone of {vmid}"),
+        GuestSource::Template { vmid, full: false } => format!("linked clone of {vmid}"),
+        GuestSource::Iso { volid, .. } => format!("from {volid}"),
+    };
+    format!("{from} on {}, {} cores, {} MiB, {} GiB", spec.node, spec.cores, spec.memory, spec.disk)
+}
