@@ -22,6 +22,9 @@ const NET: Duration = Duration::from_secs(30);
 
 /// Runs jobs until `stop`; running scripts are finished first (each step is short), suspended ones just rest.
 pub async fn run(app: App, stop: CancellationToken) {
+    if let Err(e) = note_restart(&app).await {
+        tracing::warn!(error = e.chain(), "the logs of open jobs could not be told about the restart");
+    }
     let mut runner = Runner { app, working: JoinSet::new(), running: HashSet::new(), watching: HashSet::new() };
     loop {
         // Registered before looking, so that no job made meanwhile is missed.
@@ -44,6 +47,20 @@ pub async fn run(app: App, stop: CancellationToken) {
     while let Some(done) = runner.working.join_next().await {
         runner.note(done);
     }
+}
+
+/// Says in the log of each job that had begun that it goes on, so that its page tells the whole story.
+async fn note_restart(app: &App) -> Result<()> {
+    let begun: Vec<Job> = app.jobs().all_open()?.into_iter().filter(|j| j.started.is_some()).collect();
+    let app = app.clone();
+    let told = tokio::task::spawn_blocking(move || {
+        for job in begun {
+            let journal = StoreJournal::open(&app, job.id, job.owner)?;
+            journal.log(LogLevel::Warn, "Steward was restarted. This job goes on where it stopped.");
+        }
+        Ok(())
+    });
+    told.await.map_err(Error::internal)?
 }
 
 /// What a piece of work was, when it is done.
