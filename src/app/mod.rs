@@ -81,7 +81,7 @@ impl App {
         let live = live::Live::load(&store)?;
         let links = connections::Links::load(&store)?;
         links.announce(&live);
-        let setup = setup::SetupCode::for_start(people.is_empty());
+        let setup = setup::SetupCode::for_start(!people.somebody_can_sign_in());
         let started = clock.now();
         Ok(Self(Arc::new(Inner {
             store,

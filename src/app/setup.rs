@@ -33,7 +33,7 @@ pub struct Setup<'a>(pub(super) &'a App);
 impl Setup<'_> {
     /// Is the first admin still to be made?
     pub fn is_needed(&self) -> bool {
-        self.0.people().is_empty()
+        !self.0.people().somebody_can_sign_in()
     }
 
     /// The code, for the journal and `steward setup-code`. Shown on the host only, never on a page.
@@ -72,7 +72,8 @@ impl Setup<'_> {
         self.0
             .store()
             .write(move |tx| {
-                if !tx.list(tables::USERS, Scan::all(), 1)?.is_empty() {
+                let all = tx.list(tables::USERS, Scan::all(), usize::MAX)?;
+                if all.iter().any(|(_, u)| u.password_set.is_some()) {
                     return Err(Error::conflict("Steward is set up already. Sign in instead."));
                 }
                 super::users::insert(tx, &row)?;

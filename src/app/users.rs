@@ -20,8 +20,10 @@ impl People {
         Ok(Self(ArcSwap::from_pointee(rows.into_iter().map(|(id, user)| (id, Arc::new(user))).collect())))
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.load().is_empty()
+    /// Has anybody set a password yet? Before that the setup code makes the first admin; people who are only
+    /// invited don't count.
+    pub fn somebody_can_sign_in(&self) -> bool {
+        self.0.load().values().any(|u| u.password_set.is_some())
     }
 
     pub fn get(&self, id: UserId) -> Option<Arc<User>> {

@@ -183,3 +183,18 @@ async fn a_schedule_makes_one_job_when_its_time_has_come() {
     assert_eq!(jobs.len(), 1, "not a second job while the first is open");
     assert_eq!((jobs[0].title.as_str(), jobs[0].asked_by.as_str()), ("Nightly start", "schedule Nightly start"));
 }
+
+#[tokio::test]
+async fn an_invitation_before_the_set_up_does_not_close_it() {
+    let house = House::new();
+    let new = steward::app::users::NewUser {
+        login: "jon".into(),
+        name: String::new(),
+        email: String::new(),
+        role: Role::User,
+    };
+    house.app.users().invite(&steward::app::Actor::host_console(), new).await.unwrap();
+    assert!(house.app.setup().is_needed());
+    house.admin().await;
+    assert!(!house.app.setup().is_needed());
+}
