@@ -19,7 +19,7 @@ pub struct Manifest {
     /// Host modules it may use: `pve`, `kv`, `guests` ... What is not listed does not exist for the script.
     #[serde(default)]
     pub grants: Vec<String>,
-    /// Functions of `main.rhai` that the host calls, by name.
+    /// Functions of the script that the host calls, by name.
     pub hooks: BTreeMap<String, Hook>,
 }
 

@@ -45,8 +45,8 @@ pub(super) fn check_hooks(manifest: &Manifest, text: &str, functions: &FunctionL
         let arities: Vec<usize> = functions.iter().filter(|f| f.name == *hook).map(|f| f.params.len()).collect();
         let Some(function) = functions.iter().find(|f| f.name == *hook && f.params.len() == wanted.params) else {
             return wrong(match arities.first() {
-                None => format!("hook \"{hook}\": main.rhai has no such function"),
-                Some(n) => format!("hook \"{hook}\" has {} parameters here and {n} in main.rhai", wanted.params),
+                None => format!("hook \"{hook}\": the script has no such function"),
+                Some(n) => format!("hook \"{hook}\" has {} parameters here and {n} in the script", wanted.params),
             });
         };
         if wanted.mode == HookMode::Job && (wanted.params != 2 || function.params.first().is_none_or(|p| p != "job")) {

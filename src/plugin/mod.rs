@@ -27,6 +27,7 @@ mod source;
 pub mod stack;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use host::{Call, CallError, CallErrorKind, Host, Method, Run};
 pub use journal::{Failure, Journal, Mode, Outcome};

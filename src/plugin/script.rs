@@ -6,6 +6,7 @@ use super::job::METHODS;
 use super::manifest;
 use super::run::RunState;
 use super::source::Files;
+use super::text::{MAIN, TESTS, Text};
 use super::{engine, stack};
 use crate::model::plugins::{HookMode, Manifest, Origin, ScriptError};
 use rhai::{AST, Dynamic, Engine, Position, Scope};
@@ -29,8 +30,8 @@ pub struct Plugin {
     ast: AST,
     effect: Engine,
     durable: Engine,
-    /// From this line on the text is `tests.rhai` (only in `plugin check`).
-    tests_from: usize,
+    /// All its files; with `tests.rhai` only in `plugin check`.
+    text: Text,
 }
 
 impl std::fmt::Debug for Plugin {
@@ -59,20 +60,19 @@ impl Plugin {
             files.get(file).ok_or_else(missing)
         };
         let toml = file("plugin.toml")?;
-        let main = file("main.rhai")?;
+        file(MAIN)?;
         let manifest = manifest::parse(name, toml)?;
         let (mut effect, mut durable) = (engine::effect(&manifest.grants), engine::durable(&manifest.grants));
-        let (mut text, mut tests_from) = (main.clone(), usize::MAX);
+        let mut text = Text::of(files);
         if let Some(tests) = tests {
             (tests.extend)(&mut effect);
             (tests.extend)(&mut durable);
-            tests_from = main.lines().count() + 2;
-            text = format!("{}\n\n{}", main.trim_end_matches('\n'), tests.text);
+            text.add(TESTS, tests.text);
         }
-        let mut plugin = Self { manifest, hash, origin, ast: AST::empty(), effect, durable, tests_from };
-        plugin.ast = plugin.compile(&text)?;
+        let mut plugin = Self { manifest, hash, origin, ast: AST::empty(), effect, durable, text };
+        plugin.ast = plugin.compile()?;
         let functions = plugin.functions();
-        plugin.check_names(&functions, &text)?;
+        plugin.check_names(&functions)?;
         manifest::check_hooks(&plugin.manifest, toml, &functions)?;
         plugin.check_top_level()?;
         Ok(plugin)
@@ -121,32 +121,24 @@ impl Plugin {
 
     /// A failure with the file it happened in.
     pub(super) fn place(&self, failed: &Failed) -> ScriptError {
-        self.place_error(failed.at("main.rhai"))
+        self.text.place(failed.at(MAIN), &self.manifest.name)
     }
 
-    fn place_error(&self, mut error: ScriptError) -> ScriptError {
-        let mut file = "main.rhai";
-        if error.line >= self.tests_from {
-            error.line -= self.tests_from - 1;
-            file = "tests.rhai";
-        }
-        ScriptError { file: format!("{}/{file}", self.manifest.name), ..error }
-    }
-
-    fn compile(&self, text: &str) -> Result<AST, ScriptError> {
-        let compiled = stack::on_large(|| self.effect.compile(text)).map_err(|e| self.broken(&e))?;
-        compiled.map_err(|e| self.place_error(from_parse(&e, "main.rhai")))
+    fn compile(&self) -> Result<AST, ScriptError> {
+        let compiled = stack::on_large(|| self.effect.compile(self.text.whole())).map_err(|e| self.broken(&e))?;
+        compiled.map_err(|e| self.text.place(from_parse(&e, MAIN), &self.manifest.name))
     }
 
     /// A function of the script called like a method of `job` would be called instead of it.
-    fn check_names(&self, functions: &FunctionList, text: &str) -> Result<(), ScriptError> {
+    fn check_names(&self, functions: &FunctionList) -> Result<(), ScriptError> {
         let is_method = |f: &&Function| METHODS.iter().any(|m| m.signature.starts_with(&format!("{}(", f.name)));
         let Some(taken) = functions.iter().find(is_method) else { return Ok(()) };
         let declared = format!("fn {}", taken.name);
-        let line = text.lines().position(|l| l.trim_start().starts_with(&declared)).map_or(0, |i| i + 1);
+        let line = self.text.whole().lines().position(|l| l.trim_start().starts_with(&declared)).map_or(0, |i| i + 1);
         let message = format!("a function can't be called \"{}\", because that is a method of `job`", taken.name);
-        let error = Failed::misuse(message, Position::NONE).at("main.rhai");
-        Err(self.place_error(ScriptError { line, column: usize::from(line > 0), ..error }))
+        let error = Failed::misuse(message, Position::NONE).at(MAIN);
+        let error = ScriptError { line, column: usize::from(line > 0), ..error };
+        Err(self.text.place(error, &self.manifest.name))
     }
 
     /// What stands outside of functions (constants) runs before every hook, so it may not do anything. It gets no

@@ -1,6 +1,6 @@
 //! `steward plugin check DIR`: a plugin's own tests, without network.
 //!
-//! `tests.rhai` is compiled together with `main.rhai`, so a test calls the plugin's functions directly.
+//! `tests.rhai` is compiled together with the script, so a test calls the plugin's functions directly.
 //! Functions named `test_*` without parameters are the tests; each has a fresh mock host.
 
 mod glob;

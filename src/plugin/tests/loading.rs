@@ -34,8 +34,8 @@ fn an_unknown_variable_is_found_before_anything_runs() {
 
 #[test]
 fn hooks_must_be_functions_with_that_many_parameters() {
-    assert!(error("", "act 0 pure", "fn other() {}").contains("plugin.toml:9:1: hook \"act\": main.rhai has no such"));
-    assert!(error("", "act 0 pure", "fn act(a) {}").contains("has 0 parameters here and 1 in main.rhai"));
+    assert!(error("", "act 0 pure", "fn other() {}").contains("plugin.toml:9:1: hook \"act\": the script has no such"));
+    assert!(error("", "act 0 pure", "fn act(a) {}").contains("has 0 parameters here and 1 in the script"));
     assert!(error("", "act 2 job", "fn act(j, args) {}").contains("must be written as: fn act(job, args)"));
 }
 
