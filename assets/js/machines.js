@@ -20,6 +20,35 @@ export function startMachines() {
   startSelection();
   startKeys();
   startColumns(document.querySelector("[data-columns]"));
+  if (total() > rows().length) fetchAll();
+}
+
+const total = () => Number(table.dataset.total);
+
+/** A large house comes in pages: the first one with the page, the others now, one after the other. */
+async function fetchAll() {
+  const sort = new URL(location.href).searchParams.get("sort") ?? "";
+  const body = table.tBodies[0];
+  const seen = new Set();
+  for (let page = 1; ; page += 1) {
+    const part = await fragment(`${table.dataset.rows}?${new URLSearchParams({ sort, page })}`);
+    // Not now: the links to the other pages stay.
+    if (!part) return;
+    const fresh = [...part.querySelectorAll("tbody tr")];
+    if (!fresh.length) break;
+    for (const row of fresh) if (!document.getElementById(row.id)) row.hidden = true;
+    body.append(...fresh.map((row) => document.getElementById(row.id) ?? document.importNode(row, true)));
+    for (const row of fresh) seen.add(row.id);
+    filterRows(document.querySelector("#filter").value);
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  for (const row of rows()) if (!seen.has(row.id)) changed.add(idOf(row));
+  if (changed.size) timer = setTimeout(fetchRows, 300);
+  delete table.dataset.total;
+  document.querySelector(".pager")?.remove();
+  const sorted = table.tHead.querySelector("[aria-sort]");
+  if (sorted) sortRows(sorted.querySelector("a").dataset.sort, sorted.getAttribute("aria-sort") === "descending");
+  filterRows(document.querySelector("#filter").value);
 }
 
 const rows = () => [...table.tBodies[0].rows];
@@ -83,8 +112,7 @@ function filterRows(value) {
 }
 
 function count(shown) {
-  const total = rows().length;
-  document.querySelector("#filter-count").textContent = `${shown} of ${total}`;
+  document.querySelector("#filter-count").textContent = `${shown} of ${total() || rows().length}`;
   document.querySelector(".no-match").hidden = shown > 0;
   tellSelected();
 }

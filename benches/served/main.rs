@@ -75,7 +75,7 @@ async fn large_house(watch: Duration) -> Fallible<()> {
     let bearer = client.with("authorization", &format!("Bearer {}", steward.token));
     for (what, client, path) in [
         ("page", &session, "/machines"),
-        ("page without rows' frame", &session, "/machines/rows"),
+        ("100 more rows", &session, "/machines/rows?page=5"),
         ("REST", &bearer, "/api/v1/guests?limit=1000"),
     ] {
         if client.get(path).await?.status != 200 {

@@ -77,7 +77,7 @@ fn pick(name: &str, accept: &str) -> Option<(EmbeddedFile, &'static str)> {
 }
 
 /// Does `Accept-Encoding` name this coding without forbidding it by `q=0`?
-fn takes(accept: &str, encoding: &str) -> bool {
+pub(super) fn takes(accept: &str, encoding: &str) -> bool {
     accept.split(',').any(|part| {
         let mut words = part.split(';').map(str::trim);
         let named = words.next().is_some_and(|w| w.eq_ignore_ascii_case(encoding));

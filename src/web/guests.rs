@@ -7,15 +7,21 @@ use crate::model::connections::Reach;
 use crate::model::guests::PowerAction;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{finished, id, refused};
+use crate::web::kept;
 use crate::web::page::Form;
 use crate::web::page::machines::{self as page, Away, MachineRow, MachinesView};
 use crate::web::visit::Person;
 use axum::extract::{Path, Query};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use maud::Markup;
 use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Rows on one page. A house with more gets the rest from the script, page by page, or turns pages without it.
+const PAGE: usize = 100;
 
 #[derive(Debug, Deserialize)]
 pub struct Look {
@@ -23,23 +29,43 @@ pub struct Look {
     q: String,
     #[serde(default)]
     sort: String,
+    /// Counted from 1.
+    #[serde(default)]
+    page: usize,
 }
 
-/// All machines that the person may see; those that do not fit the filter are there but hidden.
+/// The machines that the person may see. In a small house those that do not fit the filter are there but
+/// hidden, so that typing filters at once; of many machines one page comes first.
 ///
 /// # Errors
 /// What the store says.
 pub async fn list(person: Person, Query(look): Query<Look>) -> Result<Markup> {
     let app = &person.web.app;
-    let fits: HashSet<GuestId> = app.guests().list(&person.actor, &look.q).iter().map(|g| g.row.id).collect();
-    let mut rows = Rows::of(&person)?.all(&app.guests().list(&person.actor, ""));
-    for row in &mut rows {
-        row.shown = fits.contains(&row.id);
+    let rows = Rows::of(&person)?;
+    let mut guests = app.guests().list(&person.actor, "");
+    let total = guests.len();
+    let few = total <= PAGE;
+    let fitting = if look.q.is_empty() { None } else { Some(app.guests().list(&person.actor, &look.q)) };
+    let fits: Option<HashSet<GuestId>> = fitting.as_ref().map(|all| all.iter().map(|g| g.row.id).collect());
+    if !few && let Some(fitting) = fitting {
+        guests = fitting;
     }
-    sort(&mut rows, &look.sort);
+    let pages = if few { 1 } else { guests.len().div_ceil(PAGE).max(1) };
+    let number = look.page.clamp(1, pages);
+    rows.sort(&mut guests, &look.sort);
+    let shown = fits.as_ref().map_or(total, HashSet::len);
+    let skipped = (number - 1) * PAGE;
+    let mut page_rows = rows.all(guests.iter().skip(skipped).take(PAGE));
+    for row in &mut page_rows {
+        row.shown = fits.as_ref().is_none_or(|f| f.contains(&row.id));
+    }
     let snapshot = app.live().snapshot();
     let view = MachinesView {
-        rows,
+        rows: page_rows,
+        total,
+        shown,
+        page: number,
+        pages,
         filter: look.q,
         sort: look.sort,
         hidden_columns: app.profile().prefs(&person.actor)?.hidden_columns,
@@ -73,26 +99,55 @@ impl<'a> Rows<'a> {
         Ok(Self { person, jobs })
     }
 
-    pub fn all(&self, guests: &[std::sync::Arc<GuestLive>]) -> Vec<MachineRow> {
-        guests.iter().map(|g| self.row(g)).collect()
+    pub fn all<'g>(&self, guests: impl IntoIterator<Item = &'g Arc<GuestLive>>) -> Vec<MachineRow> {
+        guests.into_iter().map(|g| self.row(g)).collect()
+    }
+
+    fn owner(&self, g: &GuestLive) -> Option<String> {
+        g.row.owner.and_then(|o| self.person.web.app.people().get(o)).map(|u| u.login.clone())
+    }
+
+    /// Sorts by `key`, falling with a `-` in front; what is equal stays by name.
+    fn sort(&self, guests: &mut [Arc<GuestLive>], key: &str) {
+        let (key, falling) = key.strip_prefix('-').map_or((key, false), |k| (k, true));
+        if key == "owner" {
+            guests.sort_by_cached_key(|g| self.owner(g));
+            if falling {
+                guests.reverse();
+            }
+            return;
+        }
+        let runs = |g: &GuestLive| g.state.status == "running";
+        let order = |a: &GuestLive, b: &GuestLive| -> Ordering {
+            let (x, y) = (&a.state, &b.state);
+            match key {
+                "status" => status(a).cmp(status(b)),
+                "node" => x.node.cmp(&y.node),
+                "cpu" => runs(a).cmp(&runs(b)).then(x.cpu.total_cmp(&y.cpu)),
+                "mem" => runs(a).cmp(&runs(b)).then(x.mem.cmp(&y.mem)),
+                "net" => runs(a).cmp(&runs(b)).then(a.rates.network().cmp(&b.rates.network())),
+                "disk" => x.maxdisk.cmp(&y.maxdisk),
+                "vmid" => a.row.vmid.cmp(&b.row.vmid),
+                "uptime" => x.uptime.cmp(&y.uptime),
+                "tags" => x.tags.cmp(&y.tags),
+                "name" => x.name.cmp(&y.name),
+                _ => Ordering::Equal,
+            }
+        };
+        guests.sort_by(|a, b| if falling { order(b, a) } else { order(a, b) });
     }
 
     pub fn row(&self, g: &GuestLive) -> MachineRow {
         let (row, state) = (&g.row, &g.state);
         let runs = state.status == "running";
-        let status = match (row.making, row.missing_since) {
-            (Some(_), _) => "making".to_owned(),
-            (None, Some(_)) => "missing".to_owned(),
-            _ => state.status.clone(),
-        };
         MachineRow {
             id: row.id,
             name: state.name.clone(),
             vmid: row.vmid,
             kind: row.kind,
-            status,
+            status: status(g).to_owned(),
             template: state.template,
-            owner: row.owner.and_then(|o| self.person.web.app.people().get(o)).map(|u| u.login.clone()),
+            owner: self.owner(g),
             node: state.node.clone(),
             cpu: runs.then_some(state.cpu),
             cores: state.maxcpu,
@@ -109,43 +164,47 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Sorts by `key`, falling with a `-` in front; what is equal stays by name.
-fn sort(rows: &mut [MachineRow], key: &str) {
-    let (key, falling) = key.strip_prefix('-').map_or((key, false), |k| (k, true));
-    let order = |a: &MachineRow, b: &MachineRow| -> Ordering {
-        match key {
-            "status" => a.status.cmp(&b.status),
-            "owner" => a.owner.cmp(&b.owner),
-            "node" => a.node.cmp(&b.node),
-            "cpu" => a.cpu.unwrap_or(-1.0).total_cmp(&b.cpu.unwrap_or(-1.0)),
-            "mem" => a.mem.cmp(&b.mem),
-            "net" => a.net.cmp(&b.net),
-            "disk" => a.disk.cmp(&b.disk),
-            "vmid" => a.vmid.cmp(&b.vmid),
-            "uptime" => a.uptime.cmp(&b.uptime),
-            "tags" => a.tags.cmp(&b.tags),
-            "name" => a.name.cmp(&b.name),
-            _ => Ordering::Equal,
-        }
-    };
-    rows.sort_by(|a, b| if falling { order(b, a) } else { order(a, b) });
+/// The word in the state column: what Proxmox says, but for machines that come or are gone.
+fn status(g: &GuestLive) -> &str {
+    match (g.row.making, g.row.missing_since) {
+        (Some(_), _) => "making",
+        (None, Some(_)) => "missing",
+        _ => &g.state.status,
+    }
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Ids {
+pub struct Wanted {
+    /// These machines, separated by commas.
+    ids: Option<String>,
     #[serde(default)]
-    ids: String,
+    sort: String,
+    /// Else one page of all; counted from 1.
+    #[serde(default)]
+    page: usize,
 }
 
-/// Bare rows for a list that is open in a browser; a machine that is gone is not among them.
+/// Bare rows for a list that is open in a browser: those asked for, of which one that is gone is not there, or
+/// one page of all.
 ///
 /// # Errors
 /// What the store says.
-pub async fn rows(person: Person, Query(query): Query<Ids>) -> Result<Markup> {
-    let wanted: HashSet<GuestId> = query.ids.split(',').take(2_000).filter_map(|t| t.parse().ok()).collect();
-    let guests = person.web.app.guests().list(&person.actor, "");
-    let guests: Vec<_> = guests.into_iter().filter(|g| wanted.contains(&g.row.id)).collect();
-    Ok(page::rows(&Rows::of(&person)?.all(&guests)))
+pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Result<Response> {
+    if let Some(ids) = &wanted.ids {
+        let ids: HashSet<GuestId> = ids.split(',').take(2_000).filter_map(|t| t.parse().ok()).collect();
+        let mut guests = person.web.app.guests().list(&person.actor, "");
+        guests.retain(|g| ids.contains(&g.row.id));
+        return Ok(page::rows(&Rows::of(&person)?.all(&guests)).into_response());
+    }
+    let address = format!("/machines/rows {} {}", wanted.page, wanted.sort);
+    kept::answer(&person, &headers, address, "text/html; charset=utf-8", move |person| {
+        let rows = Rows::of(person)?;
+        let mut guests = person.web.app.guests().list(&person.actor, "");
+        rows.sort(&mut guests, &wanted.sort);
+        let skipped = wanted.page.saturating_sub(1).saturating_mul(PAGE);
+        Ok(page::rows(&rows.all(guests.iter().skip(skipped).take(PAGE))).into_string().into_bytes())
+    })
+    .await
 }
 
 /// One power action for many machines. Each is asked for alone; what is refused is said, the rest goes on.

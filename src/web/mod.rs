@@ -21,6 +21,7 @@ mod guests;
 mod headers;
 mod health;
 mod jobs;
+pub mod kept;
 pub mod limits;
 pub mod metrics;
 mod observe;

@@ -3,6 +3,7 @@
 use crate::app::App;
 use crate::app::audit::AuditCheck;
 use crate::base::Timestamp;
+use crate::web::kept::Kept;
 use crate::web::limits::{Limiter, Rate};
 use crate::web::metrics::Metrics;
 use crate::web::sse::Streams;
@@ -47,6 +48,8 @@ pub struct Inner {
     pub api: Limiter,
     pub metrics: Metrics,
     pub streams: Streams,
+    /// Long answers, until something changes.
+    pub kept: Kept,
     /// The last look at the audit log's whole chain, and when it was.
     pub chain: tokio::sync::Mutex<Option<(Timestamp, AuditCheck)>>,
     /// Cancelled when the service stops; open streams end on it.
@@ -60,6 +63,7 @@ impl Web {
             api: Limiter::new(options.api_rate),
             metrics: Metrics::new(),
             streams: Streams::default(),
+            kept: Kept::default(),
             chain: tokio::sync::Mutex::default(),
             app,
             options,

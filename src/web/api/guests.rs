@@ -9,6 +9,7 @@ use crate::web::api::jobs::JobView;
 use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
 use crate::web::api::{accepted, limit};
 use crate::web::forms::id;
+use crate::web::kept;
 use crate::web::visit::Person;
 use axum::Json;
 use axum::extract::Path;
@@ -111,15 +112,21 @@ pub struct GuestPage {
 /// # Errors
 /// `Invalid` on a parameter.
 #[utoipa::path(get, path = "/api/v1/guests", tag = "guests", params(Look), responses((status = 200, body = GuestPage), ListProblems))]
-pub async fn list(person: Person, Asked(look): Asked<Look>) -> Result<Json<GuestPage>> {
+pub async fn list(person: Person, headers: HeaderMap, Asked(look): Asked<Look>) -> Result<Response> {
     let limit = limit(look.limit)?;
-    let mut all = person.web.app.guests().list(&person.actor, &look.q);
-    sort(&mut all, &look.sort)?;
-    let start = start(&all, look.cursor.as_deref())?;
-    let end = all.len().min(start + limit);
-    let shown = &all[start..end];
-    let next = shown.last().filter(|_| end < all.len()).map(|last| format!("{end}.{}", last.row.id));
-    Ok(Json(GuestPage { guests: shown.iter().map(|g| view(&person, g)).collect(), total: all.len(), next }))
+    let cursor = look.cursor.as_deref().unwrap_or_default();
+    let address = format!("/api/v1/guests {limit} {cursor} {} {}", look.sort, look.q);
+    kept::answer(&person, &headers, address, "application/json", move |person| {
+        let mut all = person.web.app.guests().list(&person.actor, &look.q);
+        sort(&mut all, &look.sort)?;
+        let start = start(&all, look.cursor.as_deref())?;
+        let end = all.len().min(start + limit);
+        let shown = &all[start..end];
+        let next = shown.last().filter(|_| end < all.len()).map(|last| format!("{end}.{}", last.row.id));
+        let page = GuestPage { guests: shown.iter().map(|g| view(person, g)).collect(), total: all.len(), next };
+        serde_json::to_vec(&page).map_err(Error::internal)
+    })
+    .await
 }
 
 fn sort(guests: &mut [Arc<GuestLive>], key: &str) -> Result<()> {

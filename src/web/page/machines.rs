@@ -57,7 +57,15 @@ pub struct Away {
 
 #[derive(Clone, Debug)]
 pub struct MachinesView {
+    /// One page of them.
     pub rows: Vec<MachineRow>,
+    /// All that the person may see.
+    pub total: usize,
+    /// Those that fit the filter.
+    pub shown: usize,
+    /// Counted from 1.
+    pub page: usize,
+    pub pages: usize,
     pub filter: String,
     /// A key of [`COLUMNS`], `name`, `status` or `vmid`, with `-` in front for falling order.
     pub sort: String,
@@ -83,7 +91,7 @@ pub fn machines(page: &Page, view: &MachinesView) -> Markup {
     let main = html! {
         header.head.compact { h1 { "Machines" } div.tools { a.button.primary href="/machines/new" { (icon("plus")) "New machine" } } }
         @for away in &view.away { (away_note(page, away)) }
-        @if view.rows.is_empty() { (nothing(page, view)) } @else { (tools(page, view)) (list(page, view)) (row_menu(page)) }
+        @if view.total == 0 { (nothing(page, view)) } @else { (tools(page, view)) (list(page, view)) (row_menu(page)) }
     };
     layout::page(page, "Machines", main)
 }
@@ -130,7 +138,6 @@ fn nothing(page: &Page, view: &MachinesView) -> Markup {
 }
 
 fn tools(page: &Page, view: &MachinesView) -> Markup {
-    let shown = view.rows.iter().filter(|r| r.shown).count();
     html! {
         div.tools.filter-tools {
             form.find.wide action="/machines" role="search" aria-label="Filter machines" {
@@ -138,7 +145,7 @@ fn tools(page: &Page, view: &MachinesView) -> Markup {
                 input id="filter" type="search" name="q" value=(view.filter) placeholder="Filter: web status:running tag:media -node:pve2"
                     aria-label="Filter words" aria-describedby="filter-count" autocomplete="off" spellcheck="false" data-filter="machines-table";
             }
-            span.dim id="filter-count" role="status" { (shown) " of " (view.rows.len()) }
+            span.dim id="filter-count" role="status" { (view.shown) " of " (view.total) }
             span.grow {}
             details.menu.right name="menu" {
                 summary.button.quiet { (icon("columns")) "Columns" }
@@ -156,19 +163,12 @@ fn tools(page: &Page, view: &MachinesView) -> Markup {
 }
 
 fn list(page: &Page, view: &MachinesView) -> Markup {
-    let base = if view.filter.is_empty() {
-        "/machines?sort=".to_owned()
-    } else {
-        format!(
-            "/machines?q={}&sort=",
-            url::form_urlencoded::byte_serialize(view.filter.as_bytes()).collect::<String>()
-        )
-    };
+    let base = address(view, "sort=");
     let head = |key: &str, word: &str| sort_head(&format!("c-{key}"), key, word, &view.sort, &base);
     html! {
         form id="bulk" method="post" action="/machines/power" {
             (csrf(page))
-            div.sheet-table { table.grid.machines id="machines-table" data-machines data-rows="/machines/rows" data-hide=(view.hidden_columns.join(" ")) {
+            div.sheet-table { table.grid.machines id="machines-table" data-machines data-rows="/machines/rows" data-total=(view.total) data-hide=(view.hidden_columns.join(" ")) {
                 thead { tr {
                     th.c-check scope="col" { input type="checkbox" data-select-all aria-label="Select all shown machines"; }
                     (sort_head("c-state", "status", "State", &view.sort, &base))
@@ -178,12 +178,40 @@ fn list(page: &Page, view: &MachinesView) -> Markup {
                 } }
                 tbody { @for r in &view.rows { (row(r, true)) } }
             } }
-            p.no-match.dim hidden[view.rows.iter().any(|r| r.shown)] { "No machine fits these words. Keys: status, tag, node, owner, kind, id; a minus in front leaves out." }
+            (pager(view))
+            p.no-match.dim hidden[view.shown > 0] { "No machine fits these words. Keys: status, tag, node, owner, kind, id; a minus in front leaves out." }
             div.bulk role="group" aria-label="Act on the selected machines" {
                 strong data-selected { "Selected machines" }
                 @for action in [PowerAction::Start, PowerAction::Shutdown, PowerAction::Reboot] { button name="action" value=(action.name()) { (action.word()) } }
                 button.danger name="action" value="stop" data-confirm="Stop the selected machines at once? It is like pulling the plug: what they did not save is lost." { "Stop" }
                 button.quiet type="reset" { "Clear" }
+            }
+        }
+    }
+}
+
+/// The list's address with its filter; `more` is put behind it.
+fn address(view: &MachinesView, more: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if !view.filter.is_empty() {
+        query.append_pair("q", &view.filter);
+    }
+    let query = query.finish();
+    if query.is_empty() { format!("/machines?{more}") } else { format!("/machines?{query}&{more}") }
+}
+
+/// For browsers without script; the script fetches the other pages and takes this away.
+fn pager(view: &MachinesView) -> Markup {
+    let to = |page: usize| {
+        let sort: String = url::form_urlencoded::byte_serialize(view.sort.as_bytes()).collect();
+        address(view, &format!("sort={sort}&page={page}"))
+    };
+    html! {
+        @if view.pages > 1 {
+            nav.pager aria-label="Pages" {
+                @if view.page > 1 { a.button href=(to(view.page - 1)) rel="prev" { "Before" } }
+                span.dim { "Page " (view.page) " of " (view.pages) }
+                @if view.page < view.pages { a.button href=(to(view.page + 1)) rel="next" { "Next" } }
             }
         }
     }

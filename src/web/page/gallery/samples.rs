@@ -99,6 +99,10 @@ pub fn guest(n: usize) -> machines::MachineRow {
 pub fn machines(n: usize) -> machines::MachinesView {
     machines::MachinesView {
         rows: (0..n).map(guest).collect(),
+        total: n,
+        shown: n,
+        page: 1,
+        pages: 1,
         filter: String::new(),
         sort: "name".into(),
         hidden_columns: Vec::new(),
