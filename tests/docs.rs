@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use steward::model::providers::Feature;
 use steward::plugin::limits;
 use steward::web::routes::{self, Access, Door, Route};
 
@@ -44,6 +45,12 @@ fn generated(document: &str, mark: &str, wanted: &str) {
 #[test]
 fn the_host_functions_are_those_that_are_registered() {
     generated("docs/PLUGINS.md", "host functions", &steward::plugin::docs::markdown());
+}
+
+#[test]
+fn the_features_of_providers_are_those_that_are_checked() {
+    let lines = Feature::ALL.map(|f| format!("| `{}` | {} |", f.name(), f.about()));
+    generated("docs/PLUGINS.md", "features", &format!("| name | what it needs |\n|---|---|\n{}", lines.join("\n")));
 }
 
 fn grouped(n: u64) -> String {

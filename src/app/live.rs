@@ -124,6 +124,24 @@ struct Seen {
     rates: Rates,
     spark: Spark,
     at: Timestamp,
+    /// What the rates are counted from: a round of the provider's own daemon, and when it was first seen.
+    base: (Counters, Timestamp),
+}
+
+/// A guest's counters and the age of its life in one round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counters {
+    netin: u64,
+    netout: u64,
+    diskread: u64,
+    diskwrite: u64,
+    uptime: u64,
+}
+
+impl From<&GuestState> for Counters {
+    fn from(s: &GuestState) -> Self {
+        Self { netin: s.netin, netout: s.netout, diskread: s.diskread, diskwrite: s.diskwrite, uptime: s.uptime }
+    }
 }
 
 /// A ring of averages by minute.
@@ -298,8 +316,16 @@ impl Work {
             rates: Rates::default(),
             spark: Spark::default(),
             at,
+            base: (Counters::default(), at),
         });
-        seen.rates = rates(&seen.state, seen.at, &state, at);
+        let now = Counters::from(&state);
+        // Two looks within one round of the provider's daemon show the same figures: what was counted between
+        // the rounds before still holds.
+        if state.status != "running" {
+            (seen.rates, seen.base) = (Rates::default(), (now, at));
+        } else if now != seen.base.0 {
+            (seen.rates, seen.base) = (rates(seen.base, (now, at)), (now, at));
+        }
         seen.spark.push(at, state.cpu);
         (seen.state, seen.at) = (state, at);
     }
@@ -368,7 +394,7 @@ impl Connected {
 
 /// Rates from counters; none when the guest started anew (its counters fell) or nothing passed.
 #[expect(clippy::cast_precision_loss, reason = "bytes a second for people")]
-fn rates(old: &GuestState, old_at: Timestamp, new: &GuestState, at: Timestamp) -> Rates {
+fn rates((old, old_at): (Counters, Timestamp), (new, at): (Counters, Timestamp)) -> Rates {
     let seconds = old_at.until(at).as_secs_f64();
     if seconds <= 0.0 || new.uptime < old.uptime || old.uptime == 0 {
         return Rates::default();
@@ -388,11 +414,27 @@ mod tests {
 
     #[test]
     fn rates_come_from_counters_and_stop_at_a_restart() {
-        let old = GuestState { netin: 1_000, uptime: 50, ..GuestState::default() };
-        let new = GuestState { netin: 21_000, uptime: 60, ..GuestState::default() };
+        let old = Counters { netin: 1_000, uptime: 50, ..Counters::default() };
+        let new = Counters { netin: 21_000, uptime: 60, ..Counters::default() };
         let (a, b) = (Timestamp::from_secs(0), Timestamp::from_secs(10));
-        assert!((rates(&old, a, &new, b).netin - 2_000.0).abs() < 0.01);
-        assert_eq!(rates(&new, a, &GuestState { uptime: 3, ..new.clone() }, b), Rates::default());
+        assert!((rates((old, a), (new, b)).netin - 2_000.0).abs() < 0.01);
+        assert_eq!(rates((new, a), (Counters { uptime: 3, ..new }, b)), Rates::default());
+    }
+
+    #[test]
+    fn a_second_look_in_the_same_round_keeps_the_rate() {
+        let mut work = Work::default();
+        let id = GuestId::new();
+        let look = |netin, uptime| GuestState { status: "running".into(), netin, uptime, ..GuestState::default() };
+        work.see(id, Timestamp::from_secs(0), look(1_000, 50));
+        work.see(id, Timestamp::from_secs(10), look(21_000, 60));
+        work.see(id, Timestamp::from_secs(12), look(21_000, 60));
+        assert!((work.states[&id].rates.netin - 2_000.0).abs() < 0.01, "{:?}", work.states[&id].rates);
+        // The next round is counted from the one before, not from the look in between.
+        work.see(id, Timestamp::from_secs(20), look(41_000, 70));
+        assert!((work.states[&id].rates.netin - 2_000.0).abs() < 0.01, "{:?}", work.states[&id].rates);
+        work.see(id, Timestamp::from_secs(30), GuestState { status: "stopped".into(), ..GuestState::default() });
+        assert_eq!(work.states[&id].rates, Rates::default());
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod lockout;
 pub mod nodes;
 pub mod plugins;
 pub mod prefs;
+pub mod providers;
 pub mod schedules;
 pub mod sessions;
 pub mod users;

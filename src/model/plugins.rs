@@ -1,5 +1,6 @@
 //! Plugins: the manifest, what it asks for, and how a loaded plugin is doing.
 
+use crate::model::providers::Features;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,9 @@ pub struct Manifest {
     /// Host modules it may use: `pve`, `kv`, `guests` ... What is not listed does not exist for the script.
     #[serde(default)]
     pub grants: Vec<String>,
+    /// What a provider can do with machines of each kind.
+    #[serde(default, skip_serializing_if = "Features::is_empty")]
+    pub features: Features,
     /// Functions of the script that the host calls, by name.
     pub hooks: BTreeMap<String, Hook>,
 }

@@ -31,6 +31,9 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, ScriptError> {
             format!("it is written for version {} of the host's API; this is version 1", manifest.api),
         );
     }
+    if manifest.kind != "provider" && !manifest.features.is_empty() {
+        return wrong("features", "only a provider says what can be done with machines".into());
+    }
     if let Some(grant) = manifest.grants.iter().find(|g| !api::MODULES.iter().any(|m| m.name == g.as_str())) {
         let known: Vec<&str> = api::MODULES.iter().map(|m| m.name).collect();
         return wrong("grants", format!("there is no host module \"{grant}\"; there are {}", known.join(", ")));

@@ -116,7 +116,7 @@ pub fn start(call: &Call) -> Answer {
     Ok(json!(spawn_start(&call.world, &call.who, call.node(), call.vmid())).into())
 }
 
-fn spawn_start(world: &Arc<World>, who: &Who, node: &str, vmid: u32) -> String {
+pub fn spawn_start(world: &Arc<World>, who: &Who, node: &str, vmid: u32) -> String {
     let at = node.to_owned();
     tasks::spawn(world, who, node, "vzstart", &vmid.to_string(), move |job| async move {
         let _lock = job.file_lock(vmid, 10.0).await?;

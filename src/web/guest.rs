@@ -69,11 +69,11 @@ pub async fn danger(person: Person, Path(text): Path<String>) -> Result<Markup> 
     Ok(page::danger(&person.page(), &head(&person, &guest)?, &Form::new()))
 }
 
-fn find(person: &Person, text: &str) -> Result<Arc<GuestLive>> {
+pub(super) fn find(person: &Person, text: &str) -> Result<Arc<GuestLive>> {
     person.web.app.guests().get(&person.actor, id::<GuestId>(text)?)
 }
 
-fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
+pub(super) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
     let connection = snapshot.connection(guest.row.connection);
@@ -94,6 +94,7 @@ fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         actions: app.guests().actions(&person.actor, guest).into_iter().map(|a| (a.action, a.refusal)).collect(),
         can_manage: person.actor.guest_right(&guest.row) == Some(GuestRight::Manage),
         jobs: open.map(|j| item(person, j)).collect(),
+        features: app.guests().features(guest),
     })
 }
 

@@ -37,6 +37,7 @@ mod service;
 mod session;
 mod settings;
 mod sign;
+mod snapshots;
 pub mod sse;
 pub mod state;
 mod users;

@@ -8,7 +8,7 @@ use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
     assets, audit, connections, guard, guest, guest_create, guests, headers, health, jobs, metrics, observe, overview,
-    plugins, profile, search, session, settings, sse, users,
+    plugins, profile, search, session, settings, snapshots, sse, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -143,6 +143,10 @@ fn pages() -> Vec<Route> {
         post("/machines/{id}/power", USER, guests::power),
         post("/machines/{id}/delete", USER, guest::delete),
         post("/machines/{id}/owner", ADMIN, guest::owner),
+        get("/machines/{id}/snapshots", USER, snapshots::list),
+        post("/machines/{id}/snapshots", USER, snapshots::take),
+        get("/machines/{id}/snapshots/{name}", USER, snapshots::show),
+        post("/machines/{id}/snapshots/{name}/{action}", USER, snapshots::act),
         get("/jobs", USER, jobs::list),
         get("/jobs/{id}", USER, jobs::show),
         post("/jobs/{id}/{action}", USER, jobs::act),
@@ -201,6 +205,11 @@ fn rest_api() -> Vec<Route> {
         rest(Method::GET, "/api/v1/guests/{id}", READ, api::guests::show),
         rest(Method::DELETE, "/api/v1/guests/{id}", OPERATE, api::guests::delete),
         rest(Method::POST, "/api/v1/guests/{id}/power", OPERATE, api::guests::power),
+        rest(Method::GET, "/api/v1/guests/{id}/snapshots", READ, api::snapshots::list),
+        rest(Method::POST, "/api/v1/guests/{id}/snapshots", OPERATE, api::snapshots::create),
+        rest(Method::PATCH, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, api::snapshots::edit),
+        rest(Method::DELETE, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, api::snapshots::delete),
+        rest(Method::POST, "/api/v1/guests/{id}/snapshots/{name}/rollback", OPERATE, api::snapshots::rollback),
         rest(Method::GET, "/api/v1/jobs", READ, api::jobs::list),
         rest(Method::GET, "/api/v1/jobs/{id}", READ, api::jobs::show),
         rest(Method::POST, "/api/v1/jobs/{id}/cancel", OPERATE, api::jobs::cancel),

@@ -9,6 +9,10 @@ mod crash;
 #[cfg(test)]
 mod create_job;
 #[cfg(test)]
+mod dying;
+#[cfg(test)]
+mod everyday;
+#[cfg(test)]
 mod fakepve;
 #[cfg(test)]
 mod house;

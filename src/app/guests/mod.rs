@@ -1,7 +1,9 @@
 //! Machines: seeing them, making, powering and deleting them.
 
+mod actions;
 mod making;
 mod request;
+mod snapshots;
 
 use crate::app::live::GuestLive;
 use crate::app::{Actor, App, host};
@@ -108,7 +110,7 @@ impl Guests<'_> {
             .ok_or_else(|| Error::not_found("This machine does not exist (any more)."))
     }
 
-    fn get_for(&self, actor: &Actor, id: GuestId, right: GuestRight) -> Result<Arc<GuestLive>> {
+    pub(in crate::app) fn get_for(&self, actor: &Actor, id: GuestId, right: GuestRight) -> Result<Arc<GuestLive>> {
         let guest = self.get(actor, id)?;
         if actor.guest_right(&guest.row).is_some_and(|have| have >= right) {
             Ok(guest)
@@ -140,6 +142,11 @@ impl Guests<'_> {
         if let Err(e) = self.check_reach(guest.row.connection) {
             return Some(e.message().to_owned());
         }
+        self.place_refusal(guest)
+    }
+
+    /// Why nothing may be changed on the machine's node.
+    fn place_refusal(&self, guest: &GuestLive) -> Option<String> {
         let limits = self.0.connections().limits(guest.row.connection).ok()?;
         (!limits.allows_node(&guest.state.node)).then(|| {
             format!(

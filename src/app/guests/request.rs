@@ -15,6 +15,19 @@ use crate::model::sessions::Scope;
 use crate::store::{Name, Read, tables};
 use serde_json::json;
 
+/// A job to ask for, about one machine.
+pub(super) struct Ask {
+    pub hook: &'static str,
+    pub title: String,
+    /// Beside the machine's number, kind and node.
+    pub args: serde_json::Value,
+    /// For the audit log and against asking twice.
+    pub word: &'static str,
+    pub priority: Priority,
+    /// For the audit log.
+    pub detail: String,
+}
+
 impl Guests<'_> {
     /// Asks for a new machine: one commit holds the wanted machine, its job, the event and the audit entry.
     /// `key` makes asking twice harmless: the second time gives the first one's machine.
@@ -154,8 +167,15 @@ impl Guests<'_> {
             return Err(e);
         }
         self.check_idle(&guest, action == PowerAction::Stop)?;
-        let title = format!("{} {}", action.word(), guest.state.name);
-        self.request(actor, &guest, "guest_power", title, json!({ "action": action.name() }), action.name()).await
+        let ask = Ask {
+            hook: "guest_power",
+            title: format!("{} {}", action.word(), guest.state.name),
+            args: json!({ "action": action.name() }),
+            word: action.name(),
+            priority: Priority::High,
+            detail: String::new(),
+        };
+        self.request(actor, &guest, ask).await
     }
 
     /// Asks to delete a machine with its disks. `name` is what the person typed to confirm.
@@ -172,12 +192,19 @@ impl Guests<'_> {
             return Err(Error::conflict(why));
         }
         self.check_idle(&guest, false)?;
-        let title = format!("Delete {}", guest.state.name);
-        self.request(actor, &guest, "guest_delete", title, json!({}), "delete").await
+        let ask = Ask {
+            hook: "guest_delete",
+            title: format!("Delete {}", guest.state.name),
+            args: json!({}),
+            word: "delete",
+            priority: Priority::High,
+            detail: String::new(),
+        };
+        self.request(actor, &guest, ask).await
     }
 
     /// One job at a time works on a machine; only a stop may overtake a shutdown that hangs.
-    fn check_idle(&self, guest: &GuestLive, stop: bool) -> Result<()> {
+    pub(super) fn check_idle(&self, guest: &GuestLive, stop: bool) -> Result<()> {
         match self.0.jobs().open_of_guest(guest.row.id)? {
             Some(job) if stop && job.hook == "guest_power" => {
                 tracing::info!(job.id = %job.id, "a stop overtakes this job");
@@ -191,35 +218,33 @@ impl Guests<'_> {
         }
     }
 
-    async fn request(
-        &self,
-        actor: &Actor,
-        guest: &GuestLive,
-        hook: &str,
-        title: String,
-        extra: serde_json::Value,
-        word: &str,
-    ) -> Result<Job> {
+    /// One commit with the job and its audit entry.
+    pub(super) async fn request(&self, actor: &Actor, guest: &GuestLive, ask: Ask) -> Result<Job> {
         let row = &guest.row;
         let mut args = json!({ "vmid": row.vmid, "kind": row.kind.name(), "node": guest.state.node });
-        if let (Some(args), Some(extra)) = (args.as_object_mut(), extra.as_object()) {
-            args.extend(extra.clone());
+        if let (Some(args), Some(more)) = (args.as_object_mut(), ask.args.as_object()) {
+            // What the machine is called and where it is are not for the wish to say, but a wished `node` is.
+            args.extend(more.iter().filter(|(key, _)| !matches!(key.as_str(), "vmid" | "kind")).map(|(k, v)| {
+                let key = if k == "node" { "target" } else { k.as_str() };
+                (key.to_owned(), v.clone())
+            }));
         }
         let new = NewJob {
             id: JobId::new(),
             plugin: self.0.connections().plugin_of(row.connection)?,
-            hook: hook.to_owned(),
-            title,
+            hook: ask.hook.to_owned(),
+            title: ask.title,
             args,
-            priority: Priority::High,
+            priority: ask.priority,
             guest: Some(row.id),
             connection: Some(row.connection),
             lane: Some(format!("node:{}:{}", row.connection, guest.state.node)),
-            dedup: Some(format!("guest:{}:{word}", row.id)),
+            dedup: Some(format!("guest:{}:{}", row.id, ask.word)),
             max_attempts: 3,
         };
-        let record =
-            actor.record(self.0.now(), &format!("guest.{word}"), subject(row), format!("on {}", guest.state.node));
+        let on = format!("on {}", guest.state.node);
+        let detail = if ask.detail.is_empty() { on } else { format!("{}, {on}", ask.detail) };
+        let record = actor.record(self.0.now(), &format!("guest.{}", ask.word), subject(row), detail);
         let actor = actor.clone();
         let job = self
             .0

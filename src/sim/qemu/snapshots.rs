@@ -1,4 +1,4 @@
-//! Snapshots: list, make, roll back, delete.
+//! Snapshots of machines and containers: list, make, note, roll back, delete. `LXC` says which of the two.
 
 use super::{config, drives, keys, power};
 use crate::sim::access::permissions::has;
@@ -10,9 +10,9 @@ use crate::sim::tasks::{self, Work};
 use serde_json::{Value, json};
 
 /// `GET .../snapshot`: ends with the pseudo entry `current`.
-pub fn list(call: &Call) -> Answer {
+pub fn list<const LXC: bool>(call: &Call) -> Answer {
     call.world.read(|c| {
-        let guest = c.guest(call.node(), Kind::Qemu, call.vmid())?;
+        let guest = c.guest(call.node(), kind(LXC), call.vmid())?;
         let mut list: Vec<Value> = guest.snapshots.iter().map(item).collect();
         let mut current = json!({ "name": "current", "description": "You are here!", "digest": guest.digest(),
                                   "running": u8::from(guest.run.is_some()) });
@@ -22,6 +22,21 @@ pub fn list(call: &Call) -> Answer {
         list.push(current);
         Ok(json!(list).into())
     })
+}
+
+fn kind(lxc: bool) -> Kind {
+    if lxc { Kind::Lxc } else { Kind::Qemu }
+}
+
+fn type_of(lxc: bool, what: &str) -> &'static str {
+    match (lxc, what) {
+        (false, "snapshot") => "qmsnapshot",
+        (false, "rollback") => "qmrollback",
+        (false, _) => "qmdelsnapshot",
+        (true, "snapshot") => "vzsnapshot",
+        (true, "rollback") => "vzrollback",
+        (true, _) => "vzdelsnapshot",
+    }
 }
 
 fn item(s: &Snapshot) -> Value {
@@ -37,9 +52,9 @@ fn item(s: &Snapshot) -> Value {
 }
 
 /// `GET .../snapshot/{snapname}/config`.
-pub fn get_config(call: &Call) -> Answer {
+pub fn get_config<const LXC: bool>(call: &Call) -> Answer {
     call.world.read(|c| {
-        let guest = c.guest(call.node(), Kind::Qemu, call.vmid())?;
+        let guest = c.guest(call.node(), kind(LXC), call.vmid())?;
         let found = find(guest, call.arg("snapname"))?;
         let mut out: serde_json::Map<String, Value> =
             found.config.iter().map(|(k, v)| (k.clone(), config::shown(k, v))).collect();
@@ -49,41 +64,56 @@ pub fn get_config(call: &Call) -> Answer {
     })
 }
 
+/// `PUT .../snapshot/{snapname}/config`: only the description can be changed.
+pub fn set_config<const LXC: bool>(call: &Call) -> Answer {
+    let text = call.params.text("description");
+    call.world.change(|c| {
+        c.check_quorum()?;
+        let guest = c.guest_mut(call.node(), kind(LXC), call.vmid())?;
+        guest.check_lock()?;
+        find(guest, call.arg("snapname"))?;
+        for s in guest.snapshots.iter_mut().filter(|s| s.name == call.arg("snapname")) {
+            s.description.clone_from(&text);
+        }
+        Ok(Value::Null.into())
+    })
+}
+
 fn find<'a>(guest: &'a Guest, name: &str) -> Result<&'a Snapshot, String> {
     guest.snapshots.iter().find(|s| s.name == name).ok_or_else(|| format!("snapshot '{name}' does not exist"))
 }
 
 /// `POST .../snapshot`. Locks, a name in use and disks that can't do it show in the task only.
-pub fn make(call: &Call) -> Answer {
+pub fn make<const LXC: bool>(call: &Call) -> Answer {
     let (vmid, node, p) = (call.vmid(), call.node().to_owned(), &call.params);
     let (name, text, ram) = (p.text("snapname"), p.text("description"), p.flag("vmstate"));
     if matches!(name.as_str(), "current" | "pending") {
         return Err(ApiError::die(format!("unable to use snapshot name '{name}' (reserved name)")));
     }
-    call.world.read(|c| c.guest(&node, Kind::Qemu, vmid).map(|_| ()))?;
+    call.world.read(|c| c.guest(&node, kind(LXC), vmid).map(|_| ()))?;
     Ok(json!(tasks::spawn(
         &call.world,
         &call.who,
         call.node(),
-        "qmsnapshot",
+        type_of(LXC, "snapshot"),
         &vmid.to_string(),
         move |job| async move {
             let _lock = job.file_lock(vmid, 10.0).await?;
-            job.world.read(|c| may_snapshot(c, &node, vmid, &name))?;
+            job.world.read(|c| may_snapshot(c, &node, kind(LXC), vmid, &name))?;
             let ram = ram && job.world.read(|c| c.guests.get(&vmid).is_some_and(|g| g.run.is_some()));
             job.world.change(|c| c.guests.get_mut(&vmid).map(|g| g.config.insert("lock".into(), "snapshot".into())));
             let worked = job.wait(if ram { 4.0 } else { 0.8 }).await;
             let time = job.world.seconds();
-            job.world.change(|c| take(c, &node, vmid, (name, text), ram, time, worked.is_err()))?;
+            job.world.change(|c| take(c, vmid, (name, text), ram, time, worked.is_err()))?;
             worked
         }
     ))
     .into())
 }
 
-fn may_snapshot(c: &Cluster, node: &str, vmid: u32, name: &str) -> Work {
+fn may_snapshot(c: &Cluster, node: &str, kind: Kind, vmid: u32, name: &str) -> Work {
     c.check_quorum()?;
-    let guest = c.guest(node, Kind::Qemu, vmid)?;
+    let guest = c.guest(node, kind, vmid)?;
     guest.check_lock()?;
     if guest.is_template() {
         return Err("cannot create snapshot of a template".into());
@@ -104,21 +134,14 @@ fn can(c: &Cluster, guest: &Guest) -> bool {
 }
 
 /// One that broke off leaves its entry and the lock: only root's unlock helps then.
-fn take(
-    c: &mut Cluster,
-    node: &str,
-    vmid: u32,
-    named: (String, String),
-    vmstate: bool,
-    time: i64,
-    broken: bool,
-) -> Work {
+fn take(c: &mut Cluster, vmid: u32, named: (String, String), vmstate: bool, time: i64, broken: bool) -> Work {
+    let gone = || format!("guest {vmid} is gone");
     let sizes = {
-        let guest = c.guest(node, Kind::Qemu, vmid)?;
-        let size = |(_, v): (String, String)| c.volume(node, &v).map(|found| (v.clone(), found.size));
+        let guest = c.guests.get(&vmid).ok_or_else(gone)?;
+        let size = |(_, v): (String, String)| c.volume(&guest.node, &v).map(|found| (v.clone(), found.size));
         drives::own_volumes(&guest.config).into_iter().filter_map(size).collect()
     };
-    let guest = c.guest_mut(node, Kind::Qemu, vmid)?;
+    let guest = c.guests.get_mut(&vmid).ok_or_else(gone)?;
     let (name, description) = named;
     let config: Config = config::heritable(&guest.config);
     let parent = guest.get("parent").map(str::to_owned);
@@ -131,11 +154,11 @@ fn take(
 }
 
 /// `POST .../rollback`: stops the machine first; with RAM (or `start=1`) it runs again afterwards.
-pub fn rollback(call: &Call) -> Answer {
+pub fn rollback<const LXC: bool>(call: &Call) -> Answer {
     let (vmid, node, name) = (call.vmid(), call.node().to_owned(), call.arg("snapname").to_owned());
     let (start, who) = (call.params.flag("start"), call.who.clone());
     call.world.read(|c| {
-        c.guest(&node, Kind::Qemu, vmid)?;
+        c.guest(&node, kind(LXC), vmid)?;
         if start && !has(c, &who, &format!("/vms/{vmid}"), "VM.PowerMgmt") {
             return Err(ApiError::denied(&format!("/vms/{vmid}"), &["VM.PowerMgmt"], ","));
         }
@@ -145,13 +168,13 @@ pub fn rollback(call: &Call) -> Answer {
         &call.world,
         &call.who,
         call.node(),
-        "qmrollback",
+        type_of(LXC, "rollback"),
         &vmid.to_string(),
         move |job| async move {
             let lock = job.file_lock(vmid, 10.0).await?;
             let snapshot = job.world.read(|c| {
                 c.check_quorum()?;
-                let guest = c.guest(&node, Kind::Qemu, vmid)?;
+                let guest = c.guest(&node, kind(LXC), vmid)?;
                 guest.check_lock()?;
                 find(guest, &name).cloned()
             })?;
@@ -163,7 +186,11 @@ pub fn rollback(call: &Call) -> Answer {
             }
             drop(lock);
             if start && !snapshot.vmstate {
-                power::spawn_start(&job.world, &who, &node, vmid);
+                if LXC {
+                    crate::sim::lxc::spawn_start(&job.world, &who, &node, vmid);
+                } else {
+                    power::spawn_start(&job.world, &who, &node, vmid);
+                }
             }
             Ok(())
         }
@@ -177,7 +204,7 @@ fn restore(c: &mut Cluster, node: &str, vmid: u32, snapshot: &Snapshot) -> Work 
             v.size = *size;
         }
     }
-    let guest = c.guest_mut(node, Kind::Qemu, vmid)?;
+    let guest = c.guests.get_mut(&vmid).ok_or("the guest is gone")?;
     guest.run = None;
     guest.pending.clear();
     guest.config = snapshot.config.clone();
@@ -186,32 +213,32 @@ fn restore(c: &mut Cluster, node: &str, vmid: u32, snapshot: &Snapshot) -> Work 
 }
 
 /// `DELETE .../snapshot/{snapname}`.
-pub fn remove(call: &Call) -> Answer {
+pub fn remove<const LXC: bool>(call: &Call) -> Answer {
     let (vmid, node, name) = (call.vmid(), call.node().to_owned(), call.arg("snapname").to_owned());
-    call.world.read(|c| c.guest(&node, Kind::Qemu, vmid).map(|_| ()))?;
+    call.world.read(|c| c.guest(&node, kind(LXC), vmid).map(|_| ()))?;
     Ok(json!(tasks::spawn(
         &call.world,
         &call.who,
         call.node(),
-        "qmdelsnapshot",
+        type_of(LXC, "delsnapshot"),
         &vmid.to_string(),
         move |job| async move {
             let _lock = job.file_lock(vmid, 10.0).await?;
             job.world.read(|c| {
-                let guest = c.guest(&node, Kind::Qemu, vmid)?;
+                let guest = c.guest(&node, kind(LXC), vmid)?;
                 guest.check_lock()?;
                 find(guest, &name).map(|_| ())
             })?;
             job.wait(0.8).await?;
-            job.world.change(|c| forget(c, &node, vmid, &name))
+            job.world.change(|c| forget(c, vmid, &name))
         }
     ))
     .into())
 }
 
 /// Children get the deleted one's parent.
-fn forget(c: &mut Cluster, node: &str, vmid: u32, name: &str) -> Work {
-    let guest = c.guest_mut(node, Kind::Qemu, vmid)?;
+fn forget(c: &mut Cluster, vmid: u32, name: &str) -> Work {
+    let guest = c.guests.get_mut(&vmid).ok_or("the guest is gone")?;
     let parent = find(guest, name)?.parent.clone();
     guest.snapshots.retain(|s| s.name != name);
     for child in guest.snapshots.iter_mut().filter(|s| s.parent.as_deref() == Some(name)) {
@@ -227,9 +254,9 @@ fn forget(c: &mut Cluster, node: &str, vmid: u32, name: &str) -> Work {
 }
 
 /// `GET .../feature?feature=snapshot|clone|copy`.
-pub fn feature(call: &Call) -> Answer {
+pub fn feature<const LXC: bool>(call: &Call) -> Answer {
     call.world.read(|c| {
-        let guest = c.guest(call.node(), Kind::Qemu, call.vmid())?;
+        let guest = c.guest(call.node(), kind(LXC), call.vmid())?;
         let has = match call.params.get("feature") {
             Some("snapshot") => can(c, guest),
             Some("clone") => guest.is_template(),

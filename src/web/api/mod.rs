@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod me;
 pub mod nodes;
 pub mod openapi;
+pub mod snapshots;
 
 use crate::base::{Error, Result};
 use axum::Json;

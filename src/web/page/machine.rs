@@ -3,6 +3,7 @@
 use crate::base::Timestamp;
 use crate::base::ids::UserId;
 use crate::model::guests::{GuestKind, PowerAction};
+use crate::model::providers::Feature;
 use crate::web::page::audit::{AuditRow, entries};
 use crate::web::page::form::{Form, csrf, select, text, trouble};
 use crate::web::page::jobs::{JobItem, short, table};
@@ -33,6 +34,19 @@ pub struct MachineHead {
     pub can_manage: bool,
     /// Jobs that work on it now.
     pub jobs: Vec<JobItem>,
+    /// What its provider can do with machines of this kind.
+    pub features: Vec<Feature>,
+}
+
+impl MachineHead {
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
+    /// The address of a part of this machine.
+    pub fn at(&self, part: &str) -> String {
+        format!("/machines/{}/{part}", self.row.id)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -118,8 +132,26 @@ pub fn danger(page: &Page, head: &MachineHead, form: &Form) -> Markup {
     frame(page, head, "danger", body)
 }
 
-fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) -> Markup {
+/// Jobs that work on it now, on tabs from which jobs are asked for.
+pub(super) fn happening(page: &Page, head: &MachineHead) -> Markup {
+    html! {
+        section id="happening" data-live data-on={ "job guest:" (head.row.id) } {
+            @if !head.jobs.is_empty() { div.card { h2 { "Happening now" } (short(page, &head.jobs)) } }
+        }
+    }
+}
+
+/// The page around a tab: head, actions, the other tabs.
+pub(super) fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) -> Markup {
     let row = &head.row;
+    let tabs = [
+        ("", "Overview", None),
+        ("hardware", "Hardware", Some(Feature::Hardware)),
+        ("snapshots", "Snapshots", Some(Feature::Snapshots)),
+        ("history", "History", None),
+        ("access", "Access", None),
+        ("danger", "Delete", None),
+    ];
     let at = |key: &str| format!("/machines/{}{}{key}", row.id, if key.is_empty() { "" } else { "/" });
     let main = html! {
         (layout::crumbs(&[("/machines", "Machines")]))
@@ -131,8 +163,8 @@ fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) -> Markup {
             (notes(page, head))
         }
         nav.tabs aria-label="Parts of this machine" {
-            @for (key, word) in [("", "Overview"), ("history", "History"), ("access", "Access"), ("danger", "Delete")] {
-                a href=(at(key)) aria-current=[(tab == key).then_some("page")] { (word) }
+            @for (key, word, feature) in tabs {
+                @if feature.is_none_or(|f| head.has(f)) { a href=(at(key)) aria-current=[(tab == key).then_some("page")] { (word) } }
             }
         }
         (body)

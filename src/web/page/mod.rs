@@ -21,6 +21,7 @@ pub mod plugins;
 pub mod profile;
 pub mod settings;
 pub mod sign_in;
+pub mod snapshots;
 pub mod tokens;
 pub mod users;
 

@@ -4,6 +4,7 @@ mod client;
 mod create;
 mod hooks;
 mod power;
+mod snapshots;
 
 use crate::proxmox::Bench;
 use steward::remote::pve::{PveClient, Target, Trust};

@@ -9,6 +9,7 @@ use crate::model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, S
 use crate::model::nodes::{Choices, Node};
 use crate::model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
 use crate::model::prefs::{Prefs, Theme};
+use crate::model::providers::{Feature, Features};
 use crate::model::sessions::Scope;
 use crate::model::users::{Role, User};
 use crate::web::page::*;
@@ -271,6 +272,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         missing_since: None,
         can_manage: true,
         jobs: Vec::new(),
+        features: Feature::ALL.to_vec(),
     }
 }
 
@@ -345,6 +347,7 @@ pub fn plugin(name: &str, error: bool) -> PluginInfo {
             kind: "provider".into(),
             api: 1,
             grants: vec!["pve".into(), "guests".into(), "log".into()],
+            features: Features::default(),
             hooks,
         }),
         error: error.then(|| ScriptError {

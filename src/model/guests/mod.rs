@@ -1,5 +1,11 @@
 //! Guests: Proxmox' word for virtual machines and containers.
 
+pub mod actions;
+pub mod hardware;
+pub mod snapshots;
+
+pub use actions::GuestAction;
+
 use crate::base::ids::{ConnectionId, GuestId, JobId, UserId};
 use crate::base::{Error, Result, Timestamp};
 use minicbor::{Decode, Encode};

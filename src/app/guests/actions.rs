@@ -1,0 +1,100 @@
+//! Everything that is asked for a machine beside its power: the one way for pages, the REST API and many
+//! machines at once.
+
+use super::Guests;
+use super::request::Ask;
+use crate::app::live::GuestLive;
+use crate::app::{Actor, host};
+use crate::base::ids::GuestId;
+use crate::base::{Error, Result};
+use crate::model::access::GuestRight;
+use crate::model::guests::GuestAction;
+use crate::model::jobs::Job;
+use crate::model::providers::{Feature, Features};
+use crate::model::sessions::Scope;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+impl Guests<'_> {
+    /// What the machine's provider can do with machines of its kind.
+    pub fn features(&self, guest: &GuestLive) -> Vec<Feature> {
+        self.all_features(guest).of(guest.row.kind).to_vec()
+    }
+
+    fn all_features(&self, guest: &GuestLive) -> Features {
+        let plugin = self.0.connections().plugin_of(guest.row.connection).ok();
+        let plugin = plugin.and_then(|name| self.0.plugin_set().get(&name));
+        plugin.map(|p| p.manifest().features.clone()).unwrap_or_default()
+    }
+
+    /// Asks for an action: one commit holds the job and the audit entry. For a copy the job's machine is the new
+    /// one.
+    ///
+    /// # Errors
+    /// `Invalid` with the fields; `NotFound`, `Forbidden`; `Conflict` when it makes no sense now or the provider
+    /// can't, with the reason; `Unavailable` while the provider is away.
+    pub async fn request_action(&self, actor: &Actor, id: GuestId, action: GuestAction) -> Result<Job> {
+        actor.require_scope(Scope::Operate)?;
+        action.check()?;
+        let guest = self.get_for(actor, id, action.right())?;
+        if let Some(why) = self.action_refusal(actor, &guest, &action) {
+            return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
+        }
+        self.check_idle(&guest, false)?;
+        let ask = Ask {
+            hook: action.hook(),
+            title: action.title(&guest.state.name),
+            args: serde_json::to_value(&action).map_err(Error::internal)?,
+            word: action.word(),
+            priority: action.priority(),
+            detail: action.describe(),
+        };
+        self.request(actor, &guest, ask).await
+    }
+
+    /// Why this can't be asked for now, as a sentence.
+    pub fn action_refusal(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Option<String> {
+        if actor.guest_right(&guest.row) < Some(action.right()) {
+            return Some("You may not change this machine.".to_owned());
+        }
+        if let Some(why) = self.general_refusal(actor, guest) {
+            return Some(why);
+        }
+        if !self.all_features(guest).has(guest.row.kind, action.feature()) {
+            let many = guest.row.kind.word().to_lowercase();
+            return Some(format!("This can't be done with a {many} here: its provider does not offer it."));
+        }
+        action.refusal(guest.row.kind, &guest.state)
+    }
+
+    /// What Proxmox calls the machine, for hooks.
+    pub(super) fn target(guest: &GuestLive) -> Result<Value> {
+        match guest.row.vmid.filter(|_| guest.row.making.is_none()) {
+            Some(vmid) => Ok(json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node,
+                                     "status": guest.state.status })),
+            None => Err(Error::conflict("It is being made right now.")),
+        }
+    }
+
+    /// Asks an effect hook about a machine that the actor may see. The first argument is the machine.
+    pub(super) async fn ask_hook<T: DeserializeOwned>(
+        &self,
+        actor: &Actor,
+        id: GuestId,
+        feature: Feature,
+        hook: &'static str,
+        more: Vec<Value>,
+    ) -> Result<T> {
+        let guest = self.get_for(actor, id, GuestRight::See)?;
+        if !self.all_features(&guest).has(guest.row.kind, feature) {
+            return Err(Error::conflict("The machine's provider does not offer this."));
+        }
+        self.check_reach(guest.row.connection)?;
+        let mut args = vec![Self::target(&guest)?];
+        args.extend(more);
+        let value = host::call(self.0, guest.row.connection, hook, args).await?;
+        serde_path_to_error::deserialize(value).map_err(|e| {
+            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
+        })
+    }
+}

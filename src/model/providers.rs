@@ -1,0 +1,144 @@
+//! What a provider can do: declared in a plugin's manifest, so that pages, the REST API and the command line
+//! offer only that.
+
+use crate::model::guests::GuestKind;
+use serde::{Deserialize, Serialize};
+
+/// One thing that a provider can do with a machine. In `plugin.toml` by its name in small letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    Snapshots,
+    SnapshotMemory,
+    Clone,
+    LinkedClone,
+    Template,
+    Migrate,
+    MigrateLive,
+    Hibernate,
+    Hardware,
+    Disks,
+    DiskMove,
+    Nics,
+    BootOrder,
+    Cloudinit,
+    Notes,
+    Tags,
+    Protection,
+    ConsoleVnc,
+    ConsoleSerial,
+}
+
+impl Feature {
+    pub const ALL: [Self; 19] = [
+        Self::Snapshots,
+        Self::SnapshotMemory,
+        Self::Clone,
+        Self::LinkedClone,
+        Self::Template,
+        Self::Migrate,
+        Self::MigrateLive,
+        Self::Hibernate,
+        Self::Hardware,
+        Self::Disks,
+        Self::DiskMove,
+        Self::Nics,
+        Self::BootOrder,
+        Self::Cloudinit,
+        Self::Notes,
+        Self::Tags,
+        Self::Protection,
+        Self::ConsoleVnc,
+        Self::ConsoleSerial,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Snapshots => "snapshots",
+            Self::SnapshotMemory => "snapshot_memory",
+            Self::Clone => "clone",
+            Self::LinkedClone => "linked_clone",
+            Self::Template => "template",
+            Self::Migrate => "migrate",
+            Self::MigrateLive => "migrate_live",
+            Self::Hibernate => "hibernate",
+            Self::Hardware => "hardware",
+            Self::Disks => "disks",
+            Self::DiskMove => "disk_move",
+            Self::Nics => "nics",
+            Self::BootOrder => "boot_order",
+            Self::Cloudinit => "cloudinit",
+            Self::Notes => "notes",
+            Self::Tags => "tags",
+            Self::Protection => "protection",
+            Self::ConsoleVnc => "console_vnc",
+            Self::ConsoleSerial => "console_serial",
+        }
+    }
+
+    /// What a plugin that declares it must have.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Snapshots => {
+                "hooks `guest_snapshots`, `guest_snapshot`, `guest_rollback`, `guest_snapshot_delete`, `guest_snapshot_edit`"
+            }
+            Self::SnapshotMemory => "`guest_snapshot` takes `memory`: what is in memory is kept too",
+            Self::Clone => "hook `guest_clone`: a copy of any machine or template",
+            Self::LinkedClone => "`guest_clone` takes `full: false` for templates",
+            Self::Template => "hook `guest_template`",
+            Self::Migrate => "hooks `guest_migrate_check`, `guest_migrate`",
+            Self::MigrateLive => "`guest_migrate` moves a running machine without a stop",
+            Self::Hibernate => "hook `guest_hibernate`: memory to disk, then off",
+            Self::Hardware => "hooks `guest_hardware`, `guest_change_plan`, `guest_change`",
+            Self::Disks => "hook `guest_disk`: add, grow, detach, attach, delete",
+            Self::DiskMove => "`guest_disk` moves a disk to another storage",
+            Self::Nics => "hook `guest_nic`: add, change, remove a network card",
+            Self::BootOrder => "`guest_change` takes `boot`",
+            Self::Cloudinit => "`guest_change` takes the `ci_` values",
+            Self::Notes => "`guest_change` takes `description`",
+            Self::Tags => "`guest_change` takes `tags`",
+            Self::Protection => "`guest_change` takes `protection`",
+            Self::ConsoleVnc => "hook `console` knows the kind `vnc`",
+            Self::ConsoleSerial => "hook `console` knows the kind `serial`",
+        }
+    }
+}
+
+/// `[features]` of a manifest: what there is for each kind of machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Features {
+    pub qemu: Vec<Feature>,
+    pub lxc: Vec<Feature>,
+}
+
+impl Features {
+    pub fn of(&self, kind: GuestKind) -> &[Feature] {
+        match kind {
+            GuestKind::Qemu => &self.qemu,
+            GuestKind::Lxc => &self.lxc,
+        }
+    }
+
+    pub fn has(&self, kind: GuestKind, feature: Feature) -> bool {
+        self.of(kind).contains(&feature)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.qemu.is_empty() && self.lxc.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_is_written_by_its_name() {
+        for feature in Feature::ALL {
+            assert_eq!(serde_json::to_value(feature).unwrap(), feature.name());
+        }
+        assert!(toml::from_str::<Features>("qemu = [\"flying\"]").is_err());
+        assert!(toml::from_str::<Features>("docker = []").is_err());
+    }
+}

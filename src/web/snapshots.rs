@@ -1,0 +1,105 @@
+//! The snapshots tab of a machine.
+
+use crate::app::live::GuestLive;
+use crate::base::{Error, Result};
+use crate::model::guests::GuestAction;
+use crate::model::guests::snapshots::Snapshots;
+use crate::web::csrf::{Checked, Pairs};
+use crate::web::forms::{again, finished, refused};
+use crate::web::guest::{find, head};
+use crate::web::page::Form;
+use crate::web::page::snapshots::{self as page, SnapshotsView};
+use crate::web::visit::Person;
+use axum::extract::Path;
+use axum::response::Response;
+use maud::{Markup, html};
+
+/// # Errors
+/// `NotFound`.
+pub async fn list(person: Person, Path(text): Path<String>) -> Result<Markup> {
+    let guest = find(&person, &text)?;
+    let view = view(&person, &guest).await;
+    Ok(page::list(&person.page(), &head(&person, &guest)?, &view, &Form::new()))
+}
+
+async fn view(person: &Person, guest: &GuestLive) -> SnapshotsView {
+    let guests = person.web.app.guests();
+    let wish = GuestAction::Snapshot { name: "s1".to_owned(), description: String::new(), memory: false };
+    let refusal = guests.action_refusal(&person.actor, guest, &wish);
+    match guests.snapshots(&person.actor, guest.row.id).await {
+        Ok(all) => SnapshotsView {
+            refusal: refusal.or_else(|| all.refusal.clone()),
+            suggestion: all.suggestion(person.web.now()),
+            all: Some(all),
+            trouble: String::new(),
+        },
+        Err(e) => SnapshotsView { all: None, trouble: e.message().to_owned(), refusal, suggestion: String::new() },
+    }
+}
+
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub async fn take(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let guest = find(&person, &text)?;
+    let form = Form::from_pairs(form);
+    let wish = GuestAction::Snapshot {
+        name: form.value("name").trim().to_owned(),
+        description: form.value("description").replace('\r', "").trim().to_owned(),
+        memory: form.on("memory", false),
+    };
+    match person.web.app.guests().request_action(&person.actor, guest.row.id, wish).await {
+        Ok(job) => Ok(finished(&person, &back(&guest), &format!("{}: asked for.", job.title))),
+        Err(e) => {
+            let (view, head) = (view(&person, &guest).await, head(&person, &guest)?);
+            again(&person, form, e, |p, form| page::list(p, &head, &view, form))
+        }
+    }
+}
+
+fn back(guest: &GuestLive) -> String {
+    format!("/machines/{}/snapshots", guest.row.id)
+}
+
+/// # Errors
+/// `NotFound`; `Unavailable` when the provider does not answer.
+pub async fn show(person: Person, Path((text, name)): Path<(String, String)>) -> Result<Markup> {
+    let guest = find(&person, &text)?;
+    let all = person.web.app.guests().snapshots(&person.actor, guest.row.id).await?;
+    draw(&person, &guest, &all, &name, &Form::new())
+}
+
+fn draw(person: &Person, guest: &GuestLive, all: &Snapshots, name: &str, form: &Form) -> Result<Markup> {
+    let one = all.get(name).ok_or_else(|| Error::not_found("There is no such snapshot (any more)."))?;
+    let lost = html! {
+        ul.plain {
+            li { "all that was written to its disks since" }
+            li { "changes of its hardware and options since" }
+            @if guest.state.status != "stopped" { li { "it runs now and is stopped first, at once" } }
+        }
+    };
+    Ok(page::one(&person.page(), &head(person, guest)?, all, one, &lost, form))
+}
+
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub async fn act(
+    person: Person,
+    Path((text, name, action)): Path<(String, String, String)>,
+    Checked { form, .. }: Checked<Pairs>,
+) -> Result<Response> {
+    let guest = find(&person, &text)?;
+    let form = Form::from_pairs(form);
+    let wish = match action.as_str() {
+        "rollback" => GuestAction::Rollback { name: name.clone(), start: form.on("start", false) },
+        "delete" => GuestAction::DeleteSnapshot { name: name.clone() },
+        "edit" => GuestAction::EditSnapshot {
+            name: name.clone(),
+            description: form.value("description").replace('\r', "").trim().to_owned(),
+        },
+        _ => return Err(Error::not_found("There is nothing at this address.")),
+    };
+    match person.web.app.guests().request_action(&person.actor, guest.row.id, wish).await {
+        Ok(job) => Ok(finished(&person, &back(&guest), &format!("{}: asked for.", job.title))),
+        Err(e) => refused(&person, &format!("{}/{name}", back(&guest)), e),
+    }
+}

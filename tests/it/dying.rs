@@ -1,0 +1,258 @@
+//! A job of the Proxmox plugin that dies where something happens or is recorded, and goes on: the journal and
+//! the simulated cluster stay, the process does not.
+
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use steward::base::ids::JobId;
+use steward::base::{Clock, Error, SystemClock, Timestamp};
+use steward::model::jobs::{LogLevel, Progress, Step, StepState, Wait};
+use steward::plugin::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run};
+use steward::remote::pve::{PveClient, Target, Trust};
+use steward::sim::Sim;
+use tokio::runtime::Handle;
+
+/// Counts the points at which the process could die, and dies at one of them: from then on nothing works.
+#[derive(Default)]
+pub struct Death {
+    points: AtomicUsize,
+    at: AtomicUsize,
+    dead: AtomicBool,
+}
+
+impl Death {
+    pub fn at(point: usize) -> Arc<Self> {
+        Arc::new(Self { at: AtomicUsize::new(point), ..Self::default() })
+    }
+
+    /// One point; true when the process is dead.
+    fn pass(&self) -> bool {
+        if self.points.fetch_add(1, Ordering::SeqCst) == self.at.load(Ordering::SeqCst) {
+            self.dead.store(true, Ordering::SeqCst);
+        }
+        self.dead.load(Ordering::SeqCst)
+    }
+
+    pub fn came(&self) -> bool {
+        self.dead.load(Ordering::SeqCst)
+    }
+}
+
+/// What would be on disk.
+#[derive(Default)]
+pub struct Disk {
+    pub steps: Mutex<BTreeMap<String, Step>>,
+    pub log: Mutex<Vec<String>>,
+}
+
+struct TestJournal {
+    disk: Arc<Disk>,
+    death: Arc<Death>,
+}
+
+impl TestJournal {
+    fn write(&self, f: impl FnOnce(&mut BTreeMap<String, Step>)) -> Result<(), Error> {
+        let gone = || Err(Error::internal("the process is dead"));
+        if self.death.pass() {
+            return gone();
+        }
+        f(&mut self.disk.steps.lock().unwrap());
+        if self.death.pass() { gone() } else { Ok(()) }
+    }
+}
+
+impl Journal for TestJournal {
+    fn entries(&self) -> Result<Vec<Step>, Error> {
+        Ok(self.disk.steps.lock().unwrap().values().cloned().collect())
+    }
+    fn begin(&self, name: &str) -> Result<(), Error> {
+        self.write(|steps| {
+            let order = u32::try_from(steps.len()).unwrap();
+            let began = SystemClock.now();
+            let new =
+                || Step { name: name.into(), state: StepState::Begun, began, ended: None, result: Value::Null, order };
+            let step = steps.entry(name.into()).or_insert_with(new);
+            (step.state, step.began) = (StepState::Begun, began);
+        })
+    }
+    fn finish(&self, name: &str, result: Value) -> Result<(), Error> {
+        self.write(|steps| {
+            let step = steps.get_mut(name).unwrap();
+            (step.state, step.result, step.ended) = (StepState::Done, result, Some(SystemClock.now()));
+        })
+    }
+    fn fail(&self, name: &str) -> Result<(), Error> {
+        self.write(|steps| steps.get_mut(name).unwrap().state = StepState::Failed)
+    }
+    fn forget(&self, name: &str) -> Result<(), Error> {
+        self.write(|steps| _ = steps.remove(name))
+    }
+    fn progress(&self, _: Progress) {}
+    fn log(&self, _: LogLevel, text: &str) {
+        self.disk.log.lock().unwrap().push(text.to_owned());
+    }
+    fn cancelled(&self) -> bool {
+        false
+    }
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+}
+
+/// The world outside: it does not die with the process.
+pub struct Outside {
+    pub client: PveClient,
+    reserved: Mutex<BTreeSet<u64>>,
+}
+
+struct TestHost {
+    disk: Arc<Disk>,
+    outside: Arc<Outside>,
+    death: Arc<Death>,
+    runtime: Handle,
+    /// Every change is sent twice, as by a client that repeats itself after a lost answer.
+    twice: bool,
+}
+
+impl TestHost {
+    fn pve(&self, method: Method, path: &str, params: &Value) -> Result<Value, CallError> {
+        let result = self.runtime.block_on(self.outside.client.call(method.name(), path, params));
+        result.map_err(|e| {
+            let kind = serde_json::from_value(json!(e.kind.name())).unwrap();
+            CallError { kind, status: e.status, message: e.message, errors: e.errors }
+        })
+    }
+
+    fn reserve(&self) -> Result<Value, CallError> {
+        let mut reserved = self.outside.reserved.lock().unwrap();
+        let id = (1_000..).find(|id| {
+            !reserved.contains(id) && self.pve(Method::Get, "/cluster/nextid", &json!({ "vmid": id })).is_ok()
+        });
+        reserved.insert(id.unwrap());
+        Ok(json!(id))
+    }
+}
+
+impl Host for TestHost {
+    fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
+        let gone = || CallError::new(CallErrorKind::Internal, 0, "the process is dead");
+        let changes = !matches!(&call, Call::Pve { method: Method::Get, .. } | Call::Now | Call::Log { .. });
+        if self.death.came() || (changes && self.death.pass()) {
+            return Err(gone());
+        }
+        let answer = match call {
+            Call::Pve { method, path, params } => {
+                // Configuration is idempotent, so twice must be the same as once.
+                if self.twice && method == Method::Put {
+                    self.pve(method, &path, &params)?;
+                }
+                self.pve(method, &path, &params)
+            }
+            Call::ReserveVmid => self.reserve(),
+            Call::ReleaseVmid { vmid } => {
+                self.outside.reserved.lock().unwrap().remove(&u64::from(vmid));
+                Ok(Value::Null)
+            }
+            Call::Now => Ok(json!(SystemClock.now().as_secs())),
+            Call::Log { text, .. } => {
+                self.disk.log.lock().unwrap().push(text);
+                Ok(Value::Null)
+            }
+            _ => Ok(Value::Null),
+        };
+        if changes && self.death.pass() { Err(gone()) } else { answer }
+    }
+}
+
+/// One job with its disk; `drive` runs it as the runner does, over as many lives as it takes.
+pub struct Played {
+    plugin: Arc<Plugin>,
+    pub outside: Arc<Outside>,
+    pub disk: Arc<Disk>,
+    id: JobId,
+    hook: &'static str,
+    args: Value,
+}
+
+impl Played {
+    /// A job of `hook`; `args` gets the job's id, for its mark.
+    pub fn of(cluster: &Sim, hook: &'static str, args: impl FnOnce(JobId) -> Value) -> Self {
+        let target = Target {
+            endpoints: vec![cluster.url.clone()],
+            trust: Trust::Fingerprints(vec![cluster.fingerprint]),
+            token_id: cluster.token_id.clone(),
+            token_secret: cluster.token_secret.clone(),
+        };
+        let outside = Outside { client: PveClient::new(target).unwrap(), reserved: Mutex::default() };
+        let id = JobId::new();
+        let args = args(id);
+        let plugin = Plugins::load(None).get("proxmox").unwrap();
+        Self { plugin, outside: Arc::new(outside), disk: Arc::default(), id, hook, args }
+    }
+
+    async fn once(&self, death: &Arc<Death>, mode: Mode, twice: bool) -> Outcome {
+        let host: Arc<dyn Host> = Arc::new(TestHost {
+            disk: Arc::clone(&self.disk),
+            outside: Arc::clone(&self.outside),
+            death: Arc::clone(death),
+            runtime: Handle::current(),
+            twice,
+        });
+        let journal: Arc<dyn Journal> =
+            Arc::new(TestJournal { disk: Arc::clone(&self.disk), death: Arc::clone(death) });
+        let run = Run { plugin: "proxmox".into(), hook: self.hook.into(), job: Some(self.id), ..Run::default() };
+        let (plugin, hook, args) = (Arc::clone(&self.plugin), self.hook, self.args.clone());
+        tokio::task::spawn_blocking(move || plugin.run_job(&host, journal, hook, args, run, mode)).await.unwrap()
+    }
+
+    /// Runs until the job is over or the process dies.
+    pub async fn life(&self, death: &Arc<Death>, mode: Mode, twice: bool) -> Option<Outcome> {
+        let mut tries = 0;
+        loop {
+            let outcome = self.once(death, mode, twice).await;
+            if death.came() {
+                return None;
+            }
+            match outcome {
+                Outcome::Wait(Wait::Task { upid }) => self.wait(&upid).await,
+                Outcome::Wait(Wait::Until { at }) => {
+                    tokio::time::sleep(SystemClock.now().until(at).min(Duration::from_secs(6))).await;
+                }
+                // As the runner: three tries, with a pause between them.
+                Outcome::Failed(why) if why.retry && tries < 2 => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                over => return Some(over),
+            }
+        }
+    }
+
+    /// What the runner writes when a task is over.
+    async fn wait(&self, upid: &str) {
+        let status = loop {
+            let status = self.outside.client.task(upid).await.unwrap();
+            if !status.running {
+                break status;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let journal = TestJournal { disk: Arc::clone(&self.disk), death: Death::at(usize::MAX) };
+        let name = format!("wait:{upid}");
+        journal.begin(&name).unwrap();
+        journal.finish(&name, json!({ "exitstatus": status.exitstatus })).unwrap();
+    }
+
+    pub async fn guests(&self) -> BTreeSet<u64> {
+        let list = self.outside.client.call("GET", "/cluster/resources", &json!({ "type": "vm" })).await.unwrap();
+        list.as_array().unwrap().iter().map(|g| g["vmid"].as_u64().unwrap()).collect()
+    }
+}
+
+/// Two nodes, eight guests.
+pub async fn cluster(time_scale: f64) -> Sim {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    steward::sim::start(steward::sim::Options { nodes: 2, guests: 8, time_scale, ..Default::default() }).await.unwrap()
+}
