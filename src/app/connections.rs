@@ -1,17 +1,18 @@
 //! Connections to Proxmox: adding one (accept the certificate, log in once or give a token), checking its
 //! rights, limiting where it may act.
 
+use crate::app::joining::MARK;
 use crate::app::live::Live;
 use crate::app::{Actor, App, host};
 use crate::base::ids::ConnectionId;
-use crate::base::{Error, Result, Secret};
+use crate::base::{Error, Result, Secret, random};
 use crate::model::connections::{Connection, Limits, Reach, StoredSecret, Trust};
 use crate::model::events::EventKind;
 use crate::plugin::Run;
 use crate::remote::pve::{self, CertificateInfo, PveClient, PveError, PveErrorKind, Target};
 use crate::store::{Read, Scan, Store, tables};
 use arc_swap::ArcSwap;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,6 +75,8 @@ pub struct ConnectionView {
     pub endpoints: Vec<String>,
     /// Accepted certificates as Proxmox shows them; none when the cluster's own CA is trusted.
     pub fingerprints: Vec<String>,
+    /// The CA that is trusted instead, as PEM.
+    pub ca: Option<String>,
     pub token_id: String,
     pub limits: Limits,
     pub reach: Reach,
@@ -108,11 +111,13 @@ pub struct ConnectionChange {
     pub addresses: Vec<String>,
     /// SHA-256 of each certificate that is accepted, as hex, with or without colons.
     pub fingerprints: Vec<String>,
+    /// The cluster's own CA as PEM, to be trusted instead of single certificates.
+    pub ca: Option<String>,
     pub limits: Limits,
 }
 
 /// What a token lacks.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct MissingRight {
     pub path: String,
     pub privilege: String,
@@ -124,7 +129,7 @@ pub struct MissingRight {
 }
 
 /// What a look at a connection's rights found.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Probe {
     pub version: String,
     #[serde(default)]
@@ -133,11 +138,11 @@ pub struct Probe {
 
 /// What the plugin wants to be made on Proxmox.
 #[derive(Debug, Deserialize)]
-struct SetupPlan {
-    role: String,
-    privileges: Vec<String>,
-    user: String,
-    token: String,
+pub(super) struct SetupPlan {
+    pub role: String,
+    pub privileges: Vec<String>,
+    pub user: String,
+    pub token: String,
 }
 
 pub struct Connections<'a>(pub(super) &'a App);
@@ -164,9 +169,9 @@ impl Connections<'_> {
     }
 
     fn view(&self, row: &Connection) -> ConnectionView {
-        let fingerprints = match &row.trust {
-            Trust::Fingerprints(all) => all.iter().map(|f| fingerprint_text(f)).collect(),
-            Trust::Ca(_) => Vec::new(),
+        let (fingerprints, ca) = match &row.trust {
+            Trust::Fingerprints(all) => (all.iter().map(|f| fingerprint_text(f)).collect(), None),
+            Trust::Ca(pem) => (Vec::new(), Some(pem.clone())),
         };
         let reach = self.0.live().snapshot().connection(row.id).map_or(Reach::Unknown, |c| c.reach.clone());
         ConnectionView {
@@ -175,6 +180,7 @@ impl Connections<'_> {
             plugin: row.plugin.clone(),
             endpoints: row.endpoints.clone(),
             fingerprints,
+            ca,
             token_id: row.token_id.clone(),
             limits: row.limits.clone(),
             reach,
@@ -291,6 +297,16 @@ impl Connections<'_> {
         Ok(id)
     }
 
+    /// The stored row, with its secret.
+    pub(super) fn row(&self, id: ConnectionId) -> Result<Connection> {
+        Ok(self.find(id)?.row.clone())
+    }
+
+    /// Changes what the machine itself knows of a connection.
+    pub(super) async fn change_known(&self, actor: &Actor, row: Connection) -> Result<()> {
+        self.store(actor, Link::new(row)?, "connection.change").await.map(|_| ())
+    }
+
     /// Adds a connection whose details the machine itself knows (the demo, the package on a Proxmox host).
     ///
     /// # Errors
@@ -306,7 +322,7 @@ impl Connections<'_> {
     pub async fn change(&self, actor: &Actor, id: ConnectionId, change: ConnectionChange) -> Result<()> {
         actor.require_full_admin()?;
         let old = self.find(id)?;
-        let ConnectionChange { name, addresses, fingerprints, limits } = change;
+        let ConnectionChange { name, addresses, fingerprints, ca, limits } = change;
         if name.trim().is_empty() || name.trim().chars().count() > 60 {
             return Err(Error::field("name", "Give the connection a name of 1 to 60 characters."));
         }
@@ -323,19 +339,14 @@ impl Connections<'_> {
         if endpoints.is_empty() || endpoints.len() > 16 {
             return Err(Error::field("addresses", "Give 1 to 16 addresses, one a line."));
         }
-        let pins = fingerprints.iter().map(|f| parse_fingerprint(f)).collect::<Result<Vec<_>>>();
-        let pins = pins.map_err(|_| {
-            Error::field("fingerprints", "Each line is one SHA-256 fingerprint: 32 pairs of hex digits.")
-        })?;
-        let trust = match (&old.row.trust, pins.is_empty()) {
-            (Trust::Fingerprints(_), true) => {
-                return Err(Error::field("fingerprints", "Without an accepted certificate nothing could be trusted."));
-            }
-            (kept @ Trust::Ca(_), true) => kept.clone(),
-            (_, false) => Trust::Fingerprints(pins),
+        let trust = match ca {
+            Some(pem) => Trust::Ca(pem.trim().replace('\r', "")),
+            None => Trust::Fingerprints(parse_pins(&fingerprints)?),
         };
         let row = Connection { name: name.trim().to_owned(), endpoints, trust, limits, ..old.row.clone() };
-        self.store(actor, Link::new(row)?, "connection.change").await.map(|_| ())
+        let by_ca = matches!(row.trust, Trust::Ca(_));
+        let link = Link::new(row).map_err(|e| if by_ca { Error::field("ca", e.message()) } else { e })?;
+        self.store(actor, link, "connection.change").await.map(|_| ())
     }
 
     /// Forgets a connection. Its machines disappear from the pages; nothing is changed on Proxmox.
@@ -382,9 +393,15 @@ impl Connections<'_> {
     pub async fn probe(&self, actor: &Actor, id: ConnectionId) -> Result<Probe> {
         actor.require_admin()?;
         let value = host::call(self.0, id, "probe", Vec::new()).await?;
-        serde_json::from_value(value).map_err(|e| {
+        let mut probe: Probe = serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
-        })
+        })?;
+        // A plugin does not know with which token it asks.
+        let token_id = self.find(id)?.row.token_id.clone();
+        for right in &mut probe.missing {
+            right.command = right.command.replace("{token}", &token_id);
+        }
+        Ok(probe)
     }
 
     /// Logs in once, makes role, user and token, and forgets the password. Each part may be there already.
@@ -413,7 +430,7 @@ impl Connections<'_> {
             let path = format!("/access/roles/{}", plan.role);
             ticket.call("PUT", &path, &json!({ "privs": privileges })).await.map_err(wrong)?;
         }
-        let made = ticket.call("POST", "/access/users", &json!({ "userid": plan.user, "comment": "Steward" })).await;
+        let made = ticket.call("POST", "/access/users", &json!({ "userid": plan.user, "comment": MARK })).await;
         if let Err(e) = made
             && !e.message.contains("already exists")
         {
@@ -421,15 +438,28 @@ impl Connections<'_> {
         }
         let acl = json!({ "path": "/", "users": plan.user, "roles": plan.role, "propagate": true });
         ticket.call("PUT", "/access/acl", &acl).await.map_err(wrong)?;
-        let path = format!("/access/users/{}/token/{}", plan.user, plan.token);
-        // The secret of a token that is there already can't be read again, so it is made anew.
+        let token = self.free_token_name(&plan);
+        let path = format!("/access/users/{}/token/{token}", plan.user);
+        // The secret of a token that is there already can't be read again, so it is made anew. The name carries
+        // this appliance's mark, so it is nobody else's.
         if let Err(e) = ticket.call("DELETE", &path, &Value::Null).await {
             tracing::debug!(status = e.status, "no earlier token to remove");
         }
-        let token =
-            ticket.call("POST", &path, &json!({ "privsep": false, "comment": "Steward" })).await.map_err(wrong)?;
-        let secret = token["value"].as_str().ok_or_else(|| Error::field("user", "Proxmox made no token."))?;
-        Ok((format!("{}!{}", plan.user, plan.token), Secret::new(secret.to_owned())))
+        let made = ticket.call("POST", &path, &json!({ "privsep": false, "comment": MARK })).await.map_err(wrong)?;
+        let secret = made["value"].as_str().ok_or_else(|| Error::field("user", "Proxmox made no token."))?;
+        Ok((format!("{}!{token}", plan.user), Secret::new(secret.to_owned())))
+    }
+
+    /// The plan's token name, or one with a tail while a connection of ours uses that already: it may be one to
+    /// the same cluster, and remaking its token would cut it off.
+    fn free_token_name(&self, plan: &SetupPlan) -> String {
+        let links = self.0.0.links.0.load();
+        let taken = |name: &str| links.values().any(|l| l.row.token_id == format!("{}!{name}", plan.user));
+        let mut name = plan.token.clone();
+        while taken(&name) {
+            name = format!("{}-{}", plan.token, hex::encode(random::bytes::<2>()));
+        }
+        name
     }
 
     /// Commands that make role, user and token by hand, for a node's shell as root.
@@ -442,14 +472,15 @@ impl Connections<'_> {
         let SetupPlan { role, privileges, user, token } = self.setup_plan("").await?;
         Ok([
             format!("pveum role add {role} -privs \"{}\"", privileges.join(",")),
-            format!("pveum user add {user} -comment Steward"),
+            format!("pveum user add {user} -comment \"{MARK}\""),
             format!("pveum acl modify / -user {user} -role {role}"),
             format!("pveum user token add {user} {token} -privsep 0"),
         ]
         .join("\n"))
     }
 
-    async fn setup_plan(&self, version: &str) -> Result<SetupPlan> {
+    /// What the plugin wants on a Proxmox of this version; the token's name carries this appliance's mark.
+    pub(super) async fn setup_plan(&self, version: &str) -> Result<SetupPlan> {
         let plugin = self.0.plugin_set().get(PROXMOX).ok_or_else(|| {
             Error::unavailable("The plugin “proxmox” is not usable right now. The Plugins page says why.")
         })?;
@@ -465,7 +496,9 @@ impl Connections<'_> {
             .await
             .map_err(Error::internal)?
             .map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))?;
-        serde_json::from_value(value).map_err(Error::internal)
+        let mut plan: SetupPlan = serde_json::from_value(value).map_err(Error::internal)?;
+        plan.token = format!("{}-{}", plan.token, self.0.0.keys.mark);
+        Ok(plan)
     }
 }
 
@@ -515,6 +548,16 @@ fn endpoint(address: &str) -> Result<String> {
 /// SHA-256 as Proxmox shows it: `AA:BB:...`.
 pub fn fingerprint_text(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(":")
+}
+
+fn parse_pins(lines: &[String]) -> Result<Vec<Vec<u8>>> {
+    let pins = lines.iter().map(|f| parse_fingerprint(f)).collect::<Result<Vec<_>>>();
+    let wrong = |text| Error::field("fingerprints", text);
+    let pins = pins.map_err(|_| wrong("Each line is one SHA-256 fingerprint: 32 pairs of hex digits."))?;
+    if pins.is_empty() {
+        return Err(wrong("Without an accepted certificate nothing could be trusted."));
+    }
+    Ok(pins)
 }
 
 fn parse_fingerprint(text: &str) -> Result<Vec<u8>> {

@@ -8,11 +8,14 @@ pub(super) struct HostKeys {
     pub jwt: Secret<Vec<u8>>,
     /// Signs forms, flash messages and pre-session cookies.
     pub forms: Secret<Vec<u8>>,
+    /// Tells this appliance from others: 8 hexadecimal digits, no secret.
+    pub mark: String,
 }
 
 impl HostKeys {
     pub(super) fn derive(key: &SealKey) -> Self {
         let bytes = |label| Secret::new(key.derive(label).expose().to_vec());
-        Self { jwt: bytes("jwt"), forms: bytes("forms") }
+        let mark = hex::encode(&key.derive("appliance mark").expose()[..4]);
+        Self { jwt: bytes("jwt"), forms: bytes("forms"), mark }
     }
 }

@@ -17,6 +17,7 @@ mod host_keys;
 pub mod inventory;
 pub mod invites;
 pub mod jobs;
+pub mod joining;
 pub mod keys;
 pub mod live;
 pub mod nodes;
@@ -172,6 +173,7 @@ nouns! {
     guests => guests::Guests,
     invites => invites::Invites,
     jobs => jobs::Jobs,
+    joining => joining::Joining,
     nodes => nodes::Nodes,
     plugins => plugins::PluginPages,
     profile => profile::Profile,

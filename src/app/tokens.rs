@@ -100,13 +100,59 @@ impl Tokens<'_> {
         Ok((view, Secret::new(text)))
     }
 
-    /// Takes a token back. It is refused from now on.
+    /// Gives a token a new secret and so a new text, returned once; the old text is refused from now on. Name and
+    /// scope stay, and so does the end, unless `days` sets another one, counted from now. A token may do this with
+    /// itself, whatever its scope, but then can't move its end: a stolen token must not outlive its time.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not the actor's; `Forbidden` for another token of a scope below `full`; `Invalid` on
+    /// `days`; `Conflict` when it has ended.
+    pub async fn rotate(&self, actor: &Actor, id: TokenId, days: Option<u32>) -> Result<(TokenView, Secret<String>)> {
+        let user = actor.require_person()?;
+        if actor.via() != Some(Via::Token(id)) || days.is_some() {
+            actor.require_scope(Scope::Full)?;
+        }
+        if days.is_some_and(|d| !(1..=3650).contains(&d)) {
+            return Err(Error::field("days", "Choose 1 to 3650 days."));
+        }
+        let (secret, now) = (random::bytes::<32>(), self.0.now());
+        let slot = slots::secret::wrap(actor.vault()?, &secret, id.bytes());
+        let record = actor.record(now, "token.rotate", "", "");
+        let view = self
+            .0
+            .store()
+            .write(move |tx| {
+                let old = tx.get(tables::TOKENS, &id)?.filter(|t| t.user == user);
+                let old = old.ok_or_else(|| Error::not_found("There is no such token of yours (any more)."))?;
+                let expires = match days {
+                    Some(d) => Some(now.plus(Duration::from_secs(u64::from(d) * 86_400))),
+                    None => old.expires,
+                };
+                if expires.is_some_and(|t| now >= t) {
+                    return Err(Error::conflict("This token has ended. Make a new one."));
+                }
+                let token = Token { slot, expires, created: now, last_used: None, ..old };
+                tx.put(tables::TOKENS, &id, &token)?;
+                let mut record = record;
+                record.subject.clone_from(&token.name);
+                tx.audit(record);
+                let Token { name, scope, created, expires, last_used, .. } = token;
+                Ok(TokenView { id, name, scope, created, expires, last_used })
+            })
+            .await?;
+        let text = format!("{PREFIX}{}", sessions::bearer_text(id.bytes(), &secret));
+        Ok((view, Secret::new(text)))
+    }
+
+    /// Takes a token back. It is refused from now on. A token may do this with itself, whatever its scope.
     ///
     /// # Errors
     /// `NotFound` when it is not the actor's.
     pub async fn revoke(&self, actor: &Actor, id: TokenId) -> Result<()> {
         let user = actor.require_person()?;
-        actor.require_scope(Scope::Full)?;
+        if actor.via() != Some(Via::Token(id)) {
+            actor.require_scope(Scope::Full)?;
+        }
         let record = actor.record(self.0.now(), "token.revoke", "", "");
         self.0
             .store()
@@ -155,8 +201,9 @@ impl Tokens<'_> {
         let store = self.0.store().clone();
         tokio::spawn(async move {
             let written = store.write(move |tx| match tx.get(tables::TOKENS, &token.id)? {
-                Some(_) => tx.put(tables::TOKENS, &token.id, &token),
-                None => Ok(()),
+                // Rotated meanwhile: the row that was read is the old one.
+                Some(now) if now.slot == token.slot => tx.put(tables::TOKENS, &token.id, &token),
+                _ => Ok(()),
             });
             if let Err(e) = written.await {
                 tracing::warn!(error = e.chain(), "could not write when a token was last used");

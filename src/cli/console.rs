@@ -1,11 +1,12 @@
 //! What the host's console may ask of the running appliance. Whoever reaches the socket is the service's own
 //! user or root, so they act as an admin without a vault.
 
+use crate::app::joining::Way;
 use crate::app::users::{NewUser, UserChange};
 use crate::app::{Actor, App};
-use crate::base::{Error, Result};
+use crate::base::{Error, Result, Secret};
 use crate::model::users::Role;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt::Write as _;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -13,14 +14,59 @@ use std::fmt::Write as _;
 pub enum Request {
     SetupCode,
     Users,
-    AddUser { login: String, email: String, admin: bool },
-    ResetUser { login: String },
-    UnlockUser { login: String },
-    SetActive { login: String, active: bool },
-    SetRole { login: String, admin: bool },
+    AddUser {
+        login: String,
+        email: String,
+        admin: bool,
+    },
+    ResetUser {
+        login: String,
+    },
+    UnlockUser {
+        login: String,
+    },
+    SetActive {
+        login: String,
+        active: bool,
+    },
+    SetRole {
+        login: String,
+        admin: bool,
+    },
     Plugins,
     VerifyAudit,
     Health,
+    /// What is to be made on this host's Proxmox; answers JSON, as the next ones do.
+    ProxmoxWanted {
+        version: String,
+    },
+    ProxmoxCurrent {
+        token_id: String,
+        way: Way,
+    },
+    ProxmoxKeep {
+        name: String,
+        token_id: String,
+        secret: Option<Carried>,
+        way: Way,
+    },
+    ProxmoxProbe {
+        token_id: String,
+    },
+    ProxmoxForget {
+        token_id: String,
+    },
+}
+
+/// A secret on its way through the socket, which only root and the service can reach.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Carried(pub Secret<String>);
+
+impl Serialize for Carried {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
 }
 
 impl Request {
@@ -56,8 +102,20 @@ impl Request {
             Self::Plugins => plugins(app, &actor),
             Self::VerifyAudit => verify_audit(app, &actor),
             Self::Health => health(app),
+            Self::ProxmoxWanted { version } => json(&app.joining().wanted(&actor, &version).await?),
+            Self::ProxmoxCurrent { token_id, way } => json(&app.joining().is_current(&actor, &token_id, &way)?),
+            Self::ProxmoxKeep { name, token_id, secret, way } => {
+                let secret = secret.map(|s| s.0);
+                json(&app.joining().keep(&actor, &name, &token_id, secret, &way).await?)
+            }
+            Self::ProxmoxProbe { token_id } => json(&app.joining().probe(&actor, &token_id).await?),
+            Self::ProxmoxForget { token_id } => json(&app.joining().forget(&actor, &token_id).await?),
         }
     }
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(Error::internal)
 }
 
 fn role(admin: bool) -> Role {

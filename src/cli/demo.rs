@@ -32,9 +32,12 @@ pub(super) struct Demo {
 pub(super) struct Sim {
     #[command(flatten)]
     cluster: Cluster,
-    /// Print one line of JSON with url, fingerprint, token and password when ready.
+    /// Print one line of JSON with url, fingerprint, CA, token and password when ready.
     #[arg(long)]
     json: bool,
+    /// Without the role and user of a Steward, as a fresh Proxmox is.
+    #[arg(long)]
+    bare: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -54,13 +57,14 @@ struct Cluster {
 }
 
 impl Cluster {
-    async fn start(self, listen: SocketAddr) -> Result<sim::Sim> {
+    async fn start(self, listen: SocketAddr, bare: bool) -> Result<sim::Sim> {
         sim::start(sim::Options {
             listen,
             nodes: usize::from(self.nodes),
             guests: self.guests as usize,
             time_scale: self.time_scale,
             seed: self.seed,
+            bare,
             ..sim::Options::default()
         })
         .await
@@ -75,7 +79,7 @@ impl Demo {
         let scratch = Scratch::new()?;
         let settings = settings(flags, &scratch.0)?;
         block_on(async move {
-            let cluster = self.cluster.start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+            let cluster = self.cluster.start(SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
             let running = Running::start(settings).await?;
             let (password, token) = self.furnish(&running, &cluster).await?;
             let address = running.addresses.first().ok_or_else(|| Error::internal("no address"))?;
@@ -210,11 +214,11 @@ impl Sim {
         logging::start(flags.log.as_deref().unwrap_or("warn"))?;
         let listen = flags.listen.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8006)));
         block_on(async move {
-            let cluster = self.cluster.start(listen).await?;
+            let cluster = self.cluster.start(listen, self.bare).await?;
             let fingerprint = crate::app::connections::fingerprint_text(&cluster.fingerprint);
             let (token, password) = (cluster.token_secret.expose(), cluster.root_password.expose());
             if self.json {
-                let line = json!({ "url": cluster.url, "fingerprint": fingerprint, "token_id": cluster.token_id, "token_secret": token, "root_password": password });
+                let line = json!({ "url": cluster.url, "fingerprint": fingerprint, "ca": cluster.ca_pem, "token_id": cluster.token_id, "token_secret": token, "root_password": password });
                 say(&line.to_string());
             } else {
                 say(&format!(

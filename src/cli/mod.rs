@@ -6,6 +6,8 @@ mod console;
 mod demo;
 mod doctor;
 mod logging;
+mod proxmox;
+mod remote;
 mod say;
 mod socket;
 
@@ -22,7 +24,13 @@ use std::process::ExitCode;
 #[command(name = "steward", version, arg_required_else_help = true)]
 struct Arguments {
     /// The settings file.
-    #[arg(long, global = true, env = "STEWARD_CONFIG", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Options on the appliance's own host",
+        env = "STEWARD_CONFIG",
+        value_name = "FILE"
+    )]
     config: Option<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
@@ -32,6 +40,7 @@ struct Arguments {
 
 /// Flags are stronger than the environment and the file.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Options on the appliance's own host")]
 struct Overrides {
     /// Where the page listens, like 0.0.0.0:8443; may be given several times.
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
@@ -72,14 +81,21 @@ enum Verb {
     /// Look after the audit log.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Join the Proxmox of this host, or leave it. Run as root on the node.
+    #[command(subcommand)]
+    Proxmox(proxmox::Verb),
     /// Check the settings, the key, the store, the plugins and Proxmox, and say what to do.
     Doctor,
-    /// Print a completion script for a shell.
-    #[command(hide = true)]
+    #[command(flatten)]
+    Remote(remote::Verb),
+    /// Print a completion script for a shell; names of machines and jobs are asked from the appliance.
     Completion { shell: clap_complete::Shell },
-    /// Print the manual page.
+    /// Print the manual page, or write one for each command into a folder.
     #[command(hide = true)]
-    Man,
+    Man {
+        #[arg(long, value_name = "FOLDER")]
+        all: Option<PathBuf>,
+    },
     /// Print the reference of host functions for plugin authors (Markdown).
     #[command(hide = true)]
     PluginReference,
@@ -134,6 +150,8 @@ enum AuditVerb {
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
+    // When a shell asks for completions, this answers and ends the process.
+    clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
     let arguments = Arguments::parse();
     match run(arguments) {
         Ok(code) => code,
@@ -152,15 +170,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.verb {
         Verb::Demo(demo) => return demo.run(&arguments.overrides),
         Verb::Sim(sim) => return sim.run(&arguments.overrides),
-        Verb::Completion { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "steward", &mut std::io::stdout());
-            return Ok(ExitCode::SUCCESS);
-        }
-        Verb::Man => {
-            let page = clap_mangen::Man::new(Arguments::command());
-            page.render(&mut std::io::stdout()).map_err(Error::internal)?;
-            return Ok(ExitCode::SUCCESS);
-        }
+        Verb::Remote(verb) => return Ok(remote::main(verb)),
+        Verb::Completion { shell } => return completion(shell),
+        Verb::Man { all } => return man(all.as_deref()),
         Verb::PluginReference => {
             say(&crate::plugin::docs::markdown());
             return Ok(ExitCode::SUCCESS);
@@ -180,12 +192,41 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.verb {
         Verb::Serve => appliance::serve(settings),
         Verb::Doctor => Ok(doctor::run(&settings)),
+        Verb::Proxmox(verb) => verb.run(settings),
         verb => {
             let answer = socket::ask(&settings.socket, &request(verb)?)?;
             say(&answer);
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// The script that lets a shell ask this program for what fits.
+fn completion(shell: clap_complete::Shell) -> Result<ExitCode> {
+    let name = shell.to_string();
+    let shells = clap_complete::env::Shells::builtins();
+    let found = shells.completer(&name).ok_or_else(|| Error::invalid(format!("There is no script for {name}.")))?;
+    let mut script = Vec::new();
+    found.write_registration("COMPLETE", "steward", "steward", "steward", &mut script).map_err(Error::internal)?;
+    say(&String::from_utf8_lossy(&script));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn man(folder: Option<&std::path::Path>) -> Result<ExitCode> {
+    let mut command = Arguments::command();
+    match folder {
+        Some(folder) => {
+            // Each command's full name, like steward-guests-start.
+            command.build();
+            clap_mangen::generate_to(command, folder).map_err(Error::internal)?;
+        }
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(command).render(&mut page).map_err(Error::internal)?;
+            say(&String::from_utf8_lossy(&page));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What a verb asks of the running appliance.

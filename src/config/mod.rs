@@ -124,7 +124,8 @@ fn parse(text: &str, file: &Path) -> Result<toml::Table> {
 /// `STEWARD_DATA_DIR=/x` is the key `data_dir`. Lists are separated by commas.
 fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<BTreeMap<String, toml::Value>> {
     // Read elsewhere: which file to read, and the passphrases that command-line verbs take.
-    const NOT_SETTINGS: [&str; 3] = ["STEWARD_CONFIG", "STEWARD_PASSWORD", "STEWARD_WEB"];
+    const NOT_SETTINGS: [&str; 5] =
+        ["STEWARD_CONFIG", "STEWARD_PASSWORD", "STEWARD_WEB", "STEWARD_CONTEXT", "STEWARD_CLI_FILE"];
     let mut out = BTreeMap::new();
     for (name, text) in variables {
         let Some(key) = name.strip_prefix("STEWARD_") else { continue };

@@ -63,6 +63,8 @@ pub struct Options {
     pub token_id: String,
     /// Made up when none is given.
     pub token_secret: Option<String>,
+    /// Without that token, its user and the role Steward, as a fresh Proxmox is.
+    pub bare: bool,
     /// Of `root@pam`; made up when none is given.
     pub root_password: Option<String>,
     /// Kept here across restarts, when given.
@@ -80,6 +82,7 @@ impl Default for Options {
             seed: 1,
             token_id: "steward@pve!appliance".into(),
             token_secret: None,
+            bare: false,
             root_password: None,
             state_file: None,
         }
@@ -159,7 +162,14 @@ fn build(options: &Options) -> Result<world::World> {
     let password = options.root_password.clone().unwrap_or_else(|| random::code(4));
     let now = crate::base::SystemClock.now().0;
     let size = demo_data::Size { nodes: options.nodes, guests: options.guests, seed: options.seed, now };
-    let cluster = demo_data::build(size, &options.token_id, &secret);
+    let mut cluster = demo_data::build(size, &options.token_id, &secret);
+    if options.bare {
+        let access = &mut cluster.access;
+        access.users.retain(|id, _| id == "root@pam");
+        access.roles.remove("Steward");
+        access.tokens.clear();
+        access.acls.clear();
+    }
     let authority = http::tls::Authority::generate()?;
     let names: Vec<String> = cluster.nodes.keys().cloned().collect();
     let leaf = authority.leaf(&names)?;

@@ -68,7 +68,8 @@ async fn access_step(person: &Person) -> ConnectStep {
         tracing::warn!(error = %e.chain(), "no commands for a token made by hand");
         String::new()
     });
-    ConnectStep::Access { commands }
+    let wanted = person.web.app.joining().wanted(&person.actor, "").await;
+    ConnectStep::Access { commands, token_id: wanted.map(|w| w.token_id()).unwrap_or_default() }
 }
 
 async fn connect(person: &Person, form: Form) -> Result<Response> {
@@ -169,7 +170,13 @@ async fn changed(person: &Person, connection: ConnectionId, form: &Form) -> Resu
     };
     let addresses = lines("addresses", old.endpoints);
     let fingerprints = lines("fingerprints", old.fingerprints);
-    connections.change(&person.actor, connection, ConnectionChange { name, addresses, fingerprints, limits }).await
+    let ca = match form.value("trust_by") {
+        "ca" => Some(form.value("ca").to_owned()),
+        "pins" => None,
+        _ => old.ca,
+    };
+    let change = ConnectionChange { name, addresses, fingerprints, ca, limits };
+    connections.change(&person.actor, connection, change).await
 }
 
 /// # Errors

@@ -169,8 +169,23 @@ async fn make_token(person: &Person, form: &Form) -> Result<Secret<String>> {
         _ => return Err(Error::field("scope", "Choose what the token may do.")),
     };
     let days = Some(number::<u32>(form, "days")?).filter(|d| *d > 0);
-    let (_, text) = person.web.app.tokens().create(&person.actor, form.value("name"), scope, days).await?;
-    Ok(text)
+    let made = person.web.app.tokens().create(&person.actor, form.value("token_name"), scope, days).await;
+    // The page has a field "name" for the person already.
+    made.map(|(_, text)| text).map_err(|e| match e.fields().get("name").cloned() {
+        Some(text) => Error::field("token_name", text),
+        None => e,
+    })
+}
+
+/// Gives a token a new text; the page shows it this once, so it is no redirect.
+///
+/// # Errors
+/// `NotFound` when it is not theirs.
+pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+    match person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, None).await {
+        Ok((_, text)) => Ok(page::profile(&person.page(), &view(&person, Some(text))?, &Form::new()).into_response()),
+        Err(e) => refused(&person, HOME, e),
+    }
 }
 
 /// # Errors

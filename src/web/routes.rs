@@ -158,6 +158,7 @@ fn pages() -> Vec<Route> {
         post("/profile/sessions/revoke-others", USER, profile::revoke_others),
         post("/profile/sessions/{id}/revoke", USER, profile::revoke_session),
         post("/profile/tokens", USER, profile::new_token),
+        post("/profile/tokens/{id}/rotate", USER, profile::rotate_token),
         post("/profile/tokens/{id}/revoke", USER, profile::revoke_token),
     ]
 }
@@ -200,6 +201,11 @@ fn rest_api() -> Vec<Route> {
         rest(Method::POST, "/api/v1/auth/token", ANY, api::auth::create),
         rest(Method::DELETE, "/api/v1/auth/token/{id}", READ, api::auth::revoke),
         rest(Method::GET, "/api/v1/me", READ, api::me::show),
+        rest(Method::GET, "/api/v1/me/tokens", READ, api::tokens::list),
+        rest(Method::POST, "/api/v1/me/tokens", USER, api::tokens::create),
+        // A token may change and end itself, whatever its scope; the use case looks at whose it is.
+        rest(Method::POST, "/api/v1/me/tokens/{id}/rotate", READ, api::tokens::rotate),
+        rest(Method::DELETE, "/api/v1/me/tokens/{id}", READ, api::tokens::revoke),
         rest(Method::GET, "/api/v1/guests", READ, api::guests::list),
         rest(Method::POST, "/api/v1/guests", OPERATE, api::guests::create),
         rest(Method::GET, "/api/v1/guests/{id}", READ, api::guests::show),
@@ -309,7 +315,8 @@ mod tests {
     fn a_read_token_reaches_no_write() {
         for route in table() {
             let reads = matches!(route.info.access, Access::User(Scope::Read) | Access::Admin(Scope::Read));
-            let own_token = route.info.path == "/api/v1/auth/token/{id}";
+            let own_token = ["/api/v1/auth/token/{id}", "/api/v1/me/tokens/{id}", "/api/v1/me/tokens/{id}/rotate"]
+                .contains(&route.info.path);
             assert!(
                 !reads || route.info.method == Method::GET || own_token,
                 "{} {}",

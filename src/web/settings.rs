@@ -25,6 +25,7 @@ pub fn item(person: &Person, found: Found) -> ConnectionItem {
         name: found.name,
         endpoints: found.endpoints,
         fingerprints: found.fingerprints,
+        ca: found.ca,
         token_id: found.token_id,
         limits: found.limits,
         reach: found.reach,

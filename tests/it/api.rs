@@ -67,6 +67,81 @@ async fn a_jwt_from_a_read_token_may_only_read() {
 }
 
 #[tokio::test]
+async fn a_token_is_renewed_and_its_old_text_is_refused_at_once() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let program = program(&house, &admin, Scope::Full).await;
+    let wanted = json!({ "name": "backup", "scope": "read", "days": 30 });
+    let made = program.call(Method::POST, "/me/tokens", Some(wanted)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let path = made.header("location").trim_start_matches("/api/v1").to_owned();
+    let mut own = Program { house: &house, token: made.json()["token"].as_str().unwrap().to_owned() };
+    let listed = own.call(Method::GET, "/me/tokens", None).await.json();
+    let current: Vec<&Value> = listed["tokens"].as_array().unwrap().iter().filter(|t| t["current"] == true).collect();
+    assert_eq!((current.len(), current[0]["name"].as_str()), (1, Some("backup")));
+    assert!(!listed.to_string().contains("stw_"), "{listed}");
+    // Whatever its scope, a token may renew itself; its end is not its own to move.
+    let further = own.call(Method::POST, &format!("{path}/rotate"), Some(json!({ "days": 365 }))).await;
+    assert_eq!(further.status, StatusCode::FORBIDDEN, "{}", further.body);
+    let renewed = own.call(Method::POST, &format!("{path}/rotate"), None).await;
+    assert_eq!(renewed.status, StatusCode::OK, "{}", renewed.body);
+    assert_eq!(renewed.json()["expires"], made.json()["expires"]);
+    assert_eq!(own.call(Method::GET, "/me", None).await.status, StatusCode::UNAUTHORIZED);
+    own.token = renewed.json()["token"].as_str().unwrap().to_owned();
+    assert_eq!(own.call(Method::GET, "/me", None).await.json()["scope"], "read");
+    // Other tokens are not a small token's business.
+    let other = listed["tokens"].as_array().unwrap().iter().find(|t| t["current"] == false).unwrap();
+    let other = format!("/me/tokens/{}", other["id"].as_str().unwrap());
+    assert_eq!(own.call(Method::DELETE, &other, None).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(own.call(Method::POST, &format!("{other}/rotate"), None).await.status, StatusCode::FORBIDDEN);
+    let another = json!({ "name": "more", "scope": "read" });
+    assert_eq!(own.call(Method::POST, "/me/tokens", Some(another)).await.status, StatusCode::FORBIDDEN);
+    // It ends itself, and an ended one can't come back.
+    assert_eq!(own.call(Method::DELETE, &path, None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(own.call(Method::GET, "/me", None).await.status, StatusCode::UNAUTHORIZED);
+    let late = program.call(Method::POST, &format!("{path}/rotate"), Some(json!({ "days": 5 }))).await;
+    assert_eq!(late.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn nobody_renews_or_ends_the_token_of_somebody_else() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let mira = house.somebody(&admin, "mira", Role::User).await;
+    let hers = program(&house, &mira, Scope::Full).await;
+    let list = hers.call(Method::GET, "/me/tokens", None).await.json();
+    let path = format!("/me/tokens/{}", list["tokens"][0]["id"].as_str().unwrap());
+    let root = program(&house, &admin, Scope::Full).await;
+    assert_eq!(root.call(Method::POST, &format!("{path}/rotate"), None).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(root.call(Method::DELETE, &path, None).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(hers.call(Method::GET, "/me", None).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn tokens_are_made_and_renewed_on_the_profile_page() {
+    let house = House::new();
+    let mut admin = house.admin().await;
+    let nameless = admin.send("/profile", "/profile/tokens", "token_name=&scope=read&days=30").await;
+    assert!(nameless.status.is_client_error() && nameless.body.contains("1 to 60 characters"), "{}", nameless.body);
+    let made = admin.send("/profile", "/profile/tokens", "token_name=phone&scope=read&days=30").await;
+    let shown = |page: &str| {
+        let at = page.find("stw_").unwrap_or_else(|| panic!("no token: {page}"));
+        page[at..].split(|c: char| !c.is_ascii_alphanumeric() && !"_-.".contains(c)).next().unwrap().to_owned()
+    };
+    let mut phone = Program { house: &house, token: shown(&made.body) };
+    assert_eq!(phone.call(Method::GET, "/me", None).await.status, StatusCode::OK, "{}", made.body);
+    let mark = "/profile/tokens/";
+    let at = made.body.find(mark).and_then(|_| made.body.find("/rotate")).unwrap();
+    let id = made.body[..at].rsplit('/').next().unwrap().to_owned();
+    let renewed = admin.send("/profile", &format!("{mark}{id}/rotate"), "").await;
+    let text = shown(&renewed.body);
+    assert_ne!(text, phone.token);
+    assert_eq!(phone.call(Method::GET, "/me", None).await.status, StatusCode::UNAUTHORIZED);
+    phone.token = text;
+    assert_eq!(phone.call(Method::GET, "/me", None).await.json()["scope"], "read");
+}
+
+#[tokio::test]
 async fn a_wrong_password_says_the_same_for_every_login() {
     let house = House::new();
     house.admin().await;

@@ -65,6 +65,15 @@ pub fn connection(cluster: &Sim) -> Connection {
 impl Appliance {
     /// Makes the folder, the first admin, a token and the connection. Nothing runs yet.
     pub async fn prepare(cluster: &Sim) -> Self {
+        let appliance = Self::alone().await;
+        let app = appliance.open();
+        app.connections().add_known(&Actor::host_console(), connection(cluster)).await.unwrap();
+        app.close();
+        appliance
+    }
+
+    /// The same without a connection.
+    pub async fn alone() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut appliance = Self { folder, address, token: String::new(), child: None };
@@ -75,7 +84,6 @@ impl Appliance {
         let mira = app.sessions().authenticate(signed_in.cookie.expose(), "127.0.0.1").unwrap();
         let (_, token) = app.tokens().create(&mira, "test", Scope::Full, None).await.unwrap();
         appliance.token = token.expose().clone();
-        app.connections().add_known(&Actor::host_console(), connection(cluster)).await.unwrap();
         app.close();
         appliance
     }

@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod appliance;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod create_job;
@@ -18,6 +20,8 @@ mod fakepve;
 mod house;
 #[cfg(test)]
 mod isolation;
+#[cfg(test)]
+mod join;
 #[cfg(test)]
 mod live;
 #[cfg(test)]

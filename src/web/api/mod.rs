@@ -13,6 +13,7 @@ pub mod me;
 pub mod nodes;
 pub mod openapi;
 pub mod snapshots;
+pub mod tokens;
 
 use crate::base::{Error, Result};
 use axum::Json;

@@ -1,7 +1,7 @@
 //! Connecting a Proxmox cluster step by step, and the page of one connection.
 
 use crate::base::Timestamp;
-use crate::web::page::form::{Form, Way, area, csrf, number, password, text, trouble, ways};
+use crate::web::page::form::{Form, Way, area, csrf, number, password, select, text, trouble, ways};
 use crate::web::page::parts::{commands, copy, note, post, state, time};
 use crate::web::page::settings::{ConnectionItem, reach};
 use crate::web::page::{Page, layout};
@@ -27,6 +27,8 @@ pub enum ConnectStep {
     /// Log in once or give a token; the form holds `fingerprint` too. `commands` make role, user and token by hand.
     Access {
         commands: String,
+        /// What the commands make: `user@realm!name`.
+        token_id: String,
     },
 }
 
@@ -55,7 +57,7 @@ pub fn connect(page: &Page, step: &ConnectStep, form: &Form) -> Markup {
     let (at, body) = match step {
         ConnectStep::Address => (0, address(form)),
         ConnectStep::Trust(cert) => (1, trust(page, cert, form)),
-        ConnectStep::Access { commands: text } => (2, access(form, text)),
+        ConnectStep::Access { commands: text, token_id } => (2, access(form, text, token_id)),
     };
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
@@ -119,7 +121,7 @@ fn trust(page: &Page, cert: &CertificateView, form: &Form) -> Markup {
     }
 }
 
-fn access(form: &Form, by_hand: &str) -> Markup {
+fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
     let list = [
         Way {
             value: "login",
@@ -142,7 +144,7 @@ fn access(form: &Form, by_hand: &str) -> Markup {
             (text("otp", "Second factor").hint("The six digits, when this user has one.").render(form))
         }
         div.when-token {
-            (text("token_id", "Token ID").default("steward@pve!appliance").mono().render(form))
+            (text("token_id", "Token ID").default(token_id).mono().render(form))
             (text_password("token_secret", "Token secret", "Proxmox shows it once, when the token is made.", form))
             details.fold { summary { "Commands that make the token" } (commands(by_hand)) }
         }
@@ -200,6 +202,12 @@ fn limits(page: &Page, c: &ConnectionItem, form: &Form) -> Markup {
         if form.has("name") { form.values("nodes").contains(node) } else { c.limits.nodes.contains(node) }
     };
     let (low, high) = (low.to_string(), high.to_string());
+    let mut trusts = [("pins", "By just these certificates"), ("ca", "By the cluster's own CA")];
+    if c.ca.is_some() {
+        // The present one comes first: that is what is chosen until somebody chooses.
+        trusts.reverse();
+    }
+    let trusts = trusts.map(|(value, text)| (value.to_owned(), text.to_owned()));
     html! {
         (trouble(form))
         form method="post" action={ "/settings/connections/" (c.id) } {
@@ -214,9 +222,11 @@ fn limits(page: &Page, c: &ConnectionItem, form: &Form) -> Markup {
                 (number("vmid_max", "Highest number", 100, 999_999_999).default(&high).render(form))
             }
             p.hint { "Numbers (VM IDs) that new machines get, both ends included." }
-            details.fold open[form.any_error(&["addresses", "fingerprints"])] { summary { "Addresses and certificates" }
+            details.fold open[form.any_error(&["addresses", "fingerprints", "ca"])] { summary { "Addresses and certificates" }
                 (area("addresses", "Addresses", 3).mono().default(&c.endpoints.join("\n")).hint("One a line. With several nodes of the cluster the next one is used when one is away.").render(form))
+                (select(form, "trust_by", "How a node is recognised", &trusts, ""))
                 (area("fingerprints", "Accepted certificates", 3).mono().default(&c.fingerprints.join("\n")).hint("SHA-256 fingerprints, one a line: one for each node, and the new one when a certificate was renewed.").render(form))
+                (area("ca", "The cluster's own CA", 4).mono().default(c.ca.as_deref().unwrap_or_default()).hint("What stands in /etc/pve/pve-root-ca.pem on a node. With it renewed certificates of the nodes are accepted by themselves; the addresses must then be names or addresses that stand in the certificates.").render(form))
             }
             div.actions { button.primary { "Save" } }
         }

@@ -14,6 +14,8 @@ pub struct ConnectionItem {
     pub endpoints: Vec<String>,
     /// Accepted certificates; none when the cluster's own CA is trusted.
     pub fingerprints: Vec<String>,
+    /// The CA that is trusted instead, as PEM.
+    pub ca: Option<String>,
     pub token_id: String,
     pub limits: Limits,
     pub reach: Reach,

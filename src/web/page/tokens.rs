@@ -51,7 +51,7 @@ pub fn tokens(page: &Page, list: &[TokenItem], fresh: Option<&Secret<String>>, f
     html! {
         section.card id="tokens" {
             h2 { "API tokens" }
-            p.dim { "For programs that talk to " code { "/api/v1" } ". A token acts as you, within its scope, and can be taken back at once." }
+            p.dim { "For programs that talk to " code { "/api/v1" } ". A token acts as you, within its scope, and can be taken back at once. Renewing gives it a new text; the old one is refused from then on." }
             @if let Some(token) = fresh {
                 (note("ok", html! { p { strong { "Your new token." } " Keep it now: it is shown only this once." } (commands(token.expose())) }))
             }
@@ -65,6 +65,7 @@ pub fn tokens(page: &Page, list: &[TokenItem], fresh: Option<&Secret<String>>, f
                                 ", made " (time(page, t.created))
                                 @match t.expires { Some(at) => { ", ends " (time(page, at)) }, None => ", no end" }
                             } }
+                        (post(page, &format!("/profile/tokens/{}/rotate", t.id), "Renew", "quiet"))
                         (post(page, &format!("/profile/tokens/{}/revoke", t.id), "Take back", "quiet"))
                     }
                 } }

@@ -373,6 +373,7 @@ pub fn connection(reach: Reach) -> settings::ConnectionItem {
         name: "Home".into(),
         endpoints: vec!["https://pve1.home.example:8006".into(), "https://pve2.home.example:8006".into()],
         fingerprints: vec!["AB:CD:EF".to_owned()],
+        ca: None,
         token_id: "steward@pve!appliance".into(),
         limits: Limits { nodes: vec!["pve1".into()], vmid_min: Some(100), vmid_max: Some(899) },
         reach,

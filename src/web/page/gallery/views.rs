@@ -131,7 +131,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
         not_after: ago(-40_000_000),
         names: vec!["pve1".into(), "192.168.1.10".into()],
     };
-    let setup = "pveum role add Steward --privs \"VM.Audit VM.Clone\"\npveum user add steward@pve\npveum user token add steward@pve appliance".to_owned();
+    let setup = "pveum role add Steward --privs \"VM.Audit VM.Clone\"\npveum user add steward@pve\npveum user token add steward@pve appliance-1a2b3c4d".to_owned();
     let given =
         Form::from_pairs([("address", "pve1.home.example"), ("name", "Home"), ("fingerprint", "A1"), ("way", "login")]);
     let missing = connections::ConnectionView {
@@ -186,7 +186,10 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
         (
             "connect-access",
             connect(
-                &connections::ConnectStep::Access { commands: setup },
+                &connections::ConnectStep::Access {
+                    commands: setup,
+                    token_id: "steward@pve!appliance-1a2b3c4d".into(),
+                },
                 &given.clone().fail(&Error::invalid("Proxmox refused this login: wrong user or password.")),
             ),
         ),

@@ -1,0 +1,219 @@
+//! `steward guests create`.
+
+use super::super::say::say;
+use super::actions::{self, Wait};
+use super::client::Api;
+use super::{Common, complete, find, table};
+use crate::base::{Error, Result};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    /// 1 to 63 letters, digits and dashes.
+    name: Option<String>,
+    /// A file with the whole request as JSON, `-` for standard input; options besides are stronger.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// The node to make it on.
+    #[arg(long, add = ArgValueCandidates::new(complete::nodes))]
+    node: Option<String>,
+    /// The template's name or number.
+    #[arg(long, conflicts_with = "iso", add = ArgValueCompleter::new(complete::templates))]
+    template: Option<String>,
+    /// Share the template's disk instead of copying it: quick, but the template can't be deleted then.
+    #[arg(long, requires = "template")]
+    linked: bool,
+    /// Start from an ISO image with a blank disk, like local:iso/name.iso.
+    #[arg(long, value_name = "VOLUME")]
+    iso: Option<String>,
+    /// 1 to 128.
+    #[arg(long)]
+    cores: Option<u32>,
+    /// MiB, or with a unit: 2G.
+    #[arg(long, value_parser = mebibytes)]
+    memory: Option<u64>,
+    /// GiB; a clone's disk only grows.
+    #[arg(long, value_parser = gibibytes)]
+    disk: Option<u64>,
+    /// Where the disk goes; left out: where the template's disk is.
+    #[arg(long)]
+    storage: Option<String>,
+    /// The network bridge.
+    #[arg(long)]
+    bridge: Option<String>,
+    #[arg(long)]
+    vlan: Option<u16>,
+    /// `dhcp`, or an address with its prefix like 192.168.1.44/24.
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<String>,
+    #[arg(long, requires = "address")]
+    gateway: Option<String>,
+    /// The user that cloud-init makes.
+    #[arg(long)]
+    user: Option<String>,
+    /// A file with public SSH keys; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    ssh_key: Vec<PathBuf>,
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    #[arg(long)]
+    description: Option<String>,
+    /// Leave it switched off.
+    #[arg(long)]
+    no_start: bool,
+    /// The same key gives the same machine while its job is open, however often this is sent.
+    #[arg(long, value_name = "TEXT")]
+    idempotency_key: Option<String>,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+/// An amount with a unit, in `unit` bytes.
+fn amount(text: &str, unit: u64) -> std::result::Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.trim().parse().map_err(|_| "this is no number".to_owned())?;
+    let bytes = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" => return Ok(number),
+        "m" | "mb" | "mib" => number.checked_mul(1 << 20),
+        "g" | "gb" | "gib" => number.checked_mul(1 << 30),
+        "t" | "tb" | "tib" => number.checked_mul(1 << 40),
+        other => return Err(format!("“{other}” is no unit: M, G or T")),
+    };
+    let bytes = bytes.ok_or("this is too much")?;
+    if bytes.is_multiple_of(unit) { Ok(bytes / unit) } else { Err("this is too fine".to_owned()) }
+}
+
+fn mebibytes(text: &str) -> std::result::Result<u64, String> {
+    amount(text, 1 << 20)
+}
+
+fn gibibytes(text: &str) -> std::result::Result<u64, String> {
+    amount(text, 1 << 30)
+}
+
+impl Create {
+    /// # Errors
+    /// `Invalid` with the options that lack; what the API refuses.
+    pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
+        let body = self.body(api).await?;
+        let made = api.create("/guests", &Value::Object(body), self.idempotency_key.as_deref()).await?;
+        if !common.json() {
+            say(&format!("The machine's id is {}.", table::plain(made["guest"].as_str().unwrap_or_default())));
+        } else if !self.wait.wait {
+            table::json(&made);
+            return Ok(ExitCode::SUCCESS);
+        }
+        actions::finish(api, common, &self.wait, vec![made["job"].clone()]).await
+    }
+
+    async fn body(&self, api: &mut Api) -> Result<Map<String, Value>> {
+        let mut body = self.from.as_ref().map(read).transpose()?.unwrap_or_default();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value);
+            }
+        };
+        put("name", self.name.as_ref().map(|v| json!(v)));
+        put("node", self.node.as_ref().map(|v| json!(v)));
+        put("cores", self.cores.map(|v| json!(v)));
+        put("memory", self.memory.map(|v| json!(v)));
+        put("disk", self.disk.map(|v| json!(v)));
+        put("storage", self.storage.as_ref().map(|v| json!(v)));
+        put("bridge", self.bridge.as_ref().map(|v| json!(v)));
+        put("vlan", self.vlan.map(|v| json!(v)));
+        put("user", self.user.as_ref().map(|v| json!(v)));
+        put("description", self.description.as_ref().map(|v| json!(v)));
+        put("tags", Some(json!(self.tag)).filter(|_| !self.tag.is_empty()));
+        put("start", self.no_start.then_some(json!(false)));
+        put(
+            "address",
+            self.address.as_deref().map(|a| match a {
+                "dhcp" => json!({ "mode": "dhcp" }),
+                cidr => json!({ "mode": "static", "cidr": cidr, "gateway": self.gateway.clone().unwrap_or_default() }),
+            }),
+        );
+        if !self.ssh_key.is_empty() {
+            put("ssh_keys", Some(json!(keys(&self.ssh_key)?)));
+        }
+        if let Some(volid) = &self.iso {
+            put("source", Some(json!({ "from": "iso", "volid": volid })));
+        }
+        if let Some(wanted) = &self.template {
+            let template = find::guest(api, wanted).await?;
+            if template["template"] != true {
+                return Err(Error::conflict(format!("“{wanted}” is a machine, not a template.")));
+            }
+            put("source", Some(json!({ "from": "template", "vmid": template["vmid"], "full": !self.linked })));
+        }
+        let lacking: Vec<&str> = [
+            ("name", "NAME"),
+            ("node", "--node"),
+            ("source", "--template or --iso"),
+            ("cores", "--cores"),
+            ("memory", "--memory"),
+            ("disk", "--disk"),
+            ("bridge", "--bridge"),
+        ]
+        .into_iter()
+        .filter(|(field, _)| !body.contains_key(*field))
+        .map(|(_, option)| option)
+        .collect();
+        if lacking.is_empty() {
+            return Ok(body);
+        }
+        // A profile brings some of these.
+        if body.contains_key("profile") {
+            return Ok(body);
+        }
+        Err(Error::invalid(format!("Still needed: {}.", lacking.join(", "))))
+    }
+}
+
+fn read(path: &PathBuf) -> Result<Map<String, Value>> {
+    let wrong = |e: &dyn std::fmt::Display| Error::invalid(format!("{}: {e}", path.display()));
+    let text =
+        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    serde_json::from_str(&text.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))
+}
+
+/// Public keys only: a private one must never leave this computer.
+fn keys(files: &[PathBuf]) -> Result<String> {
+    let mut all = Vec::new();
+    for path in files {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::invalid(format!("{}: {e}", path.display())))?;
+        if text.contains("PRIVATE KEY") {
+            let public = format!("{}.pub", path.display());
+            return Err(Error::invalid(format!("{} is a private key. Give the public one: {public}", path.display())));
+        }
+        all.push(text.trim().to_owned());
+    }
+    Ok(all.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_units() {
+        assert_eq!(mebibytes("2048"), Ok(2048));
+        assert_eq!(mebibytes("2G"), Ok(2048));
+        assert_eq!(gibibytes("1TiB"), Ok(1024));
+        assert_eq!(gibibytes("512M").unwrap_err(), "this is too fine");
+        assert!(mebibytes("2x").unwrap_err().contains("no unit"));
+        assert!(mebibytes("much").is_err() && mebibytes("99999999999999T").is_err());
+    }
+
+    #[test]
+    fn a_private_key_does_not_leave_this_computer() {
+        let folder = tempfile::tempdir().unwrap();
+        let (private, public) = (folder.path().join("id"), folder.path().join("id.pub"));
+        std::fs::write(&private, "-----BEGIN OPENSSH PRIVATE KEY-----").unwrap();
+        std::fs::write(&public, "ssh-ed25519 AAAA me\n").unwrap();
+        assert!(keys(&[public.clone(), private]).unwrap_err().message().ends_with("id.pub"));
+        assert_eq!(keys(&[public]).unwrap(), "ssh-ed25519 AAAA me");
+    }
+}

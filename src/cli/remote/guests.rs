@@ -1,0 +1,224 @@
+//! `steward guests`: machines.
+
+use super::actions::{self, Wait};
+use super::client::{Api, part};
+use super::create::Create;
+use super::table::{self, Cell, state};
+use super::{Common, complete, find, terminal};
+use crate::base::{Error, Result};
+use clap::Subcommand;
+use clap_complete::engine::ArgValueCompleter;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub struct Guests {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// All machines that you may see.
+    List {
+        /// Filter words as on the page: `tag:web status:running jelly -node:pve3`.
+        #[arg(
+            long,
+            short,
+            default_value = "",
+            hide_default_value = true,
+            value_name = "WORDS",
+            allow_hyphen_values = true
+        )]
+        filter: String,
+        /// name, status, node, cpu, memory, vmid or uptime; `-` in front for falling order.
+        #[arg(long, default_value = "name", value_name = "KEY", allow_hyphen_values = true)]
+        sort: String,
+        /// At most so many.
+        #[arg(long, value_name = "COUNT")]
+        limit: Option<usize>,
+    },
+    /// One machine.
+    Show(One),
+    /// Make a machine from a template or an ISO image.
+    Create(Box<Create>),
+    /// Start machines.
+    Start(Many),
+    /// Ask the systems inside to shut down.
+    Shutdown(Many),
+    /// Switch machines off at once, like pulling the plug.
+    Stop(Many),
+    /// Ask the systems inside to restart.
+    Reboot(Many),
+    /// Freeze machines in memory.
+    Suspend(Many),
+    /// Let frozen machines go on.
+    Resume(Many),
+    /// Delete machines with their disks. They must be stopped.
+    Delete {
+        #[command(flatten)]
+        many: Many,
+        /// Ask nothing.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct One {
+    /// The machine's name, number or id.
+    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
+    guest: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Many {
+    /// Names, numbers or ids.
+    #[arg(value_name = "MACHINE", required = true, add = ArgValueCompleter::new(complete::guests))]
+    guests: Vec<String>,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+impl Guests {
+    /// # Errors
+    /// What the API refuses.
+    pub async fn run(self) -> Result<ExitCode> {
+        let Self { common, verb } = self;
+        let mut api = common.api()?;
+        match verb {
+            Verb::List { filter, sort, limit } => list(&mut api, &common, &filter, &sort, limit).await,
+            Verb::Show(one) => show(&mut api, &common, &one.guest).await,
+            Verb::Create(create) => create.run(&mut api, &common).await,
+            Verb::Start(many) => power(&mut api, &common, many, "start").await,
+            Verb::Shutdown(many) => power(&mut api, &common, many, "shutdown").await,
+            Verb::Stop(many) => power(&mut api, &common, many, "stop").await,
+            Verb::Reboot(many) => power(&mut api, &common, many, "reboot").await,
+            Verb::Suspend(many) => power(&mut api, &common, many, "suspend").await,
+            Verb::Resume(many) => power(&mut api, &common, many, "resume").await,
+            Verb::Delete { many, yes } => delete(&mut api, &common, many, yes).await,
+        }
+    }
+}
+
+fn text<'a>(g: &'a Value, key: &str) -> &'a str {
+    g[key].as_str().unwrap_or_default()
+}
+
+fn number(g: &Value, key: &str) -> u64 {
+    g[key].as_u64().unwrap_or(0)
+}
+
+fn shown(g: &Value) -> &str {
+    match (text(g, "status"), g["template"] == true) {
+        ("stopped", true) => "template",
+        (status, _) => status,
+    }
+}
+
+async fn list(api: &mut Api, common: &Common, filter: &str, sort: &str, limit: Option<usize>) -> Result<ExitCode> {
+    if limit == Some(0) {
+        return Err(Error::invalid("--limit must be 1 or more."));
+    }
+    let guests = find::guests(api, filter, sort, limit.unwrap_or(usize::MAX)).await?;
+    if common.json() {
+        table::json(&Value::Array(guests));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |g: &Value| {
+        let running = text(g, "status") == "running";
+        let when = |shown: String| if running { shown } else { String::new() };
+        vec![
+            Cell::number(g["vmid"].as_u64().map(|v| v.to_string()).unwrap_or_default()),
+            Cell::text(text(g, "name")),
+            state(shown(g)),
+            Cell::text(text(g, "node")),
+            Cell::number(when(table::share(g["cpu"].as_f64().unwrap_or(0.0)))),
+            Cell::number(g["cores"].as_f64().unwrap_or(0.0).to_string()),
+            Cell::number(table::bytes(number(g, "memory_max"))),
+            Cell::number(table::bytes(number(g, "disk_max"))),
+            Cell::number(when(table::span(number(g, "uptime")))),
+            Cell::text(text(g, "owner")),
+            Cell::text(tags(g)),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = guests.iter().map(row).collect();
+    let heads = ["no.", "name", "state", "node", "cpu", "cores", "memory", "disk", "up", "owner", "tags"];
+    let nothing = if filter.is_empty() { "There is no machine that you may see." } else { "No machine fits." };
+    table::print(&heads, &rows, nothing);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tags(g: &Value) -> String {
+    let tags: Vec<&str> = g["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    tags.join(" ")
+}
+
+async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> {
+    let g = find::guest(api, wanted).await?;
+    if common.json() {
+        table::json(&g);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let memory = format!("{} of {}", table::bytes(number(&g, "memory")), table::bytes(number(&g, "memory_max")));
+    let mut facts = vec![
+        ("Name", Cell::text(text(&g, "name"))),
+        ("Id", Cell::text(text(&g, "id"))),
+        ("Number", Cell::text(g["vmid"].as_u64().map(|v| v.to_string()).unwrap_or_default())),
+        ("Kind", Cell::text(if text(&g, "kind") == "lxc" { "container" } else { "virtual machine" })),
+        ("State", state(shown(&g))),
+        ("Node", Cell::text(text(&g, "node"))),
+        ("Owner", Cell::text(text(&g, "owner"))),
+        ("Cores", Cell::text(format!("{}, {} in use", g["cores"], table::share(g["cpu"].as_f64().unwrap_or(0.0))))),
+        ("Memory", Cell::text(memory)),
+        ("Disk", Cell::text(table::bytes(number(&g, "disk_max")))),
+        ("Up", Cell::text(table::span(number(&g, "uptime")))),
+        ("Tags", Cell::text(tags(&g))),
+        ("Lock", Cell::text(text(&g, "lock"))),
+    ];
+    if g["stale"] == true {
+        facts.push((
+            "Note",
+            Cell::text("Proxmox does not answer now; this is the last known state.").tone(table::Tone::Bad),
+        ));
+    }
+    facts.retain(|(_, cell)| !cell.is_empty());
+    table::facts(&facts);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All names are looked up before anything is asked for: a typing mistake stops the whole.
+async fn meant(api: &mut Api, names: &[String]) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
+    for name in names {
+        all.push(find::guest(api, name).await?);
+    }
+    Ok(all)
+}
+
+async fn power(api: &mut Api, common: &Common, many: Many, action: &str) -> Result<ExitCode> {
+    let mut jobs = Vec::new();
+    for guest in meant(api, &many.guests).await? {
+        let path = format!("/guests/{}/power", part(text(&guest, "id")));
+        jobs.push(api.post(&path, Some(&json!({ "action": action }))).await?);
+    }
+    actions::finish(api, common, &many.wait, jobs).await
+}
+
+async fn delete(api: &mut Api, common: &Common, many: Many, yes: bool) -> Result<ExitCode> {
+    let guests = meant(api, &many.guests).await?;
+    if !yes {
+        let names: Vec<String> = guests.iter().map(|g| table::plain(text(g, "name"))).collect();
+        let question = format!("Delete {} with all disks? This can't be taken back.", names.join(", "));
+        if !terminal::confirm(&question)? {
+            return Err(Error::conflict("Nothing was deleted."));
+        }
+    }
+    let mut jobs = Vec::new();
+    for guest in guests {
+        jobs.push(api.delete(&format!("/guests/{}", part(text(&guest, "id")))).await?);
+    }
+    actions::finish(api, common, &many.wait, jobs).await
+}

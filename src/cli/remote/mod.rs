@@ -1,0 +1,153 @@
+//! `steward` as a command line from anywhere: it speaks to an appliance through the REST API, with a token that
+//! `steward login` made for this computer. It knows nothing of stores and plugins; what it can't do, the API can't.
+
+mod actions;
+mod client;
+pub(super) mod complete;
+mod contexts;
+mod create;
+mod find;
+mod guests;
+mod jobs;
+mod nodes;
+mod raw;
+mod sign_in;
+mod table;
+mod terminal;
+mod tls;
+
+use super::say::complain;
+use crate::base::{Error, Kind, Result};
+use clap::{Subcommand, ValueEnum};
+use client::Api;
+use contexts::Contexts;
+use std::process::ExitCode;
+
+/// The commands that need no Steward on this computer.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Sign this computer in to a Steward somewhere else.
+    Login(sign_in::Login),
+    /// Take this computer's token back and forget it.
+    Logout(sign_in::Logout),
+    /// Say who is signed in where.
+    Whoami(sign_in::Whoami),
+    /// Choose between several Stewards that this computer is signed in to.
+    Context(sign_in::ContextArgs),
+    /// Machines: list, look, make, start, stop, delete.
+    #[command(visible_alias = "machines")]
+    Guests(guests::Guests),
+    /// What is being done, and what became of it.
+    Jobs(jobs::Jobs),
+    /// The nodes that the machines are on.
+    Nodes(nodes::Nodes),
+    /// Any call of the REST API, for what has no command of its own.
+    Api(raw::Raw),
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Common options")]
+struct Common {
+    /// Which of the signed-in Stewards; see `steward context list`.
+    #[arg(long, short = 'c', global = true, env = "STEWARD_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+    /// How the answer is written.
+    #[arg(long, short = 'o', global = true, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people; fits the terminal.
+    Table,
+    /// For programs: what the API answers.
+    Json,
+}
+
+impl Common {
+    /// The API of the chosen Steward.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when this computer is signed in nowhere.
+    fn api(&self) -> Result<Api> {
+        let contexts = Contexts::load()?;
+        let (_, context) = contexts.choose(self.context.as_deref())?;
+        Api::new(context)
+    }
+
+    fn json(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
+/// The job that was asked for did not end well.
+const JOB_FAILED: u8 = 6;
+
+/// Exit codes; docs/COMMANDLINE.md lists them.
+fn code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Invalid => 2,
+        Kind::NotFound => 3,
+        Kind::Unavailable => 4,
+        Kind::Unauthenticated => 5,
+        Kind::Forbidden | Kind::Conflict | Kind::TooMany | Kind::Storage | Kind::Internal => 1,
+    }
+}
+
+/// Runs one command.
+pub(super) fn main(verb: Verb) -> ExitCode {
+    match run(verb) {
+        Ok(code) => code,
+        Err(e) => {
+            explain(&e);
+            ExitCode::from(code(e.kind()))
+        }
+    }
+}
+
+/// The sentence and, indented, what is wrong with which field.
+fn explain(e: &Error) {
+    complain(&format!("steward: {}", table::plain(e.message())));
+    for (field, text) in e.fields() {
+        complain(&format!("  {}: {}", table::plain(field), table::plain(text)));
+    }
+    tracing::debug!(error = e.chain(), "failed");
+}
+
+fn run(verb: Verb) -> Result<ExitCode> {
+    crate::web::install_crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
+    runtime.block_on(async {
+        match verb {
+            Verb::Login(login) => login.run().await,
+            Verb::Logout(logout) => logout.run().await,
+            Verb::Whoami(whoami) => whoami.run().await,
+            Verb::Context(context) => context.run(),
+            Verb::Guests(guests) => guests.run().await,
+            Verb::Jobs(jobs) => jobs.run().await,
+            Verb::Nodes(nodes) => nodes.run().await,
+            Verb::Api(raw) => raw.run().await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_trouble_has_its_exit_code() {
+        let codes = [
+            (Kind::Forbidden, 1),
+            (Kind::Conflict, 1),
+            (Kind::Invalid, 2),
+            (Kind::NotFound, 3),
+            (Kind::Unavailable, 4),
+            (Kind::Unauthenticated, 5),
+        ];
+        for (kind, wanted) in codes {
+            assert_eq!(code(kind), wanted, "{kind:?}");
+        }
+    }
+}
