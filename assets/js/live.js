@@ -3,7 +3,7 @@
 import { Idiomorph } from "idiomorph/dist/idiomorph.esm.js";
 import { showCopy } from "./copy.js";
 import { machineEvents } from "./machines.js";
-import { fragment } from "./net.js";
+import { fragment, json } from "./net.js";
 import { refreshTimes } from "./time.js";
 
 const KINDS = ["job", "job-log", "guest", "connection", "plugins", "users", "tick", "reset"];
@@ -11,7 +11,10 @@ const KINDS = ["job", "job-log", "guest", "connection", "plugins", "users", "tic
 const PAUSE = 400;
 const due = new Map();
 let timer = 0;
+/** While the stream is cut, figures are asked for this often, ms. */
+const FALLBACK = 5000;
 let cut = false;
+let asking = 0;
 
 export function startLive() {
   if (!document.body.hasAttribute("data-live-stream")) return;
@@ -26,12 +29,14 @@ function connect(again) {
   let lost = 0;
   source.addEventListener("open", () => {
     clearTimeout(lost);
+    lost = 0;
+    clearTimeout(asking);
     if (again || cut) refresh("reset", {});
     again = cut = false;
   });
   source.addEventListener("error", () => {
-    clearTimeout(lost);
-    lost = setTimeout(sayCut, 4000);
+    // Each try of the browser's own ends here too; the first one counts.
+    lost ||= setTimeout(sayCut, 4000);
     // The browser tries again by itself unless the server refused (a restart behind a proxy does that).
     if (source.readyState === EventSource.CLOSED) setTimeout(() => connect(true), 5000);
   });
@@ -40,10 +45,23 @@ function connect(again) {
   addEventListener("pagehide", () => source.close());
 }
 
-/** An open page must not look fresh when it is not. */
+/** An open page must not look fresh when it is not; figures may still be had by asking for them. */
 function sayCut() {
   cut = true;
-  health({ level: "warn", text: "Connection lost, trying again" });
+  clearTimeout(asking);
+  ask();
+}
+
+async function ask() {
+  try {
+    const { guests } = await json("/api/v1/figures");
+    if (!cut) return;
+    health({ level: "warn", text: "Live connection lost; asking every 5 s" });
+    refresh("tick", { rows: guests.map((g) => [g.id, g.status, g.cpu, g.memory, g.memory_max, g.network]) });
+  } catch {
+    if (cut) health({ level: "warn", text: "Connection lost, trying again" });
+  }
+  if (cut) asking = setTimeout(ask, FALLBACK);
 }
 
 function parse(text) {

@@ -30,7 +30,7 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// Origins (`https://host[:port]`) whose pages may call the REST API; none by default.
     pub cors_origins: Vec<String>,
-    /// Seconds between two looks at Proxmox, 1 to 3600. Proxmox itself refreshes every 10 s.
+    /// Seconds between two looks at Proxmox, 1 to 3600. Proxmox itself measures every 10 s, its states are newer.
     pub poll_seconds: u64,
     /// Scripts that run at the same time, 1 to 64.
     pub workers: usize,
@@ -51,7 +51,7 @@ impl Default for Settings {
             tls_certificate: None,
             tls_key: None,
             cors_origins: Vec::new(),
-            poll_seconds: 10,
+            poll_seconds: 5,
             workers: 8,
             jobs_per_node: 4,
             log: "info".to_owned(),

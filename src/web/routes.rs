@@ -221,6 +221,7 @@ fn rest_api() -> Vec<Route> {
         rest(Method::POST, "/api/v1/jobs/{id}/cancel", OPERATE, api::jobs::cancel),
         rest(Method::POST, "/api/v1/jobs/{id}/retry", OPERATE, api::jobs::retry),
         rest(Method::POST, "/api/v1/jobs/{id}/discard", OPERATE, api::jobs::discard),
+        rest(Method::GET, "/api/v1/figures", READ, api::figures::show),
         rest(Method::GET, "/api/v1/nodes", READ, api::nodes::list),
         rest(Method::POST, "/api/v1/inventory", OPERATE, api::nodes::look),
         rest(Method::GET, "/api/v1/audit", ADMIN_READ, api::audit::list),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertQuiet, open, signedIn, startBrowser } from './browser.mjs';
-import { guests, startSteward } from './steward.mjs';
+import { api, guests, startSteward } from './steward.mjs';
 
 let steward, browser, session, total;
 before(async () => {
@@ -154,6 +154,23 @@ test('several machines are started at once, each with a job of its own', async (
     await page.getByRole('rowheader', { name: new RegExp(`start.*${name}`, 'i') }).first().waitFor();
   }
   await done(page);
+});
+
+test('without the stream, figures and states are asked for', async () => {
+  const page = await open(browser, steward, { state: session });
+  await page.route('**/events*', (route) => route.abort());
+  await page.goto('/machines?q=status:running');
+  const row = shown(page).first();
+  const id = (await row.getAttribute('id')).slice(2);
+  const words = page.locator('#health .words');
+  await page.waitForFunction(() => /every 5 s/.test(document.querySelector('#health .words').textContent), null, { timeout: 20000 });
+  const stop = await api(steward, 'POST', `/api/v1/guests/${id}/power`, { action: 'stop' });
+  assert.equal(stop.status, 202);
+  await page.locator(`#g-${id} .state`, { hasText: 'stopped' }).waitFor({ state: 'attached', timeout: 30000 });
+  await page.unroute('**/events*');
+  await page.waitForFunction(() => !/every 5 s/.test(document.querySelector('#health .words').textContent), null, { timeout: 20000 });
+  assert.ok(await words.innerText());
+  await page.context().close();
 });
 
 test('a thousand machines open, filter and scroll without a long pause', async () => {

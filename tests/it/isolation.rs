@@ -43,7 +43,11 @@ async fn what_is_not_yours_does_not_exist_for_you() {
     assert_eq!(asked.status, 202, "{asked:?}");
     let job = format!("/api/v1/jobs/{}", asked.json()["id"].as_str().unwrap());
 
+    let figures = appliance.ask("GET", "/api/v1/figures", None).await.json();
+    assert!(figures["guests"].as_array().unwrap().iter().any(|g| g["id"] == machine["id"]), "{figures}");
+    assert!(!figures["nodes"].as_array().unwrap().is_empty());
     let mira = std::mem::replace(&mut appliance.token, jon);
+    assert_eq!(appliance.ask("GET", "/api/v1/figures", None).await.json()["guests"], json!([]));
     assert_eq!(appliance.ask("GET", "/api/v1/guests", None).await.json()["total"], 0);
     assert_eq!(appliance.ask("GET", "/api/v1/jobs", None).await.json()["jobs"], json!([]));
     let tries = [

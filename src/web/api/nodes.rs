@@ -1,5 +1,6 @@
 //! The nodes of all connections.
 
+use crate::app::live::NodeLive;
 use crate::base::Result;
 use crate::web::api::openapi::{ListProblems, WriteProblems};
 use crate::web::visit::Person;
@@ -31,6 +32,25 @@ pub struct NodeView {
     pub stale: bool,
 }
 
+impl From<NodeLive> for NodeView {
+    fn from(n: NodeLive) -> Self {
+        Self {
+            name: n.node.name,
+            connection: n.connection.to_string(),
+            status: n.node.status,
+            cpu: n.node.cpu,
+            threads: n.node.maxcpu,
+            memory: n.node.mem,
+            memory_max: n.node.maxmem,
+            disk: n.node.disk,
+            disk_max: n.node.maxdisk,
+            uptime: n.node.uptime,
+            guests: n.guests,
+            stale: n.stale,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NodeList {
     pub nodes: Vec<NodeView>,
@@ -42,24 +62,11 @@ pub struct NodeList {
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/nodes", tag = "house", responses((status = 200, body = NodeList), ListProblems))]
 pub async fn list(person: Person) -> Result<Json<NodeList>> {
-    let nodes = person.web.app.nodes().list(&person.actor).into_iter().map(|n| NodeView {
-        name: n.node.name,
-        connection: n.connection.to_string(),
-        status: n.node.status,
-        cpu: n.node.cpu,
-        threads: n.node.maxcpu,
-        memory: n.node.mem,
-        memory_max: n.node.maxmem,
-        disk: n.node.disk,
-        disk_max: n.node.maxdisk,
-        uptime: n.node.uptime,
-        guests: n.guests,
-        stale: n.stale,
-    });
-    Ok(Json(NodeList { nodes: nodes.collect() }))
+    let nodes = person.web.app.nodes().list(&person.actor);
+    Ok(Json(NodeList { nodes: nodes.into_iter().map(NodeView::from).collect() }))
 }
 
-/// Asks for a look at Proxmox now, instead of at the next turn (every 10 s). Several requests make one look.
+/// Asks for a look at Proxmox now, instead of at the next turn (every 5 s). Several requests make one look.
 ///
 /// # Errors
 /// `Forbidden` for a token that may only read.

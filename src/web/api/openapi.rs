@@ -41,6 +41,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::jobs::cancel,
         super::jobs::retry,
         super::jobs::discard,
+        super::figures::show,
         super::nodes::list,
         super::nodes::look,
         super::audit::list,
