@@ -27,6 +27,7 @@ pub mod schedules;
 pub mod search;
 pub mod sessions;
 pub mod setup;
+pub mod templates;
 pub mod tokens;
 pub mod users;
 
@@ -181,6 +182,7 @@ nouns! {
     search => search::Search,
     sessions => sessions::Sessions,
     setup => setup::Setup,
+    templates => templates::Templates,
     tokens => tokens::Tokens,
     users => users::Users,
     health => health::Health,

@@ -14,12 +14,14 @@ pub struct Hit {
     pub url: String,
 }
 
-const PAGES: [(&str, &str, bool); 10] = [
+const PAGES: [(&str, &str, bool); 12] = [
     ("Overview", "/", false),
     ("Machines", "/machines", false),
     ("New machine", "/machines/new", false),
     ("Jobs", "/jobs", false),
     ("Profile", "/profile", false),
+    ("Templates", "/templates", true),
+    ("New template", "/templates/new", true),
     ("Plugins", "/plugins", true),
     ("Users", "/users", true),
     ("Invite a user", "/users/new", true),

@@ -74,6 +74,7 @@ impl Running {
         tasks.spawn(jobs::run(app.clone(), stop.clone()));
         tasks.spawn(jobs::background::poll(app.clone(), stop.clone()));
         tasks.spawn(jobs::background::clock(app.clone(), stop.clone()));
+        tasks.spawn(jobs::background::images(app.clone(), stop.clone()));
         tasks.spawn(async move {
             if let Err(e) = server.serve().await {
                 tracing::error!(error = e.chain(), "the web server ended");

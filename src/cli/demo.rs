@@ -80,6 +80,10 @@ impl Demo {
         let settings = settings(flags, &scratch.0)?;
         block_on(async move {
             let cluster = self.cluster.start(SocketAddr::from(([127, 0, 0, 1], 0)), false).await?;
+            // Without the Internet templates can be tried too: small stand-ins for the publishers' images.
+            let images = sim::images::Images::serve(served()).await?;
+            let mut settings = settings;
+            settings.image_mirror.get_or_insert_with(|| images.url.clone());
             let running = Running::start(settings).await?;
             let (password, token) = self.furnish(&running, &cluster).await?;
             let address = running.addresses.first().ok_or_else(|| Error::internal("no address"))?;
@@ -169,6 +173,19 @@ fn connection(cluster: &sim::Sim, now: crate::base::Timestamp) -> Connection {
     }
 }
 
+/// Stand-ins for the images of the built-in catalogue, at the addresses that a mirror would have.
+fn served() -> Vec<sim::images::Served> {
+    let path = |url: &str| url.split_once("://").map(|(_, rest)| format!("/{rest}")).unwrap_or_default();
+    let images = crate::config::catalogue(None).images.into_iter();
+    let served = images.map(|(image, _)| sim::images::Served {
+        path: path(&image.url),
+        list: image.checksums.as_deref().map(path),
+        algorithm: image.algorithm.name().to_owned(),
+        gib: (image.disk - 1).max(1),
+    });
+    served.collect()
+}
+
 /// The demo reads no settings file: it shall be the same everywhere.
 fn settings(flags: &Overrides, scratch: &Path) -> Result<Settings> {
     let mut settings = Settings {
@@ -177,6 +194,7 @@ fn settings(flags: &Overrides, scratch: &Path) -> Result<Settings> {
         key_file: scratch.join("appliance.key"),
         socket: scratch.join("steward.sock"),
         plugins_dir: None,
+        images_file: None,
         poll_seconds: 5,
         ..Settings::default()
     };

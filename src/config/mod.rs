@@ -2,6 +2,10 @@
 //! the one before. Unknown keys are errors, so a typing mistake never passes as a default.
 //! This floor reads settings and nothing else; what they mean is the business of those who ask.
 
+mod images;
+
+pub use images::catalogue;
+
 use crate::base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +29,11 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Plugins here override and add to those in the binary.
     pub plugins_dir: Option<PathBuf>,
+    /// Cloud images here add to those in the binary and replace them by id.
+    pub images_file: Option<PathBuf>,
+    /// A mirror of the publishers' servers, for a network without the Internet: the image at
+    /// `https://host/path` is fetched from `<image_mirror>/host/path`.
+    pub image_mirror: Option<String>,
     /// Own certificate (PEM chain) instead of the self-signed one; needs `tls_key`.
     pub tls_certificate: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
@@ -48,6 +57,8 @@ impl Default for Settings {
             key_file: PathBuf::from("/etc/steward/appliance.key"),
             socket: PathBuf::from("/run/steward/steward.sock"),
             plugins_dir: Some(PathBuf::from("/etc/steward/plugins")),
+            images_file: Some(PathBuf::from("/etc/steward/images.toml")),
+            image_mirror: None,
             tls_certificate: None,
             tls_key: None,
             cors_origins: Vec::new(),
@@ -95,6 +106,8 @@ impl Settings {
             "tls_certificate and tls_key go together: give both or none."
         } else if self.cors_origins.iter().any(|o| !is_origin(o)) {
             "cors_origins takes origins like \"https://tools.example\", without a path."
+        } else if self.image_mirror.as_deref().is_some_and(|m| !is_address(m)) {
+            "image_mirror takes an address like \"https://mirror.example/images\"."
         } else if self.key_file.starts_with(&self.data_dir) {
             "key_file must not lie inside data_dir: whoever takes a copy of the data must not get the key with it."
         } else {
@@ -112,6 +125,12 @@ fn is_origin(text: &str) -> bool {
     text.strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))
         .is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+}
+
+fn is_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.and_then(|r| r.split('/').next()).unwrap_or_default();
+    !host.is_empty() && !host.contains('@') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#')
 }
 
 fn parse(text: &str, file: &Path) -> Result<toml::Table> {
@@ -140,9 +159,8 @@ fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result
                 let number = text.parse().map_err(|_| Error::invalid(format!("{name} must be a whole number.")))?;
                 toml::Value::Integer(number)
             }
-            "DATA_DIR" | "KEY_FILE" | "SOCKET" | "PLUGINS_DIR" | "TLS_CERTIFICATE" | "TLS_KEY" | "LOG" => {
-                toml::Value::String(text)
-            }
+            "DATA_DIR" | "KEY_FILE" | "SOCKET" | "PLUGINS_DIR" | "IMAGES_FILE" | "IMAGE_MIRROR" | "TLS_CERTIFICATE"
+            | "TLS_KEY" | "LOG" => toml::Value::String(text),
             _ => return Err(Error::invalid(format!("{name} is not a setting that Steward knows."))),
         };
         out.insert(key.to_lowercase(), value);

@@ -52,6 +52,25 @@ pub async fn clock(app: App, stop: CancellationToken) {
     }
 }
 
+/// Looks for newer cloud images when it is time. Its own loop: a publisher's server may take half a minute.
+pub async fn images(app: App, stop: CancellationToken) {
+    let mut minute = interval(Duration::from_secs(60));
+    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = minute.tick() => {}
+        }
+        let tick = async { app.templates().tick().await };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            done = tick => if let Err(e) = done {
+                tracing::error!(error = e.chain(), "cloud images could not be looked at");
+            },
+        }
+    }
+}
+
 /// Removes sessions that ended by themselves and jobs that were over long ago.
 ///
 /// # Errors

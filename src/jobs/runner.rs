@@ -163,6 +163,7 @@ async fn run_once(app: &App, id: JobId) -> Result<()> {
     if job.state.is_over() {
         tracing::info!(job.id = %id, job.title = job.title, state = job.state.name(), "job over");
         app.guests().settle(&job).await?;
+        app.templates().settle(&job).await?;
     }
     Ok(())
 }

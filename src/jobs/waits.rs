@@ -23,7 +23,7 @@ pub(super) async fn wait_for_task(app: App, job: Job) -> Result<()> {
         return Err(Error::internal("a job waits for a task without a connection"));
     };
     let client = app.connections().client(connection)?;
-    let exit = poll(&client, &upid).await;
+    let exit = poll(&app, &job, &client, &upid).await;
     let failed = !(exit == "OK" || exit.starts_with("WARNINGS"));
     let lines = if failed { quote(&client, &upid).await } else { Vec::new() };
     let (app2, id, owner) = (app.clone(), job.id, job.owner);
@@ -41,9 +41,10 @@ pub(super) async fn wait_for_task(app: App, job: Job) -> Result<()> {
     wake(&app, &job).await
 }
 
-/// The task's exit text.
-async fn poll(client: &PveClient, upid: &str) -> String {
+/// The task's exit text. Meanwhile the job tells how far the task says that it is.
+async fn poll(app: &App, job: &Job, client: &PveClient, upid: &str) -> String {
     let mut pace = FIRST;
+    let mut seen = Amounts::default();
     loop {
         match client.task(upid).await {
             Ok(status) if !status.running => {
@@ -53,11 +54,57 @@ async fn poll(client: &PveClient, upid: &str) -> String {
             Err(e) if matches!(e.kind, PveErrorKind::Invalid | PveErrorKind::NotFound) => {
                 return format!("Proxmox no longer knows this task: {}", e.message);
             }
+            // Short tasks are over before anybody could read how far they are.
+            Ok(_) if pace > FIRST * 2 => seen.show(app, job, client, upid).await,
             Ok(_) | Err(_) => {}
         }
         tokio::time::sleep(pace).await;
         pace = (pace + pace / 4).min(SLOWEST);
     }
+}
+
+/// How far a task is, by its own log: clones, imports and downloads say so.
+#[derive(Default)]
+struct Amounts {
+    /// Lines of the log that were read.
+    lines: u64,
+    shown: String,
+}
+
+impl Amounts {
+    async fn show(&mut self, app: &App, job: &Job, client: &PveClient, upid: &str) {
+        let new = client.task_log(upid, self.lines, 500).await.unwrap_or_default();
+        self.lines = new.last().map_or(self.lines, |line| line.n.max(self.lines));
+        let Some(amount) = new.iter().rev().find_map(|line| amount(&line.text)).filter(|a| *a != self.shown) else {
+            return;
+        };
+        self.shown.clone_from(&amount);
+        let (id, wait, label) = (job.id, job.wait.clone(), format!("{} · {amount}", job.progress.label));
+        let told = app.store().write(move |tx| {
+            let Some(mut row) = tx.get(tables::JOBS, &id)?.filter(|row| row.wait == wait) else { return Ok(()) };
+            row.progress.label = label;
+            crate::app::jobs::put(tx, &row)
+        });
+        if let Err(e) = told.await {
+            tracing::debug!(job.id = %job.id, error = e.chain(), "progress was not written");
+        }
+    }
+}
+
+/// `transferred 1.2 GiB of 3.0 GiB (41.02%)` is `1.2 GiB of 3.0 GiB (41 %)`; wget's `  32768K .......... 10%
+/// 112M 3s` is `32 MiB (10 %)`.
+fn amount(line: &str) -> Option<String> {
+    let before = &line[..line.find('%')?];
+    let start = before.rfind(|c: char| !c.is_ascii_digit() && c != '.').map_or(0, |i| i + 1);
+    let percent = before.get(start..)?.parse::<f64>().ok().filter(|p| (0.0..=100.0).contains(p))?;
+    let head = before.get(..start)?.trim().trim_end_matches(['(', '.', ' ']);
+    let first = head.split_whitespace().next().unwrap_or_default();
+    let wget = first.strip_suffix('K').and_then(|kib| kib.parse::<u64>().ok());
+    let bytes = match wget {
+        Some(kib) => format!("{} MiB", kib / 1024),
+        None => head.strip_prefix("transferred ").unwrap_or_default().chars().take(40).collect(),
+    };
+    Some(if bytes.is_empty() { format!("{percent:.0} %") } else { format!("{bytes} ({percent:.0} %)") })
 }
 
 async fn quote(client: &PveClient, upid: &str) -> Vec<String> {
@@ -79,4 +126,20 @@ async fn wake(app: &App, job: &Job) -> Result<()> {
             crate::app::jobs::put(tx, &row)
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_a_task_is_stands_in_its_log() {
+        let is = |line: &str| amount(line);
+        assert_eq!(is("transferred 1.2 GiB of 3.0 GiB (41.02%)").as_deref(), Some("1.2 GiB of 3.0 GiB (41 %)"));
+        assert_eq!(is("   32768K ........ ........ ........ 10%  112M 3s").as_deref(), Some("32 MiB (10 %)"));
+        assert_eq!(is("drive-scsi0: transferred 5%").as_deref(), Some("5 %"));
+        for line in ["downloading https://x.example/a%20b.qcow2", "TASK OK", "", "999%"] {
+            assert_eq!(is(line), None, "{line}");
+        }
+    }
 }

@@ -5,4 +5,5 @@
 //! which call makes a machine, or in which order, stands in the plugins. It knows neither the store nor
 //! the jobs, and its neighbours on the same floor not at all.
 
+pub mod fetch;
 pub mod pve;

@@ -262,6 +262,39 @@ impl Faults {
         lock(&self.0.faults.active).answers.push(fault);
     }
 
+    /// Nothing more fits on a storage (`true`), or as much as before.
+    pub fn full(&self, storage: &str, full: bool) {
+        self.0.change(|c| {
+            if let Some(s) = c.storages.get_mut(storage) {
+                let room = 1 << 50;
+                s.other = if full { s.other + room } else { s.other.saturating_sub(room) };
+            }
+        });
+    }
+
+    /// Gives a role more rights, as `pveum role modify NAME --append 1` does.
+    pub fn allow(&self, role: &str, privilege: &str) {
+        self.0.change(|c| {
+            if let Some(rights) = c.access.roles.get_mut(role) {
+                rights.insert(privilege.to_owned());
+            }
+        });
+    }
+
+    /// Which kinds of content a storage takes.
+    pub fn set_content(&self, storage: &str, content: &str) {
+        self.0.change(|c| {
+            if let Some(s) = c.storages.get_mut(storage) {
+                s.content = content.split(',').map(str::to_owned).collect();
+            }
+        });
+    }
+
+    /// Volume ids of all volumes.
+    pub fn volumes(&self) -> Vec<String> {
+        self.0.read(|c| c.volumes.values().map(|v| v.volid.clone()).collect())
+    }
+
     pub fn node_down(&self, name: &str) {
         self.node(name, true);
     }

@@ -6,7 +6,7 @@
 //! scaled, the calendar can't. It must know nothing of the rest of the house but `base`: a client that
 //! works against it must have been written from Proxmox' documentation, not from this code.
 //!
-//! Left out on purpose: consoles, backups, uploads, HA, firewall, replication, SDN, Ceph, LXC create.
+//! Left out on purpose: consoles, backups, HA, firewall, replication, SDN, Ceph, LXC create.
 
 mod access;
 mod cluster;
@@ -14,10 +14,12 @@ mod control;
 mod demo_data;
 mod demo_names;
 mod dispatch;
+mod download;
 mod error;
 mod faults;
 mod formats;
 mod http;
+pub mod images;
 mod load;
 mod lxc;
 mod nodes;

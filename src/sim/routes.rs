@@ -8,7 +8,7 @@ use super::http::answer::Answer;
 use super::qemu::{self, keys};
 use super::schema::Type::{Array, Bool, Format, Int, List, OneOf, Text};
 use super::schema::{Param, Type, must, opt};
-use super::{cluster, lxc, nodes, pools, resources, rrd, storage, tasklists};
+use super::{cluster, download, lxc, nodes, pools, resources, rrd, storage, tasklists};
 use std::pin::Pin;
 
 /// Who may make a call, as far as that is known before the handler looks.
@@ -136,6 +136,12 @@ const GUEST_POWER: Need = All("/vms/{vmid}", &["VM.PowerMgmt"]);
 const GUEST_ALLOCATE: Need = All("/vms/{vmid}", &["VM.Allocate"]);
 const NODE_AUDIT: Need = All("/nodes/{node}", &["Sys.Audit"]);
 const STORAGE_SEE: Need = Need::OneOf("/storage/{storage}", storage::SEE);
+const STORAGE_FILES: Need = All("/storage/{storage}", &["Datastore.AllocateTemplate"]);
+const FILE: &[Param] = &[
+    must("content", OneOf(&["iso", "vztmpl", "import"])),
+    opt("checksum", ANY),
+    opt("checksum-algorithm", OneOf(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])),
+];
 const USERS: Need = All("/access/users", &["User.Modify"]);
 const CONFIG_ANY: Need = Need::OneOf(
     "/vms/{vmid}",
@@ -215,6 +221,7 @@ pub static ROUTES: &[Route] = &[
     get("/nodes/{node}/storage", Any, &[&[opt("content", List(formats::any)), opt("storage", STORAGE), opt("enabled", Bool), opt("format", Bool), opt("target", NODE_NAME)]], Now(storage::list)),
     get("/nodes/{node}/storage/{storage}/status", STORAGE_SEE, NONE, Now(storage::status)),
     get("/nodes/{node}/storage/{storage}/content", STORAGE_SEE, &[&[opt("content", ANY), opt("vmid", VMID)]], Now(storage::content)),
+    post("/nodes/{node}/storage/{storage}/download-url", STORAGE_FILES, &[&[must("url", ANY), must("filename", Text(1, 255)), opt("verify-certificates", Bool), opt("compression", ANY)], FILE], Now(download::download)),
     delete("/nodes/{node}/storage/{storage}/content/{volid*}", Any, &[&[opt("delay", Int(1, 30))]], Now(storage::remove)),
 
     // Virtual machines

@@ -16,6 +16,7 @@ use crate::model::lockout::Failures;
 use crate::model::prefs::Prefs;
 use crate::model::schedules::Schedule;
 use crate::model::sessions::{Session, Token};
+use crate::model::templates::Template;
 use crate::model::users::{Invite, User};
 
 /// What the store knows of itself; the keys are in `meta.rs`. Two rows are not sealed: the version and the
@@ -51,6 +52,9 @@ pub const GUEST_VMIDS: Table<(ConnectionId, u32), GuestId> = Table::new("guest_v
 pub const CONNECTIONS: Table<ConnectionId, Connection> = Table::new("connections");
 /// Numbers that a job took for machines that Proxmox does not list yet.
 pub const VMID_RESERVATIONS: Table<(ConnectionId, u32), JobId> = Table::new("vmid_reservations");
+
+/// Templates that were made from cloud images, by their number.
+pub const TEMPLATES: Table<(ConnectionId, u32), Template> = Table::new("templates");
 
 /// Jobs, the ones that are over too.
 pub const JOBS: Table<JobId, Job> = Table::new("jobs");

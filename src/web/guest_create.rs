@@ -201,17 +201,42 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
             name: g.state.name.clone(),
             node: g.state.node.clone(),
             disk: g.state.maxdisk,
+            image: None,
         })
     });
+    let templates = with_images(person, connection, templates.collect());
     CreateView {
         step,
         connections: snapshot.connections.iter().map(|c| (c.id.to_string(), c.name.clone())).collect(),
-        templates: templates.collect(),
+        templates,
         isos: choices.isos.iter().map(|v| (v.clone(), iso_words(v))).collect(),
         my_keys: app.profile().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
         nodes,
         choices,
     }
+}
+
+/// Names the images that Steward made templates of. The newest templates of recommended images come first,
+/// replaced ones last.
+fn with_images(person: &Person, connection: Option<ConnectionId>, found: Vec<TemplateItem>) -> Vec<TemplateItem> {
+    let listed = person.web.app.templates().list(&person.actor).unwrap_or_else(|e| {
+        tracing::warn!(error = e.chain(), "templates can't be named");
+        Vec::new()
+    });
+    let place = |item: &TemplateItem| {
+        listed.iter().position(|t| Some(t.guest.row.connection) == connection && t.guest.row.vmid == Some(item.vmid))
+    };
+    let mut named: Vec<(usize, TemplateItem)> = found
+        .into_iter()
+        .map(|mut item| {
+            let at = place(&item);
+            let made = at.and_then(|n| listed[n].made.as_ref());
+            item.image = made.map(|m| (m.title.clone(), m.user.clone()));
+            (at.unwrap_or(usize::MAX), item)
+        })
+        .collect();
+    named.sort_by_key(|(at, _)| *at);
+    named.into_iter().map(|(_, item)| item).collect()
 }
 
 /// `local:iso/debian-13.iso` as `debian-13.iso on local`.

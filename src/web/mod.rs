@@ -40,6 +40,7 @@ mod sign;
 mod snapshots;
 pub mod sse;
 pub mod state;
+mod templates;
 mod users;
 mod visit;
 

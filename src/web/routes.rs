@@ -8,7 +8,7 @@ use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
     assets, audit, connections, guard, guest, guest_create, guests, headers, health, jobs, metrics, observe, overview,
-    plugins, profile, search, session, settings, snapshots, sse, users,
+    plugins, profile, search, session, settings, snapshots, sse, templates, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -175,6 +175,14 @@ fn admin_pages() -> Vec<Route> {
         post("/users/{id}", ADMIN, users::change),
         post("/users/{id}/{action}", ADMIN, users::act),
         get("/audit", ADMIN, audit::list),
+        get("/templates", ADMIN, templates::list),
+        post("/templates/look", ADMIN, templates::look),
+        post("/templates/policy", ADMIN, templates::policy),
+        get("/templates/new", ADMIN, templates::new_page),
+        post("/templates/new", ADMIN, templates::make),
+        get("/templates/{id}", ADMIN, templates::show),
+        post("/templates/{id}/rebuild", ADMIN, templates::rebuild),
+        post("/templates/{id}/delete", ADMIN, templates::delete),
         get("/settings", ADMIN, settings::show),
         get("/settings/connections/new", ADMIN, connections::new_page),
         post("/settings/connections/new", ADMIN, connections::step),
@@ -222,6 +230,12 @@ fn rest_api() -> Vec<Route> {
         rest(Method::POST, "/api/v1/jobs/{id}/retry", OPERATE, api::jobs::retry),
         rest(Method::POST, "/api/v1/jobs/{id}/discard", OPERATE, api::jobs::discard),
         rest(Method::GET, "/api/v1/figures", READ, api::figures::show),
+        rest(Method::GET, "/api/v1/images", ADMIN_READ, api::templates::images),
+        rest(Method::POST, "/api/v1/images/look", ADMIN, api::templates::look),
+        rest(Method::GET, "/api/v1/templates", READ, api::templates::list),
+        rest(Method::POST, "/api/v1/templates", ADMIN, api::templates::create),
+        rest(Method::POST, "/api/v1/templates/{id}/rebuild", ADMIN, api::templates::rebuild),
+        rest(Method::DELETE, "/api/v1/templates/{id}", ADMIN, api::templates::delete),
         rest(Method::GET, "/api/v1/nodes", READ, api::nodes::list),
         rest(Method::POST, "/api/v1/inventory", OPERATE, api::nodes::look),
         rest(Method::GET, "/api/v1/audit", ADMIN_READ, api::audit::list),

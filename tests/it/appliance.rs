@@ -26,6 +26,8 @@ pub struct Appliance {
     pub address: SocketAddr,
     pub token: String,
     child: Option<Child>,
+    /// More settings of the process, as in its environment.
+    pub settings_more: Vec<(&'static str, String)>,
 }
 
 /// An answer of the REST API.
@@ -76,7 +78,7 @@ impl Appliance {
     pub async fn alone() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut appliance = Self { folder, address, token: String::new(), child: None };
+        let mut appliance = Self { folder, address, token: String::new(), child: None, settings_more: Vec::new() };
         let app = appliance.open();
         let code = app.setup().code().unwrap();
         let password = Secret::new(PASSWORD.to_owned());
@@ -95,6 +97,7 @@ impl Appliance {
             key_file: self.path("appliance.key"),
             socket: self.path("steward.sock"),
             plugins_dir: None,
+            images_file: Some(self.path("images.toml")),
             poll_seconds: 1,
             ..Settings::default()
         }
@@ -123,8 +126,10 @@ impl Appliance {
             .env("STEWARD_KEY_FILE", &settings.key_file)
             .env("STEWARD_SOCKET", &settings.socket)
             .env("STEWARD_PLUGINS_DIR", self.path("plugins"))
+            .env("STEWARD_IMAGES_FILE", self.path("images.toml"))
             .env("STEWARD_POLL_SECONDS", "1")
             .env("STEWARD_LOG", "warn")
+            .envs(self.settings_more.iter().map(|(name, value)| (*name, value.as_str())))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         std::fs::write(self.path("none.toml"), "").unwrap();

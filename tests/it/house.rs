@@ -53,7 +53,12 @@ impl House {
 
     pub fn with(options: web::Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings { data_dir: folder.path().to_owned(), plugins_dir: None, ..Settings::default() };
+        let settings = Settings {
+            data_dir: folder.path().to_owned(),
+            plugins_dir: None,
+            images_file: None,
+            ..Settings::default()
+        };
         let clock = Arc::new(ManualClock::at(Timestamp::from_secs(1_790_000_000)));
         let app = App::open(settings, SealKey::from_bytes([7; 64]), Arc::<ManualClock>::clone(&clock)).unwrap();
         let router = web::router(Web::new(app.clone(), options, CancellationToken::new()));

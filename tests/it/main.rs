@@ -36,3 +36,5 @@ mod routes;
 mod server;
 #[cfg(test)]
 mod simulated;
+#[cfg(test)]
+mod templates;

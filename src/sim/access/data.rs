@@ -119,6 +119,7 @@ const STEWARD: &[&str] = &[
     "Datastore.Audit",
     "Pool.Audit",
     "SDN.Use",
+    "Sys.AccessNetwork",
     "Sys.Audit",
 ];
 

@@ -14,6 +14,7 @@ pub mod me;
 pub mod nodes;
 pub mod openapi;
 pub mod snapshots;
+pub mod templates;
 pub mod tokens;
 
 use crate::base::{Error, Result};

@@ -42,6 +42,12 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::jobs::retry,
         super::jobs::discard,
         super::figures::show,
+        super::templates::images,
+        super::templates::look,
+        super::templates::list,
+        super::templates::create,
+        super::templates::rebuild,
+        super::templates::delete,
         super::nodes::list,
         super::nodes::look,
         super::audit::list,
@@ -57,6 +63,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         (name = "auth", description = "Short tokens (JWT, 15 minutes) from a login or an API token."),
         (name = "guests", description = "Virtual machines and containers."),
         (name = "jobs", description = "What is being done, and what became of it."),
+        (name = "templates", description = "Templates, and the cloud images that they are made from."),
         (name = "house", description = "Nodes, connections, plugins, the audit log.")
     )
 )]

@@ -68,6 +68,8 @@ pub struct TemplateItem {
     pub node: String,
     /// Bytes.
     pub disk: u64,
+    /// The image that it was made of, like `Debian 13 (trixie)`, and the user in it.
+    pub image: Option<(String, String)>,
 }
 
 /// What the form may offer.
@@ -155,11 +157,7 @@ fn source(view: &CreateView, form: &Form) -> Markup {
             text: "Quick and small; the template must stay.".into(),
         },
     ];
-    let templates: Vec<_> = view
-        .templates
-        .iter()
-        .map(|t| (t.vmid.to_string(), format!("{} ({} on {}, {})", t.name, t.vmid, t.node, bytes(t.disk))))
-        .collect();
+    let templates: Vec<_> = view.templates.iter().map(|t| (t.vmid.to_string(), words(t))).collect();
     let systems: Vec<_> = OS_TYPES.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let nodes: Vec<_> = view.nodes.iter().map(|n| (n.clone(), n.clone())).collect();
     html! {
@@ -186,6 +184,22 @@ fn source(view: &CreateView, form: &Form) -> Markup {
         }
         (wizard_buttons("Next: size", "next", false))
     }
+}
+
+/// `Debian 13 (trixie): debian-13-20261121 (9004 on pve1, 4 GiB)`.
+fn words(t: &TemplateItem) -> String {
+    let about = format!("{} ({} on {}, {})", t.name, t.vmid, t.node, bytes(t.disk));
+    match &t.image {
+        Some((title, _)) => format!("{title}: {about}"),
+        None => about,
+    }
+}
+
+/// The user that the chosen template's image knows.
+fn usual_user<'a>(view: &'a CreateView, form: &Form) -> &'a str {
+    let chosen = view.templates.iter().find(|t| t.vmid.to_string() == form.value("template"));
+    let user = chosen.and_then(|t| t.image.as_ref()).map_or("", |(_, user)| user.as_str());
+    if user.is_empty() { "admin" } else { user }
 }
 
 /// Proxmox' `ostype`s that people install today.
@@ -258,7 +272,7 @@ fn access(view: &CreateView, form: &Form) -> Markup {
     html! {
         @if blank { (note("busy", html! { "User and keys are set when you install the system." })) }
         @else {
-            (text("user", "User on the machine").default("admin").hint("Made by cloud-init, may use sudo.").render(form))
+            (text("user", "User on the machine").default(usual_user(view, form)).hint("Made by cloud-init, may use sudo.").render(form))
             (area("ssh_keys", "SSH keys", 4).mono().default(&view.my_keys).hint("Public keys, one per line. Without one you can't sign in by SSH.").render(form))
         }
         (text("tags", "Tags").hint("Words with spaces between, to find it by.").render(form))

@@ -2,6 +2,7 @@
 //! looked at (`STEWARD_GALLERY=1 cargo test --lib gallery`).
 
 mod samples;
+mod templates;
 mod views;
 
 use views::all;

@@ -22,6 +22,7 @@ pub mod profile;
 pub mod settings;
 pub mod sign_in;
 pub mod snapshots;
+pub mod templates;
 pub mod tokens;
 pub mod users;
 

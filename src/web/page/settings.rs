@@ -33,7 +33,7 @@ pub struct SettingsView {
 
 pub fn settings(page: &Page, view: &SettingsView) -> Markup {
     let main = html! {
-        (layout::head("Settings", html! { "What Steward may reach, and where it may act." }, html! {}))
+        (layout::head("Settings", html! { "What Steward may reach, and where it may act." }, html! { a.button href="/templates" { (icon("box")) "Templates" } }))
         section {
             header.split { h2 { "Proxmox connections" } @if !view.connections.is_empty() { a.button href="/settings/connections/new" { (icon("plus")) "Connect another" } } }
             div id="connections" data-live data-on="connection" {

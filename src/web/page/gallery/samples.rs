@@ -388,8 +388,14 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
         connections: vec![("c1".into(), "Home".into())],
         nodes: vec!["pve1".into(), "pve2".into()],
         templates: vec![
-            create::TemplateItem { vmid: 9000, name: "debian-13".into(), node: "pve1".into(), disk: 3 << 30 },
-            create::TemplateItem { vmid: 9001, name: EVIL.into(), node: "pve2".into(), disk: 4 << 30 },
+            create::TemplateItem {
+                vmid: 9000,
+                name: "debian-13".into(),
+                node: "pve1".into(),
+                disk: 3 << 30,
+                image: Some(("Debian 13 (trixie)".into(), "debian".into())),
+            },
+            create::TemplateItem { vmid: 9001, name: EVIL.into(), node: "pve2".into(), disk: 4 << 30, image: None },
         ],
         isos: vec![("local:iso/debian-13.iso".into(), "debian-13.iso on local".into())],
         choices: Choices {

@@ -11,6 +11,7 @@ use crate::web::page::*;
 pub fn all() -> Vec<(&'static str, String)> {
     let mut list = work();
     list.extend(house());
+    list.extend(super::templates::all());
     list.extend(doors());
     list.into_iter().map(|(name, html)| (name, html.into_string())).collect()
 }

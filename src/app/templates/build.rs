@@ -1,0 +1,270 @@
+//! Asking for a template: which image, where, under which name. The checksum is looked up now, so that what is
+//! downloaded later can be compared with what the publisher listed.
+
+use super::{HOOK, Templates};
+use crate::app::Actor;
+use crate::app::jobs::{NewJob, enqueue};
+use crate::base::ids::{ConnectionId, GuestId, JobId};
+use crate::base::{Error, Result};
+use crate::model::connections::Reach;
+use crate::model::guests::is_dns_label;
+use crate::model::images::{Image, find_checksum};
+use crate::model::jobs::{Job, Priority};
+use crate::model::plugins::HookMode;
+use crate::model::templates::{BuildArgs, Place, free_name};
+use crate::remote::fetch;
+use serde_json::json;
+
+/// A list of checksums is some KiB; Fedora's is signed and somewhat larger.
+const LARGEST_LIST: usize = 1 << 20;
+
+/// Which image.
+#[derive(Clone, Debug)]
+pub enum ImageChoice {
+    /// By its id in the catalogue.
+    Catalogue(String),
+    /// One that the person describes, with a checksum that they give.
+    Own(Box<Image>),
+}
+
+/// A template to make.
+#[derive(Clone, Debug)]
+pub struct BuildRequest {
+    pub image: ImageChoice,
+    /// `None`: the connection that has the node.
+    pub connection: Option<ConnectionId>,
+    /// `disk` 0: as large as the image asks for.
+    pub place: Place,
+    /// Empty: the image's id with the day.
+    pub name: String,
+}
+
+impl Templates<'_> {
+    /// Asks for a template: one commit holds the job and the audit entry. While a template of the same image is
+    /// made on the same node, that job is the answer.
+    ///
+    /// # Errors
+    /// `Forbidden`; `Invalid` with a sentence per field; `Unavailable` while Proxmox or the publisher's server is
+    /// away.
+    pub async fn request_build(&self, actor: &Actor, request: BuildRequest) -> Result<Job> {
+        actor.require_full_admin()?;
+        let (image, of_catalogue) = match request.image {
+            ImageChoice::Catalogue(id) => {
+                let found = self.catalogue().get(&id).cloned();
+                (found.ok_or_else(|| Error::field("image", "There is no such image in the catalogue."))?, true)
+            }
+            ImageChoice::Own(image) => (*image, false),
+        };
+        let mut place = request.place;
+        if place.disk == 0 {
+            place.disk = image.disk;
+        }
+        check(&image, &place, of_catalogue)?;
+        let connection = self.connection_for(request.connection, &place.node)?;
+        let name = self.name_for(connection, &image, request.name.trim())?;
+        let digest = self.digest(&image).await?;
+        let id = JobId::new();
+        let args = self.args(&image, of_catalogue, place, name, digest, id);
+        let new = NewJob {
+            id,
+            plugin: self.0.connections().plugin_of(connection)?,
+            hook: HOOK.to_owned(),
+            title: format!("Make template {}", args.name),
+            priority: Priority::Normal,
+            guest: None,
+            connection: Some(connection),
+            lane: Some(format!("node:{connection}:{}", args.place.node)),
+            dedup: Some(format!("template:{connection}:{}:{}", args.place.node, args.image)),
+            max_attempts: 3,
+            args: serde_json::to_value(&args).map_err(Error::internal)?,
+        };
+        let about = format!("{} on {}, {} {}", args.title, args.place.node, args.algorithm.name(), args.digest);
+        let record = actor.record(self.0.now(), "template.build", args.name, about);
+        let actor = actor.clone();
+        let job = self
+            .0
+            .store()
+            .write(move |tx| {
+                let job = enqueue(tx, &actor, new)?;
+                if job.id == id {
+                    tx.audit(record);
+                }
+                Ok(job)
+            })
+            .await?;
+        self.0.job_bell().notify_one();
+        Ok(job)
+    }
+
+    /// Asks for a new template of the image and in the place of an earlier one.
+    ///
+    /// # Errors
+    /// As [`Self::request_build`]; `Conflict` for a template that was not made from the catalogue.
+    pub async fn request_rebuild(&self, actor: &Actor, id: GuestId) -> Result<Job> {
+        actor.require_full_admin()?;
+        let guest = self.template(actor, id)?;
+        let known = self.known(guest.row.connection)?;
+        let made = guest.row.vmid.and_then(|v| known.get(&v)).filter(|t| t.of_catalogue).ok_or_else(|| {
+            Error::conflict(
+                "Steward did not make this template from an image of the catalogue, so it can't make it anew.",
+            )
+        })?;
+        let request = BuildRequest {
+            image: ImageChoice::Catalogue(made.image.clone()),
+            connection: Some(made.connection),
+            place: made.place.clone(),
+            name: String::new(),
+        };
+        self.request_build(actor, request).await
+    }
+
+    fn args(
+        &self,
+        image: &Image,
+        of_catalogue: bool,
+        place: Place,
+        name: String,
+        digest: String,
+        id: JobId,
+    ) -> BuildArgs {
+        let notes = format!(
+            "{} ({}), made by Steward on {} from\n{}\n{}: {digest}{}",
+            image.title(),
+            image.arch,
+            self.0.now().to_utc().format("%Y-%m-%d"),
+            image.url,
+            image.algorithm.name(),
+            if image.user.is_empty() { String::new() } else { format!("\nUser: {}", image.user) },
+        );
+        BuildArgs {
+            image: image.id.clone(),
+            title: image.title(),
+            url: self.address(&image.url),
+            file: BuildArgs::file_name(image, &digest),
+            algorithm: image.algorithm,
+            digest,
+            format: image.format.clone(),
+            user: image.user.clone(),
+            ostype: image.ostype.clone(),
+            cpu: image.cpu.clone(),
+            memory: image.memory.max(512),
+            name,
+            place,
+            notes,
+            volid: None,
+            mark: json!(id).as_str().unwrap_or_default().to_owned(),
+            of_catalogue,
+            recommended: image.recommended,
+        }
+    }
+
+    /// Where a publisher's file is fetched from: the mirror of the settings, or the publisher.
+    fn address(&self, url: &str) -> String {
+        match (&self.0.settings().image_mirror, url.split_once("://")) {
+            (Some(mirror), Some((_, rest))) => format!("{}/{rest}", mirror.trim_end_matches('/')),
+            _ => url.to_owned(),
+        }
+    }
+
+    /// The image's checksum as its publisher lists it now.
+    pub(super) async fn digest(&self, image: &Image) -> Result<String> {
+        if let Some(fixed) = &image.checksum {
+            return Ok(fixed.trim().to_ascii_lowercase());
+        }
+        let list = image.checksums.as_deref().unwrap_or_default();
+        let text = fetch::text(&self.address(list), LARGEST_LIST).await.map_err(|e| {
+            Error::unavailable(format!("The publisher's list of checksums can't be read. {e}")).with_cause(e)
+        })?;
+        find_checksum(&text, image.file(), image.algorithm).ok_or_else(|| {
+            Error::unavailable(format!(
+                "The publisher's list of checksums ({list}) does not name {}. Perhaps there is a newer release with another name.",
+                image.file()
+            ))
+        })
+    }
+
+    fn connection_for(&self, wanted: Option<ConnectionId>, node: &str) -> Result<ConnectionId> {
+        let snapshot = self.0.live().snapshot();
+        let found = snapshot
+            .nodes
+            .iter()
+            .find(|n| n.node.name == node && wanted.is_none_or(|w| w == n.connection))
+            .map(|n| n.connection)
+            .ok_or_else(|| Error::field("node", "There is no such node. Choose one from the list."))?;
+        let reach = snapshot.connection(found).map(|c| c.reach.clone());
+        if !matches!(reach, Some(Reach::Here { .. })) {
+            return Err(Error::unavailable("Proxmox does not answer now. Try again when it is back."));
+        }
+        if !self.0.nodes().usable(found)?.iter().any(|n| n == node) {
+            return Err(Error::field("node", "This node is away, or Steward may not use it."));
+        }
+        let plugin = self.0.plugin_set().get(&self.0.connections().plugin_of(found)?);
+        let can = plugin.is_some_and(|p| p.manifest().hooks.get(HOOK).is_some_and(|h| h.mode == HookMode::Job));
+        if !can {
+            return Err(Error::field("node", "The plugin of this connection can't make templates from images."));
+        }
+        Ok(found)
+    }
+
+    fn name_for(&self, connection: ConnectionId, image: &Image, wanted: &str) -> Result<String> {
+        let snapshot = self.0.live().snapshot();
+        let taken = |name: &str| snapshot.guests.iter().any(|g| g.row.connection == connection && g.state.name == name);
+        if wanted.is_empty() {
+            let day = self.0.now().to_utc().format("%Y%m%d").to_string();
+            return Ok(free_name(&image.id, &day, taken));
+        }
+        if !is_dns_label(wanted) {
+            return Err(Error::field("name", "Use 1 to 63 letters, digits and dashes; no dash at either end."));
+        }
+        if taken(wanted) {
+            return Err(Error::field("name", "There is a machine with this name already. Choose another."));
+        }
+        Ok(wanted.to_owned())
+    }
+}
+
+/// What can be checked without asking anybody. All wrong fields are named at once.
+fn check(image: &Image, place: &Place, of_catalogue: bool) -> Result<()> {
+    let mut wrong: Vec<(&str, String)> = Vec::new();
+    if !of_catalogue {
+        wrong.extend(image.check());
+    }
+    let is_name =
+        |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && text.len() <= 100;
+    if place.bridge.is_empty() || !is_name(&place.bridge) {
+        wrong.push(("bridge", "Choose a bridge.".to_owned()));
+    }
+    if !is_name(&place.storage) {
+        wrong.push(("storage", "This is no name of a storage.".to_owned()));
+    }
+    if !is_name(&place.images) {
+        wrong.push(("images", "This is no name of a storage.".to_owned()));
+    }
+    if place.vlan.is_some_and(|v| !(1..=4094).contains(&v)) {
+        wrong.push(("vlan", "A VLAN tag is 1 to 4094.".to_owned()));
+    }
+    if place.disk < image.disk || place.disk > 65_536 {
+        wrong.push(("disk", format!("{} needs at least {} GiB; 65536 GiB is the most.", image.title(), image.disk)));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let start = Error::invalid("Please correct the marked fields.");
+    Err(wrong.into_iter().fold(start, |e, (field, text)| e.with_field(field, text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::images::tests::an_image;
+
+    #[test]
+    fn a_place_that_can_not_be_names_all_its_fields() {
+        let place =
+            Place { bridge: String::new(), vlan: Some(5000), disk: 1, storage: "a,b".into(), ..Place::default() };
+        let e = check(&an_image(), &place, true).unwrap_err();
+        assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["bridge", "disk", "storage", "vlan"]);
+        let place = Place { bridge: "vmbr0".into(), disk: 4, ..Place::default() };
+        assert!(check(&an_image(), &place, true).is_ok());
+    }
+}

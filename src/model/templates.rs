@@ -1,0 +1,192 @@
+//! Templates that Steward made from cloud images: what each was made of, and what is known of newer images.
+
+use crate::base::Timestamp;
+use crate::base::ids::{ConnectionId, JobId};
+use crate::model::images::{Algorithm, Image};
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Where a template is made; the same again when it is made anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Place {
+    #[n(0)]
+    pub node: String,
+    /// Where the downloaded image lies; empty: the storage for such images with the most room.
+    #[n(1)]
+    #[serde(default)]
+    pub images: String,
+    /// Where the template's disk goes; empty: the storage with the most room.
+    #[n(2)]
+    #[serde(default)]
+    pub storage: String,
+    #[n(3)]
+    pub bridge: String,
+    #[n(4)]
+    #[serde(default)]
+    pub vlan: Option<u16>,
+    /// GiB.
+    #[n(5)]
+    pub disk: u64,
+}
+
+/// A template with its origin, as stored; the machine itself is a guest like others.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Template {
+    #[n(0)]
+    pub connection: ConnectionId,
+    #[n(1)]
+    pub vmid: u32,
+    /// Its name when it was made.
+    #[n(2)]
+    pub name: String,
+    /// The image's id in the catalogue, or of its own.
+    #[n(3)]
+    pub image: String,
+    /// `Debian 13 (trixie)`.
+    #[n(4)]
+    pub title: String,
+    /// The image's user.
+    #[n(5)]
+    pub user: String,
+    #[n(6)]
+    pub algorithm: String,
+    #[n(7)]
+    pub digest: String,
+    #[n(8)]
+    pub built: Timestamp,
+    #[n(9)]
+    pub job: JobId,
+    #[n(10)]
+    pub place: Place,
+    /// The image is of the catalogue, so it can be made anew from a newer one.
+    #[n(11)]
+    pub of_catalogue: bool,
+    #[n(12)]
+    #[cbor(default)]
+    pub recommended: bool,
+}
+
+/// Arguments of the job `template_build`. What the provider's plugin reads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BuildArgs {
+    pub image: String,
+    pub title: String,
+    pub url: String,
+    /// The file's name on the storage; it names image and checksum.
+    pub file: String,
+    pub algorithm: Algorithm,
+    pub digest: String,
+    pub format: String,
+    pub user: String,
+    pub ostype: String,
+    pub cpu: String,
+    pub memory: u64,
+    pub name: String,
+    pub place: Place,
+    /// Notes of the template.
+    pub notes: String,
+    /// An image that lies on the storage already, uploaded through Steward.
+    #[serde(default)]
+    pub volid: Option<String>,
+    pub mark: String,
+    #[serde(default)]
+    pub of_catalogue: bool,
+    #[serde(default)]
+    pub recommended: bool,
+}
+
+impl BuildArgs {
+    /// The arguments of a job, if they are of this kind.
+    pub fn of(args: &Value) -> Option<Self> {
+        serde_json::from_value(args.clone()).ok()
+    }
+
+    /// The name under which the image lies on the storage: the same image has the same name, so a download that
+    /// is there already is known again, and a newer image never overwrites one in use.
+    pub fn file_name(image: &Image, digest: &str) -> String {
+        let part: String = digest.chars().take(12).collect();
+        format!("steward-{}-{part}.{}", image.id, image.format)
+    }
+}
+
+/// What is done when a newer image is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenNewer {
+    /// The page says so.
+    #[default]
+    Tell,
+    /// A new template is made; the old one stays.
+    Rebuild,
+    /// A new template is made, and the old one goes as soon as no machine hangs on it.
+    Replace,
+}
+
+/// When images are looked at by themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Look at all.
+    pub look: bool,
+    /// Five cron fields.
+    pub cron: String,
+    pub when_newer: WhenNewer,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { look: true, cron: "30 4 * * *".to_owned(), when_newer: WhenNewer::Tell }
+    }
+}
+
+/// What the last look at one image's list of checksums found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Looked {
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// The newest image's checksum; the last one known when `error` is set.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// Why it could not be found out this time.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// What a node offers for templates (the provider's `template_choices` hook).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TemplateChoices {
+    pub bridges: Vec<String>,
+    /// Storages that take disk images.
+    pub storages: Vec<String>,
+    /// Storages that take downloaded images.
+    pub images: Vec<String>,
+    /// Commands that let a storage take downloaded images; given when none does.
+    #[serde(default)]
+    pub commands: Vec<String>,
+}
+
+/// A template's name that is free: the image's id with the day, and a number when that is taken.
+pub fn free_name(image: &str, day: &str, taken: impl Fn(&str) -> bool) -> String {
+    // Dots would make it a name with a domain.
+    let base = format!("{}-{day}", image.replace('.', "-"));
+    let numbered = (2..1000).map(|n| format!("{base}-{n}"));
+    std::iter::once(base.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::images::tests::an_image;
+
+    #[test]
+    fn a_second_template_of_the_same_day_gets_a_number() {
+        assert_eq!(free_name("ubuntu-24.04", "20261121", |_| false), "ubuntu-24-04-20261121");
+        let taken = ["debian-13-20261121", "debian-13-20261121-2"];
+        assert_eq!(free_name("debian-13", "20261121", |n| taken.contains(&n)), "debian-13-20261121-3");
+    }
+
+    #[test]
+    fn the_file_is_named_after_image_and_checksum() {
+        assert_eq!(BuildArgs::file_name(&an_image(), &"ab".repeat(32)), "steward-debian-13-abababababab.qcow2");
+    }
+}

@@ -1,0 +1,198 @@
+//! Fetching a small public text (a publisher's list of checksums) over HTTPS, with the system's own roots.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+/// For everything together, redirects too.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Mirrors of distributions redirect once or twice.
+const REDIRECTS: usize = 5;
+
+/// Why there is no text, as a sentence for people; it names the host.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct FetchError(pub String);
+
+/// The text at `url`, at most `limit` bytes of it. Follows redirects, but never from https to http.
+///
+/// # Errors
+/// When there is no such text, or it can't be had within 30 s.
+pub async fn text(url: &str, limit: usize) -> Result<String, FetchError> {
+    let url = Url::parse(url).map_err(|_| FetchError(format!("“{url}” is not a web address.")))?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    match tokio::time::timeout(PATIENCE, follow(url, limit)).await {
+        Ok(result) => result,
+        Err(_) => Err(FetchError(format!("{host} did not answer within {} seconds.", PATIENCE.as_secs()))),
+    }
+}
+
+async fn follow(mut url: Url, limit: usize) -> Result<String, FetchError> {
+    for _ in 0..=REDIRECTS {
+        let response = ask(&url).await?;
+        let status = response.status();
+        if status.is_redirection() {
+            let place = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
+            let next = url.join(place).map_err(|_| FetchError(format!("{} sends on to nowhere.", name(&url))))?;
+            if url.scheme() == "https" && next.scheme() != "https" {
+                return Err(FetchError(format!("{} sends on to a place without https.", name(&url))));
+            }
+            url = next;
+            continue;
+        }
+        if !status.is_success() {
+            return Err(FetchError(format!("{} answers {} for {}.", name(&url), status.as_u16(), url.path())));
+        }
+        let whole = Limited::new(response.into_body(), limit).collect().await;
+        let bytes = whole.map_err(|_| {
+            FetchError(format!("What {} sends is larger than {} KiB, or broke off.", name(&url), limit / 1024))
+        })?;
+        return Ok(String::from_utf8_lossy(&bytes.to_bytes()).into_owned());
+    }
+    Err(FetchError(format!("{} sends on too often.", name(&url))))
+}
+
+fn name(url: &Url) -> &str {
+    url.host_str().unwrap_or("The server")
+}
+
+async fn ask(url: &Url) -> Result<Response<Incoming>, FetchError> {
+    let fail = |why: &str| FetchError(format!("{} can't be reached: {why}", name(url)));
+    let host = url.host_str().ok_or_else(|| fail("there is no host in the address."))?;
+    let port = url.port_or_known_default().ok_or_else(|| fail("there is no port in the address."))?;
+    // A bracketed IPv6 address is none for the resolver.
+    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let tcp = TcpStream::connect((bare.as_str(), port)).await.map_err(|e| match e.kind() {
+        std::io::ErrorKind::ConnectionRefused => fail("connection refused."),
+        _ => fail("is its name right, and is there a way to the Internet from here?"),
+    })?;
+    match url.scheme() {
+        "http" => send(url, tcp).await,
+        "https" => {
+            let server = ServerName::try_from(bare).map_err(|_| fail("this is no host name."))?;
+            let tls = connector()?.connect(server, tcp).await.map_err(|e| {
+                let certificate = e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+                fail(if certificate { "its certificate is not accepted." } else { "it broke off." })
+            })?;
+            send(url, tls).await
+        }
+        _ => Err(fail("only https and http are spoken.")),
+    }
+}
+
+async fn send<S>(url: &Url, stream: S) -> Result<Response<Incoming>, FetchError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let broke = || FetchError(format!("{} broke off the connection.", name(url)));
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| broke())?;
+    // Ends with the answer's body.
+    tokio::spawn(connection);
+    let target = match url.query() {
+        Some(query) => format!("{}?{query}", url.path()),
+        None => url.path().to_owned(),
+    };
+    let host = match url.port() {
+        Some(port) => format!("{}:{port}", name(url)),
+        None => name(url).to_owned(),
+    };
+    let request = Request::get(target)
+        .header(HOST, host)
+        .header(USER_AGENT, concat!("steward/", env!("CARGO_PKG_VERSION")))
+        .header(ACCEPT, HeaderValue::from_static("text/plain, */*"))
+        .body(Empty::<Bytes>::new())
+        .map_err(|_| FetchError(format!("The address of {} can't be asked for.", name(url))))?;
+    sender.send_request(request).await.map_err(|_| broke())
+}
+
+/// Trusts what the operating system trusts. Read once: the roots change with updates of the system.
+fn connector() -> Result<TlsConnector, FetchError> {
+    static CONFIG: OnceLock<Arc<rustls::ClientConfig>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(TlsConnector::from(Arc::clone(config)));
+    }
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(FetchError(
+            "This host trusts no certificate authority: the package ca-certificates is missing.".to_owned(),
+        ));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| FetchError(format!("TLS can't be used here ({e}).")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::clone(CONFIG.get_or_init(|| Arc::new(config)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// Answers each connection with the next of `answers`; `{}` in one is the server's address.
+    async fn server(answers: Vec<String>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut buffer = [0; 2048];
+                let _ = stream.read(&mut buffer).await;
+                let _ = stream.write_all(answer.replace("{}", &address.to_string()).as_bytes()).await;
+            }
+        });
+        format!("http://{address}")
+    }
+
+    fn ok(body: &str) -> String {
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+    }
+
+    #[tokio::test]
+    async fn a_text_is_fetched_through_a_redirect() {
+        let moved = "HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n".to_owned();
+        let url = server(vec![moved, ok("abc  file\n")]).await;
+        assert_eq!(text(&format!("{url}/here"), 100).await.unwrap(), "abc  file\n");
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_too_large_or_goes_round_in_circles_is_said() {
+        let url = server(vec!["HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned()]).await;
+        assert!(text(&format!("{url}/x"), 100).await.unwrap_err().0.contains("answers 404 for /x"));
+        let url = server(vec![ok(&"x".repeat(200))]).await;
+        assert!(text(&url, 100).await.unwrap_err().0.contains("larger"));
+        let circle = "HTTP/1.1 301 Moved\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n".to_owned();
+        let url = server(vec![circle; 7]).await;
+        assert!(text(&url, 100).await.unwrap_err().0.contains("too often"));
+    }
+
+    #[tokio::test]
+    async fn a_dead_server_and_a_wrong_address_are_said() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert!(text(&format!("http://{gone}/"), 10).await.unwrap_err().0.contains("refused"));
+        assert!(text("nonsense", 10).await.unwrap_err().0.contains("not a web address"));
+        assert!(text("file:///etc/passwd", 10).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn https_checks_the_certificate() {
+        // Speaks plain http: the handshake must fail, and not fall back.
+        let url = server(vec![ok("never")]).await;
+        assert!(text(&url.replace("http:", "https:"), 100).await.is_err());
+    }
+}

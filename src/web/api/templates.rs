@@ -1,0 +1,320 @@
+//! Templates and the images that they are made from, for programs.
+
+use crate::app::templates::{BuildRequest, ImageChoice, ImageView as FoundImage, TemplateView as FoundTemplate};
+use crate::base::ids::{ConnectionId, GuestId};
+use crate::base::{Error, Result, Timestamp};
+use crate::model::images::{Algorithm, Image};
+use crate::model::templates::Place;
+use crate::web::api::accepted;
+use crate::web::api::body::Sent;
+use crate::web::api::jobs::JobView;
+use crate::web::api::openapi::{ListProblems, WriteProblems};
+use crate::web::forms::id;
+use crate::web::templates::image_id;
+use crate::web::visit::Person;
+use axum::Json;
+use axum::extract::Path;
+use axum::response::Response;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A cloud image of the catalogue.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImageView {
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    pub arch: String,
+    pub url: String,
+    /// The publisher's list of checksums, or
+    pub checksums: Option<String>,
+    /// the checksum itself.
+    pub checksum: Option<String>,
+    /// sha256 or sha512.
+    #[schema(value_type = String)]
+    pub algorithm: Algorithm,
+    /// The user that cloud-init makes.
+    pub user: String,
+    /// GiB that a machine needs at least.
+    pub disk: u64,
+    /// MiB that a machine needs at least.
+    pub memory: u64,
+    /// The image holds the QEMU guest agent.
+    pub agent: bool,
+    pub recommended: bool,
+    pub homepage: String,
+    pub notes: String,
+    /// steward or file.
+    pub origin: &'static str,
+    /// When the publisher's list was looked at.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub looked: Option<Timestamp>,
+    /// Why that failed.
+    pub trouble: Option<String>,
+    /// The checksum that the publisher listed then.
+    pub published: Option<String>,
+    /// There is a template, and a newer image than the one it was made of.
+    pub newer: bool,
+    /// The open job that makes a template of it.
+    pub job: Option<String>,
+}
+
+impl From<FoundImage> for ImageView {
+    fn from(found: FoundImage) -> Self {
+        use crate::model::images::ImageOrigin;
+        let newer = found.newer();
+        let image = found.image;
+        let looked = found.looked.as_ref();
+        Self {
+            looked: looked.map(|l| Timestamp(l.at)),
+            trouble: looked.and_then(|l| l.error.clone()),
+            published: looked.and_then(|l| l.digest.clone()),
+            id: image.id,
+            name: image.name,
+            version: image.version,
+            arch: image.arch,
+            url: image.url,
+            checksums: image.checksums,
+            checksum: image.checksum,
+            algorithm: image.algorithm,
+            user: image.user,
+            disk: image.disk,
+            memory: image.memory,
+            agent: image.agent,
+            recommended: image.recommended,
+            homepage: image.homepage,
+            notes: image.notes,
+            origin: if found.origin == ImageOrigin::BuiltIn { "steward" } else { "file" },
+            newer,
+            job: found.building.map(|j| j.id.to_string()),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImageList {
+    pub images: Vec<ImageView>,
+    /// What is wrong with the admin's file of images, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// The catalogue of cloud images, with what the last look at their publishers found.
+///
+/// # Errors
+/// `Forbidden`.
+#[utoipa::path(get, path = "/api/v1/images", tag = "templates", responses((status = 200, body = ImageList), ListProblems))]
+pub async fn images(person: Person) -> Result<Json<ImageList>> {
+    let (images, catalogue) = person.web.app.templates().images(&person.actor)?;
+    Ok(Json(ImageList { images: images.into_iter().map(Into::into).collect(), problems: catalogue.problems }))
+}
+
+/// Looks at every publisher's list of checksums now. What was found stands in the catalogue afterwards.
+///
+/// # Errors
+/// `Forbidden`.
+#[utoipa::path(post, path = "/api/v1/images/look", tag = "templates", responses((status = 204, description = "Looked"), WriteProblems))]
+pub async fn look(person: Person) -> Result<StatusCode> {
+    person.web.app.templates().look_now(&person.actor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A template from which machines can be made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemplateView {
+    /// As in `/guests/{id}`.
+    pub id: String,
+    /// For `source.vmid` of a new machine.
+    pub vmid: Option<u32>,
+    pub name: String,
+    pub node: String,
+    pub connection: String,
+    /// Bytes.
+    pub disk: u64,
+    /// The image's id in the catalogue; `null` for a template that was made elsewhere.
+    pub image: Option<String>,
+    /// Like `Debian 13 (trixie)`.
+    pub title: Option<String>,
+    /// The user that cloud-init makes.
+    pub user: Option<String>,
+    /// The image's checksum.
+    pub digest: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub built: Option<Timestamp>,
+    pub recommended: bool,
+    /// A newer template of the same image exists.
+    pub superseded: bool,
+    /// A newer image exists than the one it was made of.
+    pub newer: bool,
+}
+
+impl From<FoundTemplate> for TemplateView {
+    fn from(found: FoundTemplate) -> Self {
+        let (guest, made) = (&found.guest, found.made.as_ref());
+        Self {
+            id: guest.row.id.to_string(),
+            vmid: guest.row.vmid,
+            name: guest.state.name.clone(),
+            node: guest.state.node.clone(),
+            connection: guest.row.connection.to_string(),
+            disk: guest.state.maxdisk,
+            image: made.map(|m| m.image.clone()),
+            title: made.map(|m| m.title.clone()),
+            user: made.map(|m| m.user.clone()),
+            digest: made.map(|m| m.digest.clone()),
+            built: made.map(|m| m.built),
+            recommended: made.is_some_and(|m| m.recommended),
+            superseded: found.superseded,
+            newer: found.newer,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemplateList {
+    /// Recommended ones first, replaced ones last.
+    pub templates: Vec<TemplateView>,
+}
+
+/// Templates from which machines can be made.
+///
+/// # Errors
+/// What the store says.
+#[utoipa::path(get, path = "/api/v1/templates", tag = "templates", responses((status = 200, body = TemplateList), ListProblems))]
+pub async fn list(person: Person) -> Result<Json<TemplateList>> {
+    let found = person.web.app.templates().list(&person.actor)?;
+    Ok(Json(TemplateList { templates: found.into_iter().map(Into::into).collect() }))
+}
+
+/// An image that is not in the catalogue.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnImage {
+    /// Like `Rocky 10`.
+    name: String,
+    /// https, or http, as the checksum is given.
+    url: String,
+    /// Hex.
+    checksum: String,
+    /// sha256 or sha512.
+    #[schema(value_type = String)]
+    algorithm: Algorithm,
+    /// qcow2, raw or vmdk.
+    #[serde(default = "qcow2")]
+    format: String,
+    #[serde(default)]
+    user: String,
+    /// The processor type that it needs at least.
+    #[serde(default = "cpu")]
+    cpu: String,
+}
+
+fn qcow2() -> String {
+    "qcow2".to_owned()
+}
+
+fn cpu() -> String {
+    "x86-64-v2-AES".to_owned()
+}
+
+/// A wanted template: of an image of the catalogue, or of one that is described here.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateCreate {
+    /// An id of the catalogue.
+    image: Option<String>,
+    own: Option<OwnImage>,
+    /// Left out: the connection that has the node.
+    connection: Option<String>,
+    node: String,
+    /// Left out: the image's id with today's date.
+    #[serde(default)]
+    name: String,
+    /// Where its disk goes; left out: the storage with the most room.
+    #[serde(default)]
+    storage: String,
+    /// Where the download lies meanwhile; left out: the storage for such images with the most room.
+    #[serde(default)]
+    images: String,
+    bridge: String,
+    vlan: Option<u16>,
+    /// GiB; left out: what the image needs.
+    #[serde(default)]
+    disk: u64,
+}
+
+impl TemplateCreate {
+    fn request(self) -> Result<BuildRequest> {
+        let image = match (self.image, self.own) {
+            (Some(id), None) => ImageChoice::Catalogue(id),
+            (None, Some(own)) => ImageChoice::Own(Box::new(Image {
+                id: image_id(&own.name),
+                name: own.name,
+                version: String::new(),
+                arch: "amd64".to_owned(),
+                url: own.url,
+                checksums: None,
+                checksum: Some(own.checksum),
+                algorithm: own.algorithm,
+                format: own.format,
+                user: own.user,
+                ostype: "l26".to_owned(),
+                cpu: own.cpu,
+                disk: 1,
+                memory: 512,
+                agent: false,
+                recommended: false,
+                homepage: String::new(),
+                notes: String::new(),
+            })),
+            _ => return Err(Error::field("image", "Give either image (an id of the catalogue) or own.")),
+        };
+        let connection = self.connection.map(|c| c.parse::<ConnectionId>()).transpose();
+        let connection = connection.map_err(|_| Error::field("connection", "There is no such connection."))?;
+        let place = Place {
+            node: self.node,
+            images: self.images,
+            storage: self.storage,
+            bridge: self.bridge,
+            vlan: self.vlan,
+            disk: self.disk,
+        };
+        Ok(BuildRequest { image, connection, place, name: self.name })
+    }
+}
+
+/// Asks for a template. The job in `Location` downloads the image, checks it and makes the template. While one of
+/// the same image is made on the same node, that job is the answer.
+///
+/// # Errors
+/// `Invalid` with the fields; `Forbidden`; `Unavailable` while Proxmox or the publisher is away.
+#[utoipa::path(post, path = "/api/v1/templates", tag = "templates", request_body = TemplateCreate,
+    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+pub async fn create(person: Person, Sent(wanted): Sent<TemplateCreate>) -> Result<Response> {
+    let job = person.web.app.templates().request_build(&person.actor, wanted.request()?).await?;
+    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+}
+
+/// Asks for a new template of the image and in the place of this one.
+///
+/// # Errors
+/// `NotFound`; `Conflict` when it was not made from the catalogue; `Unavailable`.
+#[utoipa::path(post, path = "/api/v1/templates/{id}/rebuild", tag = "templates", params(("id" = String, Path)),
+    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+pub async fn rebuild(person: Person, Path(text): Path<String>) -> Result<Response> {
+    let job = person.web.app.templates().request_rebuild(&person.actor, id::<GuestId>(&text)?).await?;
+    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+}
+
+/// Asks to delete a template, if no machine hangs on it.
+///
+/// # Errors
+/// `NotFound`; `Conflict` with the machines whose disks are linked to it; `Unavailable`.
+#[utoipa::path(delete, path = "/api/v1/templates/{id}", tag = "templates", params(("id" = String, Path)),
+    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+pub async fn delete(person: Person, Path(text): Path<String>) -> Result<Response> {
+    let guest = id::<GuestId>(&text)?;
+    let name = person.web.app.guests().get(&person.actor, guest)?.state.name.clone();
+    let job = person.web.app.templates().request_delete(&person.actor, guest, &name).await?;
+    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+}
