@@ -213,7 +213,8 @@ fn completion(shell: clap_complete::Shell) -> Result<ExitCode> {
 }
 
 fn man(folder: Option<&std::path::Path>) -> Result<ExitCode> {
-    let mut command = Arguments::command();
+    // Pages about the help of each command would only be in the way.
+    let mut command = Arguments::command().disable_help_subcommand(true);
     match folder {
         Some(folder) => {
             // Each command's full name, like steward-guests-start.

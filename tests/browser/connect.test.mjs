@@ -62,7 +62,7 @@ test('a token made by hand connects too, and the connection can be taken away', 
   assert.ok(!(await page.getByRole('main').innerText()).includes('Attic'));
 });
 
-// After the other one: a login makes the token anew, so the one from before is not good any more.
+// Each Steward gets a token name of its own there, so this takes nothing from the other one.
 test('one login makes role, user and token, and the rights are checked', async () => {
   const page = await open(browser, steward, { state });
   await toAccess(page, 'Cellar');

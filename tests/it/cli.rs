@@ -223,6 +223,32 @@ async fn a_machine_is_made_and_deleted_from_the_command_line() {
 }
 
 #[tokio::test]
+async fn snapshots_are_taken_shown_as_a_tree_gone_back_to_and_deleted() {
+    let (_cluster, _appliance, computer) = signed_in().await;
+    let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
+    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").expect("a stopped machine").clone();
+    let name = vm["name"].as_str().unwrap();
+    assert_eq!(computer.run(&["snapshots", "list", name]).await.out, "This machine has no snapshot.\n");
+    let words = ["snapshots", "create", name, "before-update", "--description", "as it was", "--wait"];
+    let taken = computer.run(&words).await;
+    assert_eq!(taken.code, 0, "{taken:?}");
+    assert_eq!(computer.run(&["snapshots", "create", name, "after-update", "--wait"]).await.code, 0);
+    let list = computer.run(&["snapshots", "list", name]).await;
+    let lines: Vec<&str> = list.out.lines().collect();
+    assert!(lines[1].starts_with("before-update") && lines[1].ends_with("as it was"), "{list:?}");
+    assert!(lines[2].starts_with("  after-update (now)"), "{list:?}");
+    assert_eq!(computer.run(&["snapshots", "note", name, "after-update", "fine", "--wait"]).await.code, 0);
+    assert_eq!(computer.run(&["snapshots", "rollback", name, "before-update"]).await.code, 2, "nobody can be asked");
+    let back = computer.run(&["snapshots", "rollback", name, "before-update", "--yes", "--wait"]).await;
+    assert_eq!(back.code, 0, "{back:?}");
+    let json = computer.run(&["snapshots", "list", name, "-o", "json"]).await.json();
+    assert_eq!(json["parent"], "before-update");
+    assert_eq!(computer.run(&["snapshots", "delete", name, "after-update", "--wait"]).await.code, 0);
+    let none = computer.run(&["snapshots", "rollback", name, "after-update", "--yes", "--wait"]).await;
+    assert_ne!(none.code, 0, "{none:?}");
+}
+
+#[tokio::test]
 async fn what_ended_and_what_is_away_have_exit_codes_of_their_own() {
     let (_cluster, mut appliance, computer) = signed_in().await;
     let tokens = appliance.ask("GET", "/api/v1/me/tokens", None).await.json();

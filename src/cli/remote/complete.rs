@@ -52,6 +52,14 @@ pub fn jobs() -> Vec<CompletionCandidate> {
     all.map(|j| some(&text(j, "id"), &format!("{}, {}", text(j, "title"), text(j, "state")))).collect()
 }
 
+/// Images of the catalogue by id.
+pub fn images() -> Vec<CompletionCandidate> {
+    let found = ask(async |api| api.get("/images").await).unwrap_or_default();
+    let text = |i: &serde_json::Value, key: &str| i[key].as_str().unwrap_or_default().to_owned();
+    let all = found["images"].as_array().into_iter().flatten();
+    all.map(|i| some(&text(i, "id"), &format!("{} {}", text(i, "name"), text(i, "version")))).collect()
+}
+
 /// Nodes by name.
 pub fn nodes() -> Vec<CompletionCandidate> {
     let found = ask(async |api| api.get("/nodes").await).unwrap_or_default();

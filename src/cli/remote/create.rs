@@ -90,7 +90,7 @@ fn mebibytes(text: &str) -> std::result::Result<u64, String> {
     amount(text, 1 << 20)
 }
 
-fn gibibytes(text: &str) -> std::result::Result<u64, String> {
+pub fn gibibytes(text: &str) -> std::result::Result<u64, String> {
     amount(text, 1 << 30)
 }
 

@@ -12,7 +12,9 @@ mod jobs;
 mod nodes;
 mod raw;
 mod sign_in;
+mod snapshots;
 mod table;
+mod templates;
 mod terminal;
 mod tls;
 
@@ -37,6 +39,10 @@ pub(super) enum Verb {
     /// Machines: list, look, make, start, stop, delete.
     #[command(visible_alias = "machines")]
     Guests(guests::Guests),
+    /// Snapshots of machines: list, take, go back, delete.
+    Snapshots(snapshots::Snapshots),
+    /// What machines are made from: list, build from cloud images, delete.
+    Templates(templates::Templates),
     /// What is being done, and what became of it.
     Jobs(jobs::Jobs),
     /// The nodes that the machines are on.
@@ -125,6 +131,8 @@ fn run(verb: Verb) -> Result<ExitCode> {
             Verb::Whoami(whoami) => whoami.run().await,
             Verb::Context(context) => context.run(),
             Verb::Guests(guests) => guests.run().await,
+            Verb::Snapshots(snapshots) => snapshots.run().await,
+            Verb::Templates(templates) => templates.run().await,
             Verb::Jobs(jobs) => jobs.run().await,
             Verb::Nodes(nodes) => nodes.run().await,
             Verb::Api(raw) => raw.run().await,
