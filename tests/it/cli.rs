@@ -91,14 +91,20 @@ async fn signed_in() -> (Sim, Appliance, Computer) {
     let mut appliance = Appliance::prepare(&cluster).await;
     appliance.start().await;
     appliance.until("/api/v1/guests?limit=1", 20, |v| v["total"].as_u64() > Some(8)).await;
+    let computer = sign_in(&appliance).await;
+    (cluster, appliance, computer)
+}
+
+/// A computer that is signed in with the admin's token.
+async fn sign_in(appliance: &Appliance) -> Computer {
     let computer = Computer::new();
-    let refused = computer.piped(&["login", &url(&appliance), "--token-stdin"], &appliance.token).await;
+    let refused = computer.piped(&["login", &url(appliance), "--token-stdin"], &appliance.token).await;
     assert_eq!(refused.code, 5, "{refused:?}");
-    let words = ["login", &url(&appliance), "--token-stdin", "--fingerprint", &refused.fingerprint(), "-c", "home"];
+    let words = ["login", &url(appliance), "--token-stdin", "--fingerprint", &refused.fingerprint(), "-c", "home"];
     let done = computer.piped(&words, &format!("{}\n", appliance.token)).await;
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.out.contains("as mira (full), called “home”"), "{done:?}");
-    (cluster, appliance, computer)
+    computer
 }
 
 #[tokio::test]
@@ -246,6 +252,27 @@ async fn snapshots_are_taken_shown_as_a_tree_gone_back_to_and_deleted() {
     assert_eq!(computer.run(&["snapshots", "delete", name, "after-update", "--wait"]).await.code, 0);
     let none = computer.run(&["snapshots", "rollback", name, "after-update", "--yes", "--wait"]).await;
     assert_ne!(none.code, 0, "{none:?}");
+}
+
+#[tokio::test]
+async fn a_template_is_built_from_the_catalogue_and_deleted() {
+    let (cluster, publisher) = (cluster(0.05).await, crate::templates::publisher().await);
+    let appliance = crate::templates::appliance(&cluster, &publisher).await;
+    let computer = sign_in(&appliance).await;
+    let images = computer.run(&["templates", "images", "--look"]).await;
+    assert!(images.out.lines().any(|l| l.starts_with("debian-13 ")), "{images:?}");
+    let words =
+        ["templates", "build", "debian-13", "--node", "pve1", "--bridge", "vmbr0", "--disk", "6G", "--name", "trixie"];
+    let unknown = computer.run(&["templates", "build", "no-such", "--node", "pve1", "--bridge", "vmbr0"]).await;
+    assert!(matches!(unknown.code, 2 | 3), "{unknown:?}");
+    let built = computer.run(&[&words[..], &["--wait"]].concat()).await;
+    assert_eq!(built.code, 0, "{built:?}");
+    appliance.until("/api/v1/guests?q=trixie", 20, |v| v["total"] == 1).await;
+    let list = computer.run(&["templates", "list"]).await;
+    let line = list.out.lines().find(|l| l.contains("trixie")).unwrap_or_else(|| panic!("{list:?}"));
+    assert!(line.contains("Debian 13 (trixie)") && line.contains("6 GiB"), "{list:?}");
+    let deleted = computer.run(&["templates", "delete", "trixie", "--wait"]).await;
+    assert_eq!(deleted.code, 0, "{deleted:?}");
 }
 
 #[tokio::test]

@@ -21,12 +21,12 @@ const DEBIAN: &str = "/cloud.debian.org/images/cloud/trixie/latest/debian-13-gen
 const LIST: &str = "/cloud.debian.org/images/cloud/trixie/latest/SHA512SUMS";
 
 /// The publisher: Debian 13, and another image on the same list.
-async fn publisher() -> Images {
+pub async fn publisher() -> Images {
     let image = |path: &str| Served { path: path.into(), list: Some(LIST.into()), algorithm: "sha512".into(), gib: 3 };
     Images::serve(vec![image(DEBIAN), image("/cloud.debian.org/images/cloud/trixie/latest/other.qcow2")]).await.unwrap()
 }
 
-async fn appliance(cluster: &Sim, publisher: &Images) -> Appliance {
+pub async fn appliance(cluster: &Sim, publisher: &Images) -> Appliance {
     // Without this right the download stays on the storage; that case is tested by itself.
     cluster.faults().allow("Steward", "Datastore.Allocate");
     let mut appliance = Appliance::prepare(cluster).await;
