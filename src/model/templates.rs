@@ -86,9 +86,9 @@ pub struct BuildArgs {
     pub place: Place,
     /// Notes of the template.
     pub notes: String,
-    /// An image that lies on the storage already, uploaded through Steward.
+    /// The task that puts an image in its place that was uploaded through Steward.
     #[serde(default)]
-    pub volid: Option<String>,
+    pub upload: Option<String>,
     pub mark: String,
     #[serde(default)]
     pub of_catalogue: bool,

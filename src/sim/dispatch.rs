@@ -9,6 +9,7 @@ use super::faults::AnswerFault;
 use super::formats;
 use super::http::answer::Answer;
 use super::http::form::percent_decode;
+use super::http::multipart::File;
 use super::http::request::Decoded;
 use super::routes::{Need, ROUTES, Route, Run};
 use super::schema::{Params, validate};
@@ -34,6 +35,8 @@ pub struct Call {
     /// Values of the `{..}` parts of the path.
     pub args: BTreeMap<&'static str, String>,
     pub params: Params,
+    /// An uploaded file.
+    pub file: Option<File>,
 }
 
 impl Call {
@@ -100,7 +103,7 @@ async fn call(world: &Arc<World>, request: Decoded, path: &str) -> Answer {
         return Err(ApiError::params(errors));
     }
     let params = validate(route.schema, request.params)?;
-    let call = Call { world: Arc::clone(world), who, args, params };
+    let call = Call { world: Arc::clone(world), who, args, params, file: request.file };
     match route.run {
         Run::Now(handler) => handler(&call),
         Run::Wait(handler) => handler(call).await,

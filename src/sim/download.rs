@@ -1,4 +1,4 @@
-//! `POST .../storage/{storage}/download-url`: the node fetches a file by itself. Really fetched, over plain
+//! `POST .../storage/{storage}/upload` and `.../download-url`: files that come to a storage. A download is fetched by the node fetches a file by itself: really fetched, over plain
 //! http (the simulation has no certificates of the world), so a wrong checksum, a missing file and a full
 //! storage are what they are. Wording: PVE::Tools `download_file_from_url`, pve-storage: API2/Storage/Status.pm.
 
@@ -106,6 +106,33 @@ impl Wanted {
 fn normal(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     name.rsplit('/').next().unwrap_or_default().chars().map(|c| if plain(c) { c } else { '_' }).collect()
+}
+
+/// The whole file is there when this is called; task `imgcopy` puts it in its place.
+pub fn upload(call: &Call) -> Answer {
+    let Some((name, bytes)) = call.file.clone() else {
+        return Err(ApiError::param("filename", "property is missing and it is not optional"));
+    };
+    let wanted = Wanted::from(call, &name)?;
+    let upid = tasks::spawn(&call.world, &call.who, call.node(), "imgcopy", "", move |job| async move {
+        job.log(format!("target node: {}", wanted.node));
+        if let Some((algorithm, sum)) = &wanted.checksum {
+            let got = digest(algorithm, &bytes);
+            if !got.eq_ignore_ascii_case(sum) {
+                return Err(format!("checksum mismatch: got '{got}' != expect '{sum}'"));
+            }
+        }
+        job.wait(0.8).await?;
+        let now = job.world.seconds();
+        job.world.change(|c| {
+            let storage = find(c, &wanted.storage)?;
+            if bytes.len() as u64 > storage.total.saturating_sub(c.used(storage, &wanted.node)) {
+                return Err("import failed: No space left on device".to_owned());
+            }
+            wanted.store(c, &bytes, now)
+        })
+    });
+    Ok(json!(upid).into())
 }
 
 pub fn download(call: &Call) -> Answer {

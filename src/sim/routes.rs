@@ -222,6 +222,7 @@ pub static ROUTES: &[Route] = &[
     get("/nodes/{node}/storage/{storage}/status", STORAGE_SEE, NONE, Now(storage::status)),
     get("/nodes/{node}/storage/{storage}/content", STORAGE_SEE, &[&[opt("content", ANY), opt("vmid", VMID)]], Now(storage::content)),
     post("/nodes/{node}/storage/{storage}/download-url", STORAGE_FILES, &[&[must("url", ANY), must("filename", Text(1, 255)), opt("verify-certificates", Bool), opt("compression", ANY)], FILE], Now(download::download)),
+    post("/nodes/{node}/storage/{storage}/upload", STORAGE_FILES, &[FILE], Now(download::upload)),
     delete("/nodes/{node}/storage/{storage}/content/{volid*}", Any, &[&[opt("delay", Int(1, 30))]], Now(storage::remove)),
 
     // Virtual machines

@@ -1,7 +1,8 @@
 //! Forms that change something. Two independent checks: the request must come from our own origin, and
 //! the form must hold a token bound to the session (or to the anonymous form's cookie).
 //!
-//! [`Checked`] is the only way to read a form's body, and it can't be had without the second check; the
+//! [`Checked`] (and [`CheckedFile`](crate::web::upload::CheckedFile) for a form with a file) is the only way to
+//! read a form's body, and it can't be had without the second check; the
 //! first one is made by the guard for every write that a cookie stands for.
 
 use crate::base::{Error, Result};
@@ -64,6 +65,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Checked<T> {
             .map_err(|e| Error::invalid("The form could not be read.").with_cause(e).into_response())?;
         Ok(Self { visit, form })
     }
+}
+
+/// Whether a form's token belongs to this session, for forms that are read in another way.
+pub fn check_token(given: &str, mark: [u8; sign::MARK]) -> bool {
+    sign::is_masked(given, mark)
 }
 
 fn check(body: &[u8], header: Option<&str>, mark: [u8; sign::MARK]) -> Result<()> {

@@ -21,6 +21,8 @@ use std::time::Duration;
 
 /// A handler that takes longer is given up; streams answer at once and are not meant.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The same where a file is sent: 64 GiB over a slow line. What sends nothing is given up much sooner.
+const UPLOAD: Duration = Duration::from_secs(12 * 3600);
 
 /// Runs the checks of `info`, then the handler.
 pub async fn stand(State((web, info)): State<(Web, Info)>, mut request: Request, next: Next) -> Response {
@@ -29,7 +31,8 @@ pub async fn stand(State((web, info)): State<(Web, Info)>, mut request: Request,
         Err(refusal) => return *refusal,
     };
     request.extensions_mut().insert(visit.clone());
-    let mut response = match tokio::time::timeout(LONGEST, next.run(request)).await {
+    let longest = if info.path.ends_with("/upload") { UPLOAD } else { LONGEST };
+    let mut response = match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "The answer took more than a minute and was given up.")
             .into_response(),

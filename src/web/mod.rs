@@ -41,6 +41,7 @@ mod snapshots;
 pub mod sse;
 pub mod state;
 mod templates;
+mod upload;
 mod users;
 mod visit;
 

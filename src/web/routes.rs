@@ -20,7 +20,7 @@ use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-/// The largest body of a request. Forms and JSON are small; uploads will have limits of their own.
+/// The largest body of a request. Forms and JSON are small; files are read as streams with limits of their own.
 const BODY: usize = 256 * 1024;
 
 /// Who may call a route. A token's scope counts besides; a browser's session has all of its person's rights.
@@ -180,6 +180,8 @@ fn admin_pages() -> Vec<Route> {
         post("/templates/policy", ADMIN, templates::policy),
         get("/templates/new", ADMIN, templates::new_page),
         post("/templates/new", ADMIN, templates::make),
+        get("/templates/upload", ADMIN, templates::upload_page),
+        post("/templates/upload", ADMIN, templates::upload),
         get("/templates/{id}", ADMIN, templates::show),
         post("/templates/{id}/rebuild", ADMIN, templates::rebuild),
         post("/templates/{id}/delete", ADMIN, templates::delete),
@@ -234,6 +236,7 @@ fn rest_api() -> Vec<Route> {
         rest(Method::POST, "/api/v1/images/look", ADMIN, api::templates::look),
         rest(Method::GET, "/api/v1/templates", READ, api::templates::list),
         rest(Method::POST, "/api/v1/templates", ADMIN, api::templates::create),
+        rest(Method::POST, "/api/v1/templates/upload", ADMIN, api::templates::upload),
         rest(Method::POST, "/api/v1/templates/{id}/rebuild", ADMIN, api::templates::rebuild),
         rest(Method::DELETE, "/api/v1/templates/{id}", ADMIN, api::templates::delete),
         rest(Method::GET, "/api/v1/nodes", READ, api::nodes::list),

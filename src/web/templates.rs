@@ -10,9 +10,11 @@ use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, id, maybe_number, number, refused};
 use crate::web::page::Form;
 use crate::web::page::templates::{self as page, ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
+use crate::web::upload::{CheckedFile, FileStream};
 use crate::web::visit::Person;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use maud::Markup;
 use serde::Deserialize;
 
@@ -246,6 +248,61 @@ pub fn image_id(title: &str) -> String {
     let out: String = out.chars().take(40).collect();
     let out = out.trim_end_matches('-');
     if out.is_empty() { "own".to_owned() } else { out.to_owned() }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Where {
+    node: Option<String>,
+}
+
+/// # Errors
+/// `Forbidden`.
+pub async fn upload_page(person: Person, Query(at): Query<Where>) -> Result<Markup> {
+    let form = Form::new().set("image", "own").set("node", at.node.unwrap_or_default());
+    let view = new_view(&person, &form).await?;
+    Ok(page::upload(&person.page(), &view, &Form::new()))
+}
+
+/// # Errors
+/// `Forbidden`.
+pub async fn upload(person: Person, sent: CheckedFile) -> Result<Response> {
+    let CheckedFile { form, size, file, .. } = sent;
+    let form = Form::from_pairs(form);
+    let form = form.clone().replace("image", "own").replace("node", form.value("at"));
+    let asked = match upload_request(&person, &form) {
+        Ok(request) => person.web.app.templates().request_upload(&person.actor, request, size, file).await,
+        Err(e) => {
+            // Read to its end, or the browser would see a broken connection instead of the form.
+            drain(file).await;
+            Err(e)
+        }
+    };
+    match asked {
+        Ok(job) => Ok(person.done(&format!("/jobs/{}", job.id), "")),
+        Err(e) => {
+            let view = new_view(&person, &form).await?;
+            again(&person, form, at_fields(e), |p, form| page::upload(p, &view, form))
+        }
+    }
+}
+
+/// At most as much as people wait for to read a sentence.
+const DRAIN: usize = 1 << 30;
+
+async fn drain(mut file: FileStream) {
+    let mut left = DRAIN;
+    while let Some(Ok(chunk)) = file.next().await {
+        left = left.saturating_sub(chunk.len());
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+fn upload_request(person: &Person, form: &Form) -> Result<BuildRequest> {
+    // Fields of an image that is somewhere in the net.
+    let form = form.clone().replace("url", "").replace("vlan", "");
+    request(person, &form, None)
 }
 
 /// # Errors

@@ -75,6 +75,34 @@ test('without JavaScript a template is made, looked at and deleted', async () =>
   await reloadUntil(page, page.locator('#job-head').getByText('succeeded'), MADE_MS);
 });
 
+test('an image is uploaded without JavaScript, and a file of another kind is refused beside its field', async () => {
+  const page = await open(browser, steward, { state, script: false });
+  await page.goto('/templates/upload');
+  const fill = async (name, buffer) => {
+    await page.getByLabel('Name', { exact: true }).fill(name);
+    await page.getByLabel('File', { exact: true }).setInputFiles({ name: 'own.img', mimeType: 'application/octet-stream', buffer });
+    await page.getByRole('button', { name: 'Upload and make the template' }).click();
+  };
+  await fill('My own', Buffer.from('<!doctype html>'.repeat(100)));
+  await page.getByText('This file is not a qcow2 image.').waitFor();
+  assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'My own');
+  const image = Buffer.alloc(5 << 20, 7);
+  Buffer.from([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3]).copy(image);
+  image.writeBigUInt64BE(2n << 30n, 24);
+  await fill('My own', image);
+  await page.waitForURL(/\/jobs\//);
+  await reloadUntil(page, page.locator('#job-head').getByText('succeeded'), MADE_MS);
+  await page.goto('/templates');
+  await reloadUntil(page, page.locator('#templates').getByRole('link', { name: /my-own-20/ }), 30_000);
+});
+
+test('the page for uploads is accessible', async () => {
+  const page = await open(browser, steward, { state });
+  await page.goto('/templates/upload');
+  await assertAccessible(page);
+  await assertNothingSticksOut(page);
+});
+
 test('what is wrong with an own image is said beside the field', async () => {
   const page = await open(browser, steward, { state });
   await page.goto('/templates/new?image=own');

@@ -203,6 +203,27 @@ impl Appliance {
         Some(Answer { status, body: dechunk(head, body) })
     }
 
+    /// A POST whose body is a file.
+    pub async fn send_file(&self, path: &str, file: &[u8]) -> Answer {
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let mut tls = any_certificate().connect(name, tcp).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/octet-stream\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            self.address,
+            self.token,
+            file.len(),
+        );
+        tls.write_all(head.as_bytes()).await.unwrap();
+        // A refusal may come before all is sent.
+        let _ = tls.write_all(file).await;
+        let mut raw = Vec::new();
+        let _ = tls.read_to_end(&mut raw).await;
+        let text = String::from_utf8_lossy(&raw).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), body: dechunk(head, body) }
+    }
+
     /// Waits until `path`'s JSON satisfies `done`.
     pub async fn until(&self, path: &str, seconds: u64, done: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();

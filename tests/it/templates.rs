@@ -234,6 +234,40 @@ async fn an_own_image_with_its_checksum_becomes_a_template() {
     cluster.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uploaded_image_becomes_a_template_and_a_wrong_one_does_not() {
+    let (cluster, publisher) = (cluster(0.02).await, publisher().await);
+    let mut appliance = appliance(&cluster, &publisher).await;
+    let file = publisher.file(DEBIAN);
+    let at = "/api/v1/templates/upload?node=pve1&bridge=vmbr0&disk=5&user=debian";
+    let sum = digest("sha512", &file);
+    let sent = appliance.send_file(&format!("{at}&title=By%20Hand&checksum={sum}"), &file).await;
+    assert_eq!(sent.status, 202, "{sent:?}");
+    assert_eq!(over(&appliance, &sent.json()).await["state"], "succeeded");
+    let list = appliance.until("/api/v1/templates", 30, |v| v.to_string().contains("by-hand-20")).await;
+    let found = list["templates"].as_array().unwrap().iter().find(|t| t["image"] == "by-hand").unwrap();
+    assert_eq!((&found["digest"], &found["user"]), (&json!(sum), &json!("debian")));
+    assert_eq!(found["disk"], json!(5_u64 << 30));
+    assert_eq!(downloads(&cluster), [""; 0]);
+
+    // Without a checksum the one that was counted on the way is noted.
+    let sent = appliance.send_file(&format!("{at}&title=Plain"), &file).await;
+    assert_eq!(sent.json()["args"]["digest"], json!(digest("sha256", &file)), "{sent:?}");
+    assert_eq!(over(&appliance, &sent.json()).await["state"], "succeeded");
+
+    let wrong = appliance.send_file(&format!("{at}&title=Wrong&checksum={}", "0".repeat(64)), &file).await;
+    let job = over(&appliance, &wrong.json()).await;
+    assert!(job["error"].as_str().unwrap().contains("checksum mismatch"), "{job:#}");
+    let page = appliance.send_file(&format!("{at}&title=Page"), &b"<!doctype html><p>not found</p>".repeat(30)).await;
+    assert_eq!(page.status, 422, "{page:?}");
+    assert!(page.body.contains("not a qcow2 image"), "{page:?}");
+    let full = appliance.send_file(&format!("{at}&title=Full&images=ceph-vm"), &file).await;
+    assert_eq!(full.status, 422, "{full:?}");
+    assert_eq!(downloads(&cluster), [""; 0]);
+    appliance.stop().await;
+    cluster.stop().await;
+}
+
 const DAY: Duration = Duration::from_secs(25 * 3600);
 
 /// The store in this process with a clock that is a day late, after a look at Proxmox.
@@ -293,7 +327,7 @@ fn args(publisher: &Images, name: &str, mark: JobId) -> Value {
     json!({
         "image": "debian-13", "title": "Debian 13", "url": format!("{}{DEBIAN}", publisher.url), "file": format!("steward-{name}.qcow2"),
         "algorithm": "sha512", "digest": digest("sha512", &publisher.file(DEBIAN)), "format": "qcow2", "user": "debian", "ostype": "l26",
-        "cpu": "x86-64-v2-AES", "memory": 512, "name": name, "notes": "Debian 13", "volid": null, "mark": mark,
+        "cpu": "x86-64-v2-AES", "memory": 512, "name": name, "notes": "Debian 13", "upload": null, "mark": mark,
         "place": { "node": "pve1", "images": "", "storage": "", "bridge": "vmbr0", "vlan": null, "disk": 6 },
     })
 }

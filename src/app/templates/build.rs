@@ -59,12 +59,23 @@ impl Templates<'_> {
         if place.disk == 0 {
             place.disk = image.disk;
         }
-        check(&image, &place, of_catalogue)?;
+        check(&image, &place, if of_catalogue { Source::Catalogue } else { Source::Own })?;
         let connection = self.connection_for(request.connection, &place.node)?;
         let name = self.name_for(connection, &image, request.name.trim())?;
         let digest = self.digest(&image).await?;
         let id = JobId::new();
         let args = self.args(&image, of_catalogue, place, name, digest, id);
+        self.enqueue_build(actor, connection, args, id).await
+    }
+
+    /// One commit with the job and the audit entry.
+    pub(super) async fn enqueue_build(
+        &self,
+        actor: &Actor,
+        connection: ConnectionId,
+        args: BuildArgs,
+        id: JobId,
+    ) -> Result<Job> {
         let new = NewJob {
             id,
             plugin: self.0.connections().plugin_of(connection)?,
@@ -118,7 +129,7 @@ impl Templates<'_> {
         self.request_build(actor, request).await
     }
 
-    fn args(
+    pub(super) fn args(
         &self,
         image: &Image,
         of_catalogue: bool,
@@ -132,7 +143,7 @@ impl Templates<'_> {
             image.title(),
             image.arch,
             self.0.now().to_utc().format("%Y-%m-%d"),
-            image.url,
+            if image.url.is_empty() { "an uploaded file" } else { &image.url },
             image.algorithm.name(),
             if image.user.is_empty() { String::new() } else { format!("\nUser: {}", image.user) },
         );
@@ -151,7 +162,7 @@ impl Templates<'_> {
             name,
             place,
             notes,
-            volid: None,
+            upload: None,
             mark: json!(id).as_str().unwrap_or_default().to_owned(),
             of_catalogue,
             recommended: image.recommended,
@@ -183,7 +194,7 @@ impl Templates<'_> {
         })
     }
 
-    fn connection_for(&self, wanted: Option<ConnectionId>, node: &str) -> Result<ConnectionId> {
+    pub(super) fn connection_for(&self, wanted: Option<ConnectionId>, node: &str) -> Result<ConnectionId> {
         let snapshot = self.0.live().snapshot();
         let found = snapshot
             .nodes
@@ -206,7 +217,7 @@ impl Templates<'_> {
         Ok(found)
     }
 
-    fn name_for(&self, connection: ConnectionId, image: &Image, wanted: &str) -> Result<String> {
+    pub(super) fn name_for(&self, connection: ConnectionId, image: &Image, wanted: &str) -> Result<String> {
         let snapshot = self.0.live().snapshot();
         let taken = |name: &str| snapshot.guests.iter().any(|g| g.row.connection == connection && g.state.name == name);
         if wanted.is_empty() {
@@ -223,11 +234,23 @@ impl Templates<'_> {
     }
 }
 
+/// Where an image comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Catalogue,
+    Own,
+    Upload,
+}
+
 /// What can be checked without asking anybody. All wrong fields are named at once.
-fn check(image: &Image, place: &Place, of_catalogue: bool) -> Result<()> {
+pub(super) fn check(image: &Image, place: &Place, source: Source) -> Result<()> {
     let mut wrong: Vec<(&str, String)> = Vec::new();
-    if !of_catalogue {
+    if source != Source::Catalogue {
         wrong.extend(image.check());
+    }
+    if source == Source::Upload {
+        // An uploaded file has neither address nor list.
+        wrong.retain(|(field, _)| !["url", "checksums", "checksum"].contains(field));
     }
     let is_name =
         |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && text.len() <= 100;
@@ -262,9 +285,9 @@ mod tests {
     fn a_place_that_can_not_be_names_all_its_fields() {
         let place =
             Place { bridge: String::new(), vlan: Some(5000), disk: 1, storage: "a,b".into(), ..Place::default() };
-        let e = check(&an_image(), &place, true).unwrap_err();
+        let e = check(&an_image(), &place, Source::Catalogue).unwrap_err();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["bridge", "disk", "storage", "vlan"]);
         let place = Place { bridge: "vmbr0".into(), disk: 4, ..Place::default() };
-        assert!(check(&an_image(), &place, true).is_ok());
+        assert!(check(&an_image(), &place, Source::Catalogue).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 //! can say whether a newer one exists, and the wizard can name it.
 
 mod build;
+mod upload;
 mod watch;
 
 pub use build::{BuildRequest, ImageChoice};
@@ -78,7 +79,7 @@ impl Templates<'_> {
             image: image.clone(),
             origin: origin.clone(),
             looked: looked.get(&image.id).cloned(),
-            newest: made.iter().filter(|t| t.image == image.id).max_by_key(|t| t.built).cloned(),
+            newest: made.iter().filter(|t| t.of_catalogue && t.image == image.id).max_by_key(|t| t.built).cloned(),
             building: open.iter().find(|j| j.args["image"] == image.id).cloned(),
         });
         Ok((images.collect(), catalogue))

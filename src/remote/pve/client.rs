@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_rustls::client::TlsStream;
 
 /// Requests at once per connection: pveproxy has three workers and people use it too.
 pub const PARALLEL: usize = 5;
@@ -116,6 +118,22 @@ impl PveClient {
                     if !go_on {
                         return Err(last);
                     }
+                }
+            }
+        }
+        Err(last)
+    }
+
+    /// A new connection to the first address that takes one, for an upload.
+    pub(super) async fn connected(&self) -> Result<(&Auth, &Wire, TlsStream<TcpStream>), PveError> {
+        let mut last = PveError::internal("No address was tried.");
+        for index in self.choice(|c| c.order(Instant::now())) {
+            let wire = &self.0.wires[index];
+            match wire.connector.open().await {
+                Ok(stream) => return Ok((&self.0.auth, wire, stream)),
+                Err(e) => {
+                    self.choice(|c| c.failed(index, Instant::now()));
+                    last = e;
                 }
             }
         }

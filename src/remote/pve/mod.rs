@@ -25,6 +25,7 @@ mod error;
 mod login;
 mod task;
 mod trust;
+mod upload;
 pub mod value;
 mod wire;
 
@@ -38,3 +39,4 @@ pub use error::{PveError, PveErrorKind};
 pub use login::{Ticket, login};
 pub use task::{TaskLine, TaskStatus, Upid};
 pub use trust::Trust;
+pub use upload::FileUpload;

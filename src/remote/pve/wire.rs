@@ -89,6 +89,8 @@ impl Miss {
 pub(super) struct Wire {
     pub endpoint: Endpoint,
     client: Client<Connector, Full<Bytes>>,
+    /// For uploads, which have a connection of their own.
+    pub connector: Connector,
     /// How long an answer may take, after the connection is made.
     patience: Duration,
 }
@@ -101,8 +103,8 @@ impl Wire {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(super::PARALLEL)
-            .build(connector);
-        Ok(Self { endpoint, client, patience })
+            .build(connector.clone());
+        Ok(Self { endpoint, client, connector, patience })
     }
 
     /// Sends once; a GET whose connection broke is sent a second time, as Proxmox closes connections when
@@ -154,7 +156,7 @@ impl Wire {
     }
 }
 
-async fn receive(asked: Asked<'_>, response: Response<Incoming>) -> Result<Value, Miss> {
+pub(super) async fn receive(asked: Asked<'_>, response: Response<Incoming>) -> Result<Value, Miss> {
     let status = response.status().as_u16();
     let reason =
         response.extensions().get::<ReasonPhrase>().map(|r| String::from_utf8_lossy(r.as_bytes()).into_owned());

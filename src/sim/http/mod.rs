@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod form;
+pub mod multipart;
 pub mod request;
 pub mod server;
 pub mod tls;

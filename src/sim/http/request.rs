@@ -1,6 +1,7 @@
 //! One request, read and judged as pve-http-server does before the API sees it.
 
 use super::form::{RawParams, decode_form, decode_json};
+use super::multipart::{self, File};
 use crate::sim::error::{ApiError, Body};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, TRANSFER_ENCODING};
@@ -10,6 +11,8 @@ use hyper::body::Incoming;
 
 /// The real proxy's limit on bodies that are not uploads.
 const BODY_LIMIT: usize = 512 * 1024;
+/// Uploads are kept in memory here, so they must be small.
+const UPLOAD_LIMIT: usize = 64 << 20;
 
 /// A request with its parameters decoded: query over body.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Decoded {
     pub cookie: Option<String>,
     pub csrf: Option<String>,
     pub gzip: bool,
+    /// An uploaded file.
+    pub file: Option<File>,
 }
 
 /// Reads the request or says which rule of HTTP use it breaks.
@@ -41,20 +46,29 @@ pub async fn read(request: Request<Incoming>) -> Result<Decoded, ApiError> {
     if length > 0 && !takes_body {
         return Err(ApiError::transport(501, &format!("Unexpected content for method '{}'", head.method)));
     }
-    if length > BODY_LIMIT {
+    let kind = text(&head.headers, CONTENT_TYPE).unwrap_or_default();
+    let upload = head.uri.path().ends_with("/upload") && kind.starts_with("multipart/form-data");
+    let limit = if upload { UPLOAD_LIMIT } else { BODY_LIMIT };
+    if length > limit {
         return Err(ApiError::transport(501, "for data larger than 512 KiB use the upload call"));
     }
-    let kind = text(&head.headers, CONTENT_TYPE).unwrap_or_default();
+    let multipart = kind.clone();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_json = kind == "application/json";
-    if length > 0 && !is_json && !kind.is_empty() && kind != "application/x-www-form-urlencoded" {
+    if length > 0 && !upload && !is_json && !kind.is_empty() && kind != "application/x-www-form-urlencoded" {
         return Err(ApiError::transport(506, &format!("upload '{kind}' not implemented")));
     }
-    let body = match Limited::new(body, BODY_LIMIT).collect().await {
+    let body = match Limited::new(body, limit).collect().await {
         Ok(all) => all.to_bytes(),
         Err(_) => return Err(ApiError::transport(501, "the body could not be read")),
     };
-    let mut params = if is_json { decode_json(&body)? } else { decode_form(&String::from_utf8_lossy(&body)) };
+    let (mut params, file) = if upload {
+        multipart::parse(&multipart, &body)?
+    } else if is_json {
+        (decode_json(&body)?, None)
+    } else {
+        (decode_form(&String::from_utf8_lossy(&body)), None)
+    };
     params.extend(decode_form(head.uri.query().unwrap_or_default()));
     Ok(Decoded {
         method: head.method.to_string(),
@@ -65,6 +79,7 @@ pub async fn read(request: Request<Incoming>) -> Result<Decoded, ApiError> {
         cookie: text(&head.headers, COOKIE),
         csrf: head.headers.get("csrfpreventiontoken").and_then(|v| v.to_str().ok()).map(str::to_owned),
         gzip: text(&head.headers, ACCEPT_ENCODING).is_some_and(|v| v.contains("gzip")),
+        file,
     })
 }
 

@@ -46,6 +46,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::templates::look,
         super::templates::list,
         super::templates::create,
+        super::templates::upload,
         super::templates::rebuild,
         super::templates::delete,
         super::nodes::list,

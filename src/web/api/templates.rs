@@ -6,14 +6,15 @@ use crate::base::{Error, Result, Timestamp};
 use crate::model::images::{Algorithm, Image};
 use crate::model::templates::Place;
 use crate::web::api::accepted;
-use crate::web::api::body::Sent;
+use crate::web::api::body::{Asked, Sent};
 use crate::web::api::jobs::JobView;
 use crate::web::api::openapi::{ListProblems, WriteProblems};
 use crate::web::forms::id;
 use crate::web::templates::image_id;
+use crate::web::upload::{FileStream, content_length};
 use crate::web::visit::Person;
 use axum::Json;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -292,6 +293,75 @@ impl TemplateCreate {
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<TemplateCreate>) -> Result<Response> {
     let job = person.web.app.templates().request_build(&person.actor, wanted.request()?).await?;
+    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+}
+
+/// What is uploaded, in the query; the body is the file.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Upload {
+    /// Like `Rocky 10`.
+    title: String,
+    node: String,
+    bridge: String,
+    /// qcow2 (when left out), raw or vmdk.
+    #[serde(default = "qcow2")]
+    format: String,
+    /// SHA-256 or SHA-512, hex: another file is refused.
+    #[serde(default)]
+    checksum: String,
+    #[serde(default)]
+    user: String,
+    /// Left out: the title with today's date.
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    storage: String,
+    #[serde(default)]
+    images: String,
+    /// GiB.
+    #[serde(default = "eight")]
+    disk: u64,
+}
+
+fn eight() -> u64 {
+    8
+}
+
+/// Uploads an image and asks for a template of it. The body is the file itself, with its `Content-Length`; it is
+/// passed on to the node piece by piece.
+///
+/// # Errors
+/// `Invalid` with the fields; `Forbidden`; `Unavailable` while Proxmox is away.
+#[utoipa::path(post, path = "/api/v1/templates/upload", tag = "templates", params(Upload),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The image's file"),
+    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) -> Result<Response> {
+    let size = content_length(request.headers())?;
+    let own = OwnImage {
+        name: up.title,
+        url: String::new(),
+        checksum: up.checksum,
+        algorithm: Algorithm::Sha256,
+        format: up.format,
+        user: up.user,
+        cpu: cpu(),
+    };
+    let wanted = TemplateCreate {
+        image: None,
+        own: Some(own),
+        connection: None,
+        node: up.node,
+        name: up.name,
+        storage: up.storage,
+        images: up.images,
+        bridge: up.bridge,
+        vlan: None,
+        disk: up.disk,
+    };
+    let file = FileStream::bare(request.into_body(), size);
+    let job = person.web.app.templates().request_upload(&person.actor, wanted.request()?, size, file).await?;
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }
 

@@ -78,7 +78,7 @@ pub fn templates(page: &Page, view: &TemplatesView, form: &Form) -> Markup {
                 ul.cards { @for t in &view.templates { (template_card(page, t)) } }
             }
         }
-        section { header.split { h2 { "Images to make templates from" } @if view.connected { a.button href="/templates/new?image=own" { (icon("plus")) "Another image" } } }
+        section { header.split { h2 { "Images to make templates from" } @if view.connected { div.actions.tight { a.button href="/templates/new?image=own" { (icon("plus")) "Another image" } a.button href="/templates/upload" { "Upload an image" } } } }
             div id="images" data-live data-on="job" {
                 ul.cards { @for i in &view.images { (image_card(page, view, i)) } }
             }
@@ -262,7 +262,7 @@ fn place(view: &NewView, form: &Form) -> Markup {
     html! {
         div.pair {
             (select(form, "node", "Node", &view.nodes, "Where the template is made. Machines can be made from it on other nodes when its disk is on a shared storage."))
-            div.field { button.quiet name="go" value="node" formnovalidate { "Show this node's storages" } }
+            @if view.nodes.len() > 1 { div.field { button.quiet name="go" value="node" formnovalidate { "Show this node's storages" } } }
         }
         @if let Some(why) = &view.trouble { (note("warn", html! { p { (why) } })) }
         @if view.trouble.is_none() && view.choices.images.is_empty() {
@@ -285,6 +285,76 @@ fn place(view: &NewView, form: &Form) -> Markup {
             }
         }
         div.actions { button.primary name="go" value="make" disabled[!able] { "Make the template" } }
+    }
+}
+
+/// Uploading an image: the node is chosen first, then all the rest with the file at the end.
+pub fn upload(page: &Page, view: &NewView, form: &Form) -> Markup {
+    let lead = html! { "For a host without a way to the Internet: you give the file, Steward passes it on to the node. Nothing of it stays here." };
+    let main = html! {
+        (layout::crumbs(&[("/templates", "Templates")]))
+        (layout::head("Upload an image", lead, html! {}))
+        @if view.nodes.is_empty() {
+            (empty("node", "No node to make it on", "Connect a Proxmox cluster first, or wait until it answers.", Some(("/settings", "Settings"))))
+        } @else {
+            section.card.narrow {
+                @if view.nodes.len() > 1 {
+                    form method="get" action="/templates/upload" {
+                        (select(&Form::new().set("node", &view.node), "node", "Node", &view.nodes, "Where the image goes and the template is made."))
+                        div.actions { button { "Show this node's storages" } }
+                    }
+                }
+                (trouble(form))
+                @if let Some(why) = &view.trouble { (note("warn", html! { p { (why) } })) }
+                @else if view.choices.images.is_empty() {
+                    (note("warn", html! {
+                        p { "No storage of this node takes disk images to import yet. Run one of these on the node, as root:" }
+                        (commands(&view.choices.commands.join("\n")))
+                    }))
+                } @else { (upload_form(page, view, form)) }
+            }
+        }
+    };
+    layout::page(page, "Upload an image", main)
+}
+
+fn upload_form(page: &Page, view: &NewView, form: &Form) -> Markup {
+    let names = |all: &[String]| all.iter().map(|s| (s.clone(), s.clone())).collect::<Vec<_>>();
+    let mut storages = names(&view.choices.storages);
+    storages.insert(0, (String::new(), "The one with the most room".to_owned()));
+    let formats = ["qcow2", "raw", "vmdk"].map(|f| (f.to_owned(), f.to_owned()));
+    let error = form.error("file");
+    html! {
+        form method="post" action="/templates/upload" enctype="multipart/form-data" {
+            (csrf(page))
+            input type="hidden" name="at" value=(view.node);
+            (text("title", "Name").required().hint("Like Debian 13.").render(form))
+            div.pair {
+                (select(form, "format", "Format", &formats, "Cloud images are mostly qcow2, also when their name ends with .img."))
+                (number("disk", "Disk", 1, 65_536).default("8").unit("GiB").required().hint("Machines made from it have at least this much.").render(form))
+            }
+            div.pair {
+                (select(form, "storage", "Disk on", &storages, ""))
+                (select(form, "images", "Uploaded file on", &names(&view.choices.images), "Only while the template is made."))
+            }
+            div.pair {
+                (select(form, "bridge", "Bridge", &names(&view.choices.bridges), ""))
+                (text("user", "User in it").hint("The one that cloud-init makes; may stay empty.").render(form))
+            }
+            details.fold open[form.any_error(&["checksum", "name", "cpu"])] { summary { "More" }
+                (text("checksum", "Checksum").mono().hint("SHA-256 or SHA-512 from the publisher; the file is refused if it has another.").render(form))
+                (text("name", "Name of the template").hint("Left empty: the name above with today's date.").render(form))
+                (text("cpu", "Processor type").default("x86-64-v2-AES").render(form))
+            }
+            // The file comes last: what stands before it is checked before it is sent anywhere.
+            div.field.wrong[error.is_some()] {
+                label for="file" { "File" }
+                input type="file" id="file" name="file" required aria-invalid=[error.map(|_| "true")] aria-describedby="file-hint";
+                @if let Some(text) = error { p.error id="file-error" { (text) } }
+                p.hint id="file-hint" { "Sending it may take a while; leave this page open until it is done." }
+            }
+            div.actions { button.primary { "Upload and make the template" } }
+        }
     }
 }
 

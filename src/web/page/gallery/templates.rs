@@ -100,6 +100,18 @@ pub fn all() -> Vec<(&'static str, maud::Markup)> {
         ("template-new-own", templates::new(&page("/templates/new"), &new_view(true, true), &wrong)),
         ("template-new-no-storage", templates::new(&page("/templates/new"), &new_view(false, false), &Form::new())),
         ("template-new-away", templates::new(&page("/templates/new"), &away, &Form::new())),
+        (
+            "template-upload",
+            templates::upload(
+                &page("/templates/upload"),
+                &new_view(true, true),
+                &Form::new().fail(&Error::field("file", "This file is not a qcow2 image.")),
+            ),
+        ),
+        (
+            "template-upload-no-storage",
+            templates::upload(&page("/templates/upload"), &new_view(true, false), &Form::new()),
+        ),
         ("template", templates::template(&page("/templates/3"), &free, &Form::new())),
         ("template-used", templates::template(&page("/templates/1"), &used, &Form::new())),
         ("template-elsewhere", templates::template(&page("/templates/4"), &unknown, &Form::new())),
