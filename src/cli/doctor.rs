@@ -43,6 +43,9 @@ pub(super) fn run(settings: &Settings) -> ExitCode {
             say(&format!("{} {:<10} {text}", if ok { "ok  " } else { "BAD " }, "page"));
         };
         line(ok, format!("https://{local} {}", if ok { "answers" } else { "does not answer" }));
+        if let Some(fingerprint) = super::remote::fingerprint(local).filter(|_| ok) {
+            line(true, format!("its certificate: {fingerprint}"));
+        }
     }
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

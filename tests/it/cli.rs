@@ -112,6 +112,10 @@ async fn only_the_accepted_certificate_counts() {
     let (_cluster, appliance, computer) = signed_in().await;
     let mode = std::fs::metadata(computer.file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    let doctor = appliance.command(&["doctor"]).output().await.unwrap();
+    let text = std::fs::read_to_string(computer.file()).unwrap();
+    let accepted = text.lines().find_map(|l| l.strip_prefix("fingerprint = ")).unwrap().trim_matches('"');
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains(accepted), "the host tells it too: {doctor:?}");
     let wrong = "AB".repeat(32);
     let other = Computer::new();
     let words = ["login", &url(&appliance), "--token-stdin", "--fingerprint", &wrong];

@@ -171,7 +171,14 @@ async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> 
         ("State", state(shown(&g))),
         ("Node", Cell::text(text(&g, "node"))),
         ("Owner", Cell::text(text(&g, "owner"))),
-        ("Cores", Cell::text(format!("{}, {} in use", g["cores"], table::share(g["cpu"].as_f64().unwrap_or(0.0))))),
+        (
+            "Cores",
+            Cell::text(format!(
+                "{}, {} in use",
+                g["cores"].as_f64().unwrap_or(0.0),
+                table::share(g["cpu"].as_f64().unwrap_or(0.0))
+            )),
+        ),
         ("Memory", Cell::text(memory)),
         ("Disk", Cell::text(table::bytes(number(&g, "disk_max")))),
         ("Up", Cell::text(table::span(number(&g, "uptime")))),

@@ -121,6 +121,14 @@ fn explain(e: &Error) {
     tracing::debug!(error = e.chain(), "failed");
 }
 
+/// SHA-256 of the certificate that is shown at an address of this host, for comparing at `steward login`.
+pub(super) fn fingerprint(address: std::net::SocketAddr) -> Option<String> {
+    crate::web::install_crypto();
+    let url = client::address(&format!("https://{address}")).ok()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(tls::look(&url)).ok().map(|shown| tls::colons(&shown.sha256))
+}
+
 fn run(verb: Verb) -> Result<ExitCode> {
     crate::web::install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;

@@ -114,7 +114,7 @@ impl Login {
             return Ok(Trust::System);
         }
         complain(&format!(
-            "{} shows a certificate that no authority known here vouches for:\n\n  For        {}\n  Signed by  {}\n  SHA-256    {}\n\nCompare the fingerprint with the one in the service's journal (journalctl -u steward).",
+            "{} shows a certificate that no authority known here vouches for:\n\n  For        {}\n  Signed by  {}\n  SHA-256    {}\n\nCompare the fingerprint with what “steward doctor” prints on its host.",
             url.origin().ascii_serialization(),
             table::plain(&shown.subject),
             table::plain(&shown.issuer),

@@ -181,8 +181,9 @@ pub fn bytes(count: u64) -> String {
         amount /= 1024.0;
         unit += 1;
     }
-    let decimals = usize::from(unit > 0 && amount < 100.0 && amount.fract() > 0.05);
-    format!("{amount:.decimals$} {}", UNITS[unit])
+    let decimals = usize::from(unit > 0 && amount < 100.0);
+    let number = format!("{amount:.decimals$}");
+    format!("{} {}", number.strip_suffix(".0").unwrap_or(&number), UNITS[unit])
 }
 
 /// `3 d 4 h`, `12 min`, `40 s`.
@@ -250,6 +251,7 @@ mod tests {
 
     #[test]
     fn amounts_are_read_by_people() {
+        assert_eq!(bytes((16 << 30) - (20 << 20)), "16 GiB");
         assert_eq!(
             (bytes(0), bytes(1536), bytes(2 << 30), bytes(1 << 40)),
             ("0 B".into(), "1.5 KiB".into(), "2 GiB".into(), "1 TiB".into())
