@@ -101,6 +101,17 @@ const CLONE: &[Param] = &[
     opt("target", NODE_NAME),
     opt("bwlimit", Int(0, i64::MAX)),
 ];
+const CT_CLONE: &[Param] = &[
+    must("newid", VMID),
+    opt("hostname", Format(formats::dns_name)),
+    opt("description", Text(0, 8192)),
+    opt("pool", ANY),
+    opt("snapname", Format(formats::config_id)),
+    opt("storage", STORAGE),
+    opt("full", Bool),
+    opt("target", NODE_NAME),
+    opt("bwlimit", Int(0, i64::MAX)),
+];
 const TASKS: &[Param] = &[
     opt("start", SECONDS),
     opt("limit", SECONDS),
@@ -268,6 +279,13 @@ pub static ROUTES: &[Route] = &[
     get("/nodes/{node}/lxc", Any, NONE, Now(lxc::list)),
     delete("/nodes/{node}/lxc/{vmid}", GUEST_ALLOCATE, &[&[opt("purge", Bool), opt("force", Bool), opt("destroy-unreferenced-disks", Bool)]], Now(lxc::destroy)),
     get("/nodes/{node}/lxc/{vmid}/config", GUEST_AUDIT, &[&[opt("current", Bool)]], Now(lxc::config)),
+    put("/nodes/{node}/lxc/{vmid}/config", CONFIG_ANY, &[CHANGE, lxc::change::CONFIG], later!(lxc::change::put)),
+    get("/nodes/{node}/lxc/{vmid}/pending", GUEST_AUDIT, NONE, Now(lxc::change::pending)),
+    put("/nodes/{node}/lxc/{vmid}/resize", All("/vms/{vmid}", &["VM.Config.Disk"]), &[&[must("disk", Format(formats::config_id)), must("size", Format(formats::resize)), DIGEST]], Now(lxc::change::resize)),
+    post("/nodes/{node}/lxc/{vmid}/move_volume", All("/vms/{vmid}", &["VM.Config.Disk"]), &[&[must("volume", Format(formats::config_id)), must("storage", STORAGE), opt("delete", Bool), opt("bwlimit", SECONDS), DIGEST]], Now(lxc::change::move_volume)),
+    post("/nodes/{node}/lxc/{vmid}/clone", All("/vms/{vmid}", &["VM.Clone"]), &[CT_CLONE], Now(lxc::copy::clone)),
+    post("/nodes/{node}/lxc/{vmid}/template", GUEST_ALLOCATE, NONE, Now(lxc::copy::template)),
+    post("/nodes/{node}/lxc/{vmid}/migrate", All("/vms/{vmid}", &["VM.Migrate"]), &[&[must("target", NODE_NAME), opt("online", Bool), opt("restart", Bool), opt("timeout", SECONDS), opt("target-storage", ANY), opt("bwlimit", SECONDS)]], Now(lxc::copy::migrate)),
     get("/nodes/{node}/lxc/{vmid}/interfaces", GUEST_AUDIT, NONE, Now(lxc::interfaces)),
     get("/nodes/{node}/lxc/{vmid}/rrddata", GUEST_AUDIT, &[FRAME], Now(rrd::lxc)),
     get("/nodes/{node}/lxc/{vmid}/status/current", GUEST_AUDIT, NONE, Now(lxc::current)),

@@ -18,6 +18,7 @@ mod guard;
 mod guest;
 mod guest_create;
 mod guests;
+mod hardware;
 mod headers;
 mod health;
 mod jobs;

@@ -7,8 +7,8 @@ use crate::model::sessions::Scope;
 use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
-    assets, audit, connections, guard, guest, guest_create, guests, headers, health, jobs, metrics, observe, overview,
-    plugins, profile, search, session, settings, snapshots, sse, templates, users,
+    assets, audit, connections, guard, guest, guest_create, guests, hardware, headers, health, jobs, metrics, observe,
+    overview, plugins, profile, search, session, settings, snapshots, sse, templates, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -143,6 +143,14 @@ fn pages() -> Vec<Route> {
         post("/machines/{id}/power", USER, guests::power),
         post("/machines/{id}/delete", USER, guest::delete),
         post("/machines/{id}/owner", ADMIN, guest::owner),
+        get("/machines/{id}/hardware", USER, hardware::show),
+        get("/machines/{id}/hardware/edit/{name}", USER, hardware::edit_page),
+        post("/machines/{id}/hardware/edit/{name}", USER, hardware::edit),
+        post("/machines/{id}/hardware/revert", USER, hardware::revert),
+        get("/machines/{id}/hardware/disk/{name}", USER, hardware::disk_page),
+        post("/machines/{id}/hardware/disk/{name}/{action}", USER, hardware::disk),
+        get("/machines/{id}/hardware/nic/{name}", USER, hardware::nic_page),
+        post("/machines/{id}/hardware/nic/{name}/{action}", USER, hardware::nic),
         get("/machines/{id}/snapshots", USER, snapshots::list),
         post("/machines/{id}/snapshots", USER, snapshots::take),
         get("/machines/{id}/snapshots/{name}", USER, snapshots::show),
@@ -226,6 +234,16 @@ fn rest_api() -> Vec<Route> {
         rest(Method::PATCH, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, api::snapshots::edit),
         rest(Method::DELETE, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, api::snapshots::delete),
         rest(Method::POST, "/api/v1/guests/{id}/snapshots/{name}/rollback", OPERATE, api::snapshots::rollback),
+        rest(Method::GET, "/api/v1/guests/{id}/hardware", READ, api::hardware::show),
+        rest(Method::PATCH, "/api/v1/guests/{id}/hardware", OPERATE, api::hardware::change),
+        rest(Method::POST, "/api/v1/guests/{id}/hardware/plan", OPERATE, api::hardware::plan),
+        rest(Method::POST, "/api/v1/guests/{id}/hardware/revert", OPERATE, api::hardware::revert),
+        rest(Method::POST, "/api/v1/guests/{id}/disks", OPERATE, api::hardware::add_disk),
+        rest(Method::POST, "/api/v1/guests/{id}/disks/{name}", OPERATE, api::hardware::act_disk),
+        rest(Method::DELETE, "/api/v1/guests/{id}/disks/{name}", OPERATE, api::hardware::delete_disk),
+        rest(Method::POST, "/api/v1/guests/{id}/nics", OPERATE, api::hardware::add_nic),
+        rest(Method::PUT, "/api/v1/guests/{id}/nics/{name}", OPERATE, api::hardware::change_nic),
+        rest(Method::DELETE, "/api/v1/guests/{id}/nics/{name}", OPERATE, api::hardware::remove_nic),
         rest(Method::GET, "/api/v1/jobs", READ, api::jobs::list),
         rest(Method::GET, "/api/v1/jobs/{id}", READ, api::jobs::show),
         rest(Method::POST, "/api/v1/jobs/{id}/cancel", OPERATE, api::jobs::cancel),

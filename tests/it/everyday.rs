@@ -53,3 +53,45 @@ async fn snapshots_are_taken_listed_rolled_back_and_deleted() {
     appliance.stop().await;
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hardware_is_previewed_changed_and_taken_back() {
+    let (cluster, mut appliance, guest) = house(0.05).await;
+    let path = format!("{guest}/hardware");
+    let seen = appliance.ask("GET", &path, None).await.json();
+    let of = |v: &Value, key: &str| v["settings"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap().clone();
+    let cores: u64 = of(&seen, "cores")["current"].as_str().unwrap().parse().unwrap();
+    let wrong = appliance.ask("PATCH", &path, Some(json!({ "settings": { "cores": "many", "flying": "1" } }))).await;
+    assert_eq!(wrong.status, 422, "{wrong:?}");
+    assert!(wrong.json()["errors"]["cores"].is_string() && wrong.json()["errors"]["flying"].is_string(), "{wrong:?}");
+    let more = (cores + 1).to_string();
+    let body = json!({ "settings": { "cores": more, "cpu_limit": "1.5" }, "digest": seen["digest"] });
+    let plan = appliance.ask("POST", &format!("{path}/plan"), Some(body.clone())).await;
+    assert_eq!(plan.status, 200, "{plan:?}");
+    let live: Vec<_> = plan.json()["changes"].as_array().unwrap().iter().map(|c| c["live"].clone()).collect();
+    assert_eq!(live, [json!(false), json!(true)], "{plan:?}");
+    over(&appliance, &appliance.ask("PATCH", &path, Some(body)).await).await;
+    let after = appliance.ask("GET", &path, None).await.json();
+    assert_eq!(of(&after, "cores")["pending"], more.as_str(), "{after:#}");
+    assert_eq!(after["waiting"], json!(["cores"]));
+    over(&appliance, &appliance.ask("POST", &format!("{path}/revert"), None).await).await;
+    assert_eq!(appliance.ask("GET", &path, None).await.json()["waiting"], json!([]));
+
+    let disk = json!({ "bus": "scsi", "storage": "nas", "gib": 3 });
+    let job = over(&appliance, &appliance.ask("POST", &format!("{guest}/disks"), Some(disk)).await).await;
+    let key = job["result"]["disk"].as_str().unwrap();
+    let grow = json!({ "do": "grow", "gib": 4 });
+    over(&appliance, &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(grow)).await).await;
+    let used = appliance.ask("DELETE", &format!("{guest}/disks/{key}"), None).await;
+    assert_eq!(used.status, 422, "{used:?}");
+    over(&appliance, &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(json!({ "do": "detach" }))).await)
+        .await;
+    over(&appliance, &appliance.ask("DELETE", &format!("{guest}/disks/unused0"), None).await).await;
+    let nic = json!({ "bridge": "vmbr0", "vlan": 20 });
+    over(&appliance, &appliance.ask("PUT", &format!("{guest}/nics/net0"), Some(nic)).await).await;
+    let end = appliance.ask("GET", &path, None).await.json();
+    assert_eq!(end["nics"][0]["vlan"], 20, "{end:#}");
+    assert!(!end.to_string().contains("unused0"), "{end:#}");
+    appliance.stop().await;
+    cluster.stop().await;
+}

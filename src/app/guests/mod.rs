@@ -1,6 +1,7 @@
 //! Machines: seeing them, making, powering and deleting them.
 
 mod actions;
+mod change;
 mod making;
 mod request;
 mod snapshots;

@@ -380,6 +380,26 @@ pub struct Hardware {
     /// The provider's keys that wait for a restart, for taking them back.
     #[serde(default)]
     pub waiting: Vec<String>,
+    /// Disks on buses that can be plugged (scsi, virtio) come and go while it runs.
+    #[serde(default)]
+    pub disks_live: bool,
+    #[serde(default)]
+    pub nics_live: bool,
+}
+
+/// The answer of the `guest_change_plan` hook: values that are as wished already are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What was looked at; sent back with the change.
+    pub digest: String,
+    pub changes: Vec<Planned>,
+}
+
+impl HardwareValue {
+    /// What it has after the next restart.
+    pub fn wanted(&self) -> &str {
+        self.pending.as_deref().unwrap_or(&self.current)
+    }
 }
 
 impl Hardware {

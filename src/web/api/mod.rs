@@ -9,6 +9,7 @@ pub mod auth;
 pub mod body;
 pub mod figures;
 pub mod guests;
+pub mod hardware;
 pub mod jobs;
 pub mod me;
 pub mod nodes;

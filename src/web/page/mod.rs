@@ -9,6 +9,7 @@ pub mod connections;
 pub mod create;
 pub mod error;
 pub mod form;
+pub mod hardware;
 pub mod icons;
 pub mod job;
 pub mod jobs;

@@ -2,6 +2,7 @@
 
 mod client;
 mod create;
+mod hardware;
 mod hooks;
 mod power;
 mod snapshots;

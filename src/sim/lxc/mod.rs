@@ -1,4 +1,7 @@
-//! Containers: list, configuration, power, delete. Creating and migrating them is not simulated.
+//! Containers: list, configuration, power, delete. Creating one from an image is not simulated.
+
+pub mod change;
+pub mod copy;
 
 use super::access::permissions::has;
 use super::access::who::Who;
@@ -67,18 +70,25 @@ fn item(c: &Cluster, guest: &Guest, seed: u64, now: i64) -> Value {
     out
 }
 
-/// `GET .../config`.
+/// `GET .../config`: with pending changes applied; `current=1` as it runs.
 pub fn config(call: &Call) -> Answer {
     call.world.read(|c| {
         let guest = c.guest(call.node(), Kind::Lxc, call.vmid())?;
-        let mut out = serde_json::Map::new();
-        for (key, value) in &guest.config {
-            let number = NUMBERS.contains(&key.as_str()).then(|| value.parse::<i64>().ok()).flatten();
-            out.insert(key.clone(), number.map_or_else(|| json!(value), |n| json!(n)));
-        }
+        let config = if call.params.flag("current") { guest.config.clone() } else { guest.wanted() };
+        let mut out: serde_json::Map<String, Value> = config.iter().map(|(k, v)| (k.clone(), shown(k, v))).collect();
         out.insert("digest".into(), json!(guest.digest()));
         Ok(Value::Object(out).into())
     })
+}
+
+/// Numbers for some keys, text for the rest.
+pub fn shown(key: &str, value: &str) -> Value {
+    match value.parse::<i64>() {
+        // It is stored as comment lines, which end with a newline when read back.
+        _ if key == "description" => json!(format!("{}\n", value.trim_end_matches('\n'))),
+        Ok(n) if NUMBERS.contains(&key) => json!(n),
+        _ => json!(value),
+    }
 }
 
 /// `GET .../interfaces`: what a running container has; no agent is needed.
@@ -127,6 +137,7 @@ pub fn spawn_start(world: &Arc<World>, who: &Who, node: &str, vmid: u32) -> Stri
         job.wait(1.2).await?;
         let now = job.world.now();
         job.world.change(|c| {
+            change::commit_all(c, vmid);
             c.next_pid = c.next_pid.wrapping_add(11).max(1000);
             let pid = c.next_pid;
             if let Some(g) = c.guests.get_mut(&vmid) {
