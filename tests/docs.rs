@@ -75,6 +75,8 @@ fn the_limits_are_those_of_the_code() {
         ("time with all host calls", format!("{} s", limits::WALL_TIME.as_secs())),
         ("growth of the process' memory", mib(limits::MEMORY)),
         ("host calls", grouped(limits::HOST_CALLS.into())),
+        ("one `ssh::run`", format!("{} s", limits::SSH_SECONDS)),
+        ("input of a command, a file put or got over SSH", mib(limits::SSH_INPUT_BYTES as u64)),
         ("log lines", grouped(limits::LOG_LINES.into())),
         ("bytes of one log line", grouped(limits::LOG_LINE_BYTES as u64)),
         ("log lines kept for one job", grouped(steward::app::jobs::LOG_LINES.into())),

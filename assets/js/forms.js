@@ -2,6 +2,8 @@
 
 export function startForms() {
   for (const row of document.querySelectorAll("[data-presets]")) startPresets(row);
+  for (const box of document.querySelectorAll("[data-find-box]")) startFind(box);
+  document.addEventListener("change", openOptions);
   document.querySelector("[aria-invalid=true]")?.focus();
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -14,6 +16,30 @@ export function startForms() {
     // A page that comes back from the browser's cache must be able to send again.
     addEventListener("pageshow", () => delete form.dataset.sent, { once: true });
     setTimeout(() => delete form.dataset.sent, 5000);
+  });
+}
+
+// The options of a recipe show when it is chosen.
+function openOptions(event) {
+  if (event.target.name !== "software" || !event.target.closest(".recipe")) return;
+  const options = event.target.closest(".recipe").querySelector("details");
+  if (options) options.open = event.target.checked;
+}
+
+// Shows only what has all the words.
+function startFind(box) {
+  box.hidden = false;
+  box.addEventListener("input", () => {
+    const words = box.querySelector("input").value.toLowerCase().split(/\s+/);
+    for (const item of document.querySelectorAll("[data-find]")) {
+      const text = item.dataset.find.toLowerCase();
+      item.hidden = !words.every((word) => text.includes(word));
+    }
+    for (const group of document.querySelectorAll("[data-find-group]"))
+      group.hidden = !group.querySelector("[data-find]:not([hidden])");
+  });
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") event.preventDefault();
   });
 }
 

@@ -6,7 +6,7 @@ use crate::app::live::Live;
 use crate::app::{Actor, App, host};
 use crate::base::ids::ConnectionId;
 use crate::base::{Error, Result, Secret, random};
-use crate::model::connections::{Connection, Limits, Reach, StoredSecret, Trust};
+use crate::model::connections::{Connection, Limits, Reach, SshAccess, StoredSecret, Trust};
 use crate::model::events::EventKind;
 use crate::plugin::Run;
 use crate::remote::pve::{self, CertificateInfo, PveClient, PveError, PveErrorKind, Target};
@@ -25,7 +25,8 @@ pub struct Links(ArcSwap<HashMap<ConnectionId, Arc<Link>>>);
 
 struct Link {
     row: Connection,
-    client: PveClient,
+    /// None for a host that is reached by SSH.
+    client: Option<PveClient>,
 }
 
 impl Links {
@@ -56,13 +57,20 @@ impl Links {
 
 impl Link {
     fn new(row: Connection) -> Result<Self> {
+        if row.ssh.is_some() {
+            return Ok(Self { row, client: None });
+        }
         let client = PveClient::new(Target {
             endpoints: row.endpoints.clone(),
             trust: wire_trust(&row.trust),
             token_id: row.token_id.clone(),
             token_secret: Secret::new(row.token_secret.0.clone()),
         })?;
-        Ok(Self { row, client })
+        Ok(Self { row, client: Some(client) })
+    }
+
+    fn client(&self) -> Result<&PveClient> {
+        self.client.as_ref().ok_or_else(|| Error::conflict("This connection is by SSH; it has no Proxmox API."))
     }
 }
 
@@ -216,7 +224,7 @@ impl Connections<'_> {
 
     pub(super) fn link(&self, id: ConnectionId) -> Result<(PveClient, Limits)> {
         let link = self.find(id)?;
-        Ok((link.client.clone(), link.row.limits.clone()))
+        Ok((link.client()?.clone(), link.row.limits.clone()))
     }
 
     /// The client of a connection, for waiting on its tasks.
@@ -224,7 +232,29 @@ impl Connections<'_> {
     /// # Errors
     /// `NotFound`.
     pub fn client(&self, id: ConnectionId) -> Result<PveClient> {
-        Ok(self.find(id)?.client.clone())
+        Ok(self.find(id)?.client()?.clone())
+    }
+
+    /// How to sign in to the host of a connection by SSH.
+    pub(super) fn ssh_access(&self, id: ConnectionId) -> Result<SshAccess> {
+        let link = self.find(id)?;
+        link.row.ssh.clone().ok_or_else(|| Error::conflict("This connection is not by SSH."))
+    }
+
+    /// Keeps the host key that was seen first.
+    pub(super) async fn pin_ssh(&self, id: ConnectionId, fingerprint: String) -> Result<()> {
+        let mut row = self.find(id)?.row.clone();
+        match &mut row.ssh {
+            Some(ssh) if ssh.host_keys.is_empty() => ssh.host_keys = vec![fingerprint],
+            _ => return Ok(()),
+        }
+        let kept = row.clone();
+        self.0.store().write(move |tx| tx.put(tables::CONNECTIONS, &id, &kept)).await?;
+        let link = Arc::new(Link::new(row)?);
+        self.0.0.links.change(|map| {
+            map.insert(id, Arc::clone(&link));
+        });
+        Ok(())
     }
 
     /// The certificate that the address shows now, for the person to compare and accept.
@@ -268,9 +298,10 @@ impl Connections<'_> {
             token_secret: StoredSecret(token_secret.expose().clone()),
             limits: new.limits,
             created: self.0.now(),
+            ssh: None,
         };
         let link = Link::new(row)?;
-        let version = link.client.call("GET", "/version", &Value::Null).await.map_err(token_error)?;
+        let version = link.client()?.call("GET", "/version", &Value::Null).await.map_err(token_error)?;
         tracing::info!(connection = link.row.name, version = %version["version"], "connection answers");
         self.store(actor, link, "connection.add").await
     }
@@ -489,6 +520,7 @@ impl Connections<'_> {
             hook: "setup_plan".to_owned(),
             connection: None,
             job: None,
+            guest: None,
             actor: "Steward".to_owned(),
         };
         let (host, version) = (self.0.plugin_host(), json!(version));

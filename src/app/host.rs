@@ -6,8 +6,9 @@ use crate::base::ids::ConnectionId;
 use crate::base::{Error, Kind, Result};
 use crate::model::connections::Limits;
 use crate::model::jobs::LogLevel;
-use crate::plugin::{Call, CallError, CallErrorKind, Host, Method, Run};
+use crate::plugin::{Call, CallError, CallErrorKind, Host, Method, Run, Say, SshCall};
 use crate::remote::pve::{Place, PveClient, PveError, PveErrorKind};
+use crate::remote::ssh::{SshError, SshErrorKind};
 use crate::store::{Json, Name, Read, tables};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,6 +55,7 @@ pub(super) async fn call_placed(
         hook: hook.to_owned(),
         connection: Some(connection),
         job: None,
+        guest: None,
         actor: "Steward".to_owned(),
     };
     let result =
@@ -67,6 +69,7 @@ impl Host for PluginHost {
     fn call(&self, run: &Run, call: Call) -> Result<Value, CallError> {
         match call {
             Call::Pve { method, path, params } => self.pve(run, method, &path, &params),
+            Call::Ssh(call) => self.ssh(run, call, &|_| {}),
             Call::ReserveVmid => self.reserve_vmid(run),
             Call::ReleaseVmid { vmid } => self.release_vmid(run, vmid),
             Call::KvGet { key } => self.kv_get(run, &key),
@@ -77,6 +80,13 @@ impl Host for PluginHost {
                 Ok(Value::Null)
             }
             Call::Now => Ok(json!(self.app.now().as_secs())),
+        }
+    }
+
+    fn call_live(&self, run: &Run, call: Call, say: &Say<'_>) -> Result<Value, CallError> {
+        match call {
+            Call::Ssh(call) => self.ssh(run, call, say),
+            call => self.call(run, call),
         }
     }
 }
@@ -92,6 +102,28 @@ impl PluginHost {
         })?;
         let (client, limits) = self.app.connections().link(id).map_err(from_error)?;
         Ok((id, client, limits))
+    }
+
+    /// The lines come from the runtime's threads and are written by this one, several at a time: each write is
+    /// a commit.
+    fn ssh(&self, run: &Run, call: SshCall, say: &Say<'_>) -> Result<Value, CallError> {
+        let place = self.app.ssh().place(run)?;
+        let (send, receive) = std::sync::mpsc::channel::<String>();
+        let (app, job) = (self.app.clone(), run.job);
+        let work = self.runtime.spawn(async move {
+            let mut each = |line: &str| {
+                // The receiver lives until this is over.
+                let _ = send.send(line.to_owned());
+            };
+            app.ssh().call(place, job, call, &mut each).await
+        });
+        while let Ok(first) = receive.recv() {
+            let mut lines = vec![(LogLevel::Info, first)];
+            lines.extend(receive.try_iter().map(|line| (LogLevel::Info, line)));
+            say(&lines);
+        }
+        let done = self.runtime.block_on(work);
+        done.map_err(|e| call_error(CallErrorKind::Internal, e.to_string()))?.map_err(from_ssh)
     }
 
     fn pve(&self, run: &Run, method: Method, path: &str, params: &Value) -> Result<Value, CallError> {
@@ -206,6 +238,19 @@ fn call_error(kind: CallErrorKind, message: impl Into<String>) -> CallError {
 
 fn from_pve(e: PveError) -> CallError {
     CallError { kind: call_kind(e.kind), status: e.status, message: e.message, errors: e.errors }
+}
+
+fn from_ssh(e: SshError) -> CallError {
+    let kind = match e.kind {
+        SshErrorKind::Unreachable => CallErrorKind::Unreachable,
+        SshErrorKind::Auth | SshErrorKind::HostKey => CallErrorKind::Auth,
+        SshErrorKind::Invalid => CallErrorKind::Invalid,
+        SshErrorKind::NotFound => CallErrorKind::NotFound,
+        SshErrorKind::Refused => CallErrorKind::Refused,
+        SshErrorKind::Timeout => CallErrorKind::Timeout,
+        SshErrorKind::Internal => CallErrorKind::Internal,
+    };
+    call_error(kind, e.message)
 }
 
 /// Both floors name the same kinds and know nothing of each other.

@@ -2,7 +2,7 @@
 
 use crate::app::guests::Guests;
 use crate::app::{Actor, App};
-use crate::base::ids::{ConnectionId, GuestId, JobId};
+use crate::base::ids::{ConnectionId, GuestId, JobId, UserId};
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::events::EventKind;
@@ -53,6 +53,11 @@ pub struct Jobs<'a>(pub(super) &'a App);
 
 /// Makes a job inside the caller's commit. With a `dedup` key that an open job holds, that job is the answer.
 pub(super) fn enqueue(tx: &mut WriteTx, actor: &Actor, new: NewJob) -> Result<Job> {
+    enqueue_for(tx, actor.user_id(), actor.label(), new)
+}
+
+/// The same for somebody who asked earlier.
+pub(super) fn enqueue_for(tx: &mut WriteTx, owner: Option<UserId>, asked_by: &str, new: NewJob) -> Result<Job> {
     let dedup = new.dedup.as_ref().map(|key| Name::new(key.clone()));
     if let Some(key) = &dedup
         && let Some(id) = tx.get(tables::JOB_DEDUP, key)?
@@ -68,8 +73,8 @@ pub(super) fn enqueue(tx: &mut WriteTx, actor: &Actor, new: NewJob) -> Result<Jo
         hook: new.hook,
         title: new.title,
         args: new.args,
-        owner: actor.user_id(),
-        asked_by: actor.label().to_owned(),
+        owner,
+        asked_by: asked_by.to_owned(),
         priority: new.priority,
         state: JobState::Queued,
         created: now,

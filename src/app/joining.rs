@@ -107,6 +107,7 @@ impl Joining<'_> {
                 token_secret: StoredSecret(secret.expose().clone()),
                 limits: Limits::default(),
                 created: self.0.now(),
+                ssh: None,
             };
             connections.add_known(actor, row).await?;
             return Ok(true);

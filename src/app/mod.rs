@@ -28,6 +28,8 @@ pub mod schedules;
 pub mod search;
 pub mod sessions;
 pub mod setup;
+pub mod software;
+pub mod ssh;
 pub mod templates;
 pub mod tokens;
 pub mod users;
@@ -57,6 +59,7 @@ struct Inner {
     links: connections::Links,
     consoles: consoles::Desk,
     setup: setup::SetupCode,
+    ssh: ssh::Sessions,
     keys: host_keys::HostKeys,
     job_bell: Notify,
     /// Counts looks at Proxmox; pages with live numbers wait on it.
@@ -98,6 +101,7 @@ impl App {
             links,
             consoles: consoles::Desk::default(),
             setup,
+            ssh: ssh::Sessions::default(),
             keys: host_keys,
             job_bell: Notify::new(),
             tick: watch::Sender::new(0),
@@ -187,6 +191,8 @@ nouns! {
     sessions => sessions::Sessions,
     setup => setup::Setup,
     templates => templates::Templates,
+    software => software::SoftwarePages,
+    ssh => ssh::Ssh,
     tokens => tokens::Tokens,
     users => users::Users,
     health => health::Health,

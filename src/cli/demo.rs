@@ -170,6 +170,7 @@ fn connection(cluster: &sim::Sim, now: crate::base::Timestamp) -> Connection {
         token_secret: StoredSecret(cluster.token_secret.expose().clone()),
         limits: Limits::default(),
         created: now,
+        ssh: None,
     }
 }
 

@@ -40,6 +40,9 @@ pub async fn clock(app: App, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = minute.tick() => {}
         }
+        if let Err(e) = app.software().catch_up().await {
+            tracing::error!(error = e.chain(), "wanted software could not be looked at");
+        }
         if let Err(e) = app.schedules().tick().await {
             tracing::error!(error = e.chain(), "schedules could not be looked at");
         }

@@ -17,6 +17,8 @@ pub(super) struct StoreJournal {
     job: JobId,
     owner: Option<UserId>,
     next_line: AtomicU32,
+    /// Secrets of the job, which no line may hold.
+    masks: Vec<String>,
 }
 
 fn step_key(job: JobId, name: &str) -> (JobId, Name) {
@@ -27,7 +29,13 @@ impl StoreJournal {
     pub(super) fn open(app: &App, job: JobId, owner: Option<UserId>) -> Result<Self> {
         let last = app.store().read(|tx| tx.list(tables::JOB_LOG, Scan::prefix(&job).rev(), 1))?;
         let next = last.first().map_or(0, |((_, n), _)| n + 1);
-        Ok(Self { app: app.clone(), job, owner, next_line: AtomicU32::new(next) })
+        let masks = app.software().masks(job)?;
+        Ok(Self { app: app.clone(), job, owner, next_line: AtomicU32::new(next), masks })
+    }
+
+    /// A text without the job's secrets.
+    pub(super) fn masked(&self, text: &str) -> String {
+        self.masks.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "••••••"))
     }
 
     fn change(&self, name: &str, f: impl FnOnce(&mut Step, Timestamp) + Send + 'static) -> Result<()> {
@@ -102,17 +110,30 @@ impl Journal for StoreJournal {
     }
 
     fn log(&self, level: LogLevel, text: &str) {
-        let n = self.next_line.fetch_add(1, Ordering::SeqCst);
-        // A script that talks without end fills its own log, not the disk.
-        let text = match n {
-            n if n > LOG_LINES => return,
-            n if n == LOG_LINES => "The log is full; later lines are left out.".to_owned(),
-            _ => text.chars().take(4_000).collect(),
-        };
-        let (key, owner, job) = ((self.job, n), self.owner, self.job);
+        self.log_all(&[(level, text.to_owned())]);
+    }
+
+    /// All in one commit.
+    fn log_all(&self, lines: &[(LogLevel, String)]) {
+        let mut fit = Vec::with_capacity(lines.len());
+        for (level, text) in lines {
+            let n = self.next_line.fetch_add(1, Ordering::SeqCst);
+            // A script that talks without end fills its own log, not the disk.
+            match n {
+                n if n > LOG_LINES => break,
+                n if n == LOG_LINES => fit.push((n, *level, "The log is full; later lines are left out.".to_owned())),
+                _ => fit.push((n, *level, self.masked(text).chars().take(4_000).collect())),
+            }
+        }
+        if fit.is_empty() {
+            return;
+        }
+        let (owner, job) = (self.owner, self.job);
         let written = self.app.store().write_blocking(move |tx| {
-            let line = LogLine { at: tx.now(), level, text };
-            tx.put(tables::JOB_LOG, &key, &line)?;
+            let at = tx.now();
+            for (n, level, text) in fit {
+                tx.put(tables::JOB_LOG, &(job, n), &LogLine { at, level, text })?;
+            }
             tx.event(EventKind::JobLog { id: job }, owner);
             Ok(())
         });

@@ -164,6 +164,7 @@ async fn run_once(app: &App, id: JobId) -> Result<()> {
         tracing::info!(job.id = %id, job.title = job.title, state = job.state.name(), "job over");
         app.guests().settle(&job).await?;
         app.templates().settle(&job).await?;
+        app.software().settle(&job).await?;
     }
     Ok(())
 }
@@ -206,11 +207,14 @@ async fn play(app: &App, job: &Job) -> Result<Outcome> {
             hook: job.hook.clone(),
             connection: job.connection,
             job: Some(job.id),
+            guest: job.guest,
             actor: job.asked_by.clone(),
         };
         let shared: Arc<dyn Journal> = Arc::<StoreJournal>::clone(&journal);
-        let outcome = plugin.run_job(&host, shared, &job.hook, job.args.clone(), run, mode);
-        if let Outcome::Failed(failure) = &outcome {
+        let args = app2.software().full_args(&job)?;
+        let mut outcome = plugin.run_job(&host, shared, &job.hook, args, run, mode);
+        if let Outcome::Failed(failure) = &mut outcome {
+            failure.error.message = journal.masked(&failure.error.message);
             journal.log(LogLevel::Error, &failure.error.message);
         }
         Ok(outcome)

@@ -13,12 +13,20 @@ use std::time::Duration;
 /// Polls start at this pace and slow down to `SLOWEST`.
 const FIRST: Duration = Duration::from_millis(500);
 const SLOWEST: Duration = Duration::from_secs(3);
+/// What ids of commands on machines begin with.
+const COMMAND: &str = "SSH:";
 /// Lines of a failed task's log that the job's log quotes.
 const QUOTE: u64 = 20;
 
 /// Waits until the task of `job` is over, writes its end into the journal, and queues the job again. Proxmox
 /// being away does not end the wait. Returns early when the job was changed by somebody else.
 pub(super) async fn wait_for_task(app: App, job: Job) -> Result<()> {
+    if let Some(Wait::Task { upid }) = &job.wait
+        && upid.starts_with(COMMAND)
+    {
+        let upid = upid.clone();
+        return wait_for_command(app, job, &upid).await;
+    }
     let (Some(Wait::Task { upid }), Some(connection)) = (job.wait.clone(), job.connection) else {
         return Err(Error::internal("a job waits for a task without a connection"));
     };
@@ -39,6 +47,56 @@ pub(super) async fn wait_for_task(app: App, job: Job) -> Result<()> {
     .await
     .map_err(Error::internal)??;
     wake(&app, &job).await
+}
+
+/// The same for a command that was started on a machine by SSH: its lines go to the job's log as they come.
+async fn wait_for_command(app: App, job: Job, id: &str) -> Result<()> {
+    let place = app.ssh().place_of_job(&job);
+    let Some(mut follower) = place.and_then(|place| app.ssh().follower(place, id)) else {
+        return finish(&app, &job, id, Vec::new(), "This is no command of this job.".to_owned()).await;
+    };
+    let mut pace = FIRST;
+    loop {
+        let look = follower.look(&app).await;
+        let mut lines: Vec<(LogLevel, String)> = look.lines.into_iter().map(|l| (LogLevel::Info, l)).collect();
+        lines.extend(look.away.map(|why| (LogLevel::Warn, format!("{why} The command goes on there; Steward waits."))));
+        if let Some(exit) = look.end {
+            return finish(&app, &job, id, lines, exit).await;
+        }
+        pace = if lines.is_empty() { (pace + pace / 4).min(SLOWEST) } else { FIRST };
+        write_lines(&app, &job, lines).await?;
+        let row = app.store().read(|tx| tx.get(tables::JOBS, &job.id))?;
+        match row {
+            Some(row) if row.wait == job.wait && !row.cancel_asked => {}
+            // Cancelled, or changed by somebody else: nobody waits for the command any more. What becomes of
+            // it is settled when the job is over.
+            _ => return Ok(()),
+        }
+        tokio::time::sleep(pace).await;
+    }
+}
+
+async fn write_lines(app: &App, job: &Job, lines: Vec<(LogLevel, String)>) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let (app, id, owner) = (app.clone(), job.id, job.owner);
+    let write = move || StoreJournal::open(&app, id, owner).map(|journal| journal.log_all(&lines));
+    tokio::task::spawn_blocking(write).await.map_err(Error::internal)?
+}
+
+async fn finish(app: &App, job: &Job, id: &str, lines: Vec<(LogLevel, String)>, exit: String) -> Result<()> {
+    let (app2, job2, name) = (app.clone(), job.clone(), format!("wait:{id}"));
+    tokio::task::spawn_blocking(move || {
+        let journal = StoreJournal::open(&app2, job2.id, job2.owner)?;
+        journal.log_all(&lines);
+        let exit = journal.masked(&exit);
+        journal.begin(&name)?;
+        journal.finish(&name, json!({ "exitstatus": exit }))
+    })
+    .await
+    .map_err(Error::internal)??;
+    wake(app, job).await
 }
 
 /// The task's exit text. Meanwhile the job tells how far the task says that it is.

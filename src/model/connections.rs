@@ -1,4 +1,4 @@
-//! Connections: how Steward reaches one Proxmox cluster.
+//! Connections: how Steward reaches one Proxmox cluster, or another host by SSH.
 
 use crate::base::Timestamp;
 use crate::base::ids::ConnectionId;
@@ -42,6 +42,30 @@ pub struct Connection {
     pub limits: Limits,
     #[n(8)]
     pub created: Timestamp,
+    /// For a host that is reached by SSH: then there is no API, and the fields for it are empty.
+    #[n(9)]
+    pub ssh: Option<SshAccess>,
+}
+
+/// How to sign in to a host by SSH.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct SshAccess {
+    #[n(0)]
+    pub host: String,
+    #[n(1)]
+    pub port: u16,
+    /// root, or one who may use sudo without a password.
+    #[n(2)]
+    pub user: String,
+    /// In OpenSSH's form. Not part of any view.
+    #[n(3)]
+    pub private: StoredSecret,
+    /// One line as in `authorized_keys`.
+    #[n(4)]
+    pub public: String,
+    /// Accepted host keys, `SHA256:...`; empty before the first sign-in.
+    #[n(5)]
+    pub host_keys: Vec<String>,
 }
 
 /// A secret inside a stored row: encoded as its text, printed as nothing.

@@ -22,5 +22,6 @@ pub mod prefs;
 pub mod providers;
 pub mod schedules;
 pub mod sessions;
+pub mod software;
 pub mod templates;
 pub mod users;

@@ -1,6 +1,7 @@
 //! Plugins: the manifest, what it asks for, and how a loaded plugin is doing.
 
 use crate::model::providers::Features;
+use crate::model::software::Recipe;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ pub struct Manifest {
     pub version: String,
     /// One sentence for the Plugins page.
     pub about: String,
-    /// What it is: `provider`, `notifier`, `collector`, `provisioner`, `software`, `rule`, `checker`.
+    /// What it is: `provider`, `notifier`, `collector`, `provisioner`, `software`, `rule`, `checker`,
+    /// or `library`: functions that other plugins use.
     pub kind: String,
     /// The version of the host's API that it was written for; 1 now.
     pub api: u32,
@@ -23,7 +25,14 @@ pub struct Manifest {
     /// What a provider can do with machines of each kind.
     #[serde(default, skip_serializing_if = "Features::is_empty")]
     pub features: Features,
+    /// Libraries whose files are part of this plugin.
+    #[serde(default)]
+    pub uses: Vec<String>,
+    /// What a recipe offers; only and always for the kind `software`.
+    #[serde(default)]
+    pub software: Option<Recipe>,
     /// Functions of the script that the host calls, by name.
+    #[serde(default)]
     pub hooks: BTreeMap<String, Hook>,
 }
 

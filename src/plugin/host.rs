@@ -1,6 +1,7 @@
 //! What a script may ask of the appliance, as data. `app` answers.
 
-use crate::base::ids::{ConnectionId, JobId};
+use super::ssh::SshCall;
+use crate::base::ids::{ConnectionId, GuestId, JobId};
 use crate::model::jobs::LogLevel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,13 +14,23 @@ pub struct Run {
     pub hook: String,
     pub connection: Option<ConnectionId>,
     pub job: Option<JobId>,
+    /// The machine that the job works on.
+    pub guest: Option<GuestId>,
     /// In words: a login, "schedule Nightly clean-up".
     pub actor: String,
 }
 
+/// Writes lines to the job's log while a call goes on.
+pub type Say<'a> = dyn Fn(&[(LogLevel, String)]) + 'a;
+
 /// The appliance, as a script sees it. Called on a blocking thread; each call has its own time-out.
 pub trait Host: Send + Sync + 'static {
     fn call(&self, run: &Run, call: Call) -> Result<Value, CallError>;
+
+    /// The same for a call that has something to show while it goes on: `say` writes lines to the job's log.
+    fn call_live(&self, run: &Run, call: Call, _say: &Say<'_>) -> Result<Value, CallError> {
+        self.call(run, call)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,6 +62,8 @@ pub enum Call {
         path: String,
         params: Value,
     },
+    /// Something on the machine behind the run: `app` decides which that is.
+    Ssh(SshCall),
     /// Answers a free machine number that nobody else gets meanwhile.
     ReserveVmid,
     ReleaseVmid {
@@ -80,6 +93,7 @@ impl Call {
     pub(super) fn changes_something(&self) -> bool {
         match self {
             Self::Pve { method, .. } => *method != Method::Get,
+            Self::Ssh(call) => call.changes_something(),
             Self::ReserveVmid | Self::ReleaseVmid { .. } | Self::KvPut { .. } | Self::KvDelete { .. } => true,
             Self::KvGet { .. } | Self::Log { .. } | Self::Now => false,
         }

@@ -23,6 +23,12 @@ pub trait Journal: Send + Sync {
     fn forget(&self, name: &str) -> Result<(), Error>;
     fn progress(&self, progress: Progress);
     fn log(&self, level: LogLevel, text: &str);
+    /// Many lines at once, which a store can write in one go.
+    fn log_all(&self, lines: &[(LogLevel, String)]) {
+        for (level, text) in lines {
+            self.log(*level, text);
+        }
+    }
     /// Whether somebody asked to stop; asked before every new effect and wait.
     fn cancelled(&self) -> bool;
     fn now(&self) -> Timestamp;

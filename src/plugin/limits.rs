@@ -39,6 +39,10 @@ pub const FILE_BYTES: u64 = 256 << 10;
 pub const RESULT_BYTES: usize = 64 << 10;
 /// Longest `job.sleep` and longest time-out of `job.wait_until`.
 pub const LONGEST_WAIT_SECONDS: i64 = 30 * 86_400;
+/// Longest `ssh::run`, in seconds: shorter than `WALL_TIME`.
+pub const SSH_SECONDS: u64 = 100;
+/// Bytes of a command's input and of a file that is put or got over SSH.
+pub const SSH_INPUT_BYTES: usize = 256 << 10;
 /// Bytes of stack that a script's thread needs. Values nested by a hostile script are dropped by
 /// recursion; with `OPERATIONS` bounding the nesting, the deepest one found takes less than half of this.
 pub const STACK_BYTES: usize = 256 << 20;

@@ -6,8 +6,9 @@ use super::script::FunctionList;
 use crate::model::plugins::{HookMode, Manifest, ScriptError};
 use rhai::Position;
 
+const LIBRARY: &str = "library";
 const FILE: &str = "plugin.toml";
-const KINDS: &[&str] = &["provider", "notifier", "collector", "provisioner", "software", "rule", "checker"];
+const KINDS: &[&str] = &["provider", "notifier", "collector", "provisioner", "software", "rule", "checker", "library"];
 
 /// Reads the manifest of the plugin in the folder `name`. Unknown keys are errors.
 pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, ScriptError> {
@@ -38,7 +39,43 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, ScriptError> {
         let known: Vec<&str> = api::MODULES.iter().map(|m| m.name).collect();
         return wrong("grants", format!("there is no host module \"{grant}\"; there are {}", known.join(", ")));
     }
+    if manifest.kind == LIBRARY && !(manifest.hooks.is_empty() && manifest.uses.is_empty()) {
+        return wrong("kind", "a library has no hooks and uses no other library".into());
+    }
+    match (&manifest.software, manifest.kind == "software") {
+        (None, true) => return wrong("kind", "a plugin of kind software needs a section [software]".into()),
+        (Some(_), false) => return wrong("software", "only a plugin of kind software has a section [software]".into()),
+        (Some(recipe), true) => {
+            if let Err((key, message)) = recipe.check_declaration() {
+                return wrong(&format!("key = \"{key}\""), message);
+            }
+            if manifest.hooks.get("install").is_none_or(|h| h.mode != HookMode::Job) {
+                return wrong("hooks", "a plugin of kind software has a job hook \"install\"".into());
+            }
+        }
+        (None, false) => {}
+    }
     Ok(manifest)
+}
+
+/// The libraries that a plugin wants, read before anything else is checked; none when it can't be read.
+pub(super) fn uses(text: &str) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Uses {
+        #[serde(default)]
+        uses: Vec<String>,
+    }
+    toml::from_str::<Uses>(text).map(|u| u.uses).unwrap_or_default()
+}
+
+/// The kind, when the manifest can be read.
+pub(super) fn is_library(text: &str) -> bool {
+    toml::from_str::<Manifest>(text).is_ok_and(|m| m.kind == LIBRARY)
+}
+
+/// An error at `uses`.
+pub(super) fn at_uses(name: &str, text: &str, message: String) -> ScriptError {
+    at_key(name, text, "uses", message)
 }
 
 /// Every hook must be a function of the script with that many parameters.
@@ -64,7 +101,8 @@ fn at_key(name: &str, text: &str, key: &str, message: String) -> ScriptError {
     let begins = |line: &str| {
         let line = line.trim_start();
         let word = line.trim_start_matches('[').trim_start_matches("hooks.");
-        word.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', ']']))
+        // A whole line (`key = "port"`) is looked for as it is.
+        word.strip_prefix(key).is_some_and(|rest| key.contains('=') || rest.trim_start().starts_with(['=', ']']))
     };
     let line = text.lines().position(begins).map_or(0, |i| i + 1);
     ScriptError {

@@ -24,12 +24,14 @@ mod plugins;
 mod run;
 mod script;
 mod source;
+mod ssh;
 pub mod stack;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use host::{Call, CallError, CallErrorKind, Host, Method, Run};
+pub use host::{Call, CallError, CallErrorKind, Host, Method, Run, Say};
 pub use journal::{Failure, Journal, Mode, Outcome};
 pub use plugins::Plugins;
 pub use script::Plugin;
+pub use ssh::{SshCall, SshCommand};

@@ -106,7 +106,9 @@ impl Plugins {
         let before = self.0.state.read().unwrap_or_else(PoisonError::into_inner).slots.clone();
         let mut after: BTreeMap<String, Slot> = BTreeMap::new();
         let folder = self.0.folder.iter().flat_map(|f| source::folder(f));
-        for source in source::embedded().into_iter().chain(folder) {
+        let mut sources: Vec<Source> = source::embedded().into_iter().chain(folder).collect();
+        source::join_libraries(&mut sources);
+        for source in sources {
             let previous = after.get(&source.name).or_else(|| before.get(&source.name));
             let same = before.get(&source.name).filter(|s| s.origin == source.origin && s.is_of(&source));
             let slot = same.cloned().unwrap_or_else(|| Slot::load(&source, previous));

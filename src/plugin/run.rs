@@ -200,7 +200,12 @@ impl RunState {
 
     /// Straight to the host; a panic there becomes an internal error.
     pub fn ask_host(&self, call: Call) -> Result<Value, CallError> {
-        let asked = || catch_unwind(AssertUnwindSafe(|| self.host.call(&self.run, call)));
+        let say = |lines: &[(LogLevel, String)]| {
+            if let Some(job) = &self.job {
+                job.say(lines);
+            }
+        };
+        let asked = || catch_unwind(AssertUnwindSafe(|| self.host.call_live(&self.run, call, &say)));
         self.outside(asked).unwrap_or_else(|_| {
             Err(CallError::new(CallErrorKind::Internal, 0, "a host function failed inside Steward"))
         })

@@ -1,6 +1,7 @@
 //! Where plugins come from: the binary, and a folder on disk. A source is text only; nothing runs here.
 
 use super::limits::FILE_BYTES;
+use super::manifest;
 use crate::model::plugins::{Origin, ScriptError};
 use rust_embed::Embed;
 use sha2::{Digest, Sha256};
@@ -28,6 +29,37 @@ pub(super) struct Source {
 impl Source {
     pub fn hash(&self) -> String {
         self.files.as_ref().map(hash).unwrap_or_default()
+    }
+}
+
+/// Puts the files of the libraries that a plugin uses beside its own, as `library/file`: they count in its hash
+/// and are one script with it. `library` finds a library's files.
+pub(super) fn with_libraries(
+    name: &str,
+    files: Files,
+    library: impl Fn(&str) -> Option<Files>,
+) -> Result<Files, ScriptError> {
+    let Some(toml) = files.get("plugin.toml").cloned() else { return Ok(files) };
+    let mut all = files;
+    for used in manifest::uses(&toml) {
+        let found = library(&used).filter(|f| f.get("plugin.toml").is_some_and(|t| manifest::is_library(t)));
+        let Some(found) = found else {
+            return Err(manifest::at_uses(name, &toml, format!("there is no library \"{used}\"")));
+        };
+        let scripts = found.into_iter().filter(|(file, _)| file.ends_with(".rhai") && file != "tests.rhai");
+        all.extend(scripts.map(|(file, text)| (format!("{used}/{file}"), text)));
+    }
+    Ok(all)
+}
+
+/// The libraries among some plugins, for [`with_libraries`]. The last one of a name counts, as for plugins.
+pub(super) fn join_libraries(sources: &mut [Source]) {
+    let known: BTreeMap<String, Files> =
+        sources.iter().filter_map(|s| Some((s.name.clone(), s.files.as_ref().ok()?.clone()))).collect();
+    for source in sources {
+        if let Ok(files) = &source.files {
+            source.files = with_libraries(&source.name, files.clone(), |name| known.get(name).cloned());
+        }
     }
 }
 

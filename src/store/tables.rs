@@ -16,6 +16,7 @@ use crate::model::lockout::Failures;
 use crate::model::prefs::Prefs;
 use crate::model::schedules::Schedule;
 use crate::model::sessions::{Session, Token};
+use crate::model::software::{GuestKey, Software};
 use crate::model::templates::Template;
 use crate::model::users::{Invite, User};
 
@@ -55,6 +56,10 @@ pub const VMID_RESERVATIONS: Table<(ConnectionId, u32), JobId> = Table::new("vmi
 
 /// Templates that were made from cloud images, by their number.
 pub const TEMPLATES: Table<(ConnectionId, u32), Template> = Table::new("templates");
+/// How Steward signs in to a machine: the key made for it, the host key seen first.
+pub const GUEST_KEYS: Table<GuestId, GuestKey> = Table::new("guest_keys");
+/// What was asked to be installed on a machine, by recipe.
+pub const SOFTWARE: Table<(GuestId, Name), Software> = Table::new("software");
 
 /// Jobs, the ones that are over too.
 pub const JOBS: Table<JobId, Job> = Table::new("jobs");

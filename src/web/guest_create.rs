@@ -1,13 +1,17 @@
 //! The wizard that makes a machine. The browser carries all values from step to step; nothing is kept here.
 
+use crate::app::software::{MenuItem, is_own_key};
 use crate::base::ids::{ConnectionId, JobId};
 use crate::base::{Error, Result};
 use crate::model::guests::{GuestAddress, GuestSource, GuestSpec};
 use crate::model::nodes::Choices;
+use crate::model::software::Wish;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, maybe_number, number};
 use crate::web::page::Form;
 use crate::web::page::create::{self as page, CreateStep, CreateView, TemplateItem};
+use crate::web::page::recipe::values;
+use crate::web::software::warnings;
 use crate::web::visit::Person;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
@@ -47,6 +51,10 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Resul
         "back" => Ok(draw(&person, at.back(), &form).await),
         "create" => create(&person, form).await,
         _ => match wrong_in(&form, at) {
+            None if at == CreateStep::Software => match check_software(&person, &form) {
+                Ok(()) => Ok(draw(&person, at.next(), &form).await),
+                Err(e) => refuse(&person, at, form, e).await,
+            },
             None => Ok(draw(&person, at.next(), &form).await),
             Some(e) => refuse(&person, at, form, e).await,
         },
@@ -64,14 +72,15 @@ async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Resu
 }
 
 async fn create(person: &Person, form: Form) -> Result<Response> {
-    let asked = match spec(&form) {
+    let asked = match spec(&form).map(|spec| GuestSpec { software: wishes(person, &form), ..spec }) {
         Ok(spec) => person.web.app.guests().request_create(&person.actor, spec, None).await,
         Err(e) => Err(e),
     };
     match asked {
         Ok((guest, _)) => Ok(person.done(&format!("/machines/{}", guest.id), "")),
         Err(e) => {
-            let step = CreateStep::of_errors(&form.clone().fail(&e)).unwrap_or(CreateStep::Review);
+            let menu = person.web.app.software().menu(&person.actor);
+            let step = CreateStep::of_errors(&form.clone().fail(&e), &menu).unwrap_or(CreateStep::Review);
             refuse(person, step, form, e).await
         }
     }
@@ -86,6 +95,39 @@ fn wrong_in(form: &Form, step: CreateStep) -> Option<Error> {
     let mine: Vec<_> = e.fields().iter().filter(|(name, _)| step.fields().contains(&name.as_str())).collect();
     let start = (!mine.is_empty()).then(|| Error::invalid(e.message()))?;
     Some(mine.into_iter().fold(start, |e, (name, text)| e.with_field(name, text.clone())))
+}
+
+/// The chosen recipes with what was typed for them.
+fn wishes(person: &Person, form: &Form) -> Vec<Wish> {
+    let menu = person.web.app.software().menu(&person.actor);
+    let chosen = form.values("software").iter().filter(|name| !name.is_empty());
+    let wish = |name: &String| {
+        let item = menu.iter().find(|i| i.name == *name);
+        Wish { recipe: name.clone(), options: item.map(|i| values(form, i)).unwrap_or_default() }
+    };
+    // Where a blank machine was chosen after all, nothing can be installed.
+    if form.value("from") == "iso" { Vec::new() } else { chosen.map(wish).collect() }
+}
+
+/// What is wrong with the software step; passwords are asked later.
+fn check_software(person: &Person, form: &Form) -> Result<()> {
+    let menu = person.web.app.software().menu(&person.actor);
+    let mut wrong: Option<Error> = None;
+    for wish in wishes(person, form) {
+        let Some(item) = menu.iter().find(|i| i.name == wish.recipe) else {
+            return Err(Error::field("software", "One of the recipes is not there any more. Choose again."));
+        };
+        if let Err(e) = item.recipe.check(&wish.options, &format!("software.{}.", item.name)) {
+            for (field, text) in e.fields().iter().filter(|(field, _)| CreateStep::Software.asks(field, &menu)) {
+                wrong = Some(wrong.unwrap_or_else(|| Error::invalid(e.message())).with_field(field, text.clone()));
+            }
+        }
+    }
+    if !wishes(person, form).is_empty() && !form.on("start", true) {
+        wrong =
+            Some(Error::field("software", "Software needs the machine to be started: tick that on the step before."));
+    }
+    wrong.map_or(Ok(()), Err)
 }
 
 /// The form's words as a wanted machine. Every field that can't be read is named.
@@ -116,6 +158,7 @@ fn spec(form: &Form) -> Result<GuestSpec> {
         description: form.value("description").replace('\r', ""),
         // Sent as `off`, and as `on` too when it is ticked.
         start: form.on("start", true),
+        software: Vec::new(),
         source,
     };
     // Both kinds of mistakes at once: what can't be read, and what does not fit.
@@ -163,7 +206,7 @@ fn from_job(person: &Person, job: &str) -> Result<Form> {
         .set("bridge", spec.bridge)
         .set("vlan", spec.vlan.map(|v| v.to_string()).unwrap_or_default())
         .set("user", spec.user.unwrap_or_default())
-        .set("ssh_keys", spec.ssh_keys)
+        .set("ssh_keys", spec.ssh_keys.lines().filter(|l| !is_own_key(l)).collect::<Vec<_>>().join("\n"))
         .set("tags", spec.tags.join(" "))
         .set("description", spec.description);
     form = match spec.source {
@@ -195,6 +238,7 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         _ => Choices::default(),
     };
     let here = snapshot.guests.iter().filter(|g| Some(g.row.connection) == connection && g.state.template);
+    let menu = app.software().menu(&person.actor);
     let templates = here.filter_map(|g| {
         Some(TemplateItem {
             vmid: g.row.vmid?,
@@ -210,6 +254,8 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         connections: snapshot.connections.iter().map(|c| (c.id.to_string(), c.name.clone())).collect(),
         templates,
         isos: choices.isos.iter().map(|v| (v.clone(), iso_words(v))).collect(),
+        warnings: lacks(&menu, form),
+        menu,
         my_keys: app.profile().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
         nodes,
         choices,
@@ -237,6 +283,16 @@ fn with_images(person: &Person, connection: Option<ConnectionId>, found: Vec<Tem
         .collect();
     named.sort_by_key(|(at, _)| *at);
     named.into_iter().map(|(_, item)| item).collect()
+}
+
+/// What the chosen size lacks for the chosen recipes.
+fn lacks(menu: &[MenuItem], form: &Form) -> Vec<String> {
+    let chosen: Vec<_> = menu.iter().filter(|i| form.values("software").contains(&i.name)).collect();
+    if chosen.is_empty() {
+        return Vec::new();
+    }
+    let figure = |name: &str| form.value(name).trim().parse().unwrap_or(0);
+    warnings(chosen.iter().map(|i| &i.recipe.needs), figure("memory"), figure("disk"))
 }
 
 /// `local:iso/debian-13.iso` as `debian-13.iso on local`.

@@ -2,7 +2,8 @@
 
 use crate::base::ids::{GuestId, JobId};
 use crate::base::{Error, Result};
-use crate::model::jobs::{Job, JobState};
+use crate::model::jobs::{Job, JobState, LogLine};
+use crate::model::software::failure::{FailureClass, classify};
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{finished, id, refused};
 use crate::web::page::jobs::{JobItem, JobsView};
@@ -81,14 +82,34 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
     let lines = jobs.log(&person.actor, job, 0, crate::app::jobs::LOG_LINES as usize)?;
     let skip = lines.len().saturating_sub(LINES);
     let view = job_page::JobView {
-        log: lines.into_iter().skip(skip).map(|(_, line)| line).collect(),
+        log: lines.iter().skip(skip).map(|(_, line)| line.clone()).collect(),
         machine: machine_of(&person, &found.job),
         can_act: jobs.may_act(&person.actor, &found.job),
-        edit: (found.job.hook == "guest_create").then(|| format!("/machines/new?job={job}")),
+        edit: edit(&found.job),
+        cause: cause(&found.job, &lines),
         job: found.job,
         steps: found.steps,
     };
     Ok(job_page::job(&person.page(), &view))
+}
+
+/// Where what was asked can be changed and tried again.
+fn edit(job: &Job) -> Option<String> {
+    match (job.hook.as_str(), job.guest) {
+        ("guest_create", _) => Some(format!("/machines/new?job={}", job.id)),
+        ("install", Some(guest)) => Some(format!("/machines/{guest}/software/{}", job.plugin)),
+        _ => None,
+    }
+}
+
+/// The cause of a failed installation: its reason first, then the last lines that the machine wrote.
+fn cause(job: &Job, lines: &[(u32, LogLine)]) -> Option<FailureClass> {
+    if job.hook != "install" || job.state != JobState::Failed {
+        return None;
+    }
+    let told = classify(None, job.error.as_deref().unwrap_or_default());
+    let last: Vec<&str> = lines.iter().rev().take(40).map(|(_, l)| l.text.as_str()).collect();
+    told.or_else(|| classify(None, &last.join("\n")))
 }
 
 /// # Errors

@@ -40,6 +40,7 @@ mod session;
 mod settings;
 mod sign;
 mod snapshots;
+pub mod software;
 pub mod sse;
 pub mod state;
 mod templates;

@@ -8,7 +8,7 @@ use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
     assets, audit, connections, console, guard, guest, guest_create, guests, hardware, headers, health, jobs, metrics, observe,
-    overview, plugins, profile, search, session, settings, snapshots, sse, templates, users,
+    overview, plugins, profile, search, session, settings, snapshots, software, sse, templates, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -137,6 +137,12 @@ fn pages() -> Vec<Route> {
         get("/machines/new", USER, guest_create::show),
         post("/machines/new", USER, guest_create::step),
         get("/machines/{id}", USER, guest::show),
+        get("/machines/{id}/software", USER, software::show),
+        get("/machines/{id}/software/{recipe}", USER, software::recipe),
+        post("/machines/{id}/software/{recipe}", USER, software::install),
+        post("/machines/{id}/software/{recipe}/remove", USER, software::remove),
+        post("/machines/{id}/ssh", USER, software::let_in),
+        post("/machines/{id}/ssh/forget", USER, software::forget),
         get("/machines/{id}/history", USER, guest::history),
         get("/machines/{id}/access", USER, guest::access),
         get("/machines/{id}/danger", USER, guest::danger),
@@ -248,6 +254,13 @@ fn rest_api() -> Vec<Route> {
         rest(Method::POST, "/api/v1/guests/{id}/nics", OPERATE, api::hardware::add_nic),
         rest(Method::PUT, "/api/v1/guests/{id}/nics/{name}", OPERATE, api::hardware::change_nic),
         rest(Method::DELETE, "/api/v1/guests/{id}/nics/{name}", OPERATE, api::hardware::remove_nic),
+        rest(Method::GET, "/api/v1/software", READ, api::software::menu),
+        rest(Method::GET, "/api/v1/guests/{id}/software", READ, api::software::list),
+        rest(Method::POST, "/api/v1/guests/{id}/software", OPERATE, api::software::install),
+        rest(Method::DELETE, "/api/v1/guests/{id}/software/{recipe}", OPERATE, api::software::remove),
+        rest(Method::GET, "/api/v1/guests/{id}/ssh", READ, api::software::ssh),
+        rest(Method::PUT, "/api/v1/guests/{id}/ssh", OPERATE, api::software::let_in),
+        rest(Method::DELETE, "/api/v1/guests/{id}/ssh/host-key", OPERATE, api::software::forget_host_key),
         rest(Method::GET, "/api/v1/jobs", READ, api::jobs::list),
         rest(Method::GET, "/api/v1/jobs/{id}", READ, api::jobs::show),
         rest(Method::POST, "/api/v1/jobs/{id}/cancel", OPERATE, api::jobs::cancel),

@@ -36,6 +36,9 @@ async function fillWizard(page, name, look = async () => {}) {
   await look(page);
   await page.getByLabel('SSH keys').fill(KEY);
   await page.getByLabel('Tags').fill('web test');
+  await page.getByRole('button', { name: 'Next: software' }).click();
+  await page.getByText('Choose none to leave it plain').waitFor();
+  await look(page);
   await page.getByRole('button', { name: 'Next: look it over' }).click();
   await page.getByRole('button', { name: 'Make the machine' }).waitFor();
   await look(page);
@@ -104,7 +107,7 @@ test('Back keeps what was typed, and a wrong field says what is wrong beside it'
   await page.getByLabel('Name', { exact: true }).fill('not a host name!');
   await page.getByRole('button', { name: 'Next: size' }).click();
   // Told at once or at the end; either way the name is asked for again, with the reason.
-  for (const word of ['Next: network', 'Next: access', 'Next: look it over', 'Make the machine']) {
+  for (const word of ['Next: network', 'Next: access', 'Next: software', 'Next: look it over', 'Make the machine']) {
     const next = page.getByRole('button', { name: word });
     if (await next.isVisible().catch(() => false)) await next.click();
   }

@@ -61,6 +61,7 @@ pub fn connection(cluster: &Sim) -> Connection {
         token_secret: StoredSecret(cluster.token_secret.expose().clone()),
         limits: Limits::default(),
         created: SystemClock.now(),
+        ssh: None,
     }
 }
 

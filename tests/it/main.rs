@@ -39,4 +39,6 @@ mod server;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
+mod software;
+#[cfg(test)]
 mod templates;

@@ -8,6 +8,7 @@
 
 MACHINE_PACKAGES=systemd,systemd-sysv,dbus,adduser,init-system-helpers,bash-completion,curl,libgcc-s1
 machine_name=steward-test-$$
+MACHINE_NET=(--private-network)
 machine_dir='' machine_root='' machine_pid='' machine_leader=''
 
 # The mirror that this machine's own apt uses; empty lets mmdebstrap decide.
@@ -18,14 +19,18 @@ machine_mirror() {
 
 machine_base() {
     local suite=$1
-    machine_base_root=$TOOLS/roots/$suite-$(printf '%s' "$MACHINE_PACKAGES" | sha256sum | cut -c1-8)-$(date +%Y%m)
+    local kind=$suite-$(printf '%s' "$MACHINE_PACKAGES" | sha256sum | cut -c1-8)
+    machine_base_root=$TOOLS/roots/$kind-$(date +%Y%m)
     [ -d "$machine_base_root" ] && return
     say "making a Debian $suite root (once, about a minute)"
     mkdir -p "$TOOLS/roots"
-    rm -rf "$TOOLS/roots/$suite-"*
+    rm -rf "$TOOLS/roots/$kind-"*
     mmdebstrap --quiet --variant=apt --include="$MACHINE_PACKAGES" "$suite" "$machine_base_root.new" $(machine_mirror)
     mv "$machine_base_root.new" "$machine_base_root"
 }
+
+# What whoever sources this wants to change in a new machine before it starts.
+machine_prepare() { :; }
 
 machine_cgroups() { ls -d /sys/fs/cgroup/systemd /sys/fs/cgroup/unified 2>/dev/null || true; }
 
@@ -39,13 +44,14 @@ machine_up() {
     echo "$machine_name" >"$machine_root/etc/hostname"
     printf '127.0.0.1 localhost %s\n' "$machine_name" >"$machine_root/etc/hosts"
     : >"$machine_root/etc/machine-id"
+    machine_prepare
     (
         # Without a control group of its own it would make its groups in ours.
         for h in $(machine_cgroups); do
             mkdir -p "$h/$machine_name" && echo "$BASHPID" >"$h/$machine_name/cgroup.procs"
         done
         exec systemd-nspawn -q --register=no --keep-unit --machine="$machine_name" -D "$machine_root" --boot \
-            --resolv-conf=off --private-network </dev/null >"$machine_dir/console.log" 2>&1
+            --resolv-conf=off "${MACHINE_NET[@]}" </dev/null >"$machine_dir/console.log" 2>&1
     ) &
     machine_pid=$!
     local i

@@ -111,6 +111,7 @@ impl Guests<'_> {
             .ok_or_else(|| Error::not_found("This machine does not exist (any more)."))
     }
 
+    /// One machine on which the actor has at least this right.
     pub(in crate::app) fn get_for(&self, actor: &Actor, id: GuestId, right: GuestRight) -> Result<Arc<GuestLive>> {
         let guest = self.get(actor, id)?;
         if actor.guest_right(&guest.row).is_some_and(|have| have >= right) {

@@ -4,6 +4,7 @@ use super::{Guests, subject};
 use crate::app::Actor;
 use crate::app::jobs::{NewJob, enqueue};
 use crate::app::live::GuestLive;
+use crate::app::software::{new_key, put_wishes};
 use crate::base::ids::{ConnectionId, GuestId, JobId};
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
@@ -12,6 +13,7 @@ use crate::model::events::EventKind;
 use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction};
 use crate::model::jobs::{Job, Priority};
 use crate::model::sessions::Scope;
+use crate::model::software::GuestKey;
 use crate::store::{Name, Read, tables};
 use serde_json::json;
 
@@ -35,9 +37,10 @@ impl Guests<'_> {
     /// # Errors
     /// `Invalid` with a sentence per field; `Unavailable` while Proxmox is away; `Forbidden` for a token that
     /// may only read.
-    pub async fn request_create(&self, actor: &Actor, spec: GuestSpec, key: Option<&str>) -> Result<(Guest, Job)> {
+    pub async fn request_create(&self, actor: &Actor, mut spec: GuestSpec, key: Option<&str>) -> Result<(Guest, Job)> {
         actor.require_scope(Scope::Operate)?;
         spec.check()?;
+        let software = self.0.software().accept(actor, &std::mem::take(&mut spec.software))?;
         let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
         // Asked again: the machine's own name would be in the way of the checks below.
         if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
@@ -60,6 +63,7 @@ impl Guests<'_> {
             last: None,
         };
         let id = JobId::new();
+        let access = self.own_key(guest.id, &mut spec)?;
         let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
         // The job knows its own machine again by this mark, after a crash too.
         args["mark"] = json!(id);
@@ -90,6 +94,10 @@ impl Guests<'_> {
                 }
                 guest.making = Some(job.id);
                 tx.put(tables::GUESTS, &guest.id, &guest)?;
+                if let Some(access) = &access {
+                    tx.put(tables::GUEST_KEYS, &guest.id, access)?;
+                }
+                put_wishes(tx, guest.id, &software, now)?;
                 tx.event(EventKind::Guest { id: guest.id }, guest.owner);
                 tx.audit(record);
                 Ok((guest, job))
@@ -98,6 +106,19 @@ impl Guests<'_> {
         self.0.live().put_rows(vec![guest.clone()]);
         self.0.job_bell().notify_one();
         Ok((guest, job))
+    }
+
+    /// A key of Steward's own for a machine with cloud-init, its public line among the spec's keys: with it
+    /// software is installed there later.
+    fn own_key(&self, id: GuestId, spec: &mut GuestSpec) -> Result<Option<GuestKey>> {
+        let Some(user) = spec.user.as_deref().filter(|_| matches!(spec.source, GuestSource::Template { .. })) else {
+            return Ok(None);
+        };
+        let key = new_key(id, &spec.name, user, self.0.now())?;
+        let theirs = spec.ssh_keys.trim_end();
+        let between = if theirs.is_empty() { "" } else { "\n" };
+        spec.ssh_keys = format!("{theirs}{between}{}", key.public);
+        Ok(Some(key))
     }
 
     /// The machine and the open job that an earlier request with this key made.

@@ -8,6 +8,7 @@ pub use actions::GuestAction;
 
 use crate::base::ids::{ConnectionId, GuestId, JobId, UserId};
 use crate::base::{Error, Result, Timestamp};
+use crate::model::software::Wish;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -246,6 +247,9 @@ pub struct GuestSpec {
     pub description: String,
     /// Start it when it is made.
     pub start: bool,
+    /// What to install on it then. Not part of the job that makes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub software: Vec<Wish>,
 }
 
 impl GuestSpec {
@@ -287,6 +291,20 @@ impl GuestSpec {
         if !self.tags.iter().all(|t| is_tag(t)) {
             wrong.push(("tags", "Tags use letters, digits, dash, dot, plus and underscore."));
         }
+        if !self.software.is_empty() {
+            match (&self.source, &self.user) {
+                (GuestSource::Iso { .. }, _) => {
+                    wrong.push(("software", "Software needs a system: choose a template, or install it later."));
+                }
+                (GuestSource::Template { .. }, None) => {
+                    wrong.push(("user", "Steward needs a user there to install software."));
+                }
+                _ if !self.start => {
+                    wrong.push(("start", "Software can only be installed when the machine is started."))
+                }
+                _ => {}
+            }
+        }
         if wrong.is_empty() {
             return Ok(());
         }
@@ -311,7 +329,8 @@ fn is_cidr(text: &str) -> bool {
     })
 }
 
-fn is_unix_user(text: &str) -> bool {
+/// A user's name as `adduser` takes it.
+pub fn is_unix_user(text: &str) -> bool {
     (1..=32).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
@@ -373,6 +392,7 @@ pub(crate) mod tests {
             tags: Vec::new(),
             description: String::new(),
             start: true,
+            software: Vec::new(),
         }
     }
 

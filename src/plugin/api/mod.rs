@@ -17,6 +17,7 @@ mod guests;
 mod kv;
 mod log;
 mod pve;
+mod ssh;
 mod time;
 
 use super::convert::{from_json, to_json};
@@ -46,7 +47,7 @@ pub struct HostFunction {
 }
 
 /// All modules there are.
-pub static MODULES: &[HostModule] = &[pve::MODULE, guests::MODULE, kv::MODULE, log::MODULE, time::MODULE];
+pub static MODULES: &[HostModule] = &[pve::MODULE, ssh::MODULE, guests::MODULE, kv::MODULE, log::MODULE, time::MODULE];
 
 impl HostModule {
     pub(super) fn build(&self) -> Shared<Module> {

@@ -7,6 +7,7 @@ use crate::model::jobs::{StepState, Wait};
 use crate::plugin::host::{Call, CallError, CallErrorKind, Host, Run};
 use crate::plugin::journal::{Mode, Outcome};
 use crate::plugin::script::Plugin;
+use crate::plugin::ssh::SshCall;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -39,6 +40,14 @@ pub(super) struct State {
     /// How tasks end; empty means OK.
     pub exit: String,
     pub job: Option<Started>,
+    /// Commands over SSH: pattern and reply, the newest that fits counts.
+    pub ssh: Vec<(String, Value)>,
+    /// What was asked over SSH, in order.
+    pub commands: Vec<String>,
+    /// Files put over SSH, and those that a test put there.
+    pub files: BTreeMap<String, String>,
+    /// How commands that were started end.
+    exits: BTreeMap<String, String>,
 }
 
 /// The job that the test started last.
@@ -95,8 +104,8 @@ impl Mock {
             let run = Run { job: Some(crate::base::ids::JobId::from_bytes([7; 16])), ..Run::default() };
             match plugin.run_job(&host, journal.clone(), &started.hook, started.args.clone(), run, mode) {
                 Outcome::Wait(Wait::Task { upid }) => {
-                    let exit = self.state().exit.clone();
-                    journal.task_over(&upid, if exit.is_empty() { "OK" } else { &exit });
+                    let exit = self.state().exit_of(&upid);
+                    journal.task_over(&upid, &exit);
                 }
                 Outcome::Wait(Wait::Until { at }) => {
                     journal.set_now(at);
@@ -136,6 +145,7 @@ impl Host for Mock {
                 state.calls.push(json!({"method": method.name(), "path": path, "params": params}));
                 state.answer(method.name(), &path)
             }
+            Call::Ssh(call) => Ok(state.over_ssh(call)),
             Call::ReserveVmid => {
                 let vmid = (100..).find(|v| !state.reserved.contains(v)).unwrap_or(100);
                 state.reserved.push(vmid);
@@ -158,6 +168,49 @@ impl Host for Mock {
 }
 
 impl State {
+    /// Commands go well and say nothing unless the test said otherwise.
+    fn over_ssh(&mut self, call: SshCall) -> Value {
+        match call {
+            SshCall::Run(asked) | SshCall::Look(asked) => {
+                let reply = self.ssh_reply(&asked.command);
+                self.commands.push(asked.command);
+                reply
+            }
+            SshCall::Put { path, text, .. } => {
+                self.commands.push(format!("put {path}"));
+                self.files.insert(path, text);
+                Value::Null
+            }
+            SshCall::Get { path } => self.files.get(&path).map_or(Value::Null, |t| json!(t)),
+            SshCall::Ready => json!({"ok": true, "why": "", "address": "192.0.2.7"}),
+            SshCall::Start { name, command } => {
+                let reply = self.ssh_reply(&command);
+                self.commands.push(command);
+                let (code, err) = (reply["code"].as_i64().unwrap_or(0), reply["err"].as_str().unwrap_or_default());
+                let id = format!("SSH:mock:{name}");
+                let exit = if code == 0 { "OK".to_owned() } else { format!("exit {code}: {err}") };
+                self.exits.insert(id.clone(), exit);
+                json!(id)
+            }
+        }
+    }
+
+    fn ssh_reply(&self, command: &str) -> Value {
+        let found = self.ssh.iter().rev().find(|(pattern, _)| fits(pattern, command)).map(|(_, reply)| reply);
+        match found {
+            Some(Value::String(out)) => json!({"code": 0, "out": out, "err": ""}),
+            Some(Value::Object(map)) => {
+                json!({"code": map.get("code").unwrap_or(&json!(0)), "out": map.get("out").unwrap_or(&json!("")), "err": map.get("err").unwrap_or(&json!(""))})
+            }
+            _ => json!({"code": 0, "out": "", "err": ""}),
+        }
+    }
+
+    fn exit_of(&self, upid: &str) -> String {
+        let all = if self.exit.is_empty() { "OK" } else { &self.exit };
+        self.exits.get(upid).map_or(all, String::as_str).to_owned()
+    }
+
     /// First the oldest `once` that fits, then the newest of the others.
     fn answer(&mut self, method: &str, path: &str) -> Result<Value, CallError> {
         let fit = |a: &Answer| a.method == method && fits(&a.pattern, path);

@@ -71,7 +71,14 @@ pub fn run(dir: &Path) -> CheckReport {
     let mut report = CheckReport::default();
     let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let name = whole.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    // A library is looked for beside the plugin, then in the binary.
+    let library = |used: &str| {
+        let beside = whole.parent().map(|p| p.join(used)).filter(|p| p.is_dir());
+        let beside = beside.and_then(|p| source::read(used, &p).ok());
+        beside.or_else(|| source::embedded().into_iter().find(|s| s.name == used).and_then(|s| s.files.ok()))
+    };
     let loaded = source::read(&name, &whole).and_then(|files| {
+        let files = source::with_libraries(&name, files, library)?;
         Plugin::load(&name, Origin::Folder, source::hash(&files), &files, None)?;
         Ok(files)
     });

@@ -52,6 +52,23 @@ pub(in crate::plugin) const DOCS: &[(&str, &str, &str)] = &[
         "Calls a hook as the appliance does: a pure one without modules.",
         r#"let plan = mock::hook("setup_plan", ["9.0"]);"#,
     ),
+    (
+        "mock::ssh(pattern, reply)",
+        "How commands over SSH that fit go from now on: a text (its output) or `#{code, out, err}`; commands that nothing \
+         fits go well and say nothing. Also for `ssh::start`.",
+        r#"mock::ssh("apt-get install *", #{ code: 100, err: "E: Unable to locate package x" });"#,
+    ),
+    (
+        "mock::commands() -> array",
+        "The commands that were run over SSH, in order; a file that was put is `put PATH`.",
+        r#"assert(mock::commands().some(|c| c.contains("nginx")), "nginx is installed");"#,
+    ),
+    (
+        "mock::file(path) -> text",
+        "A file that was put over SSH, or `()`.",
+        r#"assert_eq(mock::file("/etc/motd"), "Hello\n");"#,
+    ),
+    ("mock::file(path, text)", "Puts a file there for `ssh::get`.", r#"mock::file("/etc/os-release", "ID=debian\n");"#),
     ("mock::kv(key) -> value", "What the plugin keeps under a key.", r#"assert_eq(mock::kv("seen"), 3);"#),
     ("mock::reserved() -> array", "The machine numbers that are reserved.", "assert_eq(mock::reserved(), []);"),
     (
@@ -109,6 +126,16 @@ fn answers(module: &mut Module, mock: &Arc<Mock>) {
         Ok(())
     });
     let m = mock.clone();
+    set!(module, "ssh", move |pattern: &str, reply: Dynamic| -> Answer<()> {
+        let reply = data(&reply)?;
+        m.state().ssh.push((pattern.to_owned(), reply));
+        Ok(())
+    });
+    let m = mock.clone();
+    set!(module, "file", move |path: &str, text: &str| {
+        m.state().files.insert(path.to_owned(), text.to_owned());
+    });
+    let m = mock.clone();
     set!(module, "task", move |exit: &str| m.state().exit = exit.to_owned());
     let m = mock.clone();
     set!(module, "now", move |seconds: INT| m.state().now = seconds);
@@ -121,6 +148,10 @@ fn looks(module: &mut Module, mock: &Arc<Mock>) {
     set!(module, "log", move || array(m.state().lines.iter().map(|l| json!(l)).collect()));
     let m = mock.clone();
     set!(module, "reserved", move || array(m.state().reserved.iter().map(|v| json!(v)).collect()));
+    let m = mock.clone();
+    set!(module, "commands", move || array(m.state().commands.iter().map(|c| json!(c)).collect()));
+    let m = mock.clone();
+    set!(module, "file", move |path: &str| from_json(m.state().files.get(path).map_or(Value::Null, |t| json!(t))));
     let m = mock.clone();
     set!(module, "kv", move |key: &str| from_json(m.state().kv.get(key).cloned().unwrap_or_default()));
 }

@@ -224,6 +224,12 @@ impl JobRun {
         }
     }
 
+    /// Lines of something that goes on now; what was held back comes before them.
+    pub fn say(&self, lines: &[(LogLevel, String)]) {
+        self.tell();
+        self.journal.log_all(lines);
+    }
+
     /// Forgets what was held back: an earlier run wrote it.
     pub(super) fn drop_lines(&self) {
         self.lines.borrow_mut().clear();

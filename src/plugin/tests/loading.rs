@@ -1,6 +1,6 @@
 //! What is found when a plugin is loaded.
 
-use super::support::load;
+use super::support::{call, load};
 use crate::plugin::Plugins;
 use std::path::Path;
 use std::sync::mpsc;
@@ -41,7 +41,9 @@ fn hooks_must_be_functions_with_that_many_parameters() {
 
 #[test]
 fn a_grant_that_does_not_exist_is_refused() {
-    assert!(error("ssh", "act 0 pure", "fn act() {}").contains("plugin.toml:6:1: there is no host module \"ssh\""));
+    assert!(
+        error("telnet", "act 0 pure", "fn act() {}").contains("plugin.toml:6:1: there is no host module \"telnet\"")
+    );
 }
 
 #[test]
@@ -73,7 +75,7 @@ fn write(folder: &Path, toml: &str, main: &str) {
 }
 
 fn answer(plugins: &Plugins) -> i64 {
-    super::support::call(&plugins.get("demo").unwrap(), "act", vec![]).unwrap().as_i64().unwrap()
+    call(&plugins.get("demo").unwrap(), "act", vec![]).unwrap().as_i64().unwrap()
 }
 
 #[test]
@@ -125,4 +127,61 @@ fn a_saved_file_is_noticed() {
     write(folder.path(), TOML, "fn act() { 2 }");
     receive.recv_timeout(Duration::from_secs(20)).unwrap();
     assert_eq!(answer(&plugins), 2);
+}
+
+#[test]
+fn a_library_is_part_of_the_plugin_and_of_its_hash() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |path: &str, text: &str| {
+        let file = folder.path().join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    };
+    let head = |name: &str, kind: &str, more: &str| {
+        format!("name = \"{name}\"\nversion = \"1\"\nabout = \"x\"\nkind = \"{kind}\"\napi = 1\n{more}")
+    };
+    put("words/plugin.toml", &head("words", "library", ""));
+    put("words/main.rhai", "fn hello(who) { `hello ${who}` }");
+    put("words/tests.rhai", "fn broken( {");
+    let hook = "uses = [\"words\"]\n[hooks]\nact = { params = 0, mode = \"pure\" }\n";
+    put("user/plugin.toml", &head("user", "checker", hook));
+    put("user/main.rhai", "fn act() { hello(\"you\") }");
+    let plugins = Plugins::load(Some(folder.path()));
+    let first = plugins.get("user").unwrap();
+    assert_eq!(call(&first, "act", vec![]).unwrap(), "hello you");
+    put("words/main.rhai", "fn hello(who) { `good day ${who}` }");
+    assert!(plugins.reload());
+    let second = plugins.get("user").unwrap();
+    assert_ne!(first.hash(), second.hash());
+    assert_eq!(call(&second, "act", vec![]).unwrap(), "good day you");
+    put("words/main.rhai", "fn hello(who) { oops }");
+    plugins.reload();
+    let error = plugins.list().into_iter().find(|p| p.name == "user").unwrap().error.unwrap();
+    assert!(error.to_string().starts_with("user/words/main.rhai:1:"), "{error}");
+    put("user/plugin.toml", &head("user", "checker", &hook.replace("words", "wrods")));
+    plugins.reload();
+    let error = plugins.list().into_iter().find(|p| p.name == "user").unwrap().error.unwrap();
+    assert!(error.to_string().contains("user/plugin.toml:6:1: there is no library \"wrods\""), "{error}");
+}
+
+#[test]
+fn a_recipe_says_what_it_offers_and_has_an_install_job() {
+    let recipe = |more: &str, hooks: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = folder.path().join("pot");
+        std::fs::create_dir(&plugin).unwrap();
+        let toml = format!(
+            "name = \"pot\"\nversion = \"1\"\nabout = \"x\"\nkind = \"software\"\napi = 1\n{more}\n[hooks]\n{hooks}\n"
+        );
+        std::fs::write(plugin.join("plugin.toml"), toml).unwrap();
+        std::fs::write(plugin.join("main.rhai"), "fn install(job, args) { #{} }").unwrap();
+        crate::plugin::check::run(&plugin).to_string()
+    };
+    let job = "install = { params = 2, mode = \"job\" }";
+    let section = "[software]\ntitle = \"Pot\"\ncategory = \"Kitchen\"";
+    assert!(recipe(section, job).ends_with("1 passed, 0 failed"));
+    assert!(recipe("", job).contains("needs a section [software]"));
+    assert!(recipe(section, "").contains("has a job hook \"install\""));
+    let option = "\n[[software.options]]\nkey = \"size\"\nlabel = \"Size\"\nkind = \"number\"\ndefault = \"big\"";
+    assert!(recipe(&format!("{section}{option}"), job).contains("pot/plugin.toml:10:1: option \"size\": the default"));
 }

@@ -111,6 +111,7 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         token_secret: StoredSecret(text("secret", n)),
         limits: Limits::default(),
         created: Timestamp::ZERO,
+        ssh: None,
     };
     let guest = Guest {
         id: GuestId::new(),

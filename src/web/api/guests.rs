@@ -239,6 +239,9 @@ pub struct GuestCreate {
     /// Start it when it is made.
     #[serde(default = "yes")]
     start: bool,
+    /// What to install on it then, in this order.
+    #[serde(default)]
+    software: Vec<crate::web::api::software::Wanted>,
 }
 
 impl From<GuestCreate> for GuestSpec {
@@ -265,6 +268,7 @@ impl From<GuestCreate> for GuestSpec {
             tags: g.tags,
             description: g.description,
             start: g.start,
+            software: g.software.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod me;
 pub mod nodes;
 pub mod openapi;
 pub mod snapshots;
+pub mod software;
 pub mod templates;
 pub mod tokens;
 

@@ -60,6 +60,13 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::templates::upload,
         super::templates::rebuild,
         super::templates::delete,
+        super::software::menu,
+        super::software::list,
+        super::software::install,
+        super::software::remove,
+        super::software::ssh,
+        super::software::let_in,
+        super::software::forget_host_key,
         super::nodes::list,
         super::nodes::look,
         super::audit::list,
@@ -76,6 +83,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         (name = "guests", description = "Virtual machines and containers."),
         (name = "jobs", description = "What is being done, and what became of it."),
         (name = "templates", description = "Templates, and the cloud images that they are made from."),
+        (name = "software", description = "What Steward can install on machines, and what it did."),
         (name = "house", description = "Nodes, connections, plugins, the audit log.")
     )
 )]

@@ -1,10 +1,14 @@
 //! Making a machine, step by step. Each step is one form; what earlier steps asked is carried in hidden
 //! fields, so it works without script and Back loses nothing.
 
+use crate::app::software::MenuItem;
 use crate::model::nodes::Choices;
+use crate::model::software::SoftwareOption;
 use crate::web::page::connections::{wizard_buttons, wizard_steps};
 use crate::web::page::form::{Form, Way, area, csrf, number, select, switch, text, trouble, ways};
 use crate::web::page::parts::{bytes, count, empty, note};
+use crate::web::page::recipe::{field_name, fields, is_secret, needs, picture};
+use crate::web::page::software::{by_category, find_box};
 use crate::web::page::{Page, layout};
 use maud::{Markup, html};
 
@@ -14,11 +18,12 @@ pub enum CreateStep {
     Size,
     Network,
     Access,
+    Software,
     Review,
 }
 
 impl CreateStep {
-    pub const ALL: [Self; 5] = [Self::Source, Self::Size, Self::Network, Self::Access, Self::Review];
+    pub const ALL: [Self; 6] = [Self::Source, Self::Size, Self::Network, Self::Access, Self::Software, Self::Review];
 
     /// As in the form's `step`.
     pub fn name(self) -> &'static str {
@@ -27,6 +32,7 @@ impl CreateStep {
             Self::Size => "size",
             Self::Network => "network",
             Self::Access => "access",
+            Self::Software => "software",
             Self::Review => "review",
         }
     }
@@ -50,14 +56,34 @@ impl CreateStep {
             Self::Size => &["cores", "memory", "disk", "storage"],
             Self::Network => &["bridge", "vlan", "mode", "cidr", "gateway"],
             Self::Access => &["user", "ssh_keys", "tags", "description", "start"],
+            // Its options come too: their names begin with `software.`.
+            Self::Software => &["software"],
             Self::Review => &[],
         }
     }
 
-    /// The first step that asks one of the fields with an error.
-    pub fn of_errors(form: &Form) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| form.any_error(s.fields()))
+    /// Does this step ask the field? Secret options are asked last of all and never carried along.
+    pub fn asks(self, name: &str, menu: &[MenuItem]) -> bool {
+        match self {
+            _ if self.fields().contains(&name) => true,
+            Self::Software => name.starts_with("software.") && !is_secret_field(name, menu),
+            Self::Review => is_secret_field(name, menu),
+            _ => false,
+        }
     }
+
+    /// The first step that asks one of the fields with an error.
+    pub fn of_errors(form: &Form, menu: &[MenuItem]) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| form.error_names().any(|name| s.asks(name, menu)))
+    }
+}
+
+/// Is it a password of a recipe?
+fn is_secret_field(name: &str, menu: &[MenuItem]) -> bool {
+    let secret = |item: &MenuItem| {
+        item.recipe.options.iter().filter(|o| is_secret(o)).any(|o| field_name(&item.name, &o.key) == name)
+    };
+    name.starts_with("software.") && menu.iter().any(secret)
 }
 
 /// A template that can be cloned.
@@ -87,11 +113,15 @@ pub struct CreateView {
     pub choices: Choices,
     /// The person's keys from their profile.
     pub my_keys: String,
+    /// What can be installed.
+    pub menu: Vec<MenuItem>,
+    /// What the chosen size lacks for the chosen software, in sentences.
+    pub warnings: Vec<String>,
 }
 
 pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
     let at = CreateStep::ALL.iter().position(|s| *s == view.step).unwrap_or(0);
-    let words = ["Source", "Size", "Network", "Access", "Review"];
+    let words = ["Source", "Size", "Network", "Access", "Software", "Review"];
     let main = html! {
         (layout::crumbs(&[("/machines", "Machines")]))
         (layout::head("New machine", html! { "Every field has a sensible value; change what you care about." }, html! {}))
@@ -104,7 +134,7 @@ pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
                 form method="post" action="/machines/new" {
                     (csrf(page))
                     input type="hidden" name="step" value=(view.step.name());
-                    (carried(view.step, form))
+                    (carried(view, form))
                     (body(view, form))
                 }
             }
@@ -114,11 +144,12 @@ pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
 }
 
 /// The values of all other steps.
-fn carried(step: CreateStep, form: &Form) -> Markup {
-    let own = step.fields();
-    let known = |name: &str| CreateStep::ALL.iter().any(|s| s.fields().contains(&name));
+fn carried(view: &CreateView, form: &Form) -> Markup {
+    let others = CreateStep::ALL.into_iter().filter(|s| *s != view.step && *s != CreateStep::Review);
+    let others: Vec<CreateStep> = others.collect();
+    let wanted = |name: &str| others.iter().any(|s| s.asks(name, &view.menu));
     html! {
-        @for (name, value) in form.pairs().filter(|(n, _)| known(n) && !own.contains(n)) { input type="hidden" name=(name) value=(value); }
+        @for (name, value) in form.pairs().filter(|(n, _)| wanted(n)) { input type="hidden" name=(name) value=(value); }
     }
 }
 
@@ -128,6 +159,7 @@ fn body(view: &CreateView, form: &Form) -> Markup {
         CreateStep::Size => size(view, form),
         CreateStep::Network => network(view, form),
         CreateStep::Access => access(view, form),
+        CreateStep::Software => software(view, form),
         CreateStep::Review => review(view, form),
     }
 }
@@ -278,7 +310,59 @@ fn access(view: &CreateView, form: &Form) -> Markup {
         (text("tags", "Tags").hint("Words with spaces between, to find it by.").render(form))
         details.fold open[form.any_error(&["description"])] { summary { "More" } (area("description", "Notes", 3).hint("Shown in Proxmox too.").render(form)) }
         (switch(form, "start", "Start it when it is made", true, ""))
+        (wizard_buttons("Next: software", "next", true))
+    }
+}
+
+/// Cards by category; a recipe's options lie under it. The boxes carry their own empty value, so that none
+/// chosen can be told from not asked.
+fn software(view: &CreateView, form: &Form) -> Markup {
+    let chosen = |name: &str| form.values("software").iter().any(|v| v == name);
+    let wrong =
+        |item: &MenuItem| item.recipe.options.iter().any(|o| form.error(&field_name(&item.name, &o.key)).is_some());
+    html! {
+        input type="hidden" name="software" value="";
+        @if form.value("from") == "iso" {
+            (note("busy", html! { "Software needs a system. Install the system first, then software from the machine's page." }))
+        } @else {
+            p { "Chosen software is installed as soon as the machine is up. Choose none to leave it plain." }
+            @if let Some(text) = form.error("software") { p.error id="software-error" { (text) } }
+            @for w in &view.warnings { (note("warn", html! { (w) " Go back to change the size, or go on." })) }
+            (find_box())
+            @for (category, items) in by_category(&view.menu) {
+                section.recipes data-find-group { h3 { (picture(category)) (category) }
+                    ul.recipe-list { @for item in items {
+                        li data-find={ (item.recipe.title) " " (item.about) " " (category) } { (choice(form, item, chosen(&item.name), wrong(item))) }
+                    } }
+                }
+            }
+        }
         (wizard_buttons("Next: look it over", "next", true))
+    }
+}
+
+fn choice(form: &Form, item: &MenuItem, chosen: bool, wrong: bool) -> Markup {
+    let open = |o: &SoftwareOption| !is_secret(o);
+    html! {
+        div.recipe {
+            label {
+                input type="checkbox" name="software" value=(item.name) checked[chosen];
+                span { strong { (item.recipe.title) } span { (item.about) } small.dim { (needs(&item.recipe.needs)) } }
+            }
+            @if item.recipe.options.iter().any(open) {
+                details.fold open[chosen || wrong] { summary { "Options" } (fields(form, item, open)) }
+            }
+        }
+    }
+}
+
+/// Passwords of the chosen recipes: asked with the last click, so that no page ever holds them.
+fn secrets(view: &CreateView, form: &Form) -> Markup {
+    let chosen = |item: &&MenuItem| form.values("software").contains(&item.name);
+    html! {
+        @for item in view.menu.iter().filter(chosen).filter(|i| i.recipe.options.iter().any(is_secret)) {
+            fieldset.secrets { legend { (item.recipe.title) } (fields(form, item, is_secret)) }
+        }
     }
 }
 
@@ -311,12 +395,21 @@ fn review(view: &CreateView, form: &Form) -> Markup {
         ("Address", address),
         ("User", who(form)),
         ("Tags", if v("tags").is_empty() { "–".to_owned() } else { v("tags") }),
+        ("Software", chosen_words(view, form)),
         ("Then", if form.on("start", true) { "start it".to_owned() } else { "leave it off".to_owned() }),
     ];
     html! {
+        @for w in &view.warnings { (note("warn", html! { (w) })) }
         dl.about.review { @for (word, value) in &rows { dt { (word) } dd { (value) } } }
+        (secrets(view, form))
         (wizard_buttons("Make the machine", "create", true))
     }
+}
+
+fn chosen_words(view: &CreateView, form: &Form) -> String {
+    let chosen = view.menu.iter().filter(|i| form.values("software").contains(&i.name));
+    let titles: Vec<&str> = chosen.map(|i| i.recipe.title.as_str()).collect();
+    if titles.is_empty() { "none".to_owned() } else { titles.join(", ") }
 }
 
 /// Who can sign in there, and how.
@@ -334,16 +427,51 @@ mod tests {
     use super::*;
     use crate::base::Error;
 
+    fn view(step: CreateStep) -> CreateView {
+        let recipe = toml::from_str(
+            "title = 'T'\ncategory = 'Web'\n[[options]]\nkey = 'port'\nlabel = 'Port'\nkind = 'number'\n\
+             [[options]]\nkey = 'secret'\nlabel = 'S'\nkind = 'password'",
+        );
+        let item =
+            MenuItem { name: "software-t".into(), version: "1".into(), about: "x".into(), recipe: recipe.unwrap() };
+        CreateView {
+            step,
+            connections: Vec::new(),
+            nodes: Vec::new(),
+            templates: Vec::new(),
+            isos: Vec::new(),
+            choices: Choices::default(),
+            my_keys: String::new(),
+            menu: vec![item],
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn options_of_software_are_carried_and_passwords_are_not() {
+        let form = Form::new()
+            .set("software", "software-t")
+            .set("software.software-t.port", "81")
+            .set("software.software-t.secret", "three green lamps");
+        for step in CreateStep::ALL {
+            let html = carried(&view(step), &form).into_string();
+            assert!(!html.contains("lamps"), "{step:?}: {html}");
+            assert_eq!(html.contains("value=\"81\""), step != CreateStep::Software, "{step:?}: {html}");
+        }
+        let e = Form::new().fail(&Error::field("software.software-t.secret", "This is needed."));
+        assert_eq!(CreateStep::of_errors(&e, &view(CreateStep::Review).menu), Some(CreateStep::Review));
+    }
+
     #[test]
     fn an_error_leads_back_to_the_step_that_asks_for_the_field() {
         let form = Form::new().fail(&Error::field("cidr", "Give an address."));
-        assert_eq!(CreateStep::of_errors(&form), Some(CreateStep::Network));
+        assert_eq!(CreateStep::of_errors(&form, &[]), Some(CreateStep::Network));
     }
 
     #[test]
     fn steps_carry_what_others_asked_and_nothing_else() {
         let form = Form::new().set("name", "web-01").set("cores", "2").set("csrf", "x").set("evil", "y");
-        let html = carried(CreateStep::Size, &form).into_string();
+        let html = carried(&view(CreateStep::Size), &form).into_string();
         assert!(
             html.contains("web-01") && !html.contains("cores") && !html.contains("csrf") && !html.contains("evil"),
             "{html}"

@@ -73,6 +73,11 @@ impl Form {
         self.errors.get(name).map(String::as_str)
     }
 
+    /// The fields that have a sentence.
+    pub fn error_names(&self) -> impl Iterator<Item = &str> {
+        self.errors.keys().map(String::as_str)
+    }
+
     /// Does any of these fields have a sentence?
     pub fn any_error(&self, names: &[&str]) -> bool {
         names.iter().any(|n| self.errors.contains_key(*n))

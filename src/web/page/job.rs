@@ -2,6 +2,7 @@
 
 use crate::base::ids::GuestId;
 use crate::model::jobs::{Job, JobState, LogLevel, LogLine, Step, StepState, Wait};
+use crate::model::software::failure::{FailureClass, Remedy};
 use crate::web::page::form::csrf;
 use crate::web::page::jobs::{label, took};
 use crate::web::page::parts::{duration, icon, job_state, note, post, time};
@@ -18,6 +19,8 @@ pub struct JobView {
     pub machine: Option<(GuestId, String)>,
     /// May this person cancel, retry, discard?
     pub can_act: bool,
+    /// Why a command on the machine failed, as far as its words tell.
+    pub cause: Option<FailureClass>,
     /// Where to try again with other values, when the job came from a form.
     pub edit: Option<String>,
 }
@@ -106,6 +109,7 @@ fn open(page: &Page, job: &Job) -> Markup {
 fn waits(page: &Page, wait: &Wait) -> Markup {
     html! {
         @match wait {
+            Wait::Task { upid } if upid.starts_with("SSH:") => "a command runs on the machine",
             Wait::Task { .. } => "waits for a task in Proxmox",
             Wait::Until { at } => { "goes on " (time(page, *at)) },
         }
@@ -116,8 +120,23 @@ fn failed(view: &JobView) -> Markup {
     let job = &view.job;
     html! {
         p { strong { "It gave up after " (crate::web::page::parts::count(job.attempts as usize, "try", "tries")) ". " } @if let Some(why) = &job.error { (why) } }
-        p { (undone(view)) }
+        @if let Some(cause) = view.cause {
+            p { (cause.advice()) @if let (Some((id, _)), Some(word)) = (&view.machine, hardware_word(cause)) {
+                " " a href={ "/machines/" (id) "/hardware" } { (word) }
+            } }
+        }
+        @if view.job.hook != "install" { p { (undone(view)) } }
+        @else { p { "What is done already stays; another try goes on where it stopped." } }
         @if view.can_act { p { "Try again when the cause is gone" @if view.edit.is_some() { ", change what was asked," } " or discard it." } }
+    }
+}
+
+/// The link to what helps, where that is a matter of the machine's hardware.
+fn hardware_word(cause: FailureClass) -> Option<&'static str> {
+    match cause.remedy() {
+        Remedy::MoreMemory => Some("Give it more memory"),
+        Remedy::BiggerDisk => Some("Make its disk larger"),
+        Remedy::Retry => None,
     }
 }
 
@@ -169,6 +188,10 @@ fn one_step(page: &Page, view: &JobView, step: &Step) -> Markup {
 
 /// Journal names as people say them: `wait:UPID:pve1:...:qmclone:104:` is a wait for a Proxmox task.
 fn step_name(name: &str) -> String {
+    if let Some(command) = name.strip_prefix("wait:SSH:") {
+        let command = command.split_once(':').map_or(command, |(_, name)| name);
+        return format!("wait for {}", command.replace('-', " "));
+    }
     if let Some(upid) = name.strip_prefix("wait:") {
         let kind = upid.split(':').nth(5).filter(|k| !k.is_empty()).unwrap_or("task");
         return format!("wait for Proxmox ({kind})");
@@ -214,6 +237,7 @@ mod tests {
     #[test]
     fn journal_names_become_words() {
         assert_eq!(step_name("wait:UPID:pve1:0001:0002:65F0:qmclone:104:steward@pve!a:"), "wait for Proxmox (qmclone)");
+        assert_eq!(step_name("wait:SSH:0198c1:image-of-web"), "wait for image of web");
         assert_eq!(step_name("undo:clone"), "take back: clone");
         assert_eq!(step_name("until:template is free"), "wait until template is free");
         assert_eq!(step_name("set_size"), "set size");

@@ -152,6 +152,7 @@ pub(super) fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) ->
         ("console", "Console", Some(console)),
         ("hardware", "Hardware", Some(Feature::Hardware)),
         ("snapshots", "Snapshots", Some(Feature::Snapshots)),
+        ("software", "Software", None),
         ("history", "History", None),
         ("access", "Access", None),
         ("danger", "Delete", None),

@@ -189,6 +189,7 @@ pub fn job_view(state: JobState) -> job::JobView {
     }
     let item = a_job("Create build-runner", state, 4, "grow the disk to 32 GiB", 48);
     job::JobView {
+        cause: None,
         job: item.job,
         steps,
         log: vec![
@@ -360,6 +361,8 @@ pub fn plugin(name: &str, error: bool) -> PluginInfo {
             api: 1,
             grants: vec!["pve".into(), "guests".into(), "log".into()],
             features: Features::default(),
+            uses: Vec::new(),
+            software: None,
             hooks,
         }),
         error: error.then(|| ScriptError {
@@ -396,6 +399,8 @@ pub fn connection(reach: Reach) -> settings::ConnectionItem {
 
 pub fn create_view(step: create::CreateStep) -> create::CreateView {
     create::CreateView {
+        menu: menu(),
+        warnings: Vec::new(),
         step,
         connections: vec![("c1".into(), "Home".into())],
         nodes: vec!["pve1".into(), "pve2".into()],
@@ -466,4 +471,19 @@ pub fn profile_view(fresh: bool) -> profile::ProfileView {
         }],
         new_token: fresh.then(|| Secret::new("stw_kQ3vT0s9Lr2mZx8Yb1Nc7Hd5Wf4Ga6Pj".to_owned())),
     }
+}
+
+/// Two recipes with an option of each kind.
+pub fn menu() -> Vec<crate::app::software::MenuItem> {
+    let text = "title = 'Nginx'\ncategory = 'Web'\nneeds = { memory = 64, disk = 1 }\n\
+                [[options]]\nkey = 'port'\nlabel = 'Port'\nkind = 'number'\ndefault = 80\n\
+                [[options]]\nkey = 'mode'\nlabel = 'What it serves'\nkind = 'choice'\nchoices = [['files', 'Files'], ['proxy', 'Another program']]\n\
+                [[options]]\nkey = 'parts'\nlabel = 'Parts'\nkind = 'multi'\nchoices = [['a', 'One'], ['b', 'Two']]\ndefault = ['a']\n\
+                [[options]]\nkey = 'word'\nlabel = 'Password'\nkind = 'password'\n";
+    let item = |name: &str| {
+        let recipe = toml::from_str(text).ok()?;
+        let about = "A web server with one site.".to_owned();
+        Some(crate::app::software::MenuItem { name: name.to_owned(), version: "1.0.0".into(), about, recipe })
+    };
+    ["software-nginx", "software-caddy"].into_iter().filter_map(item).collect()
 }

@@ -1,0 +1,208 @@
+//! How Steward signs in to a machine: its own key for each, placed by cloud-init or with the help of a password.
+
+use super::SoftwarePages;
+use crate::app::Actor;
+use crate::app::guests::subject;
+use crate::app::live::GuestLive;
+use crate::app::ssh::Place;
+use crate::base::ids::GuestId;
+use crate::base::{Error, Result, Secret};
+use crate::model::access::GuestRight;
+use crate::model::connections::StoredSecret;
+use crate::model::events::EventKind;
+use crate::model::guests::is_unix_user;
+use crate::model::sessions::Scope;
+use crate::model::software::GuestKey;
+use crate::remote::ssh::{Auth, KeyPair, RunOptions, SshErrorKind, SshSession, Target};
+use crate::store::{Read, tables};
+use std::sync::Arc;
+
+/// How Steward signs in, without the private key.
+#[derive(Clone, Debug)]
+pub struct KeyView {
+    pub user: String,
+    pub public: String,
+    pub host_keys: Vec<String>,
+    /// `None`: the provider is asked.
+    pub address: Option<String>,
+    pub port: u16,
+}
+
+/// Letting Steward in to a machine that it did not make.
+#[derive(Debug)]
+pub struct LetIn {
+    pub user: String,
+    /// Empty: the address that the provider tells.
+    pub address: String,
+    pub port: u16,
+    /// Used once to place the key; without one the person places it.
+    pub password: Option<Secret<String>>,
+}
+
+/// What stands at the end of a key's line.
+const COMMENT: &str = "steward@";
+
+/// Is this line of `authorized_keys` one that Steward put there?
+pub fn is_own_key(line: &str) -> bool {
+    line.split_ascii_whitespace().nth(2).is_some_and(|comment| comment.starts_with(COMMENT))
+}
+
+/// A key for a machine that is just being asked for.
+pub(in crate::app) fn new_key(guest: GuestId, name: &str, user: &str, now: crate::base::Timestamp) -> Result<GuestKey> {
+    let pair = KeyPair::new(&format!("{COMMENT}{name}"))?;
+    Ok(GuestKey {
+        guest,
+        user: user.to_owned(),
+        private: StoredSecret(pair.private.expose().clone()),
+        public: pair.public,
+        host_keys: Vec::new(),
+        address: None,
+        port: 22,
+        made: now,
+    })
+}
+
+impl SoftwarePages<'_> {
+    /// How Steward signs in to a machine; `None` when it can't.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn key(&self, actor: &Actor, id: GuestId) -> Result<Option<KeyView>> {
+        self.0.guests().get(actor, id)?;
+        let view = |k: GuestKey| KeyView {
+            user: k.user,
+            public: k.public,
+            host_keys: k.host_keys,
+            address: k.address,
+            port: k.port,
+        };
+        Ok(self.0.ssh().key(id)?.map(view))
+    }
+
+    /// Makes a key for a machine, or keeps the one it has, and places it with a password if one is given.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`; `Invalid` beside the field; `Unavailable` when the machine does not answer.
+    pub async fn let_in(&self, actor: &Actor, id: GuestId, wanted: LetIn) -> Result<KeyView> {
+        actor.require_scope(Scope::Operate)?;
+        let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
+        let mut key = self.wanted_key(&guest, &wanted)?;
+        let how = match &wanted.password {
+            Some(password) => {
+                key.host_keys = vec![self.place_key(&key, id, password).await?];
+                "key placed with a password"
+            }
+            None => "key made, to be placed by hand",
+        };
+        let record =
+            actor.record(self.0.now(), "guest.ssh.allow", subject(&guest.row), format!("{how}, user {}", key.user));
+        let (owner, kept) = (guest.row.owner, key.clone());
+        self.0
+            .store()
+            .write(move |tx| {
+                tx.put(tables::GUEST_KEYS, &id, &kept)?;
+                tx.event(EventKind::Guest { id }, owner);
+                tx.audit(record);
+                Ok(())
+            })
+            .await?;
+        self.0.ssh().forget(Place::Guest(id)).await;
+        self.start_next(id).await?;
+        self.key(actor, id)?.ok_or_else(|| Error::not_found("The key is gone."))
+    }
+
+    fn wanted_key(&self, guest: &GuestLive, wanted: &LetIn) -> Result<GuestKey> {
+        let (user, address) = (wanted.user.trim(), wanted.address.trim());
+        let mut wrong = Vec::new();
+        if !is_unix_user(user) {
+            wrong.push(("user", "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter."));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".:-_%".contains(c);
+        if !address.chars().all(plain) || address.len() > 253 || address.starts_with('-') {
+            wrong.push(("address", "Give an address like 192.168.1.44 or a name."));
+        }
+        if wanted.port == 0 {
+            wrong.push(("port", "Choose 1 to 65535."));
+        }
+        if !wrong.is_empty() {
+            let start = Error::invalid("Please correct the marked fields.");
+            return Err(wrong.into_iter().fold(start, |e, (field, text)| e.with_field(field, text)));
+        }
+        let key = match self.0.ssh().key(guest.row.id)? {
+            Some(key) => key,
+            None => new_key(guest.row.id, &guest.row.name, user, self.0.now())?,
+        };
+        let address = Some(address.to_owned()).filter(|a| !a.is_empty());
+        // Another place or user: whoever answers there is met for the first time.
+        let same = key.address == address && key.port == wanted.port;
+        let host_keys = if same { key.host_keys.clone() } else { Vec::new() };
+        Ok(GuestKey { user: user.to_owned(), address, port: wanted.port, host_keys, ..key })
+    }
+
+    /// Signs in with the password once and adds the key's line. Returns the host key to pin.
+    async fn place_key(&self, key: &GuestKey, id: GuestId, password: &Secret<String>) -> Result<String> {
+        let host = match &key.address {
+            Some(address) => address.clone(),
+            None => {
+                let found = self.0.ssh().address(id).await?;
+                found.ok_or_else(|| Error::field("address", "The machine does not tell its address. Give one here."))?
+            }
+        };
+        let auth = Auth::Password(Arc::new(Secret::new(password.expose().clone())));
+        let target = Target { host, port: key.port, user: key.user.clone(), auth, pins: key.host_keys.clone() };
+        let session = SshSession::connect(&target).await.map_err(|e| match e.kind {
+            SshErrorKind::Auth => Error::field("password", e.message),
+            SshErrorKind::Unreachable => Error::field("address", e.message),
+            _ => e.into(),
+        })?;
+        let line = &key.public;
+        let script = format!(
+            "umask 077; mkdir -p ~/.ssh && touch ~/.ssh/authorized_keys && {{ grep -qxF '{line}' ~/.ssh/authorized_keys || echo '{line}' >>~/.ssh/authorized_keys; }}"
+        );
+        let ran = session.run(&script, &RunOptions::default(), &mut |_, _| {}).await?;
+        let pin = session.host_key().fingerprint.clone();
+        session.close().await;
+        if ran.code == 0 {
+            return Ok(pin);
+        }
+        let said = ran.err.lines().last().unwrap_or_default().to_owned();
+        Err(Error::unavailable(format!("The key could not be placed: {said}")))
+    }
+
+    /// Forgets the host key that was seen first: the next one that answers is accepted.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`.
+    pub async fn forget_host_key(&self, actor: &Actor, id: GuestId) -> Result<()> {
+        actor.require_scope(Scope::Operate)?;
+        let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
+        let (record, owner) =
+            (actor.record(self.0.now(), "guest.ssh.forget_host_key", subject(&guest.row), ""), guest.row.owner);
+        self.0
+            .store()
+            .write(move |tx| {
+                let key = tx.get(tables::GUEST_KEYS, &id)?;
+                let mut key = key.ok_or_else(|| Error::not_found("Steward has no key for this machine."))?;
+                key.host_keys.clear();
+                tx.put(tables::GUEST_KEYS, &id, &key)?;
+                tx.event(EventKind::Guest { id }, owner);
+                tx.audit(record);
+                Ok(())
+            })
+            .await?;
+        self.0.ssh().forget(Place::Guest(id)).await;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stewards_own_keys_are_known_by_their_comment() {
+        let key = new_key(GuestId::new(), "web-01", "mira", crate::base::Timestamp::ZERO).unwrap();
+        assert!(is_own_key(&key.public), "{}", key.public);
+        assert!(!is_own_key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA mira@laptop"));
+    }
+}

@@ -1,0 +1,191 @@
+//! From wanted to installed: one job at a time for each machine, in the order in which things were asked for.
+
+use super::{SoftwarePages, row_key, state_after};
+use crate::app::jobs::{NewJob, enqueue_for};
+use crate::app::ssh::Place;
+use crate::base::ids::{GuestId, JobId};
+use crate::base::{Result, Timestamp};
+use crate::model::connections::StoredSecret;
+use crate::model::events::EventKind;
+use crate::model::guests::Guest;
+use crate::model::jobs::{Job, JobState, Priority};
+use crate::model::software::{Link, Software, SoftwareState};
+use crate::store::{Read, Scan, WriteTx, tables};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+/// The job hook of every recipe.
+pub(super) const HOOK: &str = "install";
+/// Links kept of one recipe.
+const LINKS: usize = 20;
+
+impl SoftwarePages<'_> {
+    /// What the end of a job means for the software of its machine. Running it again does no harm.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn settle(&self, job: &Job) -> Result<()> {
+        let Some(guest) = job.guest else { return Ok(()) };
+        let done = job.clone();
+        self.0.store().write(move |tx| take_in(tx, guest, &done)).await?;
+        if job.hook == HOOK && job.state == JobState::Cancelled {
+            let (app, id) = (self.0.clone(), job.id);
+            // The machine may be slow to answer, or gone: the queue does not wait for that.
+            tokio::spawn(async move {
+                if let Err(e) = app.ssh().end_all(Place::Guest(guest), id).await {
+                    tracing::warn!(job.id = %id, error = %e, "commands of a cancelled job could not be ended");
+                }
+            });
+        }
+        self.start_next(guest).await
+    }
+
+    /// Makes the job of the next wanted recipe, if the machine is there and nothing works on it.
+    pub(super) async fn start_next(&self, id: GuestId) -> Result<()> {
+        if self.0.jobs().open_of_guest(id)?.is_some() {
+            return Ok(());
+        }
+        let made = self.0.store().write(move |tx| next_job(tx, id)).await?;
+        if let Some(job) = made {
+            tracing::info!(job.id = %job.id, job.title = job.title, "software job made");
+            self.0.job_bell().notify_one();
+        }
+        Ok(())
+    }
+
+    /// The net under `settle`: what a crash left undone, and rows of machines that are gone.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn catch_up(&self) -> Result<()> {
+        let (mut wanted, mut open, mut all) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+        self.0.store().read(|tx| {
+            tx.scan(tables::SOFTWARE, Scan::all(), |(guest, _), row: Software| {
+                all.insert(guest);
+                match row.state {
+                    SoftwareState::Wanted => _ = wanted.insert(guest),
+                    SoftwareState::Installing => open.extend(row.job),
+                    _ => {}
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            tx.scan(tables::GUEST_KEYS, Scan::all(), |guest, _| {
+                all.insert(guest);
+                Ok(ControlFlow::Continue(()))
+            })
+        })?;
+        for id in open {
+            let job: Option<Job> = self.0.store().read(|tx| tx.get(tables::JOBS, &id))?;
+            if let Some(job) = job.filter(|j| j.state.is_over()) {
+                self.settle(&job).await?;
+            }
+        }
+        for guest in wanted {
+            self.start_next(guest).await?;
+        }
+        self.sweep(all).await
+    }
+
+    /// Key and list of a machine go with it, except while the job that failed to make it can be tried again.
+    async fn sweep(&self, guests: BTreeSet<GuestId>) -> Result<()> {
+        for id in guests {
+            let gone = self.0.store().read(|tx| {
+                if tx.has(tables::GUESTS, &id)? {
+                    return Ok(false);
+                }
+                for ((_, job), ()) in tx.list(tables::GUEST_JOBS, Scan::prefix(&id), usize::MAX)? {
+                    let job: Option<Job> = tx.get(tables::JOBS, &job)?;
+                    let over = |j: &Job| matches!(j.state, JobState::Succeeded | JobState::Discarded);
+                    if job.is_some_and(|j| j.hook == "guest_create" && !over(&j)) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            })?;
+            if gone {
+                self.0
+                    .store()
+                    .write(move |tx| {
+                        tx.delete(tables::GUEST_KEYS, &id)?;
+                        tx.delete_all(tables::SOFTWARE, Scan::prefix(&id))
+                    })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a job's end into the row that it worked for.
+fn take_in(tx: &mut WriteTx, guest: GuestId, job: &Job) -> Result<()> {
+    let key = row_key(guest, &job.plugin);
+    let Some(mut row) = tx.get(tables::SOFTWARE, &key)?.filter(|r: &Software| r.job == Some(job.id)) else {
+        return Ok(());
+    };
+    if !job.state.is_over() {
+        return Ok(());
+    }
+    row.state = state_after(job.state);
+    row.error.clone_from(&job.error);
+    if row.state == SoftwareState::Installed {
+        row.installed = job.finished;
+        row.error = None;
+        row.secrets = StoredSecret("{}".to_owned());
+        row.links = links(job);
+    }
+    tx.put(tables::SOFTWARE, &key, &row)?;
+    tx.event(EventKind::Guest { id: guest }, row.owner);
+    Ok(())
+}
+
+/// `links` of the job's result: only what a browser may open.
+fn links(job: &Job) -> Vec<Link> {
+    let list: Vec<Link> = serde_json::from_value(job.result["links"].clone()).unwrap_or_default();
+    let opens = |l: &Link| (l.url.starts_with("http://") || l.url.starts_with("https://")) && l.url.len() <= 300;
+    list.into_iter().filter(opens).take(LINKS).collect()
+}
+
+fn next_job(tx: &mut WriteTx, id: GuestId) -> Result<Option<Job>> {
+    let Some(guest) = tx.get(tables::GUESTS, &id)?.filter(|g: &Guest| g.making.is_none()) else { return Ok(None) };
+    let mut rows = tx.list(tables::SOFTWARE, Scan::prefix(&id), usize::MAX)?;
+    rows.sort_by_key(|(_, r)| (r.order, r.asked));
+    for (_, row) in rows.iter().filter(|(_, r)| r.state == SoftwareState::Installing) {
+        let job = row.job.map(|job| tx.get(tables::JOBS, &job)).transpose()?.flatten();
+        if job.is_some_and(|j| !j.state.is_over()) {
+            return Ok(None);
+        }
+    }
+    let Some((_, mut row)) = rows.into_iter().find(|(_, r)| r.state == SoftwareState::Wanted) else { return Ok(None) };
+    let new = new_job(&guest, &row);
+    let job = enqueue_for(tx, row.owner, &row.asked_by, new)?;
+    (row.state, row.job, row.error) = (SoftwareState::Installing, Some(job.id), None);
+    tx.put(tables::SOFTWARE, &row_key(id, &row.recipe), &row)?;
+    tx.event(EventKind::Guest { id }, guest.owner);
+    Ok(Some(job))
+}
+
+fn new_job(guest: &Guest, row: &Software) -> NewJob {
+    NewJob {
+        id: JobId::new(),
+        plugin: row.recipe.clone(),
+        hook: HOOK.to_owned(),
+        title: format!("Install {} on {}", row.title, guest.name),
+        // The secret options are added when it runs.
+        args: json!({ "options": row.options, "version": row.version, "guest": { "name": guest.name, "vmid": guest.vmid } }),
+        priority: Priority::Normal,
+        guest: Some(guest.id),
+        connection: Some(guest.connection),
+        lane: Some(format!("guest:{}", guest.id)),
+        dedup: Some(format!("software:{}", guest.id)),
+        max_attempts: 3,
+    }
+}
+
+/// Rows of wishes for a machine that is just being asked for.
+pub(in crate::app) fn put_wishes(tx: &mut WriteTx, guest: GuestId, rows: &[Software], now: Timestamp) -> Result<()> {
+    for row in rows {
+        tx.put(tables::SOFTWARE, &row_key(guest, &row.recipe), &Software { asked: now, ..row.clone() })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! The software menu: what can be put on machines, asking for it, what is there. The work is done by jobs of
+//! the recipes' plugins; `install.rs` makes them and takes in what became of them.
+
+mod access;
+mod install;
+
+pub(super) use access::new_key;
+pub use access::{KeyView, LetIn, is_own_key};
+pub(super) use install::put_wishes;
+
+use crate::app::guests::subject;
+use crate::app::live::GuestLive;
+use crate::app::{Actor, App};
+use crate::base::ids::{GuestId, JobId};
+use crate::base::{Error, Result, Timestamp};
+use crate::model::access::GuestRight;
+use crate::model::connections::StoredSecret;
+use crate::model::events::EventKind;
+use crate::model::jobs::{Job, JobState};
+use crate::model::sessions::Scope;
+use crate::model::software::{Link, Recipe, Software, SoftwareState, Wish};
+use crate::store::{Name, Read, Scan, tables};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// A recipe in the menu.
+#[derive(Clone, Debug)]
+pub struct MenuItem {
+    /// The plugin's name.
+    pub name: String,
+    pub version: String,
+    pub about: String,
+    pub recipe: Recipe,
+}
+
+/// One recipe on a machine, for pages and programs: no secret.
+#[derive(Clone, Debug)]
+pub struct SoftwareView {
+    pub recipe: String,
+    pub title: String,
+    pub version: String,
+    pub options: Value,
+    pub state: SoftwareState,
+    pub job: Option<JobId>,
+    /// With the machine's address of today, where it is known.
+    pub links: Vec<Link>,
+    pub asked: Timestamp,
+    pub asked_by: String,
+    pub installed: Option<Timestamp>,
+    pub error: Option<String>,
+}
+
+pub struct SoftwarePages<'a>(pub(super) &'a App);
+
+fn row_key(guest: GuestId, recipe: &str) -> (GuestId, Name) {
+    (guest, Name::new(recipe.to_owned()))
+}
+
+impl SoftwarePages<'_> {
+    /// All recipes that can be used, by category and title.
+    pub fn menu(&self, _: &Actor) -> Vec<MenuItem> {
+        self.recipes()
+    }
+
+    fn recipes(&self) -> Vec<MenuItem> {
+        let manifests =
+            self.0.plugin_set().list().into_iter().filter(|p| p.active.is_some()).filter_map(|p| p.manifest);
+        let item = |m: crate::model::plugins::Manifest| {
+            let recipe = m.software?;
+            let about = if recipe.about.is_empty() { m.about } else { recipe.about.clone() };
+            Some(MenuItem { name: m.name, version: m.version, about, recipe })
+        };
+        let mut all: Vec<MenuItem> = manifests.filter_map(item).collect();
+        all.sort_by(|a, b| (&a.recipe.category, &a.recipe.title).cmp(&(&b.recipe.category, &b.recipe.title)));
+        all
+    }
+
+    /// Checks wishes and makes the rows for them; fields are named `software.RECIPE.KEY`.
+    pub(super) fn accept(&self, actor: &Actor, wishes: &[Wish]) -> Result<Vec<Software>> {
+        let menu = self.recipes();
+        let mut rows: Vec<Software> = Vec::new();
+        let mut wrong: Option<Error> = None;
+        for wish in wishes {
+            let Some(item) = menu.iter().find(|i| i.name == wish.recipe) else {
+                return Err(Error::field("software", format!("There is no recipe “{}” (any more).", wish.recipe)));
+            };
+            if rows.iter().any(|r| r.recipe == wish.recipe) {
+                return Err(Error::field("software", format!("“{}” is there twice.", item.recipe.title)));
+            }
+            match item.recipe.check(&wish.options, &format!("software.{}.", item.name)) {
+                Ok(asked) => rows.push(Software {
+                    recipe: item.name.clone(),
+                    title: item.recipe.title.clone(),
+                    version: item.version.clone(),
+                    options: Value::Object(asked.options),
+                    secrets: StoredSecret(Value::Object(asked.secrets).to_string()),
+                    state: SoftwareState::Wanted,
+                    job: None,
+                    links: Vec::new(),
+                    asked: self.0.now(),
+                    asked_by: actor.label().to_owned(),
+                    owner: actor.user_id(),
+                    installed: None,
+                    error: None,
+                    order: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+                }),
+                Err(e) => {
+                    let start = wrong.unwrap_or_else(|| Error::invalid(e.message()));
+                    wrong =
+                        Some(e.fields().iter().fold(start, |all, (field, text)| all.with_field(field, text.clone())));
+                }
+            }
+        }
+        wrong.map_or(Ok(rows), Err)
+    }
+
+    /// What is (to be) installed on a machine, in the order in which it was asked for.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn of_guest(&self, actor: &Actor, id: GuestId) -> Result<Vec<SoftwareView>> {
+        self.0.guests().get(actor, id)?;
+        let rows = self.rows(id)?;
+        let address = if rows.iter().any(|r| !r.links.is_empty()) { self.address(id).await } else { None };
+        Ok(rows.into_iter().map(|row| self.view(row, address.as_deref())).collect())
+    }
+
+    /// The address to put into links; the page must not wait long for a guest agent that does not answer.
+    async fn address(&self, id: GuestId) -> Option<String> {
+        let fixed = self.0.ssh().key(id).ok().flatten().and_then(|k| k.address);
+        if fixed.is_some() {
+            return fixed;
+        }
+        let (ssh, limit) = (self.0.ssh(), std::time::Duration::from_millis(800));
+        tokio::time::timeout(limit, ssh.address(id)).await.ok()?.ok()?
+    }
+
+    fn rows(&self, id: GuestId) -> Result<Vec<Software>> {
+        let rows = self.0.store().read(|tx| tx.list(tables::SOFTWARE, Scan::prefix(&id), usize::MAX))?;
+        let mut rows: Vec<Software> = rows.into_iter().map(|(_, row)| row).collect();
+        rows.sort_by_key(|r| (r.order, r.asked));
+        Ok(rows)
+    }
+
+    fn view(&self, row: Software, address: Option<&str>) -> SoftwareView {
+        let links = row.links.iter().map(|l| match address {
+            Some(address) => Link { title: l.title.clone(), url: l.url.replace("{address}", address) },
+            None => l.clone(),
+        });
+        SoftwareView {
+            links: links.collect(),
+            state: self.state_now(&row),
+            recipe: row.recipe,
+            title: row.title,
+            version: row.version,
+            options: row.options,
+            job: row.job,
+            asked: row.asked,
+            asked_by: row.asked_by,
+            installed: row.installed,
+            error: row.error,
+        }
+    }
+
+    /// A job that was tried again is under way, whatever the row says.
+    fn state_now(&self, row: &Software) -> SoftwareState {
+        let job = row.job.and_then(|id| self.0.store().read(|tx| tx.get(tables::JOBS, &id)).ok().flatten());
+        if job.is_some_and(|j: Job| !j.state.is_over()) { SoftwareState::Installing } else { row.state }
+    }
+
+    /// Asks for a recipe on a machine that is there. It is installed as soon as nothing else works on the
+    /// machine; one that was installed before is installed again with these options.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`; `Invalid` with the fields `software.RECIPE.KEY`; `Conflict` while it is being
+    /// installed, or when Steward can't sign in there.
+    pub async fn request_install(&self, actor: &Actor, id: GuestId, wish: Wish) -> Result<SoftwareView> {
+        actor.require_scope(Scope::Operate)?;
+        let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
+        let mut row = self.accept(actor, &[wish])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;
+        self.check_place(&guest)?;
+        let record = actor.record(self.0.now(), "software.ask", subject(&guest.row), row.title.clone());
+        let key = row_key(id, &row.recipe);
+        let wanted = self
+            .0
+            .store()
+            .write(move |tx| {
+                let others = tx.list(tables::SOFTWARE, Scan::prefix(&id), usize::MAX)?;
+                row.order = others.iter().map(|(_, r)| r.order + 1).max().unwrap_or(0);
+                if let Some(before) = tx.get(tables::SOFTWARE, &key)? {
+                    let job = before.job.map(|job| tx.get(tables::JOBS, &job)).transpose()?.flatten();
+                    if before.state == SoftwareState::Wanted || job.is_some_and(|j| !j.state.is_over()) {
+                        return Err(Error::conflict(format!("“{}” is being installed already.", before.title)));
+                    }
+                    row.links = before.links;
+                    row.installed = before.installed;
+                }
+                tx.put(tables::SOFTWARE, &key, &row)?;
+                tx.event(EventKind::Guest { id }, row.owner);
+                tx.audit(record);
+                Ok(row)
+            })
+            .await?;
+        self.start_next(id).await?;
+        let row = self.rows(id)?.into_iter().find(|r| r.recipe == wanted.recipe).unwrap_or(wanted);
+        Ok(self.view(row, None))
+    }
+
+    /// Can something be installed there at all?
+    fn check_place(&self, guest: &Arc<GuestLive>) -> Result<()> {
+        if guest.state.template {
+            return Err(Error::conflict("Nothing can be installed on a template. Make a machine from it."));
+        }
+        if guest.row.making.is_none() && self.0.ssh().key(guest.row.id)?.is_none() {
+            let text = "Steward can't sign in to this machine yet. Let it in first, on the machine's Software page.";
+            return Err(Error::conflict(text));
+        }
+        Ok(())
+    }
+
+    /// Takes a recipe off the list of a machine. What is installed stays there.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`; `Conflict` while its job is open.
+    pub async fn remove(&self, actor: &Actor, id: GuestId, recipe: &str) -> Result<()> {
+        actor.require_scope(Scope::Operate)?;
+        let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
+        let key = row_key(id, recipe);
+        let (at, who, subject) = (self.0.now(), actor.clone(), subject(&guest.row));
+        let owner = guest.row.owner;
+        self.0
+            .store()
+            .write(move |tx| {
+                let row = tx.get(tables::SOFTWARE, &key)?;
+                let row = row.ok_or_else(|| Error::not_found("This is not on the machine's list (any more)."))?;
+                let job = row.job.map(|job| tx.get(tables::JOBS, &job)).transpose()?.flatten();
+                if job.is_some_and(|j| !j.state.is_over()) {
+                    return Err(Error::conflict("It is being installed right now. Cancel its job first."));
+                }
+                tx.delete(tables::SOFTWARE, &key)?;
+                tx.event(EventKind::Guest { id }, owner);
+                tx.audit(who.record(at, "software.forget", subject, row.title));
+                Ok(())
+            })
+            .await
+    }
+
+    /// The row that a job works for.
+    fn row_of(&self, job: &Job) -> Result<Option<Software>> {
+        let Some(guest) = job.guest.filter(|_| job.hook == install::HOOK) else { return Ok(None) };
+        let row = self.0.store().read(|tx| tx.get(tables::SOFTWARE, &row_key(guest, &job.plugin)))?;
+        Ok(row.filter(|r: &Software| r.job == Some(job.id)))
+    }
+
+    /// The job's arguments with the secret options, for the run itself.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn full_args(&self, job: &Job) -> Result<Value> {
+        let mut args = job.args.clone();
+        if let Some(row) = self.row_of(job)?
+            && let Some(options) = args.get_mut("options").and_then(Value::as_object_mut)
+        {
+            options.extend(secrets(&row));
+        }
+        Ok(args)
+    }
+
+    /// The secret texts of a job, which no line of its log may hold.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn masks(&self, job: JobId) -> Result<Vec<String>> {
+        let job = self.0.store().read(|tx| tx.get(tables::JOBS, &job))?;
+        let row = job.map(|job| self.row_of(&job)).transpose()?.flatten();
+        let texts = row.iter().flat_map(secrets).filter_map(|(_, v)| v.as_str().map(str::to_owned));
+        Ok(texts.filter(|t| t.len() >= 4).collect())
+    }
+}
+
+fn secrets(row: &Software) -> Map<String, Value> {
+    serde_json::from_str(&row.secrets.0).unwrap_or_default()
+}
+
+/// What a job's end means for its row.
+fn state_after(state: JobState) -> SoftwareState {
+    match state {
+        JobState::Succeeded => SoftwareState::Installed,
+        JobState::Cancelled => SoftwareState::Cancelled,
+        JobState::Failed | JobState::Discarded => SoftwareState::Failed,
+        _ => SoftwareState::Installing,
+    }
+}

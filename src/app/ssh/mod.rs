@@ -1,0 +1,274 @@
+//! SSH to machines and hosts: which place a run may reach, how to sign in there, commands as root, files.
+
+mod command;
+mod follow;
+
+pub use follow::{Follower, Look};
+
+use crate::app::{App, host};
+use crate::base::ids::{ConnectionId, GuestId};
+use crate::base::{Error, Kind, Result, Secret};
+use crate::model::jobs::Job;
+use crate::model::software::GuestKey;
+use crate::plugin::{CallError, CallErrorKind, Run};
+use crate::remote::ssh::{Auth, Ran, RunOptions, SshError, SshErrorKind, SshSession, Stream, Target};
+use crate::store::{Read, tables};
+use command::as_root;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// What a run may reach over SSH. Decided from the run, never by the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A machine, with the key that was made for it.
+    Guest(GuestId),
+    /// The host behind a connection that is reached by SSH.
+    Connection(ConnectionId),
+}
+
+/// Open connections, kept for the next call.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<HashMap<Place, Arc<SshSession>>>);
+
+pub struct Ssh<'a>(pub(super) &'a App);
+
+/// Lines of a command as they come.
+pub type Each<'a> = &'a mut (dyn FnMut(Stream, &str) + Send);
+
+fn invalid(message: impl Into<String>) -> SshError {
+    SshError::new(SshErrorKind::Invalid, message)
+}
+
+fn from_ours(e: &Error) -> SshError {
+    let kind = match e.kind() {
+        Kind::Unavailable | Kind::TooMany => SshErrorKind::Unreachable,
+        Kind::Internal | Kind::Storage => SshErrorKind::Internal,
+        _ => SshErrorKind::Invalid,
+    };
+    SshError::new(kind, e.message())
+}
+
+impl Ssh<'_> {
+    /// The place of a plugin's run: the job's machine for recipes, the connection's host for providers.
+    pub(super) fn place(&self, run: &Run) -> Result<Place, CallError> {
+        let refused = |text: &str| CallError::new(CallErrorKind::Forbidden, 0, text);
+        let kind = self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind.clone()).unwrap_or_default();
+        match kind.as_str() {
+            "software" => {
+                let guest = run.guest.filter(|_| run.job.is_some());
+                guest
+                    .map(Place::Guest)
+                    .ok_or_else(|| refused("This run belongs to no machine, so it can't call ssh::."))
+            }
+            "provider" => {
+                let id = run.connection.filter(|id| self.0.connections().ssh_access(*id).is_ok());
+                id.map(Place::Connection)
+                    .ok_or_else(|| refused("This run belongs to no connection by SSH, so it can't call ssh::."))
+            }
+            _ => Err(refused("Only plugins of kind software and provider reach a machine by SSH.")),
+        }
+    }
+
+    /// The place of a job whose command is waited for.
+    pub fn place_of_job(&self, job: &Job) -> Option<Place> {
+        let run = Run {
+            plugin: job.plugin.clone(),
+            hook: job.hook.clone(),
+            connection: job.connection,
+            job: Some(job.id),
+            guest: job.guest,
+            actor: String::new(),
+        };
+        self.place(&run).ok()
+    }
+
+    /// An open session to a place; the host key is pinned at the first one.
+    ///
+    /// # Errors
+    /// As `SshSession::connect`; `Invalid` when there is no key for the machine.
+    pub(super) async fn session(&self, place: Place) -> Result<Arc<SshSession>, SshError> {
+        let mut open = self.0.0.ssh.0.lock().await;
+        if let Some(session) = open.get(&place).filter(|s| !s.is_closed()) {
+            return Ok(Arc::clone(session));
+        }
+        open.remove(&place);
+        drop(open);
+        let target = self.target(place).await?;
+        let session = Arc::new(SshSession::connect(&target).await?);
+        if target.pins.is_empty() {
+            self.pin(place, &session.host_key().fingerprint).await.map_err(|e| from_ours(&e))?;
+        }
+        self.0.0.ssh.0.lock().await.insert(place, Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// Ends the kept session of a place, so that the next call makes a new one.
+    pub(super) async fn forget(&self, place: Place) {
+        let session = self.0.0.ssh.0.lock().await.remove(&place);
+        if let Some(session) = session {
+            session.close().await;
+        }
+    }
+
+    async fn target(&self, place: Place) -> Result<Target, SshError> {
+        match place {
+            Place::Guest(id) => {
+                let key = self.key(id).map_err(|e| from_ours(&e))?;
+                let key = key.ok_or_else(|| {
+                    invalid("Steward has no key for this machine. Let it in on the machine's Software page.")
+                })?;
+                let host = match &key.address {
+                    Some(address) => address.clone(),
+                    None => self.address(id).await?.ok_or_else(|| {
+                        let text = "The machine has no address yet: its guest agent does not answer.";
+                        SshError::new(SshErrorKind::Unreachable, text)
+                    })?,
+                };
+                let auth = Auth::Key(Arc::new(Secret::new(key.private.0.clone())));
+                Ok(Target { host, port: key.port, user: key.user, auth, pins: key.host_keys })
+            }
+            Place::Connection(id) => {
+                let ssh = self.0.connections().ssh_access(id).map_err(|e| from_ours(&e))?;
+                let auth = Auth::Key(Arc::new(Secret::new(ssh.private.0.clone())));
+                Ok(Target { host: ssh.host, port: ssh.port, user: ssh.user, auth, pins: ssh.host_keys })
+            }
+        }
+    }
+
+    pub(super) fn key(&self, id: GuestId) -> Result<Option<GuestKey>> {
+        self.0.store().read(|tx| tx.get(tables::GUEST_KEYS, &id))
+    }
+
+    /// The machine's address by its provider: the first that others can reach, IPv4 before IPv6.
+    pub(super) async fn address(&self, id: GuestId) -> Result<Option<String>, SshError> {
+        let guest = self.0.live().snapshot().guest(id).cloned();
+        let Some(guest) = guest else { return Err(invalid("This machine does not exist (any more).")) };
+        let Some(vmid) = guest.row.vmid else { return Ok(None) };
+        let target = json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node, "status": guest.state.status });
+        let list = host::call(self.0, guest.row.connection, "addresses", vec![target]).await;
+        let list: Vec<String> = list.ok().and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
+        Ok(best_address(&list))
+    }
+
+    async fn pin(&self, place: Place, fingerprint: &str) -> Result<()> {
+        let pin = fingerprint.to_owned();
+        match place {
+            Place::Guest(id) => {
+                let write = self.0.store().write(move |tx| {
+                    if let Some(mut key) =
+                        tx.get(tables::GUEST_KEYS, &id)?.filter(|k: &GuestKey| k.host_keys.is_empty())
+                    {
+                        key.host_keys = vec![pin];
+                        tx.put(tables::GUEST_KEYS, &id, &key)?;
+                    }
+                    Ok(())
+                });
+                write.await
+            }
+            Place::Connection(id) => self.0.connections().pin_ssh(id, pin).await,
+        }
+    }
+
+    async fn user(&self, place: Place) -> Result<String, SshError> {
+        match place {
+            Place::Guest(id) => {
+                let key = self.key(id).map_err(|e| from_ours(&e))?;
+                Ok(key.map(|k| k.user).unwrap_or_default())
+            }
+            Place::Connection(id) => Ok(self.0.connections().ssh_access(id).map_err(|e| from_ours(&e))?.user),
+        }
+    }
+
+    /// Runs a script by `sh` as root. A session that turns out to be dead before anything was sent is made anew.
+    ///
+    /// # Errors
+    /// As `SshSession::run`.
+    pub(super) async fn run(
+        &self,
+        place: Place,
+        script: &str,
+        options: &RunOptions,
+        each: Each<'_>,
+    ) -> Result<Ran, SshError> {
+        let session = self.session(place).await?;
+        let command = as_root(&self.user(place).await?, script);
+        let ran = session.run(&command, options, each).await;
+        if ran.as_ref().is_err_and(|e| matches!(e.kind, SshErrorKind::Unreachable)) {
+            self.forget(place).await;
+        }
+        ran
+    }
+
+    /// The same without lines, for short questions.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub(super) async fn ask(&self, place: Place, script: &str) -> Result<Ran, SshError> {
+        let options = RunOptions { limit: Duration::from_secs(20), ..RunOptions::default() };
+        self.run(place, script, &options, &mut |_, _| {}).await
+    }
+
+    /// Can commands be run there now? `{ok, why, address}`; `why` is a sentence for people.
+    ///
+    /// # Errors
+    /// What waiting does not help: no key, another host key.
+    pub(super) async fn ready(&self, place: Place) -> Result<Value, SshError> {
+        let not_yet = |why: &str| Ok(json!({ "ok": false, "why": why, "address": "" }));
+        if let Place::Guest(id) = place {
+            let snapshot = self.0.live().snapshot();
+            match snapshot.guest(id).map(|g| g.state.status.as_str()) {
+                None => return Err(invalid("This machine does not exist (any more).")),
+                Some("running") => {}
+                Some(_) => return not_yet("The machine is not running."),
+            }
+        }
+        let target = match self.target(place).await {
+            Ok(target) => target,
+            Err(e) if e.kind == SshErrorKind::Unreachable => return not_yet(&e.message),
+            Err(e) => return Err(e),
+        };
+        match self.ask(place, command::LOOK).await {
+            Ok(ran) if ran.out.contains("ready") => Ok(json!({ "ok": true, "why": "", "address": target.host })),
+            Ok(ran) if ran.out.contains("busy") => {
+                not_yet("The machine's first set-up (cloud-init) is still going on.")
+            }
+            Ok(ran) => {
+                let said = ran.err.lines().last().unwrap_or("it did not say why").trim().to_owned();
+                not_yet(&format!("The user {} may not act as root there: {said}.", target.user))
+            }
+            // The key arrives with the first set-up, so at first it is refused.
+            Err(e) if matches!(e.kind, SshErrorKind::Unreachable | SshErrorKind::Auth | SshErrorKind::Timeout) => {
+                not_yet(&e.message)
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// The first address that others can reach, IPv4 before IPv6.
+fn best_address(list: &[String]) -> Option<String> {
+    use std::net::IpAddr;
+    let ips: Vec<IpAddr> = list.iter().filter_map(|text| text.parse().ok()).collect();
+    let outside = |ip: &&IpAddr| match ip {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local() && !v4.is_unspecified(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unspecified() && (v6.segments()[0] & 0xffc0) != 0xfe80,
+    };
+    let usable: Vec<&IpAddr> = ips.iter().filter(outside).collect();
+    usable.iter().find(|ip| ip.is_ipv4()).or(usable.first()).map(|ip| ip.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::best_address;
+
+    #[test]
+    fn the_address_that_others_reach_is_taken() {
+        let best = |list: &[&str]| best_address(&list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        assert_eq!(best(&["127.0.0.1", "fe80::1", "fd00::5", "10.0.0.5", "172.17.0.1"]).as_deref(), Some("10.0.0.5"));
+        assert_eq!(best(&["::1", "fd00::5"]).as_deref(), Some("fd00::5"));
+        assert_eq!(best(&["127.0.0.1", "169.254.3.4", "what"]), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! Software that Steward can put on a machine: what a recipe declares, what was asked for, what became of it.
+
+pub mod failure;
+pub mod recipe;
+
+pub use recipe::{Asked, Needs, OptionKind, Recipe, SoftwareOption};
+
+use crate::base::Timestamp;
+use crate::base::ids::{GuestId, JobId, UserId};
+use crate::model::connections::StoredSecret;
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is wished for on a machine that is still to be made: a recipe's name and its options' values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    pub recipe: String,
+    #[serde(default)]
+    pub options: serde_json::Map<String, Value>,
+}
+
+/// Where a recipe stands on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum SoftwareState {
+    /// Asked for; its job is made when the machine is ready for it.
+    #[n(0)]
+    Wanted,
+    /// A job works on it.
+    #[n(1)]
+    Installing,
+    #[n(2)]
+    Installed,
+    /// Gave up; its job can be tried again.
+    #[n(3)]
+    Failed,
+    #[n(4)]
+    Cancelled,
+}
+
+impl SoftwareState {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wanted => "waiting",
+            Self::Installing => "installing",
+            Self::Installed => "installed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Where to find what was installed. `{address}` stands for the machine's address of today.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Link {
+    #[n(0)]
+    pub title: String,
+    #[n(1)]
+    pub url: String,
+}
+
+/// One recipe on one machine, as stored (the row is sealed with the appliance key).
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Software {
+    /// The plugin's name.
+    #[n(0)]
+    pub recipe: String,
+    #[n(1)]
+    pub title: String,
+    #[n(2)]
+    pub version: String,
+    /// The options without secrets.
+    #[cbor(n(3), with = "crate::model::json")]
+    pub options: Value,
+    /// Secret options as a JSON object; emptied when the job succeeded. Not part of any view.
+    #[n(4)]
+    pub secrets: StoredSecret,
+    #[n(5)]
+    pub state: SoftwareState,
+    #[n(6)]
+    pub job: Option<JobId>,
+    #[n(7)]
+    pub links: Vec<Link>,
+    #[n(8)]
+    pub asked: Timestamp,
+    /// Who asked, in words that outlive the user.
+    #[n(9)]
+    pub asked_by: String,
+    #[n(10)]
+    pub owner: Option<UserId>,
+    #[n(11)]
+    pub installed: Option<Timestamp>,
+    /// Why it failed last.
+    #[n(12)]
+    pub error: Option<String>,
+    /// Recipes of one machine are installed in rising order.
+    #[n(13)]
+    pub order: u32,
+}
+
+/// How Steward signs in to a machine, as stored (the row is sealed with the appliance key).
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct GuestKey {
+    #[n(0)]
+    pub guest: GuestId,
+    /// The user on the machine: root, or one who may use sudo without a password.
+    #[n(1)]
+    pub user: String,
+    /// Not part of any view.
+    #[n(2)]
+    pub private: StoredSecret,
+    /// One line as in `authorized_keys`.
+    #[n(3)]
+    pub public: String,
+    /// The host key that was seen first, `SHA256:...`; empty before the first sign-in.
+    #[n(4)]
+    pub host_keys: Vec<String>,
+    /// A fixed address; without one the provider is asked.
+    #[n(5)]
+    pub address: Option<String>,
+    #[n(6)]
+    pub port: u16,
+    #[n(7)]
+    pub made: Timestamp,
+}

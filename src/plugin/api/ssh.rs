@@ -1,0 +1,126 @@
+//! `ssh::`: commands and files on the run's machine.
+
+use super::{HostFunction, HostModule, ask};
+use crate::plugin::error::throw;
+use crate::plugin::host::Call;
+use crate::plugin::limits::{SSH_INPUT_BYTES, SSH_SECONDS};
+use crate::plugin::run::Answer;
+use crate::plugin::ssh::{SshCall, SshCommand};
+use rhai::{Dynamic, INT, Map, NativeCallContext};
+
+pub(super) const MODULE: HostModule = HostModule {
+    name: "ssh",
+    about: "Commands and files on one machine, over SSH, as root. Steward decides which machine: for a plugin of kind \
+            `software` the one that the job works on, for a `provider` the host of its connection. A command that \
+            fails is no error: look at `code`. Errors are thrown as for `pve`; `auth` also when the machine shows \
+            another host key than before.",
+    functions: &[
+        HostFunction {
+            signature: "run(command) -> #{code, out, err}",
+            about: "Runs a short command by `sh`, at most 60 s; its lines go to the job's log as they come. The end of \
+                    each output is kept (64 KiB).",
+            example: r#"let ran = ssh::run("systemctl enable --now nginx");"#,
+            register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str| run(&ctx, c, &Map::new())),
+        },
+        HostFunction {
+            signature: "run(command, options) -> #{code, out, err}",
+            about: "The same; options are `input` (text that it reads), `timeout` (1 to 100 seconds), `quiet` (no lines in the log).",
+            example: r#"let ran = ssh::run("chpasswd", #{ input: `mira:${password}`, quiet: true });"#,
+            register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str, o: Map| run(&ctx, c, &o)),
+        },
+        HostFunction {
+            signature: "look(command) -> #{code, out, err}",
+            about: "Runs a short command that only reads, without lines in the log: the one for `settle` and `wait_until`.",
+            example: r#"let active = ssh::look("systemctl is-active nginx").code == 0;"#,
+            register: |m| {
+                set!(m, "look", |ctx: NativeCallContext<'_>, command: &str| {
+                    let quiet = SshCommand { quiet: true, ..plain(command) };
+                    ask(&ctx, Call::Ssh(SshCall::Look(quiet)))
+                });
+            },
+        },
+        HostFunction {
+            signature: "start(name, command) -> id",
+            about: "Starts a command that may take long; it goes on there when Steward stops. `job.wait_task(id)` waits \
+                    for its end, shows its lines in the log and throws when its exit status is not 0. The name has \
+                    small letters, digits and dashes. While it runs, starting it again in the same job only gives its \
+                    id, so `job.repeatable` is the right step for it.",
+            example: r#"job.wait_task(job.repeatable("packages", || ssh::start("packages", "apt-get install -y nginx")));"#,
+            register: |m| set!(m, "start", start),
+        },
+        HostFunction {
+            signature: "put(path, text)",
+            about: "Writes a file that only root may read (mode 600), over what is there, in one go; makes its folder.",
+            example: r#"ssh::put("/etc/backup.conf", text);"#,
+            register: |m| set!(m, "put", |ctx: NativeCallContext<'_>, p: &str, t: &str| put(&ctx, p, t, 0o600)),
+        },
+        HostFunction {
+            signature: "put(path, text, mode)",
+            about: "The same with another mode.",
+            example: r#"ssh::put("/etc/motd", "Welcome\n", 0o644);"#,
+            register: |m| set!(m, "put", |ctx: NativeCallContext<'_>, p: &str, t: &str, n: INT| put(&ctx, p, t, n)),
+        },
+        HostFunction {
+            signature: "get(path) -> text",
+            about: "A file's text (at most 256 KiB), or `()` when there is none.",
+            example: r#"let release = ssh::get("/etc/os-release");"#,
+            register: |m| {
+                set!(m, "get", |ctx: NativeCallContext<'_>, path: &str| {
+                    ask(&ctx, Call::Ssh(SshCall::Get { path: path.to_owned() }))
+                });
+            },
+        },
+        HostFunction {
+            signature: "ready() -> #{ok, why, address}",
+            about: "Whether commands can be run there now; if not, `why` says in words what is missing.",
+            example: "let now = ssh::ready();",
+            register: |m| set!(m, "ready", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Ssh(SshCall::Ready))),
+        },
+    ],
+};
+
+fn plain(command: &str) -> SshCommand {
+    SshCommand { command: command.to_owned(), input: String::new(), timeout: 60, quiet: false }
+}
+
+fn run(ctx: &NativeCallContext<'_>, command: &str, options: &Map) -> Answer<Dynamic> {
+    let mut asked = plain(command);
+    for (name, value) in options {
+        let wrong =
+            || Err(throw("invalid", &format!("ssh::run has no such option: {name}: {value}"), ctx.call_position()));
+        match name.as_str() {
+            "input" => match value.clone().into_string() {
+                Ok(text) if text.len() <= SSH_INPUT_BYTES => asked.input = text,
+                _ => return wrong(),
+            },
+            "timeout" => match value.as_int().map(u64::try_from) {
+                Ok(Ok(n)) if (1..=SSH_SECONDS).contains(&n) => asked.timeout = n,
+                _ => return wrong(),
+            },
+            "quiet" => match value.as_bool() {
+                Ok(quiet) => asked.quiet = quiet,
+                Err(_) => return wrong(),
+            },
+            _ => return wrong(),
+        }
+    }
+    ask(ctx, Call::Ssh(SshCall::Run(asked)))
+}
+
+fn start(ctx: NativeCallContext<'_>, name: &str, command: &str) -> Answer<Dynamic> {
+    let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    if name.is_empty() || name.len() > 60 || !name.bytes().all(fits) {
+        let message = "the name of a command has 1 to 60 small letters, digits and dashes";
+        return Err(throw("invalid", message, ctx.call_position()));
+    }
+    ask(&ctx, Call::Ssh(SshCall::Start { name: name.to_owned(), command: command.to_owned() }))
+}
+
+fn put(ctx: &NativeCallContext<'_>, path: &str, text: &str, mode: INT) -> Answer<Dynamic> {
+    let mode = u32::try_from(mode).ok().filter(|m| *m <= 0o7777);
+    let Some(mode) = mode.filter(|_| path.starts_with('/') && text.len() <= SSH_INPUT_BYTES) else {
+        let message = "ssh::put takes a whole path, a text of at most 256 KiB and a mode like 0o644";
+        return Err(throw("invalid", message, ctx.call_position()));
+    };
+    ask(ctx, Call::Ssh(SshCall::Put { path: path.to_owned(), text: text.to_owned(), mode }))
+}
