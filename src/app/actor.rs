@@ -1,10 +1,11 @@
 //! Who acts: a person (through a browser, an API token or a short token), or the host's own console.
 
+use crate::app::guests::sharing::Grants;
 use crate::app::keys::VaultSeal;
 use crate::base::ids::{SessionId, TokenId, UserId};
 use crate::base::{Error, Result, Timestamp};
 use crate::crypto::VaultKey;
-use crate::model::access::{GuestRight, guest_right};
+use crate::model::access::{GuestRight, guest_right, person_right};
 use crate::model::audit::AuditRecord;
 use crate::model::guests::Guest;
 use crate::model::sessions::Scope;
@@ -35,6 +36,9 @@ struct Person {
     via: Via,
     scope: Option<Scope>,
     vault: VaultKey,
+    /// What is shared with whom, as it stands at each moment: an actor who lives long (an open stream) loses a
+    /// right at once.
+    grants: Arc<Grants>,
 }
 
 impl std::fmt::Debug for Actor {
@@ -44,9 +48,16 @@ impl std::fmt::Debug for Actor {
 }
 
 impl Actor {
-    pub(super) fn person(user: Arc<User>, via: Via, scope: Option<Scope>, vault: VaultKey, address: &str) -> Self {
+    pub(super) fn person(
+        user: Arc<User>,
+        via: Via,
+        scope: Option<Scope>,
+        vault: VaultKey,
+        address: &str,
+        grants: Arc<Grants>,
+    ) -> Self {
         let label = user.login.clone();
-        Self { person: Some(Person { user, via, scope, vault }), address: Some(address.to_owned()), label }
+        Self { person: Some(Person { user, via, scope, vault, grants }), address: Some(address.to_owned()), label }
     }
 
     /// The console of the host: everything that an admin may do, except reading anybody's keyspace.
@@ -134,9 +145,14 @@ impl Actor {
 
     /// What this actor may do with a guest; `None` means that for them it does not exist.
     pub fn guest_right(&self, guest: &Guest) -> Option<GuestRight> {
+        guest_right(self.person_right(guest), self.scope())
+    }
+
+    /// What the person may do with a guest, whatever the token that they use now allows.
+    pub fn person_right(&self, guest: &Guest) -> Option<GuestRight> {
         match &self.person {
             None => Some(GuestRight::Manage),
-            Some(p) => guest_right(p.user.id, p.user.role, p.scope, guest),
+            Some(p) => person_right(p.user.id, p.user.role, guest, p.grants.right(guest.id, p.user.id)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Connections to Proxmox: adding one (accept the certificate, log in once or give a token), checking its
 //! rights, limiting where it may act.
 
+use crate::app::guests::sharing::drop_of_guest;
 use crate::app::joining::MARK;
 use crate::app::live::Live;
 use crate::app::{Actor, App, host};
@@ -218,6 +219,10 @@ impl Connections<'_> {
         Ok(self.find(id)?.row.plugin.clone())
     }
 
+    pub(super) fn token_id(&self, id: ConnectionId) -> Result<String> {
+        Ok(self.find(id)?.row.token_id.clone())
+    }
+
     pub(super) fn limits(&self, id: ConnectionId) -> Result<Limits> {
         Ok(self.find(id)?.row.limits.clone())
     }
@@ -400,6 +405,7 @@ impl Connections<'_> {
                 tx.delete(tables::CONNECTIONS, &id)?;
                 for row in &rows {
                     tx.delete(tables::GUESTS, &row.id)?;
+                    drop_of_guest(tx, row.id)?;
                     if let Some(vmid) = row.vmid {
                         tx.delete(tables::GUEST_VMIDS, &(id, vmid))?;
                     }
@@ -414,7 +420,7 @@ impl Connections<'_> {
         });
         self.0.live().remove_connection(id);
         self.0.live().remove_rows(&gone);
-        Ok(())
+        self.0.grants().reload(self.0.store(), &gone)
     }
 
     /// Asks Proxmox what the token may do and compares it with what Steward needs.

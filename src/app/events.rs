@@ -2,8 +2,10 @@
 
 use crate::app::{Actor, App};
 use crate::base::Result;
-use crate::model::events::Event;
+use crate::base::ids::JobId;
+use crate::model::events::{Event, EventKind};
 use crate::store::{Read, Scan, tables};
+use std::collections::HashMap;
 use tokio::sync::watch;
 
 impl App {
@@ -23,11 +25,50 @@ impl App {
         if rows.first().is_some_and(|(n, _)| *n > seq + 1) {
             return Ok((None, last));
         }
-        let mine = rows.into_iter().map(|(_, e)| e).filter(|e| may_see(actor, e)).collect();
+        let mut judge = Judge { app: self, actor, jobs: HashMap::new() };
+        let mut mine = Vec::new();
+        for (_, event) in rows {
+            if judge.may_see(&event)? {
+                mine.push(event);
+            }
+        }
         Ok((Some(mine), last))
     }
 }
 
-fn may_see(actor: &Actor, event: &Event) -> bool {
-    actor.is_admin() || (event.owner.is_some() && event.owner == actor.user_id())
+/// Who may be told of an event: whoever may see the machine or the job that it is about, at this moment. An event
+/// only says where to look, so the person whom it was meant for learns of it also when they lost the right by it:
+/// their page looks again and finds nothing.
+struct Judge<'a> {
+    app: &'a App,
+    actor: &'a Actor,
+    /// A burst is often about one job.
+    jobs: HashMap<JobId, bool>,
+}
+
+impl Judge<'_> {
+    fn may_see(&mut self, event: &Event) -> Result<bool> {
+        let own = event.owner.is_some() && event.owner == self.actor.user_id();
+        if own || self.actor.is_admin() {
+            return Ok(true);
+        }
+        match &event.kind {
+            EventKind::Guest { id } => {
+                let snapshot = self.app.live().snapshot();
+                Ok(snapshot.guest(*id).is_some_and(|g| self.actor.guest_right(&g.row).is_some()))
+            }
+            EventKind::Job { id } | EventKind::JobLog { id } => self.job(*id),
+            EventKind::Connection | EventKind::Plugins | EventKind::Users => Ok(false),
+        }
+    }
+
+    fn job(&mut self, id: JobId) -> Result<bool> {
+        if let Some(known) = self.jobs.get(&id) {
+            return Ok(*known);
+        }
+        let job = self.app.store().read(|tx| tx.get(tables::JOBS, &id))?;
+        let may = job.is_some_and(|job| self.app.jobs().may_see(self.actor, &job));
+        self.jobs.insert(id, may);
+        Ok(may)
+    }
 }

@@ -2,6 +2,7 @@
 //! then carried out. Runs on blocking threads only.
 
 use crate::app::App;
+use crate::app::limits::{self, Change};
 use crate::base::ids::ConnectionId;
 use crate::base::{Error, Kind, Result};
 use crate::model::connections::Limits;
@@ -91,6 +92,42 @@ impl Host for PluginHost {
     }
 }
 
+/// What the check of the limits asks, for one call of one run.
+struct Known<'a> {
+    host: &'a PluginHost,
+    run: &'a Run,
+    connection: ConnectionId,
+    client: &'a PveClient,
+}
+
+impl limits::Known for Known<'_> {
+    fn is_template(&self, vmid: u32) -> bool {
+        let snapshot = self.host.app.live().snapshot();
+        let mut all = snapshot.guests.iter().filter(|g| g.row.connection == self.connection);
+        all.find(|g| g.row.vmid == Some(vmid)).is_none_or(|g| g.state.template)
+    }
+
+    fn is_being_made(&self, vmid: u32) -> bool {
+        let key = (self.connection, vmid);
+        let holder = self.host.app.store().read(|tx| tx.get(tables::VMID_RESERVATIONS, &key));
+        self.run.job.is_some() && matches!(holder, Ok(holder) if holder == self.run.job)
+    }
+
+    fn storages_of(&self, node: &str, kind: &str, vmid: u32) -> Result<Vec<String>, String> {
+        let path = format!("/nodes/{node}/{kind}/{vmid}/config");
+        let config = self.host.runtime.block_on(self.client.call("GET", &path, &Value::Null));
+        config
+            .map(|c| limits::storages_in(&c))
+            .map_err(|e| format!("Steward could not see on which storages the disks of {vmid} are: {}", e.message))
+    }
+
+    fn is_own_task(&self, upid: &str) -> bool {
+        let own = self.host.app.connections().token_id(self.connection);
+        // UPID:node:pid:start:time:type:id:user@realm!token:
+        own.is_ok_and(|own| upid.split(':').nth(7) == Some(own.as_str()))
+    }
+}
+
 impl PluginHost {
     fn new(app: &App) -> Self {
         Self { app: app.clone(), runtime: Handle::current(), place: Mutex::default() }
@@ -127,9 +164,11 @@ impl PluginHost {
     }
 
     fn pve(&self, run: &Run, method: Method, path: &str, params: &Value) -> Result<Value, CallError> {
-        let (_, client, limits) = self.link(run)?;
+        let (connection, client, limits) = self.link(run)?;
         if method != Method::Get {
-            check_node(&limits, path, params)?;
+            let known = Known { host: self, run, connection, client: &client };
+            let change = Change { path, params, delete: method == Method::Delete };
+            limits::check(&limits, &change, &known).map_err(|text| call_error(CallErrorKind::Forbidden, text))?;
         }
         let (value, place) =
             self.runtime.block_on(client.call_placed(method.name(), path, params)).map_err(from_pve)?;
@@ -208,21 +247,6 @@ fn kv_key(run: &Run, key: &str) -> (Name, Name) {
     (Name::new(run.plugin.clone()), Name::new(key.to_owned()))
 }
 
-/// Proxmox has no rule that limits nodes, so every change is checked here: the node in the path, and the one
-/// that the parameters send a guest to.
-fn check_node(limits: &Limits, path: &str, params: &Value) -> Result<(), CallError> {
-    let in_path = path.strip_prefix("/nodes/").and_then(|rest| rest.split('/').next());
-    let target = params.get("target").and_then(Value::as_str);
-    for node in [in_path, target].into_iter().flatten() {
-        if !limits.allows_node(node) {
-            let text =
-                format!("Steward may not change anything on node {node}. An admin can allow it in the settings.");
-            return Err(call_error(CallErrorKind::Forbidden, text));
-        }
-    }
-    Ok(())
-}
-
 fn log(run: &Run, level: LogLevel, text: &str) {
     let (plugin, hook) = (&run.plugin, &run.hook);
     match level {
@@ -283,18 +307,4 @@ fn from_error(e: Error) -> CallError {
         }
     };
     call_error(kind, e.message())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_that_is_not_allowed_can_neither_be_changed_nor_be_a_target() {
-        let limits = Limits { nodes: vec!["pve1".into()], ..Limits::default() };
-        assert!(check_node(&limits, "/nodes/pve1/qemu/100/status/start", &Value::Null).is_ok());
-        assert!(check_node(&limits, "/nodes/pve2/qemu/100/status/start", &Value::Null).is_err());
-        assert!(check_node(&limits, "/nodes/pve1/qemu/100/clone", &json!({ "target": "pve2" })).is_err());
-        assert!(check_node(&limits, "/pools", &Value::Null).is_ok());
-    }
 }

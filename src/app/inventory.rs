@@ -1,13 +1,14 @@
 //! Looking at Proxmox: one call of the provider's `inventory` hook brings all nodes and guests.
 
+use crate::app::guests::sharing::drop_of_guest;
 use crate::app::live::{Report, ReportedGuest};
-use crate::app::{App, host};
+use crate::app::{App, host, quotas};
 use crate::base::ids::{ConnectionId, GuestId};
 use crate::base::{Error, Result, Timestamp};
 use crate::model::connections::Reach;
 use crate::model::events::EventKind;
 use crate::model::guests::{Guest, GuestState};
-use crate::store::tables;
+use crate::store::{Read, tables};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -37,8 +38,9 @@ impl Inventory<'_> {
 
     async fn look_at(&self, id: ConnectionId) {
         let Some(name) = self.0.connections().name(id) else { return };
+        let asked = self.0.now();
         let looked = match self.report(id).await {
-            Ok(report) => self.take(id, report).await,
+            Ok(report) => self.take(id, report, asked).await,
             Err(e) => Err(e),
         };
         if let Err(e) = looked {
@@ -67,7 +69,7 @@ impl Inventory<'_> {
         self.0.live().set_connection(id, name, Reach::Away { since, why: e.message().to_owned() });
     }
 
-    async fn take(&self, id: ConnectionId, report: Report) -> Result<()> {
+    async fn take(&self, id: ConnectionId, report: Report, asked: Timestamp) -> Result<()> {
         let now = self.0.now();
         let was_away =
             !matches!(self.0.live().snapshot().connection(id).map(|c| c.reach.clone()), Some(Reach::Here { .. }));
@@ -84,9 +86,11 @@ impl Inventory<'_> {
         }
         let (missing, gone) = self.missing(&known, &report, now);
         changed.extend(missing);
-        self.store(changed.clone(), gone.clone(), was_away).await?;
+        let gone_ids: Vec<GuestId> = gone.iter().map(|g| g.id).collect();
+        let changed = self.store(changed, gone, was_away, asked).await?;
         self.0.live().put_rows(changed);
-        self.0.live().remove_rows(&gone.iter().map(|g| g.id).collect::<Vec<_>>());
+        self.0.live().remove_rows(&gone_ids);
+        self.0.grants().reload(self.0.store(), &gone_ids)?;
         self.0.live().take_report(id, now, report, &ids);
         Ok(())
     }
@@ -106,27 +110,44 @@ impl Inventory<'_> {
         (mark, gone)
     }
 
-    async fn store(&self, changed: Vec<Guest>, gone: Vec<Guest>, was_away: bool) -> Result<()> {
-        if changed.is_empty() && gone.is_empty() && !was_away {
-            return Ok(());
+    /// Writes what Proxmox told and answers the rows as they stand now.
+    async fn store(
+        &self,
+        changed: Vec<Guest>,
+        gone: Vec<Guest>,
+        was_away: bool,
+        asked: Timestamp,
+    ) -> Result<Vec<Guest>> {
+        let ripe = quotas::ripe(self.0, asked)?;
+        if changed.is_empty() && gone.is_empty() && ripe.is_empty() && !was_away {
+            return Ok(Vec::new());
         }
         self.0
             .store()
             .write(move |tx| {
-                for row in &changed {
-                    tx.put(tables::GUESTS, &row.id, row)?;
+                let mut written = Vec::with_capacity(changed.len());
+                for row in changed {
+                    // The owner or the maker may have changed since the rows were looked at.
+                    let row = match tx.get(tables::GUESTS, &row.id)? {
+                        Some(now) => told(row, now),
+                        None => row,
+                    };
+                    tx.put(tables::GUESTS, &row.id, &row)?;
                     if let Some(vmid) = row.vmid {
                         tx.put(tables::GUEST_VMIDS, &(row.connection, vmid), &row.id)?;
                     }
+                    written.push(row);
                 }
                 for row in &gone {
                     tx.delete(tables::GUESTS, &row.id)?;
                     if let Some(vmid) = row.vmid {
                         tx.delete(tables::GUEST_VMIDS, &(row.connection, vmid))?;
                     }
+                    drop_of_guest(tx, row.id)?;
                 }
+                quotas::fade(tx, &ripe)?;
                 // A first look finds a thousand guests: one event for all is enough then.
-                let touched: Vec<&Guest> = changed.iter().chain(&gone).collect();
+                let touched: Vec<&Guest> = written.iter().chain(&gone).collect();
                 if touched.len() <= 50 {
                     for row in touched {
                         tx.event(EventKind::Guest { id: row.id }, row.owner);
@@ -137,10 +158,15 @@ impl Inventory<'_> {
                 if was_away {
                     tx.event(EventKind::Connection, None);
                 }
-                Ok(())
+                Ok(written)
             })
             .await
     }
+}
+
+/// The row of today with what Proxmox told.
+fn told(report: Guest, today: Guest) -> Guest {
+    Guest { kind: report.kind, name: report.name, missing_since: report.missing_since, last: report.last, ..today }
 }
 
 /// The row for a reported guest, and whether it differs from what is stored. Figures that move all the time are

@@ -124,18 +124,43 @@ pub(crate) fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
     Ok(())
 }
 
+fn is_theirs(actor: &Actor, job: &Job) -> bool {
+    actor.user_id().is_some() && actor.user_id() == job.owner
+}
+
+/// What one must be allowed on the machine to ask for such a job.
+fn right_for(job: &Job) -> GuestRight {
+    if job.hook == "guest_power" { GuestRight::Use } else { GuestRight::Manage }
+}
+
 impl Jobs<'_> {
-    fn may_see(&self, actor: &Actor, job: &Job) -> bool {
-        let theirs = actor.user_id().is_some() && actor.user_id() == job.owner;
-        let guest = || job.guest.and_then(|id| self.0.live().snapshot().guest(id).cloned());
-        actor.is_admin() || theirs || guest().is_some_and(|g| actor.guest_right(&g.row).is_some())
+    /// What the actor may do with the job's machine; `None` when there is none (any more).
+    fn on_guest(&self, actor: &Actor, job: &Job) -> Option<Option<GuestRight>> {
+        let snapshot = self.0.live().snapshot();
+        snapshot.guest(job.guest?).map(|g| actor.guest_right(&g.row))
     }
 
-    /// May the actor cancel, retry or discard it?
+    /// A machine's jobs follow the machine: whoever may look at it sees them, and who lost that right sees also
+    /// those that they asked for themselves no longer. Jobs without a machine belong to whoever asked for them.
+    pub(super) fn may_see(&self, actor: &Actor, job: &Job) -> bool {
+        match self.on_guest(actor, job) {
+            _ if actor.is_admin() => true,
+            Some(right) => right.is_some(),
+            None => is_theirs(actor, job),
+        }
+    }
+
+    /// May the actor cancel, retry or discard it? Those who manage the machine may; others only what they asked
+    /// for themselves, as long as they might ask for it again.
     pub fn may_act(&self, actor: &Actor, job: &Job) -> bool {
-        let theirs = actor.user_id().is_some() && actor.user_id() == job.owner;
-        let guest = || job.guest.and_then(|id| self.0.live().snapshot().guest(id).cloned());
-        actor.is_admin() || theirs || guest().is_some_and(|g| actor.guest_right(&g.row) == Some(GuestRight::Manage))
+        match self.on_guest(actor, job) {
+            _ if actor.is_admin() => true,
+            Some(right) => {
+                let least = if is_theirs(actor, job) { right_for(job) } else { GuestRight::Manage };
+                right >= Some(least)
+            }
+            None => is_theirs(actor, job),
+        }
     }
 
     /// Jobs before `before` that the actor may see, the newest first; `state` narrows to some states.

@@ -1,7 +1,7 @@
 //! What is known of nodes and guests right now, in memory: Steward's own rows joined with the provider's last
 //! report. Pages and the REST API read one immutable snapshot; the poller and the use cases publish a new one.
 
-use crate::base::ids::{ConnectionId, GuestId};
+use crate::base::ids::{ConnectionId, GuestId, UserId};
 use crate::base::{Result, Timestamp};
 use crate::model::connections::Reach;
 use crate::model::guests::{Guest, GuestState};
@@ -218,7 +218,22 @@ impl Live {
         if rows.is_empty() {
             return;
         }
-        self.change(|work| work.rows.extend(rows.into_iter().map(|g| (g.id, g))));
+        self.change(|work| {
+            for row in rows {
+                // Rows come from several tasks, in any order. The owner has a way of its own, so that no late row
+                // brings back one who gave the machine away.
+                let owner = work.rows.get(&row.id).map_or(row.owner, |old| old.owner);
+                work.rows.insert(row.id, Guest { owner, ..row });
+            }
+        });
+    }
+
+    pub(super) fn set_owner(&self, id: GuestId, owner: Option<UserId>) {
+        self.change(|work| {
+            if let Some(row) = work.rows.get_mut(&id) {
+                row.owner = owner;
+            }
+        });
     }
 
     pub(super) fn remove_rows(&self, ids: &[GuestId]) {

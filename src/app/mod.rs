@@ -20,10 +20,12 @@ pub mod invites;
 pub mod jobs;
 pub mod joining;
 pub mod keys;
+mod limits;
 pub mod live;
 pub mod nodes;
 pub mod plugins;
 pub mod profile;
+pub mod quotas;
 pub mod schedules;
 pub mod search;
 pub mod sessions;
@@ -56,6 +58,7 @@ struct Inner {
     hasher: hasher::Hasher,
     people: users::People,
     live: live::Live,
+    grants: Arc<guests::sharing::Grants>,
     links: connections::Links,
     consoles: consoles::Desk,
     setup: setup::SetupCode,
@@ -86,6 +89,7 @@ impl App {
         let plugins = Plugins::load(settings.plugins_dir.as_deref());
         let people = users::People::load(&store)?;
         let live = live::Live::load(&store)?;
+        let grants = Arc::new(guests::sharing::Grants::load(&store)?);
         let links = connections::Links::load(&store)?;
         links.announce(&live);
         let setup = setup::SetupCode::for_start(!people.somebody_can_sign_in());
@@ -98,6 +102,7 @@ impl App {
             hasher: hasher::Hasher::for_this_machine(),
             people,
             live,
+            grants,
             links,
             consoles: consoles::Desk::default(),
             setup,
@@ -186,6 +191,7 @@ nouns! {
     nodes => nodes::Nodes,
     plugins => plugins::PluginPages,
     profile => profile::Profile,
+    quotas => quotas::Quotas,
     schedules => schedules::Schedules,
     search => search::Search,
     sessions => sessions::Sessions,

@@ -6,6 +6,11 @@ use crate::base::ids::ConnectionId;
 use crate::base::{Error, Result};
 use crate::model::nodes::Choices;
 use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The settings page must not wait long for a node that hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct Nodes<'a>(pub(super) &'a App);
 
@@ -26,7 +31,7 @@ impl Nodes<'_> {
         Ok(nodes.map(|n| n.node.name.clone()).filter(|n| limits.allows_node(n)).collect())
     }
 
-    /// Bridges, storages and ISO images on a node, asked from Proxmox now.
+    /// Bridges, storages and ISO images on a node that may be used, asked from Proxmox now.
     ///
     /// # Errors
     /// `Unavailable` when Proxmox does not answer.
@@ -34,9 +39,37 @@ impl Nodes<'_> {
         if !self.usable(connection)?.iter().any(|n| n == node) {
             return Err(Error::field("node", "This node is away, or Steward may not use it."));
         }
+        let mut choices = self.all_choices(connection, node).await?;
+        let limits = self.0.connections().limits(connection)?;
+        choices.storages.retain(|s| limits.allows_storage(s));
+        choices.bridges.retain(|b| limits.allows_bridge(b));
+        Ok(choices)
+    }
+
+    async fn all_choices(&self, connection: ConnectionId, node: &str) -> Result<Choices> {
         let value = host::call(self.0, connection, "choices", vec![json!(node)]).await?;
         serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })
+    }
+
+    /// The bridges of all nodes of a connection that answer within two seconds, for choosing which are allowed.
+    ///
+    /// # Errors
+    /// `Forbidden` unless an admin asks.
+    pub async fn bridges(&self, actor: &Actor, connection: ConnectionId) -> Result<Vec<String>> {
+        actor.require_admin()?;
+        let snapshot = self.0.live().snapshot();
+        let here = snapshot.nodes.iter().filter(|n| n.connection == connection && n.node.status == "online");
+        let asked = here.map(|n| tokio::time::timeout(PATIENCE, self.all_choices(connection, &n.node.name)));
+        let mut found = BTreeSet::new();
+        for answer in futures_util::future::join_all(asked).await {
+            match answer {
+                Ok(Ok(choices)) => found.extend(choices.bridges),
+                Ok(Err(e)) => tracing::debug!(error = e.chain(), "a node told no bridges"),
+                Err(_) => tracing::debug!("a node told no bridges in time"),
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 }

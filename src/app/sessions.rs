@@ -217,7 +217,7 @@ impl Sessions<'_> {
             SessionKind::Browser => Via::Session(id),
             SessionKind::Jwt => Via::Jwt(id),
         };
-        Ok(Actor::person(user, via, session.scope, vault, address))
+        Ok(Actor::person(user, via, session.scope, vault, address, self.0.shared_grants()))
     }
 
     /// Writes `last_seen` beside the request; a session that was revoked meanwhile stays revoked.

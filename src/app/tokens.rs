@@ -194,7 +194,7 @@ impl Tokens<'_> {
         if token.last_used.is_none_or(|t| t.until(now) > TOUCH_EVERY) {
             self.touch(Token { last_used: Some(now), ..token });
         }
-        Ok(Actor::person(user, Via::Token(id), Some(scope), vault, address))
+        Ok(Actor::person(user, Via::Token(id), Some(scope), vault, address, self.0.shared_grants()))
     }
 
     fn touch(&self, token: Token) {
@@ -230,7 +230,7 @@ impl Tokens<'_> {
     ) -> Result<AccessToken> {
         let (user, vault) = self.0.sessions().check_password(login, password, address).await?;
         let (token, session) = self.sign(user.id, &vault, Scope::Full, device, address)?;
-        let mut record = Actor::person(user, Via::Jwt(token.id), None, vault, address).record(
+        let mut record = Actor::person(user, Via::Jwt(token.id), None, vault, address, self.0.shared_grants()).record(
             self.0.now(),
             "user.login",
             "",

@@ -1,5 +1,6 @@
 //! People: the list that is kept in memory, and what admins do with it.
 
+use crate::app::guests::sharing::drop_of_user;
 use crate::app::{Actor, App};
 use crate::base::ids::{InviteId, UserId};
 use crate::base::{Error, Result, Timestamp};
@@ -304,7 +305,8 @@ impl Users<'_> {
         self.check_an_admin_remains(&User { active: false, ..User::clone(&user) })?;
         let record = actor.record(self.0.now(), "user.delete", &user.login, "key slots destroyed");
         let login = user.login.clone();
-        self.0
+        let shared = self
+            .0
             .store()
             .write(move |tx| {
                 end_sessions(tx, id, None)?;
@@ -318,12 +320,15 @@ impl Users<'_> {
                 tx.delete(tables::USER_LOGINS, &Name::new(login.clone()))?;
                 tx.delete(tables::FAILURES, &account_failures(&login))?;
                 tx.delete(tables::USERS, &id)?;
+                tx.delete(tables::USER_QUOTAS, &id)?;
+                let shared = drop_of_user(tx, id)?;
                 tx.event(EventKind::Users, None);
                 tx.audit(record);
-                Ok(())
+                Ok(shared)
             })
             .await?;
         self.0.people().remove(id);
+        self.0.grants().reload(self.0.store(), &shared)?;
         self.0.guests().disown(id).await
     }
 

@@ -152,7 +152,7 @@ impl Demo {
         let guests = running.app.guests().list(mira, "-is:template");
         for (guest, owner) in guests.iter().take(60).zip(people.iter().cycle()) {
             if guest.row.owner.is_none() {
-                running.app.guests().set_owner(mira, guest.row.id, Some(owner.id)).await?;
+                running.app.guests().set_owner(mira, guest.row.id, Some(owner.id), None).await?;
             }
         }
         Ok(())

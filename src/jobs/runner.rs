@@ -6,7 +6,7 @@ use super::queue::{self, Active};
 use super::waits;
 use crate::app::App;
 use crate::base::ids::JobId;
-use crate::base::{Error, Result};
+use crate::base::{Error, Kind, Result};
 use crate::model::jobs::{Job, JobState, LogLevel, Wait};
 use crate::model::plugins::ScriptError;
 use crate::plugin::{Failure, Journal, Mode, Outcome, Run};
@@ -148,7 +148,7 @@ impl Runner {
 /// One run of a job: claim it, play the script, write the outcome, settle what hangs on it.
 async fn run_once(app: &App, id: JobId) -> Result<()> {
     let Some(job) = claim(app, id).await? else { return Ok(()) };
-    let outcome = play(app, &job).await?;
+    let outcome = within_quota(app, &job).await?;
     let away = is_away(&outcome);
     let job = app
         .store()
@@ -190,6 +190,36 @@ async fn claim(app: &App, id: JobId) -> Result<Option<Job>> {
             Ok(Some(job))
         })
         .await
+}
+
+/// Plays the job, if the quota of the machine's owner still allows what it was asked for: an admin may have
+/// lowered it since. A machine that was made meanwhile goes away again.
+async fn within_quota(app: &App, job: &Job) -> Result<Outcome> {
+    let forward = job.state != JobState::Undoing;
+    if forward && let Err(e) = app.quotas().recheck(job) {
+        return too_much(app, job, &e).await;
+    }
+    let outcome = play(app, job).await?;
+    let makes = job.hook == "guest_create" || job.hook == "guest_clone";
+    if forward
+        && makes
+        && matches!(outcome, Outcome::Done(_))
+        && let Err(e) = app.quotas().recheck(job)
+    {
+        return too_much(app, job, &e).await;
+    }
+    Ok(outcome)
+}
+
+async fn too_much(app: &App, job: &Job, e: &Error) -> Result<Outcome> {
+    if e.kind() != Kind::Conflict {
+        return Err(Error::internal(e.chain()));
+    }
+    let (app, id, owner, text) = (app.clone(), job.id, job.owner, e.message().to_owned());
+    let written = text.clone();
+    let log = move || StoreJournal::open(&app, id, owner).map(|journal| journal.log(LogLevel::Error, &written));
+    tokio::task::spawn_blocking(log).await.map_err(Error::internal)??;
+    Ok(failure(&text, false, false))
 }
 
 async fn play(app: &App, job: &Job) -> Result<Outcome> {

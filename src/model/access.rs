@@ -1,26 +1,78 @@
 //! Who may do what: the rules, without knowing how anybody proved who they are.
 
+use crate::base::Timestamp;
 use crate::base::ids::UserId;
 use crate::model::guests::Guest;
 use crate::model::sessions::Scope;
 use crate::model::users::Role;
+use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
-/// What a person wants to do with one machine, from little to much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a person may do with one machine, from little to much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
 pub enum GuestRight {
+    /// Look at it: figures, jobs, history.
+    #[n(0)]
     See,
+    /// Also its power and its console.
+    #[n(1)]
     Use,
+    /// Also everything else: change, delete, share.
+    #[n(2)]
     Manage,
 }
 
-/// What an actor may do with `guest`: admins everything, owners everything with theirs, others nothing.
-/// A read-only token sees what its user sees; a token that operates may use and manage machines.
-pub fn guest_right(user: UserId, role: Role, scope: Option<Scope>, guest: &Guest) -> Option<GuestRight> {
-    let most = match scope {
-        Some(Scope::Read) => GuestRight::See,
-        _ => GuestRight::Manage,
-    };
-    (role == Role::Admin || guest.owner == Some(user)).then_some(most)
+impl GuestRight {
+    pub const ALL: [Self; 3] = [Self::See, Self::Use, Self::Manage];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::See => "see",
+            Self::Use => "use",
+            Self::Manage => "manage",
+        }
+    }
+
+    /// What it means, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::See => "Look at it: figures, jobs, history.",
+            Self::Use => "Also start and stop it, and open its console.",
+            Self::Manage => "Also change, delete and share it.",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.name() == text)
+    }
+}
+
+/// A machine shared with a person who does not own it. The row's key is machine and person.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct GuestGrant {
+    #[n(0)]
+    pub right: GuestRight,
+    /// Who shared it, in words that outlive the user.
+    #[n(1)]
+    pub by: String,
+    #[n(2)]
+    pub at: Timestamp,
+}
+
+/// What a person may do with `guest`: admins and owners everything, others what was `granted`.
+pub fn person_right(user: UserId, role: Role, guest: &Guest, granted: Option<GuestRight>) -> Option<GuestRight> {
+    if role == Role::Admin || guest.owner == Some(user) { Some(GuestRight::Manage) } else { granted }
+}
+
+/// The same through a token: one that only reads sees what its person sees and does nothing; one that operates
+/// does what its person may.
+pub fn guest_right(right: Option<GuestRight>, scope: Option<Scope>) -> Option<GuestRight> {
+    match scope {
+        Some(Scope::Read) => right.map(|_| GuestRight::See),
+        _ => right,
+    }
 }
 
 #[cfg(test)]
@@ -29,12 +81,32 @@ mod tests {
     use crate::model::guests::tests::a_guest;
 
     #[test]
-    fn only_the_owner_and_admins_see_a_machine() {
+    fn owners_and_admins_may_everything_others_what_was_granted() {
         let (mira, jon) = (UserId::new(), UserId::new());
         let guest = Guest { owner: Some(mira), ..a_guest() };
-        assert_eq!(guest_right(mira, Role::User, None, &guest), Some(GuestRight::Manage));
-        assert_eq!(guest_right(jon, Role::User, None, &guest), None);
-        assert_eq!(guest_right(jon, Role::Admin, None, &guest), Some(GuestRight::Manage));
-        assert_eq!(guest_right(jon, Role::Admin, Some(Scope::Read), &guest), Some(GuestRight::See));
+        assert_eq!(person_right(mira, Role::User, &guest, None), Some(GuestRight::Manage));
+        assert_eq!(person_right(jon, Role::Admin, &guest, None), Some(GuestRight::Manage));
+        assert_eq!(person_right(jon, Role::User, &guest, None), None);
+        for right in GuestRight::ALL {
+            assert_eq!(person_right(jon, Role::User, &guest, Some(right)), Some(right));
+            assert_eq!(person_right(mira, Role::User, &guest, Some(right)), Some(GuestRight::Manage));
+            assert_eq!(GuestRight::parse(right.name()), Some(right));
+        }
+    }
+
+    #[test]
+    fn a_token_never_gives_more_than_its_person_has() {
+        for right in [None, Some(GuestRight::See), Some(GuestRight::Use), Some(GuestRight::Manage)] {
+            assert_eq!(guest_right(right, Some(Scope::Read)), right.map(|_| GuestRight::See));
+            for scope in [None, Some(Scope::Operate), Some(Scope::Full)] {
+                assert_eq!(guest_right(right, scope), right);
+            }
+        }
+    }
+
+    #[test]
+    fn rights_are_ordered_from_little_to_much() {
+        assert!(GuestRight::See < GuestRight::Use && GuestRight::Use < GuestRight::Manage);
+        assert!(None < Some(GuestRight::See));
     }
 }

@@ -90,11 +90,38 @@ pub struct Limits {
     pub vmid_min: Option<u32>,
     #[n(2)]
     pub vmid_max: Option<u32>,
+    /// Storages on which disks may be put; empty means all. Images in a CD drive are only read, from anywhere.
+    #[n(3)]
+    #[cbor(default)]
+    #[serde(default)]
+    pub storages: Vec<String>,
+    /// Bridges that network cards may be plugged into; empty means all.
+    #[n(4)]
+    #[cbor(default)]
+    #[serde(default)]
+    pub bridges: Vec<String>,
+    /// Templates from which machines may be made, by number; empty means all.
+    #[n(5)]
+    #[cbor(default)]
+    #[serde(default)]
+    pub templates: Vec<u32>,
 }
 
 impl Limits {
     pub fn allows_node(&self, node: &str) -> bool {
         self.nodes.is_empty() || self.nodes.iter().any(|n| n == node)
+    }
+
+    pub fn allows_storage(&self, storage: &str) -> bool {
+        self.storages.is_empty() || self.storages.iter().any(|s| s == storage)
+    }
+
+    pub fn allows_bridge(&self, bridge: &str) -> bool {
+        self.bridges.is_empty() || self.bridges.iter().any(|b| b == bridge)
+    }
+
+    pub fn allows_template(&self, vmid: u32) -> bool {
+        self.templates.is_empty() || self.templates.contains(&vmid)
     }
 
     /// Inclusive bounds for new ids; Proxmox' own default is 100 to 999999.
@@ -114,4 +141,29 @@ pub enum Reach {
     Here { since: Timestamp },
     /// Not answering or refusing; `why` is a sentence for people.
     Away { since: Timestamp, why: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As rows were before storages, bridges and templates could be limited.
+    #[derive(Encode)]
+    struct Before {
+        #[n(0)]
+        nodes: Vec<String>,
+        #[n(1)]
+        vmid_min: Option<u32>,
+        #[n(2)]
+        vmid_max: Option<u32>,
+    }
+
+    #[test]
+    fn limits_of_an_earlier_version_allow_what_they_did() {
+        let before = Before { nodes: vec!["pve1".into()], vmid_min: Some(200), vmid_max: None };
+        let limits: Limits = minicbor::decode(&minicbor::to_vec(before).unwrap()).unwrap();
+        assert_eq!(limits, Limits { nodes: vec!["pve1".into()], vmid_min: Some(200), ..Limits::default() });
+        assert!(limits.allows_storage("any") && limits.allows_bridge("any") && limits.allows_template(9000));
+        assert!(!limits.allows_node("pve2"));
+    }
 }

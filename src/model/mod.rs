@@ -20,6 +20,7 @@ pub mod nodes;
 pub mod plugins;
 pub mod prefs;
 pub mod providers;
+pub mod quotas;
 pub mod schedules;
 pub mod sessions;
 pub mod software;

@@ -7,6 +7,7 @@ use super::audit::AuditHead;
 use super::key::Name;
 use super::table::{Bytes, Json, OwnedTable, Table};
 use crate::base::ids::{ConnectionId, GuestId, InviteId, JobId, ScheduleId, SessionId, TokenId, UserId};
+use crate::model::access::GuestGrant;
 use crate::model::audit::AuditEntry;
 use crate::model::connections::Connection;
 use crate::model::events::Event;
@@ -14,6 +15,7 @@ use crate::model::guests::Guest;
 use crate::model::jobs::{Job, LogLine, Step};
 use crate::model::lockout::Failures;
 use crate::model::prefs::Prefs;
+use crate::model::quotas::{Claim, UserQuota};
 use crate::model::schedules::Schedule;
 use crate::model::sessions::{Session, Token};
 use crate::model::software::{GuestKey, Software};
@@ -47,6 +49,12 @@ pub const FAILURES: Table<Name, Failures> = Table::new("failures");
 
 /// Machines, as far as Steward itself knows them.
 pub const GUESTS: Table<GuestId, Guest> = Table::new("guests");
+/// Machines shared with people who do not own them.
+pub const GUEST_GRANTS: Table<(GuestId, UserId), GuestGrant> = Table::new("guest_grants");
+/// What open jobs will have made of machines, for the quota of their owners.
+pub const QUOTA_CLAIMS: Table<GuestId, Claim> = Table::new("quota_claims");
+/// Quotas of people for whom an admin set their own.
+pub const USER_QUOTAS: Table<UserId, UserQuota> = Table::new("user_quotas");
 /// Proxmox' number on a connection to machine.
 pub const GUEST_VMIDS: Table<(ConnectionId, u32), GuestId> = Table::new("guest_vmids");
 /// Connected Proxmox clusters, with their secrets.

@@ -119,14 +119,22 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
 async fn view(person: &Person, connection: ConnectionId) -> Result<ConnectionView> {
     let connections = person.web.app.connections();
     let item = item(person, connections.get(&person.actor, connection)?);
-    let probe = connections.probe(&person.actor, connection).await;
-    Ok(with_rights(item, probe))
+    let probe = connections.probe(&person.actor, connection);
+    let nodes = person.web.app.nodes();
+    let (probe, bridges) = tokio::join!(probe, nodes.bridges(&person.actor, connection));
+    Ok(ConnectionView { bridges: bridges?, ..with_rights(item, probe) })
 }
 
 /// Without an answer the page shows the rest; the reach says why there is none.
 fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
     let Ok(probe) = probe else {
-        return ConnectionView { item, version: None, missing: Vec::new(), commands: String::new() };
+        return ConnectionView {
+            item,
+            version: None,
+            missing: Vec::new(),
+            commands: String::new(),
+            bridges: Vec::new(),
+        };
     };
     let mut commands: Vec<String> = Vec::new();
     for right in &probe.missing {
@@ -135,7 +143,13 @@ fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
         }
     }
     let missing = probe.missing.into_iter().map(|m| MissingRight { path: m.path, privilege: m.privilege, why: m.why });
-    ConnectionView { item, version: Some(probe.version), missing: missing.collect(), commands: commands.join("\n") }
+    ConnectionView {
+        item,
+        version: Some(probe.version),
+        missing: missing.collect(),
+        commands: commands.join("\n"),
+        bridges: Vec::new(),
+    }
 }
 
 /// # Errors
@@ -158,10 +172,14 @@ pub async fn change(
 async fn changed(person: &Person, connection: ConnectionId, form: &Form) -> Result<()> {
     let connections = person.web.app.connections();
     let old = connections.get(&person.actor, connection)?;
+    let ticked = |name: &str| form.values(name).iter().filter(|n| !n.is_empty()).cloned().collect::<Vec<_>>();
     let limits = Limits {
-        nodes: form.values("nodes").iter().filter(|n| !n.is_empty()).cloned().collect(),
+        nodes: ticked("nodes"),
         vmid_min: maybe_number(form, "vmid_min")?,
         vmid_max: maybe_number(form, "vmid_max")?,
+        storages: ticked("storages"),
+        bridges: ticked("bridges"),
+        templates: ticked("templates").iter().filter_map(|t| t.parse().ok()).collect(),
     };
     let name = if form.has("name") { form.value("name").to_owned() } else { old.name };
     let lines = |field: &str, kept: Vec<String>| match form.has(field) {

@@ -2,7 +2,7 @@
 
 use crate::app::guests::HistoryPoint;
 use crate::app::live::GuestLive;
-use crate::base::ids::{GuestId, UserId};
+use crate::base::ids::GuestId;
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::connections::Reach;
@@ -12,7 +12,7 @@ use crate::web::forms::{again, finished, id};
 use crate::web::guests::Rows;
 use crate::web::jobs::item;
 use crate::web::page::Form;
-use crate::web::page::machine::{self as page, AccessView, HistoryView, MachineHead};
+use crate::web::page::machine::{self as page, HistoryView, MachineHead};
 use crate::web::visit::Person;
 use axum::Json;
 use axum::extract::{Path, Query};
@@ -49,21 +49,6 @@ pub async fn history(person: Person, Path(text): Path<String>) -> Result<Markup>
 
 /// # Errors
 /// `NotFound`.
-pub async fn access(person: Person, Path(text): Path<String>) -> Result<Markup> {
-    let guest = find(&person, &text)?;
-    let owner = guest.row.owner.map(|o| o.to_string()).unwrap_or_default();
-    let form = Form::new().set("owner", owner);
-    Ok(page::access(&person.page(), &head(&person, &guest)?, &people(&person), &form))
-}
-
-fn people(person: &Person) -> AccessView {
-    let all = if person.actor.is_admin() { person.web.app.people().all() } else { Vec::new() };
-    let words = |name: &str, login: &str| if name == login { login.to_owned() } else { format!("{name} ({login})") };
-    AccessView { people: all.iter().filter(|u| u.active).map(|u| (u.id, words(&u.name, &u.login))).collect() }
-}
-
-/// # Errors
-/// `NotFound`.
 pub async fn danger(person: Person, Path(text): Path<String>) -> Result<Markup> {
     let guest = find(&person, &text)?;
     Ok(page::danger(&person.page(), &head(&person, &guest)?, &Form::new()))
@@ -92,6 +77,7 @@ pub(super) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         away,
         missing_since: guest.row.missing_since,
         actions: app.guests().actions(&person.actor, guest).into_iter().map(|a| (a.action, a.refusal)).collect(),
+        can_use: person.actor.guest_right(&guest.row) >= Some(GuestRight::Use),
         can_manage: person.actor.guest_right(&guest.row) == Some(GuestRight::Manage),
         can_use: person.actor.guest_right(&guest.row) >= Some(GuestRight::Use),
         jobs: open.map(|j| item(person, j)).collect(),
@@ -174,23 +160,5 @@ fn beside(e: Error) -> Error {
     match e.fields().get("name").cloned() {
         Some(text) => e.with_field("confirm", text),
         None => e,
-    }
-}
-
-/// # Errors
-/// `NotFound`, `Forbidden`.
-pub async fn owner(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
-    let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
-    let wanted = match form.value("owner") {
-        "" => None,
-        text => Some(text.parse::<UserId>().map_err(|_| Error::field("owner", "Choose somebody from the list."))?),
-    };
-    match person.web.app.guests().set_owner(&person.actor, guest.row.id, wanted).await {
-        Ok(()) => Ok(finished(&person, &format!("/machines/{}/access", guest.row.id), "The owner is changed.")),
-        Err(e) => {
-            let head = head(&person, &guest)?;
-            again(&person, form, e, |p, form| page::access(p, &head, &people(&person), form))
-        }
     }
 }

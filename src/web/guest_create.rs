@@ -12,6 +12,7 @@ use crate::web::page::Form;
 use crate::web::page::create::{self as page, CreateStep, CreateView, TemplateItem};
 use crate::web::page::recipe::values;
 use crate::web::software::warnings;
+use crate::web::quotas;
 use crate::web::visit::Person;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
@@ -237,7 +238,8 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         }),
         _ => Choices::default(),
     };
-    let here = snapshot.guests.iter().filter(|g| Some(g.row.connection) == connection && g.state.template);
+    let templates = app.guests().templates(&person.actor);
+    let here = templates.iter().filter(|g| Some(g.row.connection) == connection);
     let menu = app.software().menu(&person.actor);
     let templates = here.filter_map(|g| {
         Some(TemplateItem {
@@ -256,6 +258,7 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         isos: choices.isos.iter().map(|v| (v.clone(), iso_words(v))).collect(),
         warnings: lacks(&menu, form),
         menu,
+        quota: quotas::mine(person).ok(),
         my_keys: app.profile().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
         nodes,
         choices,

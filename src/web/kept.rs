@@ -35,6 +35,8 @@ struct Entry {
     snapshot: Arc<Snapshot>,
     /// The newest event then: rights, owners, jobs and names change only together with one.
     event: u64,
+    /// What was shared then: a grant counts a moment after its event.
+    grants: u64,
     bytes: OnceCell<Bytes>,
 }
 
@@ -49,13 +51,14 @@ impl Kept {
     fn entry(&self, web: &Web, key: Key) -> Arc<Entry> {
         let snapshot = web.app.live().snapshot();
         let event = *web.app.bell().borrow();
-        let is_new = |e: &Entry| Arc::ptr_eq(&e.snapshot, &snapshot) && e.event == event;
+        let grants = web.app.grants().version();
+        let is_new = |e: &Entry| Arc::ptr_eq(&e.snapshot, &snapshot) && e.event == event && e.grants == grants;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = kept.get(&key).filter(|e| is_new(e)) {
             return Arc::clone(entry);
         }
         kept.retain(|_, e| is_new(e));
-        let entry = Arc::new(Entry { snapshot: Arc::clone(&snapshot), event, bytes: OnceCell::new() });
+        let entry = Arc::new(Entry { snapshot: Arc::clone(&snapshot), event, grants, bytes: OnceCell::new() });
         if kept.len() < MOST {
             kept.insert(key, Arc::clone(&entry));
         }

@@ -8,6 +8,7 @@ use crate::web::guests::Rows;
 use crate::web::jobs::item;
 use crate::web::page::Level;
 use crate::web::page::overview::{self as page, Attention, NodeCard, OverviewView};
+use crate::web::quotas;
 use crate::web::visit::Person;
 use maud::Markup;
 
@@ -35,6 +36,7 @@ pub async fn show(person: Person) -> Result<Markup> {
         running: running.len(),
         machines: machines.len(),
         connections: snapshot.connections.len(),
+        quota: quotas::mine(&person)?,
     };
     Ok(page::overview(&person.page(), &view))
 }

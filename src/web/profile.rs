@@ -9,6 +9,7 @@ use crate::web::forms::{again, finished, id, number, refused};
 use crate::web::page::Form;
 use crate::web::page::profile::{self as page, ProfileView};
 use crate::web::page::tokens::{SessionItem, TokenItem};
+use crate::web::quotas;
 use crate::web::session::same;
 use crate::web::visit::Person;
 use axum::extract::Path;
@@ -51,6 +52,7 @@ fn view(person: &Person, new_token: Option<Secret<String>>) -> Result<ProfileVie
         sessions: sessions.collect(),
         tokens: tokens.collect(),
         new_token,
+        quota: quotas::mine(person)?,
     })
 }
 

@@ -1,11 +1,14 @@
 //! The settings page: connections, and what this appliance is and uses.
 
 use crate::app::connections::ConnectionView as Found;
+use crate::app::live::Snapshot;
 use crate::base::Result;
+use crate::base::ids::ConnectionId;
 use crate::web::page::parts::{bytes, duration};
 use crate::web::page::settings::{self as page, ConnectionItem, SettingsView};
 use crate::web::visit::Person;
 use maud::Markup;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// # Errors
@@ -31,7 +34,21 @@ pub fn item(person: &Person, found: Found) -> ConnectionItem {
         reach: found.reach,
         machines: snapshot.guests.iter().filter(|g| g.row.connection == found.id && !g.state.template).count(),
         nodes: snapshot.nodes.iter().filter(|n| n.connection == found.id).map(|n| n.node.name.clone()).collect(),
+        storages: storages(&snapshot, found.id),
+        templates: snapshot
+            .guests
+            .iter()
+            .filter(|g| g.row.connection == found.id && g.state.template)
+            .filter_map(|g| Some((g.row.vmid?, g.state.name.clone())))
+            .collect(),
     }
+}
+
+/// Names of a connection's storages that take disks, each once.
+fn storages(snapshot: &Snapshot, id: ConnectionId) -> Vec<String> {
+    let all = snapshot.connection(id).map(|c| c.storages.as_slice()).unwrap_or_default();
+    let disks = all.iter().filter(|s| s.content.iter().any(|c| matches!(c.as_str(), "images" | "rootdir" | "import")));
+    disks.map(|s| s.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn about(person: &Person) -> Vec<(String, String)> {

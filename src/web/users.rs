@@ -7,7 +7,9 @@ use crate::model::users::Role;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, id, refused};
 use crate::web::page::Form;
-use crate::web::page::users::{self as page, LinkView, UserItem, UserView};
+use crate::web::page::quotas::QuotaItem;
+use crate::web::page::users::{self as page, LinkView, UserItem, UserView, UsersView};
+use crate::web::quotas;
 use crate::web::visit::Person;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
@@ -16,19 +18,22 @@ use maud::Markup;
 /// # Errors
 /// `Forbidden`.
 pub async fn list(person: Person) -> Result<Markup> {
-    let found = person.web.app.users().list(&person.actor)?;
-    let items: Vec<UserItem> = found.iter().map(|u| item(&person, u)).collect();
-    Ok(page::users(&person.page(), &items))
+    Ok(page::users(&person.page(), &everybody(&person)?, &Form::new()))
 }
 
-fn item(person: &Person, found: &Found) -> UserItem {
-    let snapshot = person.web.app.live().snapshot();
-    UserItem {
-        user: (*found.user).clone(),
-        locked: found.locked,
-        machines: snapshot.guests.iter().filter(|g| g.row.owner == Some(found.user.id)).count(),
-        invited_until: found.invited_until,
-    }
+/// # Errors
+/// `Forbidden`.
+pub fn everybody(person: &Person) -> Result<UsersView> {
+    let found = person.web.app.users().list(&person.actor)?;
+    let quotas = person.web.app.quotas();
+    let figures = quotas.all(&person.actor)?;
+    let of = |u: &Found| figures.iter().find(|q| q.user.id == u.user.id).map(quotas::item);
+    let list = found.iter().filter_map(|u| Some(item(u, of(u)?))).collect();
+    Ok(UsersView { list, usual: quotas.usual()? })
+}
+
+fn item(found: &Found, quota: QuotaItem) -> UserItem {
+    UserItem { user: (*found.user).clone(), locked: found.locked, quota, invited_until: found.invited_until }
 }
 
 /// # Errors
@@ -38,9 +43,22 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
     Ok(page::user(&person.page(), &view, &Form::new()))
 }
 
-fn view(person: &Person, user: UserId) -> Result<UserView> {
+/// # Errors
+/// `Forbidden`, `NotFound`.
+pub fn view(person: &Person, user: UserId) -> Result<UserView> {
+    let figures = person.web.app.quotas().of(&person.actor, user)?;
+    let usual = person.web.app.quotas().usual()?;
     let found = person.web.app.users().get(&person.actor, user)?;
-    Ok(UserView { sessions: found.sessions, tokens: found.tokens, item: item(person, &found) })
+    let shared = person.web.app.guests().shared_with(&person.actor, user)?;
+    let shared = shared.into_iter().map(|(g, right)| (g.row.id, g.state.name.clone(), right)).collect();
+    Ok(UserView {
+        sessions: found.sessions,
+        tokens: found.tokens,
+        shared,
+        own: figures.own,
+        usual,
+        item: item(&found, quotas::item(&figures)),
+    })
 }
 
 /// # Errors

@@ -94,3 +94,38 @@ async fn a_revoked_session_hears_no_more() {
     admin.send("/profile", "/sign-out", "").await;
     while stream.next().await.is_some() {}
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_hears_of_a_machine_from_the_share_on_until_it_is_taken_back() {
+    let (house, cluster) = crate::sharing::connected().await;
+    let admin = house.admin().await;
+    let jon = house.somebody(&admin, "jon", Role::User).await;
+    let (root, me) = (admin.actor(), jon.actor().user_id().unwrap());
+    let guests = house.app.guests();
+    let machine = guests.list(&root, "status:running").first().unwrap().row.id;
+    let mut stream = Stream::open(&house, &jon, "/events", None).await;
+    stream.named("health").await;
+    house.app.inventory().look().await;
+    assert!(!stream.named("tick").await.contains(&machine.to_string()));
+    guests.share(&root, machine, me, steward::model::access::GuestRight::See).await.unwrap();
+    assert!(stream.named("guest").await.contains(&machine.to_string()));
+    house.app.inventory().look().await;
+    assert!(stream.named("tick").await.contains(&machine.to_string()));
+    // Somebody else's action on it is heard, as a job and as a machine.
+    guests.request_power(&root, machine, steward::model::guests::PowerAction::Reboot).await.unwrap();
+    stream.named("job").await;
+    guests.unshare(&root, machine, me).await.unwrap();
+    assert!(stream.named("guest").await.contains(&machine.to_string()), "the page looks again and finds nothing");
+    let job = house.app.jobs().open(&root).unwrap().remove(0).id;
+    house.app.jobs().cancel(&root, job).await.unwrap();
+    house.app.inventory().look().await;
+    loop {
+        let message = stream.next().await.unwrap();
+        assert!(!message.contains(&job.to_string()), "{message}");
+        if message.contains("event: tick\n") {
+            assert!(!message.contains(&machine.to_string()), "{message}");
+            break;
+        }
+    }
+    cluster.stop().await;
+}

@@ -33,9 +33,13 @@ mod people;
 #[cfg(test)]
 mod proxmox;
 #[cfg(test)]
+mod quotas;
+#[cfg(test)]
 mod routes;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod sharing;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

@@ -140,7 +140,7 @@ async fn a_flood_of_sign_ins_from_one_address_is_slowed_and_the_pages_are_not() 
 async fn a_token_is_shown_once_and_can_be_taken_back() {
     let house = House::new();
     let mut admin = house.admin().await;
-    let answer = admin.send("/profile", "/profile/tokens", "name=backup&scope=read&days=30").await;
+    let answer = admin.send("/profile", "/profile/tokens", "token_name=backup&scope=read&days=30").await;
     assert_eq!(answer.status, StatusCode::OK);
     let start = answer.body.find("stw_").expect("the token is shown");
     let token = answer.body[start..].split(['"', '<']).next().unwrap().to_owned();

@@ -48,6 +48,7 @@ impl Guests<'_> {
             word: action.word(),
             priority: action.priority(),
             detail: action.describe(),
+            growth: None,
         };
         self.request(actor, &guest, ask).await
     }

@@ -1,11 +1,14 @@
 //! What a create job needs of the rows while it runs, and what the end of any job means for its machine.
 
 use super::Guests;
+use super::sharing::drop_of_guest;
+use crate::app::quotas;
 use crate::base::ids::{ConnectionId, JobId};
 use crate::base::{Error, Result};
 use crate::model::events::EventKind;
-use crate::model::guests::{Guest, GuestKind};
+use crate::model::guests::{Guest, GuestKind, GuestSpec};
 use crate::model::jobs::{Job, JobState};
+use crate::model::quotas::Amounts;
 use crate::store::{Read, Scan, WriteTx, tables};
 
 impl Guests<'_> {
@@ -65,6 +68,9 @@ impl Guests<'_> {
             last: None,
         };
         tx.put(tables::GUESTS, &id, &guest)?;
+        if let Ok(spec) = serde_json::from_value::<GuestSpec>(job.args.clone()) {
+            quotas::claim_new(tx, &guest, job.id, Amounts::wanted(&spec))?;
+        }
         tx.event(EventKind::Guest { id }, guest.owner);
         Ok(Some(guest))
     }
@@ -87,10 +93,12 @@ impl Guests<'_> {
                         tx.delete(tables::VMID_RESERVATIONS, &key)?;
                     }
                 }
+                quotas::settle(tx, id, job_id, ok)?;
                 let Some(mut row) = tx.get(tables::GUESTS, &id)? else { return Ok(None) };
                 let gone = (create && !ok && row.making == Some(job_id)) || (delete && ok);
                 if gone {
                     tx.delete(tables::GUESTS, &id)?;
+                    drop_of_guest(tx, id)?;
                     if let Some(vmid) = row.vmid {
                         tx.delete(tables::GUEST_VMIDS, &(row.connection, vmid))?;
                     }
@@ -103,7 +111,10 @@ impl Guests<'_> {
             })
             .await?;
         match row {
-            Some((_, true)) => self.0.live().remove_rows(&[id]),
+            Some((_, true)) => {
+                self.0.live().remove_rows(&[id]);
+                self.0.grants().reload(self.0.store(), &[id])?;
+            }
             Some((row, false)) => self.0.live().put_rows(vec![row]),
             None => {}
         }

@@ -4,6 +4,7 @@ mod actions;
 mod change;
 mod making;
 mod request;
+pub mod sharing;
 mod snapshots;
 
 use crate::app::live::GuestLive;
@@ -73,12 +74,13 @@ impl Guests<'_> {
         mine.filter(|g| filter.is_empty() || self.fits(&filter, g)).cloned().collect()
     }
 
-    /// Templates from which anybody signed in may make a machine, by name.
+    /// Templates from which anybody signed in may make a machine, by name. Also those on nodes that are not
+    /// allowed: a copy only reads there.
     pub fn templates(&self, _: &Actor) -> Vec<Arc<GuestLive>> {
         let snapshot = self.0.live().snapshot();
         let usable = |g: &GuestLive| {
             let limits = self.0.connections().limits(g.row.connection);
-            g.state.template && limits.is_ok_and(|l| l.allows_node(&g.state.node))
+            g.state.template && limits.is_ok_and(|l| g.row.vmid.is_some_and(|v| l.allows_template(v)))
         };
         snapshot.guests.iter().filter(|g| usable(g)).cloned().collect()
     }
@@ -170,53 +172,23 @@ impl Guests<'_> {
         }
     }
 
-    /// Gives a machine to a user, or to nobody.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks; `NotFound`.
-    pub async fn set_owner(&self, actor: &Actor, id: GuestId, owner: Option<UserId>) -> Result<()> {
-        actor.require_full_admin()?;
-        let guest = self.get(actor, id)?;
-        if owner.is_some_and(|o| self.0.people().get(o).is_none()) {
-            return Err(Error::field("owner", "This user does not exist (any more)."));
-        }
-        let row = Guest { owner, ..guest.row.clone() };
-        let to = self.0.people().name_of(owner);
-        let record = actor.record(self.0.now(), "guest.owner", subject(&row), format!("owner is now {to}"));
-        self.change_row(id, move |row| row.owner = owner, Some(record)).await
-    }
-
-    /// Changes a guest's stored row and tells the pages.
-    async fn change_row(
-        &self,
-        id: GuestId,
-        f: impl FnOnce(&mut Guest) + Send + 'static,
-        record: Option<crate::model::audit::AuditRecord>,
-    ) -> Result<()> {
-        let row = self
-            .0
-            .store()
-            .write(move |tx| {
-                let mut row = tx.get(tables::GUESTS, &id)?.ok_or_else(|| Error::not_found("This machine is gone."))?;
-                f(&mut row);
-                tx.put(tables::GUESTS, &id, &row)?;
-                tx.event(EventKind::Guest { id }, row.owner);
-                if let Some(record) = record {
-                    tx.audit(record);
-                }
-                Ok(row)
-            })
-            .await?;
-        self.0.live().put_rows(vec![row]);
-        Ok(())
-    }
-
     pub(in crate::app) async fn disown(&self, user: UserId) -> Result<()> {
         let snapshot = self.0.live().snapshot();
         let theirs: Vec<GuestId> =
             snapshot.guests.iter().filter(|g| g.row.owner == Some(user)).map(|g| g.row.id).collect();
         for id in theirs {
-            self.change_row(id, |row| row.owner = None, None).await?;
+            self.0
+                .store()
+                .write(move |tx| {
+                    let Some(row) = tx.get(tables::GUESTS, &id)?.filter(|row| row.owner == Some(user)) else {
+                        return Ok(());
+                    };
+                    tx.put(tables::GUESTS, &id, &Guest { owner: None, ..row })?;
+                    tx.event(EventKind::Guest { id }, None);
+                    Ok(())
+                })
+                .await?;
+            self.0.live().set_owner(id, None);
         }
         Ok(())
     }
@@ -250,16 +222,24 @@ impl Guests<'_> {
         serde_json::from_value(value).map_err(Error::internal)
     }
 
-    /// Jobs and audit entries of a machine.
+    /// Jobs and audit entries of a machine. Those who do not manage it are not told with whom it is shared, and
+    /// nobody but admins from where others came.
     ///
     /// # Errors
     /// `NotFound`.
     pub fn story(&self, actor: &Actor, id: GuestId) -> Result<GuestHistory> {
         let guest = self.get(actor, id)?;
-        Ok(GuestHistory {
-            jobs: self.0.jobs().of_guest(id, 50)?,
-            audit: self.0.audit().about(&subject(&guest.row), 50)?,
-        })
+        let manages = actor.person_right(&guest.row) == Some(GuestRight::Manage);
+        let sharing = |entry: &AuditEntry| {
+            matches!(entry.record.action.as_str(), "guest.share" | "guest.unshare" | "guest.owner")
+        };
+        let mut audit = self.0.audit().about(&subject(&guest.row), 50)?;
+        audit.retain(|entry| manages || !sharing(entry));
+        if !actor.is_admin() {
+            let others = audit.iter_mut().filter(|e| e.record.actor_id != actor.user_id());
+            others.for_each(|entry| entry.record.address = None);
+        }
+        Ok(GuestHistory { jobs: self.0.jobs().of_guest(id, 50)?, audit })
     }
 }
 

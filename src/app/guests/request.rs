@@ -1,10 +1,11 @@
 //! Asking for a machine, its power, its end: each is one commit with the job, the event and the audit entry.
 
 use super::{Guests, subject};
-use crate::app::Actor;
 use crate::app::jobs::{NewJob, enqueue};
+use crate::app::limits;
 use crate::app::live::GuestLive;
 use crate::app::software::{new_key, put_wishes};
+use crate::app::{Actor, quotas};
 use crate::base::ids::{ConnectionId, GuestId, JobId};
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
@@ -12,6 +13,7 @@ use crate::model::connections::Reach;
 use crate::model::events::EventKind;
 use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction};
 use crate::model::jobs::{Job, Priority};
+use crate::model::quotas::{Amounts, Growth};
 use crate::model::sessions::Scope;
 use crate::model::software::GuestKey;
 use crate::store::{Name, Read, tables};
@@ -28,6 +30,8 @@ pub(super) struct Ask {
     pub priority: Priority,
     /// For the audit log.
     pub detail: String,
+    /// What it makes of the machine, for its owner's quota.
+    pub growth: Option<Growth>,
 }
 
 impl Guests<'_> {
@@ -49,6 +53,7 @@ impl Guests<'_> {
         let connection = self.connection_for(&spec)?;
         self.check_reach(connection)?;
         self.check_against_cluster(connection, &spec)?;
+        self.check_template_storages(connection, &spec).await?;
         let now = self.0.now();
         let mut guest = Guest {
             id: GuestId::new(),
@@ -81,7 +86,7 @@ impl Guests<'_> {
             max_attempts: 3,
         };
         let record = actor.record(now, "guest.create", subject(&guest), describe(&spec));
-        let actor = actor.clone();
+        let (actor, wanted) = (actor.clone(), Amounts::wanted(&spec));
         let (guest, job) = self
             .0
             .store()
@@ -98,6 +103,7 @@ impl Guests<'_> {
                     tx.put(tables::GUEST_KEYS, &guest.id, access)?;
                 }
                 put_wishes(tx, guest.id, &software, now)?;
+                quotas::claim_new(tx, &guest, job.id, wanted)?;
                 tx.event(EventKind::Guest { id: guest.id }, guest.owner);
                 tx.audit(record);
                 Ok((guest, job))
@@ -159,7 +165,18 @@ impl Guests<'_> {
         if others.any(|g| g.state.name == spec.name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
+        let limits = self.0.connections().limits(connection)?;
+        if let Some(storage) = spec.storage.as_deref().filter(|s| !limits.allows_storage(s)) {
+            return Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")));
+        }
+        if !limits.allows_bridge(&spec.bridge) {
+            let text = format!("Steward may not plug machines into {}. Choose another.", spec.bridge);
+            return Err(Error::field("bridge", text));
+        }
         if let GuestSource::Template { vmid, .. } = spec.source {
+            if !limits.allows_template(vmid) {
+                return Err(Error::field("template", "Machines may not be made from this template. Choose another."));
+            }
             let template = snapshot.guests.iter().find(|g| g.row.connection == connection && g.row.vmid == Some(vmid));
             let Some(template) = template.filter(|g| g.state.template) else {
                 return Err(Error::field("template", "This template does not exist (any more). Choose another."));
@@ -173,6 +190,29 @@ impl Guests<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Without a storage the copy's disks go where the template's are: then those must be allowed. Proxmox is
+    /// only asked when there is a list.
+    async fn check_template_storages(&self, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
+        let (client, limits) = self.0.connections().link(connection)?;
+        let (GuestSource::Template { vmid, .. }, None) = (&spec.source, &spec.storage) else { return Ok(()) };
+        if limits.storages.is_empty() {
+            return Ok(());
+        }
+        let snapshot = self.0.live().snapshot();
+        let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
+        let Some(template) = all.find(|g| g.row.vmid == Some(*vmid)) else { return Ok(()) };
+        let path = format!("/nodes/{}/{}/{vmid}/config", template.state.node, template.row.kind.name());
+        let config = client.call("GET", &path, &serde_json::Value::Null).await;
+        let config = config.map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))?;
+        match limits::storages_in(&config).into_iter().find(|s| !limits.allows_storage(s)) {
+            Some(s) => Err(Error::field(
+                "storage",
+                format!("The template's disk is on {s}, where Steward may not put disks. Choose a storage."),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Asks for a power action.
@@ -195,6 +235,7 @@ impl Guests<'_> {
             word: action.name(),
             priority: Priority::High,
             detail: String::new(),
+            growth: None,
         };
         self.request(actor, &guest, ask).await
     }
@@ -220,6 +261,7 @@ impl Guests<'_> {
             word: "delete",
             priority: Priority::High,
             detail: String::new(),
+            growth: None,
         };
         self.request(actor, &guest, ask).await
     }
@@ -266,12 +308,15 @@ impl Guests<'_> {
         let on = format!("on {}", guest.state.node);
         let detail = if ask.detail.is_empty() { on } else { format!("{}, {on}", ask.detail) };
         let record = actor.record(self.0.now(), &format!("guest.{}", ask.word), subject(row), detail);
-        let actor = actor.clone();
+        let (actor, id, guest) = (actor.clone(), new.id, row.id);
         let job = self
             .0
             .store()
             .write(move |tx| {
                 let job = enqueue(tx, &actor, new)?;
+                if let Some(growth) = ask.growth.filter(|_| job.id == id) {
+                    quotas::claim_change(tx, guest, job.id, &growth)?;
+                }
                 tx.audit(record);
                 Ok(job)
             })

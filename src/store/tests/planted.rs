@@ -4,12 +4,14 @@ use super::maker::{VaultOf, job, record, user};
 use crate::base::ids::{ConnectionId, GuestId, InviteId, JobId, ScheduleId, SessionId, TokenId, UserId};
 use crate::base::{Result, Timestamp};
 use crate::crypto::SealKey;
+use crate::model::access::{GuestGrant, GuestRight};
 use crate::model::connections::{Connection, Limits, StoredSecret, Trust};
 use crate::model::events::EventKind;
 use crate::model::guests::{Guest, GuestKind, GuestState};
 use crate::model::jobs::{JobState, LogLevel, LogLine, Step, StepState};
 use crate::model::lockout::Failures;
 use crate::model::prefs::Prefs;
+use crate::model::quotas::{Amounts, Claim, UserQuota};
 use crate::model::schedules::Schedule;
 use crate::model::sessions::{Scope, Session, SessionKind, Token};
 use crate::model::users::{Invite, User};
@@ -125,6 +127,12 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         missing_since: None,
         last: Some(GuestState { name: text("machine", n), ..GuestState::default() }),
     };
+    let grant = GuestGrant { right: GuestRight::Use, by: text("sharer", n), at: Timestamp::ZERO };
+    tx.put(GUEST_GRANTS, &(guest.id, user.id), &grant)?;
+    let amounts = Amounts { machines: 1, ..Amounts::default() };
+    let claim = Claim { job: JobId::new(), before: amounts, to: amounts, over: None };
+    tx.put(QUOTA_CLAIMS, &guest.id, &claim)?;
+    tx.put(USER_QUOTAS, &user.id, &UserQuota::default())?;
     tx.put(GUEST_VMIDS, &(connection.id, 100), &guest.id)?;
     tx.put(VMID_RESERVATIONS, &(connection.id, 101), &JobId::new())?;
     tx.put(CONNECTIONS, &connection.id, &connection)?;
@@ -188,6 +196,9 @@ pub fn readers() -> Vec<(&'static str, Reader)> {
         reader(INVITES),
         reader(FAILURES),
         reader(GUESTS),
+        reader(GUEST_GRANTS),
+        reader(QUOTA_CLAIMS),
+        reader(USER_QUOTAS),
         reader(GUEST_VMIDS),
         reader(CONNECTIONS),
         reader(VMID_RESERVATIONS),

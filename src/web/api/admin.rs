@@ -18,6 +18,12 @@ pub struct ConnectionView {
     pub nodes: Vec<String>,
     pub vmid_min: Option<u32>,
     pub vmid_max: Option<u32>,
+    /// Storages on which disks may be put; empty means all.
+    pub storages: Vec<String>,
+    /// Bridges that network cards may be plugged into; empty means all.
+    pub bridges: Vec<String>,
+    /// Numbers of the templates from which machines may be made; empty means all.
+    pub templates: Vec<u32>,
     /// `{"state":"here","since":…}`, `{"state":"away","since":…,"why":…}` or `{"state":"unknown"}`.
     #[schema(value_type = Object)]
     pub reach: serde_json::Value,
@@ -44,6 +50,9 @@ pub async fn connections(person: Person) -> Result<Json<ConnectionList>> {
         nodes: c.limits.nodes,
         vmid_min: c.limits.vmid_min,
         vmid_max: c.limits.vmid_max,
+        storages: c.limits.storages,
+        bridges: c.limits.bridges,
+        templates: c.limits.templates,
         reach: serde_json::to_value(&c.reach).unwrap_or_default(),
     });
     Ok(Json(ConnectionList { connections: connections.collect() }))

@@ -3,6 +3,7 @@
 use crate::app::live::GuestLive;
 use crate::base::ids::GuestId;
 use crate::base::{Error, Result, Timestamp};
+use crate::model::access::GuestRight;
 use crate::model::guests::{GuestAddress, GuestKind, GuestSource, GuestSpec, PowerAction};
 use crate::web::api::body::{Asked, Sent};
 use crate::web::api::jobs::JobView;
@@ -53,6 +54,9 @@ pub struct GuestView {
     pub template: bool,
     /// The owner's login.
     pub owner: Option<String>,
+    /// see, use or manage: what the person behind the token may do with it.
+    #[schema(value_type = String)]
+    pub right: GuestRight,
     pub cpu: f64,
     pub cores: f64,
     pub memory: u64,
@@ -84,6 +88,7 @@ fn view(person: &Person, g: &GuestLive) -> GuestView {
         status: state.status.clone(),
         template: state.template,
         owner: row.owner.and_then(|o| person.web.app.people().get(o)).map(|u| u.login.clone()),
+        right: person.actor.person_right(row).unwrap_or(GuestRight::See),
         cpu: state.cpu,
         cores: state.maxcpu,
         memory: state.mem,

@@ -15,6 +15,8 @@ pub mod jobs;
 pub mod me;
 pub mod nodes;
 pub mod openapi;
+pub mod quotas;
+pub mod sharing;
 pub mod snapshots;
 pub mod software;
 pub mod templates;

@@ -49,6 +49,8 @@ pub struct ConnectionView {
     pub missing: Vec<MissingRight>,
     /// Commands that give what is missing; empty when nothing is.
     pub commands: String,
+    /// Bridges of its nodes, as far as they answered.
+    pub bridges: Vec<String>,
 }
 
 const STEPS: [&str; 3] = ["Address", "Certificate", "Access"];
@@ -167,7 +169,7 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
         } }, post(page, &format!("/settings/connections/{}/check", c.id), "Check again", "")))
         (rights(view))
         div.cols {
-            section.card { h2 { "Where Steward may act" } (limits(page, c, form)) }
+            section.card { h2 { "Where Steward may act" } (limits(page, view, form)) }
             section.card { h2 { "Take it away" }
                 p { "Steward forgets this cluster with its token. Nothing in Proxmox is changed: its " (c.machines) " machines go on." }
                 form method="post" action={ "/settings/connections/" (c.id) "/delete" } {
@@ -196,11 +198,25 @@ fn rights(view: &ConnectionView) -> Markup {
     }
 }
 
-fn limits(page: &Page, c: &ConnectionItem, form: &Form) -> Markup {
+/// A list to tick: what there is now, and what was ticked before and is not there now.
+fn list(form: &Form, name: &str, legend: &str, there: &[(String, String)], ticked: &[String], hint: &str) -> Markup {
+    let gone = ticked.iter().filter(|t| !there.iter().any(|(value, _)| value == *t));
+    let all = there.iter().cloned().chain(gone.map(|t| (t.clone(), format!("{t}, not there now"))));
+    let chosen = |value: &String| if form.has("name") { form.values(name) } else { ticked }.contains(value);
+    html! {
+        fieldset.ticks { legend { (legend) }
+            @for (value, words) in all { label { input type="checkbox" name=(name) value=(value) checked[chosen(&value)]; span { (words) } } }
+            p.hint { (hint) }
+        }
+    }
+}
+
+fn limits(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
+    let c = &view.item;
     let (low, high) = c.limits.vmid_range();
-    let chosen = |node: &String| {
-        if form.has("name") { form.values("nodes").contains(node) } else { c.limits.nodes.contains(node) }
-    };
+    let same = |all: &[String]| all.iter().map(|n| (n.clone(), n.clone())).collect::<Vec<_>>();
+    let templates: Vec<_> = c.templates.iter().map(|(id, name)| (id.to_string(), format!("{name} ({id})"))).collect();
+    let ticked: Vec<String> = c.limits.templates.iter().map(u32::to_string).collect();
     let (low, high) = (low.to_string(), high.to_string());
     let mut trusts = [("pins", "By just these certificates"), ("ca", "By the cluster's own CA")];
     if c.ca.is_some() {
@@ -213,10 +229,10 @@ fn limits(page: &Page, c: &ConnectionItem, form: &Form) -> Markup {
         form method="post" action={ "/settings/connections/" (c.id) } {
             (csrf(page))
             (text("name", "Name").required().default(&c.name).render(form))
-            fieldset.ticks { legend { "Nodes on which machines may be made and changed" }
-                @for node in &c.nodes { label { input type="checkbox" name="nodes" value=(node) checked[chosen(node)]; span { (node) } } }
-                p.hint { "None ticked means all. Machines on other nodes are shown, not touched." }
-            }
+            (list(form, "nodes", "Nodes on which machines may be made and changed", &same(&c.nodes), &c.limits.nodes, "None ticked means all. Machines on other nodes are shown, not touched."))
+            (list(form, "storages", "Storages for disks", &same(&c.storages), &c.limits.storages, "None ticked means all. Disks that are elsewhere already stay there. ISO images are only read, from any storage."))
+            (list(form, "bridges", "Bridges for network cards", &same(&view.bridges), &c.limits.bridges, "None ticked means all."))
+            (list(form, "templates", "Templates that machines may be made from", &templates, &ticked, "None ticked means all, also those that are made later. One on another node may be used when its disk is on a shared storage."))
             div.pair {
                 (number("vmid_min", "Lowest number", 100, 999_999_999).default(&low).render(form))
                 (number("vmid_max", "Highest number", 100, 999_999_999).default(&high).render(form))

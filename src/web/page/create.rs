@@ -9,6 +9,7 @@ use crate::web::page::form::{Form, Way, area, csrf, number, select, switch, text
 use crate::web::page::parts::{bytes, count, empty, note};
 use crate::web::page::recipe::{field_name, fields, is_secret, needs, picture};
 use crate::web::page::software::{by_category, find_box};
+use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::{Page, layout};
 use maud::{Markup, html};
 
@@ -117,6 +118,8 @@ pub struct CreateView {
     pub menu: Vec<MenuItem>,
     /// What the chosen size lacks for the chosen software, in sentences.
     pub warnings: Vec<String>,
+    /// What the person's own machines have, and how much they may have.
+    pub quota: Option<QuotaItem>,
 }
 
 pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
@@ -245,6 +248,7 @@ const OS_TYPES: [(&str, &str); 6] = [
 ];
 
 fn size(view: &CreateView, form: &Form) -> Markup {
+    let room = view.quota.as_ref().filter(|q| !q.quota.is_open());
     let presets = [
         ("Small", "1", "1024", "10"),
         ("Medium", "2", "4096", "32"),
@@ -256,6 +260,7 @@ fn size(view: &CreateView, form: &Form) -> Markup {
         storages.insert(0, (String::new(), "Where the template's disk is".to_owned()));
     }
     html! {
+        @if let Some(room) = room { (quotas::meters(room)) p.hint { "What your machines have and may have together." } }
         p.presets role="group" aria-label="Sizes to start from" hidden data-presets {
             @for (word, cores, memory, disk) in presets {
                 button type="button" data-cores=(cores) data-memory=(memory) data-disk=(disk) { strong { (word) } small { (cores) (if cores == "1" { " core, " } else { " cores, " }) (memory.parse::<u64>().unwrap_or(0) / 1024) " GiB" } }

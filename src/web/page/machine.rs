@@ -1,11 +1,10 @@
 //! One machine: what it is, what can be done with it now, how it did, what happened to it.
 
 use crate::base::Timestamp;
-use crate::base::ids::UserId;
 use crate::model::guests::{GuestKind, PowerAction};
 use crate::model::providers::Feature;
 use crate::web::page::audit::{AuditRow, entries};
-use crate::web::page::form::{Form, csrf, select, text, trouble};
+use crate::web::page::form::{Form, csrf, text, trouble};
 use crate::web::page::jobs::{JobItem, short, table};
 use crate::web::page::machines::{MachineRow, picture, share};
 use crate::web::page::parts::{bytes, copy, duration, empty, guest_state, icon, meter, note, percent, time};
@@ -30,10 +29,10 @@ pub struct MachineHead {
     pub missing_since: Option<Timestamp>,
     /// Each action with the reason why not, where there is one.
     pub actions: Vec<(PowerAction, Option<String>)>,
-    /// May this person act on it at all?
-    pub can_manage: bool,
-    /// May this person use it: power, console?
+    /// May this person start, stop and open it?
     pub can_use: bool,
+    /// May they change, delete and share it?
+    pub can_manage: bool,
     /// Jobs that work on it now.
     pub jobs: Vec<JobItem>,
     /// What its provider can do with machines of this kind.
@@ -55,13 +54,6 @@ impl MachineHead {
 pub struct HistoryView {
     pub jobs: Vec<JobItem>,
     pub audit: Vec<AuditRow>,
-}
-
-/// Who owns it, and whom an admin may give it to.
-#[derive(Clone, Debug)]
-pub struct AccessView {
-    /// Id and words of every active user; empty for those who may not change the owner.
-    pub people: Vec<(UserId, String)>,
 }
 
 /// The first tab: charts, and the figures in words for those without script.
@@ -86,27 +78,6 @@ pub fn history(page: &Page, head: &MachineHead, view: &HistoryView) -> Markup {
     frame(page, head, "history", body)
 }
 
-pub fn access(page: &Page, head: &MachineHead, view: &AccessView, form: &Form) -> Markup {
-    let owner = head.row.owner.as_deref();
-    let mut options = vec![(String::new(), "Nobody: only admins see it".to_owned())];
-    options.extend(view.people.iter().map(|(id, name)| (id.to_string(), name.clone())));
-    let body = html! {
-        section.card.narrow {
-            h2 { "Owner" }
-            p { @match owner { Some(o) => { strong { (o) } " owns it and may do everything with it." }, None => "Nobody owns it. Only admins see it." } }
-            @if !view.people.is_empty() {
-                (trouble(form))
-                form method="post" action={ "/machines/" (head.row.id) "/owner" } {
-                    (csrf(page))
-                    (select(form, "owner", "New owner", &options, "The new owner sees it at once; the old one no longer does."))
-                    div.actions { button.primary { "Change the owner" } }
-                }
-            }
-        }
-    };
-    frame(page, head, "access", body)
-}
-
 /// Taking it away for good: says what else is hit, and asks for the name.
 pub fn danger(page: &Page, head: &MachineHead, form: &Form) -> Markup {
     let row = &head.row;
@@ -128,7 +99,7 @@ pub fn danger(page: &Page, head: &MachineHead, form: &Form) -> Markup {
                     (text("confirm", "Type the machine's name").required().hint(&format!("It is called {}", row.name)).render(form))
                     div.actions { button.danger.solid { "Delete it for good" } }
                 }
-            } @else { p { "Only its owner and admins may delete it." } }
+            } @else { p { "Only those who manage it may delete it." } }
         }
     };
     frame(page, head, "danger", body)
@@ -169,7 +140,8 @@ pub(super) fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) ->
         }
         nav.tabs aria-label="Parts of this machine" {
             @for (key, word, feature) in tabs {
-                @if feature.is_none_or(|f| head.has(f)) && (key != "console" || head.can_use) { a href=(at(key)) aria-current=[(tab == key).then_some("page")] { (word) } }
+                @let may = (key != "console" || head.can_use) && (key != "danger" || head.can_manage);
+                @if may && feature.is_none_or(|f| head.has(f)) { a href=(at(key)) aria-current=[(tab == key).then_some("page")] { (word) } }
             }
         }
         (body)
@@ -206,9 +178,9 @@ fn notes(page: &Page, head: &MachineHead) -> Markup {
 /// The two or three actions that make sense now as buttons, the others in a menu with the reason why not.
 fn actions(page: &Page, head: &MachineHead) -> Markup {
     let path = format!("/machines/{}/power", head.row.id);
-    let blocked = |why: &Option<String>| why.is_some() || !head.can_manage || head.away.is_some();
+    let blocked = |why: &Option<String>| why.is_some() || !head.can_use || head.away.is_some();
     let reason = |why: &Option<String>| {
-        let not_yours = (!head.can_manage).then(|| "Only its owner and admins may do this.".to_owned());
+        let not_yours = (!head.can_use).then(|| "You may look at it, but not start or stop it.".to_owned());
         not_yours.or_else(|| why.clone()).or_else(|| head.away.clone())
     };
     let first: Vec<_> = head
@@ -234,7 +206,7 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
                         (icon(picture(*action))) span { (action.word()) @if let Some(text) = reason(why) { small { (text) } } }
                     }
                 }
-                a.item href={ "/machines/" (head.row.id) "/danger" } { (icon("trash")) "Delete" }
+                @if head.can_manage { a.item href={ "/machines/" (head.row.id) "/danger" } { (icon("trash")) "Delete" } }
             }
         }
     }

@@ -4,6 +4,7 @@ use crate::model::nodes::Node;
 use crate::web::page::jobs::{JobItem, short};
 use crate::web::page::machines::{MachineRow, plain_table, row_menu};
 use crate::web::page::parts::{bytes, count, empty, meter, percent, spark, state};
+use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::{Level, Page, layout};
 use maud::{Markup, html};
 
@@ -38,6 +39,8 @@ pub struct OverviewView {
     pub machines: usize,
     /// How many Proxmox connections there are; with none the page says how to begin.
     pub connections: usize,
+    /// What the person's own machines have, and how much they may have.
+    pub quota: QuotaItem,
 }
 
 pub fn overview(page: &Page, view: &OverviewView) -> Markup {
@@ -50,6 +53,7 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
                     section.card { h2 { "Happening now" } (short(page, &view.jobs)) }
                 }
             }
+            div id="quota" data-live data-on="guest job users" { (quotas::card(Some(&view.quota), "What your machines may have")) }
             @if !view.nodes.is_empty() { section { h2 { "Nodes" } ul.nodes id="nodes" data-live data-on="tick connection" { @for n in &view.nodes { (node(n)) } } } }
             @if !view.busiest.is_empty() { section { h2 { "Busiest machines" } div id="busiest" data-live data-on="guest" { (plain_table(&view.busiest)) } (row_menu(page)) } }
             @else if view.machines == 0 { (no_machines()) }

@@ -5,6 +5,7 @@ use crate::model::prefs::{Prefs, Theme};
 use crate::model::users::User;
 use crate::web::page::form::{Form, area, csrf, email, password, select, text, trouble};
 use crate::web::page::parts::icon;
+use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::tokens::{SessionItem, TokenItem, sessions, tokens};
 use crate::web::page::{Page, layout};
 use maud::{Markup, html};
@@ -17,6 +18,8 @@ pub struct ProfileView {
     pub tokens: Vec<TokenItem>,
     /// A token that was just made: shown once.
     pub new_token: Option<Secret<String>>,
+    /// What their machines have, and how much they may have.
+    pub quota: QuotaItem,
 }
 
 pub fn profile(page: &Page, view: &ProfileView, form: &Form) -> Markup {
@@ -25,7 +28,7 @@ pub fn profile(page: &Page, view: &ProfileView, form: &Form) -> Markup {
         (layout::head("Profile", html! { (u.login) ", " (u.role.name()) }, html! {}))
         (trouble(form))
         div.cols.even {
-            div.stack { (person(page, view, form)) (looks(page, view)) (keys(page, view, form)) }
+            div.stack { (person(page, view, form)) (looks(page, view)) (keys(page, view, form)) (quotas::card(Some(&view.quota), "What your machines may have")) }
             div.stack { (pass(page, form)) (sessions(page, &view.sessions)) (tokens(page, &view.tokens, view.new_token.as_ref(), form)) }
         }
     };

@@ -22,6 +22,10 @@ pub struct ConnectionItem {
     pub machines: usize,
     /// Names of the nodes that Proxmox told.
     pub nodes: Vec<String>,
+    /// Names of its storages.
+    pub storages: Vec<String>,
+    /// Number and name of its templates.
+    pub templates: Vec<(u32, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,9 +74,21 @@ fn card(page: &Page, c: &ConnectionItem) -> Markup {
                 dt { "Address" } dd { (c.endpoints.join(", ")) }
                 dt { "Token" } dd { code { (c.token_id) } }
                 dt { "May act on" } dd { @if c.limits.nodes.is_empty() { "all nodes" } @else { (c.limits.nodes.join(", ")) } }
+                @for (word, list) in limited(&c.limits) { dt { (word) } dd { (list) } }
                 dt { "Numbers for new machines" } dd { (c.limits.vmid_range().0) " to " (c.limits.vmid_range().1) }
                 dt { "Machines" } dd { (c.machines) }
             }
         }
     }
+}
+
+/// The other lists that hold something.
+fn limited(limits: &Limits) -> Vec<(&'static str, String)> {
+    let templates: Vec<String> = limits.templates.iter().map(u32::to_string).collect();
+    let all = [
+        ("Storages", limits.storages.join(", ")),
+        ("Bridges", limits.bridges.join(", ")),
+        ("Templates", templates.join(", ")),
+    ];
+    all.into_iter().filter(|(_, list)| !list.is_empty()).collect()
 }

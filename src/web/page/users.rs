@@ -1,9 +1,13 @@
 //! People, for admins: who there is, inviting, roles, locking out and letting in again.
 
+use crate::base::ids::GuestId;
 use crate::base::{Secret, Timestamp};
+use crate::model::access::GuestRight;
+use crate::model::quotas::{Quota, Resource, UserQuota};
 use crate::model::users::{Role, User};
 use crate::web::page::form::{Form, Way, csrf, email, text, trouble, ways};
 use crate::web::page::parts::{commands, count, icon, note, post, state, time};
+use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::{Page, layout};
 use maud::{Markup, html};
 
@@ -13,9 +17,17 @@ pub struct UserItem {
     pub user: User,
     /// Too many failed sign-ins; an admin can lift it.
     pub locked: bool,
-    pub machines: usize,
+    /// What their machines have, and how much they may have.
+    pub quota: QuotaItem,
     /// An open invite or reset link ends then.
     pub invited_until: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+pub struct UsersView {
+    pub list: Vec<UserItem>,
+    /// The quota for everybody.
+    pub usual: Quota,
 }
 
 #[derive(Clone, Debug)]
@@ -24,6 +36,12 @@ pub struct UserView {
     /// Signed-in browsers and API tokens.
     pub sessions: usize,
     pub tokens: usize,
+    /// Machines of others that are shared with them.
+    pub shared: Vec<(GuestId, String, GuestRight)>,
+    /// The quota that was set for them alone.
+    pub own: UserQuota,
+    /// The quota for everybody.
+    pub usual: Quota,
 }
 
 /// A link that was just made; it is shown once.
@@ -37,14 +55,16 @@ pub struct LinkView {
     pub reset: bool,
 }
 
-pub fn users(page: &Page, list: &[UserItem]) -> Markup {
+pub fn users(page: &Page, view: &UsersView, form: &Form) -> Markup {
     let main = html! {
         (layout::head("Users", html! { "People who may sign in. Each has own machines and an own key; admins see all machines, not other people's secrets." },
             html! { a.button.primary href="/users/new" { (icon("plus")) "Invite somebody" } }))
-        div.sheet-table id="users" data-live data-on="users" { table.grid.users-table {
-            thead { tr { th scope="col" { "State" } th scope="col" { "Name" } th scope="col" { "Login" } th scope="col" { "Role" } th scope="col" { "Machines" } th scope="col" { "Last sign-in" } } }
-            tbody { @for item in list { (row(page, item)) } }
+        div.sheet-table id="users" data-live data-on="users guest" { table.grid.users-table {
+            thead { tr { th scope="col" { "State" } th scope="col" { "Name" } th scope="col" { "Login" } th scope="col" { "Role" } th scope="col" { "Machines" } th scope="col" { "Use" } th scope="col" { "Last sign-in" } } }
+            tbody { @for item in &view.list { (row(page, item)) } }
         } }
+        (trouble(form))
+        (quotas::usual_form(page, &view.usual, form))
     };
     layout::page(page, "Users", main)
 }
@@ -57,7 +77,8 @@ fn row(page: &Page, item: &UserItem) -> Markup {
             th scope="row" { a href={ "/users/" (u.id) } { (u.name) } }
             td data-label="Login" { (u.login) }
             td data-label="Role" { (u.role.name()) }
-            td data-label="Machines" { (item.machines) }
+            td data-label="Machines" { (item.quota.used.machines) @if let Some(most) = item.quota.quota.machines { " of " (most) } }
+            td data-label="Use" { (quotas::line(&item.quota)) }
             td data-label="Last sign-in" { @match u.last_login { Some(t) => (time(page, t)), None => span.dim { "never" } } }
         }
     }
@@ -128,16 +149,19 @@ pub fn link(page: &Page, view: &LinkView) -> Markup {
 
 pub fn user(page: &Page, view: &UserView, form: &Form) -> Markup {
     let u = &view.item.user;
+    // Two forms on one page: what was typed goes back into the one that was sent.
+    let of_quota = form.value("form") == "quota";
+    let (form, quota_form) = if of_quota { (&Form::new(), form) } else { (form, &Form::new()) };
     let me = page.who.as_ref().is_some_and(|w| w.id == u.id);
     let main = html! {
         (layout::crumbs(&[("/users", "Users")]))
         (layout::head(&u.name, html! { p.facts {
             (standing(&view.item)) span { (u.login) } span.dim { "since " (time(page, u.created)) }
-            span { (count(view.item.machines, "machine", "machines")) } span { (count(view.sessions, "browser", "browsers")) " signed in" } span { (count(view.tokens, "API token", "API tokens")) }
+            span { (Resource::Machines.words(view.item.quota.used.machines)) } span { (count(view.sessions, "browser", "browsers")) " signed in" } span { (count(view.tokens, "API token", "API tokens")) }
         } }, html! {}))
         div.cols {
             section.card { h2 { "Who they are" }
-                (trouble(form))
+                @if !of_quota { (trouble(form)) }
                 form method="post" action={ "/users/" (u.id) } {
                     (csrf(page))
                     (text("name", "Name").default(&u.name).render(form))
@@ -146,10 +170,30 @@ pub fn user(page: &Page, view: &UserView, form: &Form) -> Markup {
                     div.actions { button.primary { "Save" } }
                 }
             }
-            section.card { h2 { "Getting in" } (getting_in(page, view, me)) }
+            div.stack {
+                section.card { h2 { "Getting in" } (getting_in(page, view, me)) }
+                section.card { h2 { "Quota" }
+                    (trouble(quota_form))
+                    (quotas::meters(&view.item.quota))
+                    @if u.role == Role::Admin { p.dim { "Admins have no limit. What is set here counts when they are no longer one." } }
+                    (quotas::own_form(page, &format!("/users/{}/quota", u.id), &view.own, &view.usual, quota_form))
+                }
+                (shared(view))
+            }
         }
     };
     layout::page(page, &u.name, main)
+}
+
+fn shared(view: &UserView) -> Markup {
+    html! {
+        section.card { h2 { "Shared with them" }
+            @if view.shared.is_empty() { p.dim { "No machine of others." } }
+            ul.list { @for (id, name, right) in &view.shared {
+                li { div { a href={ "/machines/" (id) "/access" } { strong { (name) } } small { "may " (right.name()) " it" } } }
+            } }
+        }
+    }
 }
 
 fn getting_in(page: &Page, view: &UserView, me: bool) -> Markup {

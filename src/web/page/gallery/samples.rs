@@ -11,6 +11,7 @@ use crate::model::nodes::{Choices, Node};
 use crate::model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
 use crate::model::prefs::{Prefs, Theme};
 use crate::model::providers::{Feature, Features};
+use crate::model::quotas::{Amounts, Quota};
 use crate::model::sessions::Scope;
 use crate::model::users::{Role, User};
 use crate::web::page::*;
@@ -255,6 +256,7 @@ pub fn overview_view() -> overview::OverviewView {
         busiest: [3, 11, 0, 1, 2, 10].map(guest).to_vec(),
         running: 38,
         machines: 42,
+        quota: quota(),
         connections: 1,
     }
 }
@@ -272,6 +274,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         told: Some(ago(240)),
         away: away.then(|| "Proxmox does not answer since 4 min: connection refused.".into()),
         missing_since: None,
+        can_use: true,
         can_manage: true,
         can_use: true,
         jobs: Vec::new(),
@@ -312,6 +315,13 @@ pub fn audit_rows() -> Vec<audit::AuditRow> {
     ]
 }
 
+pub fn quota() -> quotas::QuotaItem {
+    quotas::QuotaItem {
+        used: Amounts { machines: 4, cores: 14, memory: 24_576, disk: 180 },
+        quota: Quota { machines: Some(5), cores: Some(16), memory: Some(32_768), disk: None },
+    }
+}
+
 pub fn user(n: u8, login: &str, name: &str, role: Role) -> users::UserItem {
     let user = User {
         id: UserId::from_bytes([n; 16]),
@@ -324,7 +334,7 @@ pub fn user(n: u8, login: &str, name: &str, role: Role) -> users::UserItem {
         last_login: Some(ago(3000)),
         password_set: Some(ago(8_000_000)),
     };
-    users::UserItem { user, locked: false, machines: 4, invited_until: None }
+    users::UserItem { user, locked: false, quota: quota(), invited_until: None }
 }
 
 pub fn people() -> Vec<users::UserItem> {
@@ -390,10 +400,18 @@ pub fn connection(reach: Reach) -> settings::ConnectionItem {
         fingerprints: vec!["AB:CD:EF".to_owned()],
         ca: None,
         token_id: "steward@pve!appliance".into(),
-        limits: Limits { nodes: vec!["pve1".into()], vmid_min: Some(100), vmid_max: Some(899) },
+        limits: Limits {
+            nodes: vec!["pve1".into()],
+            vmid_min: Some(100),
+            vmid_max: Some(899),
+            bridges: vec!["vmbr0".into()],
+            ..Limits::default()
+        },
         reach,
         machines: 42,
         nodes: vec!["pve1".into(), "pve2".into(), "pve3".into()],
+        storages: vec!["local-lvm".into(), "nas".into()],
+        templates: vec![(9000, "debian-13".into()), (9001, EVIL.into())],
     }
 }
 
@@ -420,6 +438,7 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
             storages: vec!["local-lvm".into(), "nas".into()],
             isos: Vec::new(),
         },
+        quota: Some(quota()),
         my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(),
     }
 }
@@ -469,6 +488,7 @@ pub fn profile_view(fresh: bool) -> profile::ProfileView {
             expires: None,
             last_used: Some(ago(20)),
         }],
+        quota: quota(),
         new_token: fresh.then(|| Secret::new("stw_kQ3vT0s9Lr2mZx8Yb1Nc7Hd5Wf4Ga6Pj".to_owned())),
     }
 }

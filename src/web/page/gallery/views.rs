@@ -1,10 +1,12 @@
 //! Every page in the states worth looking at, made from the samples.
 
 use super::samples::*;
-use crate::base::ids::UserId;
+use crate::base::ids::{GuestId, UserId};
 use crate::base::{Error, Secret};
+use crate::model::access::GuestRight;
 use crate::model::connections::Reach;
 use crate::model::jobs::JobState;
+use crate::model::quotas::{Allowance, Amounts, Quota, UserQuota};
 use crate::web::page::*;
 
 /// Name and HTML of every page in the states worth looking at.
@@ -31,10 +33,36 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
         busiest: Vec::new(),
         running: 0,
         machines: 0,
+        quota: quotas::QuotaItem { used: Amounts::default(), quota: Quota::default() },
         connections: 0,
     };
     let history = machine::HistoryView { jobs: job_list(), audit: audit_rows() };
-    let people = machine::AccessView { people: vec![(UserId::from_bytes([8; 16]), "Jon (jon)".into())] };
+    let jon = sharing::GrantItem {
+        user: UserId::from_bytes([8; 16]),
+        login: "jon".into(),
+        name: "Jon".into(),
+        right: GuestRight::Use,
+        by: "mira".into(),
+        at: ago(7200),
+    };
+    let access = sharing::AccessView {
+        right: GuestRight::Manage,
+        shared_with_me: false,
+        grants: Some(vec![jon]),
+        may_hand_over: true,
+        people: vec![(UserId::from_bytes([8; 16]), "Jon (jon)".into())],
+    };
+    let guest_of = sharing::AccessView {
+        right: GuestRight::Use,
+        shared_with_me: true,
+        grants: None,
+        may_hand_over: false,
+        people: Vec::new(),
+    };
+    let unknown = Form::new()
+        .set("form", "share")
+        .set("login", "eva")
+        .fail(&Error::field("login", "There is nobody with this login."));
     let list = |state: &str, jobs| jobs::JobsView {
         jobs,
         state: state.into(),
@@ -61,7 +89,8 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
         ("machine-console", console::console(&page("/machines/1/console"), &head(3, false), &console_view(true))),
         ("machine-console-off", console::console(&page("/machines/1/console"), &head(8, false), &console_view(false))),
         ("machine-history", machine::history(&page("/machines/1"), &head(3, false), &history)),
-        ("machine-access", machine::access(&page("/machines/1"), &head(3, false), &people, &Form::new())),
+        ("machine-access", sharing::access(&page("/machines/1"), &head(3, false), &access, &unknown)),
+        ("machine-shared", sharing::access(&page("/machines/1"), &head(3, false), &guest_of, &Form::new())),
         (
             "machine-danger",
             machine::danger(
@@ -99,7 +128,15 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
         expires: ago(-259_200),
         reset: false,
     };
-    let one = |n: usize| users::UserView { item: people().remove(n), sessions: 2, tokens: 1 };
+    let one = |n: usize| users::UserView {
+        item: people().remove(n),
+        sessions: 2,
+        tokens: 1,
+        own: UserQuota { cores: Allowance::AtMost(16), ..UserQuota::default() },
+        usual: quota().quota,
+        shared: vec![(GuestId::from_bytes([3; 16]), "jelly".into(), GuestRight::Use)],
+    };
+    let everybody = users::UsersView { list: people(), usual: quota().quota };
     let log = audit::AuditView {
         rows: audit_rows(),
         filter: String::new(),
@@ -145,6 +182,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
             privilege: "Datastore.AllocateSpace".into(),
             why: "Disks can't be made there.".into(),
         }],
+        bridges: vec!["vmbr0".into(), "vmbr1".into()],
         commands: "pveum acl modify /storage/nas --roles Steward --users steward@pve".into(),
     };
     let connect = |step: &connections::ConnectStep, form: &Form| {
@@ -175,7 +213,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
                 &plugins::PluginView { info: plugin("my-lab", true), files: source() },
             ),
         ),
-        ("users", users::users(&page("/users"), &people())),
+        ("users", users::users(&page("/users"), &everybody, &Form::new())),
         ("user", users::user(&page("/users/9"), &one(1), &Form::new())),
         ("user-locked", users::user(&page("/users/9"), &one(2), &Form::new())),
         ("user-new", users::new_user(&page("/users/new"), &Form::new())),
