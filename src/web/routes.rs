@@ -7,7 +7,7 @@ use crate::model::sessions::Scope;
 use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
-    assets, audit, connections, console, guard, guest, guest_create, guests, hardware, headers, health, jobs, metrics, observe,
+    assets, audit, connections, console, guard, guest, guest_create, guests, hardware, headers, health, jobs, metrics, moving, observe,
     overview, plugins, profile, quotas, search, session, settings, sharing, snapshots, software, sse, templates, users,
 };
 use axum::Router;
@@ -161,6 +161,13 @@ fn pages() -> Vec<Route> {
         post("/machines/{id}/share", USER, sharing::share),
         post("/machines/{id}/unshare", USER, sharing::unshare),
         post("/machines/{id}/owner", USER, sharing::owner),
+        get("/machines/{id}/clone", USER, moving::clone_page),
+        post("/machines/{id}/clone", USER, moving::copy),
+        get("/machines/{id}/template", USER, moving::template_page),
+        post("/machines/{id}/template", USER, moving::template),
+        get("/machines/{id}/migrate", USER, moving::move_page),
+        post("/machines/{id}/migrate", USER, moving::migrate),
+        post("/machines/{id}/hibernate", USER, moving::hibernate),
         get("/machines/{id}/snapshots", USER, snapshots::list),
         post("/machines/{id}/snapshots", USER, snapshots::take),
         get("/machines/{id}/snapshots/{name}", USER, snapshots::show),
@@ -248,6 +255,11 @@ fn rest_api() -> Vec<Route> {
         rest(Method::DELETE, "/api/v1/guests/{id}", OPERATE, api::guests::delete),
         rest(Method::POST, "/api/v1/guests/{id}/power", OPERATE, api::guests::power),
         rest(Method::POST, "/api/v1/guests/{id}/console", OPERATE, api::consoles::create),
+        rest(Method::POST, "/api/v1/guests/{id}/clone", OPERATE, api::moving::copy),
+        rest(Method::POST, "/api/v1/guests/{id}/template", OPERATE, api::moving::template),
+        rest(Method::GET, "/api/v1/guests/{id}/migrate", READ, api::moving::check),
+        rest(Method::POST, "/api/v1/guests/{id}/migrate", OPERATE, api::moving::migrate),
+        rest(Method::POST, "/api/v1/guests/{id}/hibernate", OPERATE, api::moving::hibernate),
         rest(Method::GET, "/api/v1/guests/{id}/snapshots", READ, api::snapshots::list),
         rest(Method::POST, "/api/v1/guests/{id}/snapshots", OPERATE, api::snapshots::create),
         rest(Method::PATCH, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, api::snapshots::edit),

@@ -3,6 +3,7 @@
 mod actions;
 mod change;
 mod making;
+mod moving;
 mod request;
 pub mod sharing;
 mod snapshots;

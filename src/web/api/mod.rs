@@ -13,6 +13,7 @@ pub mod guests;
 pub mod hardware;
 pub mod jobs;
 pub mod me;
+pub mod moving;
 pub mod nodes;
 pub mod openapi;
 pub mod quotas;

@@ -5,6 +5,7 @@ mod console;
 mod create;
 mod hardware;
 mod hooks;
+mod moving;
 mod power;
 mod snapshots;
 
