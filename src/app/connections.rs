@@ -87,8 +87,32 @@ pub struct ConnectionView {
     /// The CA that is trusted instead, as PEM.
     pub ca: Option<String>,
     pub token_id: String,
+    /// For a host by SSH; then there is no address, certificate and token.
+    pub ssh: Option<SshView>,
     pub limits: Limits,
     pub reach: Reach,
+}
+
+/// How Steward signs in to a host by SSH: no secret.
+#[derive(Clone, Debug)]
+pub struct SshView {
+    /// `root@kvm1`, with the port when it is not 22.
+    pub place: String,
+    /// Accepted host keys, `SHA256:...`.
+    pub host_keys: Vec<String>,
+    /// Steward's own public key there.
+    pub public: String,
+}
+
+impl SshView {
+    fn of(access: &SshAccess) -> Self {
+        let port = if access.port == 22 { String::new() } else { format!(":{}", access.port) };
+        Self {
+            place: format!("{}@{}{port}", access.user, access.host),
+            host_keys: access.host_keys.clone(),
+            public: access.public.clone(),
+        }
+    }
 }
 
 /// How the person proves to Proxmox that Steward may come in.
@@ -191,6 +215,7 @@ impl Connections<'_> {
             fingerprints,
             ca,
             token_id: row.token_id.clone(),
+            ssh: row.ssh.as_ref().map(SshView::of),
             limits: row.limits.clone(),
             reach,
         }
@@ -262,6 +287,14 @@ impl Connections<'_> {
         Ok(())
     }
 
+    /// Accepts these keys of the host from now on.
+    pub(super) async fn set_host_keys(&self, actor: &Actor, id: ConnectionId, host_keys: Vec<String>) -> Result<()> {
+        let mut row = self.find(id)?.row.clone();
+        let ssh = row.ssh.as_mut().ok_or_else(|| Error::conflict("This connection is not by SSH."))?;
+        ssh.host_keys = host_keys;
+        self.store(actor, Link::new(row)?, "connection.host_keys").await.map(|_| ())
+    }
+
     /// The certificate that the address shows now, for the person to compare and accept.
     ///
     /// # Errors
@@ -281,10 +314,7 @@ impl Connections<'_> {
     pub async fn add(&self, actor: &Actor, new: NewConnection) -> Result<ConnectionId> {
         actor.require_full_admin()?;
         let endpoint = endpoint(&new.address)?;
-        let name = new.name.trim().to_owned();
-        if name.is_empty() || name.chars().count() > 60 {
-            return Err(Error::field("name", "Give the connection a name of 1 to 60 characters."));
-        }
+        let name = check_name(&new.name)?;
         let fingerprint = parse_fingerprint(&new.fingerprint)?;
         let trust = Trust::Fingerprints(vec![fingerprint]);
         let (token_id, token_secret) = match new.credential {
@@ -313,7 +343,8 @@ impl Connections<'_> {
 
     async fn store(&self, actor: &Actor, link: Link, action: &str) -> Result<ConnectionId> {
         let row = link.row.clone();
-        let record = actor.record(self.0.now(), action, &row.name, row.endpoints.join(", "));
+        let place = row.ssh.as_ref().map_or_else(|| row.endpoints.join(", "), |ssh| SshView::of(ssh).place);
+        let record = actor.record(self.0.now(), action, &row.name, place);
         self.0
             .store()
             .write(move |tx| {
@@ -359,9 +390,7 @@ impl Connections<'_> {
         actor.require_full_admin()?;
         let old = self.find(id)?;
         let ConnectionChange { name, addresses, fingerprints, ca, limits } = change;
-        if name.trim().is_empty() || name.trim().chars().count() > 60 {
-            return Err(Error::field("name", "Give the connection a name of 1 to 60 characters."));
-        }
+        let name = check_name(&name)?;
         if limits.vmid_min.is_some_and(|v| v < 100) {
             return Err(Error::field("vmid_min", "Proxmox' numbers start at 100."));
         }
@@ -369,6 +398,10 @@ impl Connections<'_> {
             && low > high
         {
             return Err(Error::field("vmid_max", "The last number must not be below the first."));
+        }
+        if old.row.ssh.is_some() {
+            let row = Connection { name, limits, ..old.row.clone() };
+            return self.store(actor, Link::new(row)?, "connection.change").await.map(|_| ());
         }
         let in_field = |e: Error| Error::field("addresses", e.fields().values().cloned().collect::<Vec<_>>().join(" "));
         let endpoints = addresses.iter().map(|a| endpoint(a).map_err(in_field)).collect::<Result<Vec<_>>>()?;
@@ -379,7 +412,7 @@ impl Connections<'_> {
             Some(pem) => Trust::Ca(pem.trim().replace('\r', "")),
             None => Trust::Fingerprints(parse_pins(&fingerprints)?),
         };
-        let row = Connection { name: name.trim().to_owned(), endpoints, trust, limits, ..old.row.clone() };
+        let row = Connection { name, endpoints, trust, limits, ..old.row.clone() };
         let by_ca = matches!(row.trust, Trust::Ca(_));
         let link = Link::new(row).map_err(|e| if by_ca { Error::field("ca", e.message()) } else { e })?;
         self.store(actor, link, "connection.change").await.map(|_| ())
@@ -394,6 +427,9 @@ impl Connections<'_> {
         let link = self.find(id)?;
         if self.0.jobs().open_on_connection(id)? {
             return Err(Error::conflict("Jobs of this connection are still open. Wait for them or cancel them first."));
+        }
+        if let Some(access) = &link.row.ssh {
+            self.0.hosts().leave(id, access).await;
         }
         let rows = self.0.live().rows_of(id);
         let record =
@@ -604,6 +640,18 @@ fn parse_fingerprint(text: &str) -> Result<Vec<u8>> {
         .ok()
         .filter(|b| b.len() == 32)
         .ok_or_else(|| Error::field("fingerprint", "A fingerprint is 32 pairs of hex digits (SHA-256)."))
+}
+
+/// A connection's name, without blanks at its ends.
+///
+/// # Errors
+/// `Invalid` on `name`.
+pub(super) fn check_name(name: &str) -> Result<String> {
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > 60 {
+        return Err(Error::field("name", "Give the connection a name of 1 to 60 characters."));
+    }
+    Ok(name)
 }
 
 #[cfg(test)]

@@ -181,7 +181,12 @@ impl PluginHost {
     /// Finds a number that Proxmox, our rows and other jobs leave free, and keeps it for this job.
     fn reserve_vmid(&self, run: &Run) -> Result<Value, CallError> {
         let job = run.job.ok_or_else(|| call_error(CallErrorKind::Forbidden, "Only a job can reserve a number."))?;
-        let (connection, client, limits) = self.link(run)?;
+        let connection = run.connection.ok_or_else(|| {
+            call_error(CallErrorKind::Forbidden, "This run belongs to no connection, so it can't reserve a number.")
+        })?;
+        // A host by SSH has no numbers of its own: ours are all that count.
+        let by_ssh = self.app.connections().ssh_access(connection).is_ok();
+        let limits = self.app.connections().limits(connection).map_err(from_error)?;
         let (low, high) = limits.vmid_range();
         let mut from = low;
         loop {
@@ -189,6 +194,11 @@ impl PluginHost {
                 let text = format!("All numbers from {low} to {high} are taken. Widen the range in the settings.");
                 call_error(CallErrorKind::Conflict, text)
             })?;
+            if by_ssh {
+                self.app.guests().keep_vmid(connection, vmid, job).map_err(from_error)?;
+                return Ok(json!(vmid));
+            }
+            let (_, client, _) = self.link(run)?;
             // Proxmox may know guests that our token can't see.
             match self.runtime.block_on(client.call("GET", "/cluster/nextid", &json!({ "vmid": vmid }))) {
                 Ok(_) => {
@@ -214,7 +224,9 @@ impl PluginHost {
     }
 
     fn release_vmid(&self, run: &Run, vmid: u32) -> Result<Value, CallError> {
-        let (connection, _, _) = self.link(run)?;
+        let connection = run.connection.ok_or_else(|| {
+            call_error(CallErrorKind::Forbidden, "This run belongs to no connection, so it has no numbers.")
+        })?;
         let job = run.job.ok_or_else(|| call_error(CallErrorKind::Forbidden, "Only a job can give a number back."))?;
         self.app.guests().release_vmid(connection, vmid, job).map_err(from_error)?;
         Ok(Value::Null)

@@ -15,6 +15,7 @@ pub mod hasher;
 pub mod health;
 pub mod host;
 mod host_keys;
+pub mod hosts;
 pub mod inventory;
 pub mod invites;
 pub mod jobs;
@@ -185,6 +186,7 @@ nouns! {
     connections => connections::Connections,
     consoles => consoles::Consoles,
     guests => guests::Guests,
+    hosts => hosts::Hosts,
     invites => invites::Invites,
     jobs => jobs::Jobs,
     joining => joining::Joining,

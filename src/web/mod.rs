@@ -22,6 +22,7 @@ mod guests;
 mod hardware;
 mod headers;
 mod health;
+mod hosts;
 mod jobs;
 pub mod kept;
 pub mod limits;

@@ -7,8 +7,9 @@ use crate::model::sessions::Scope;
 use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
-    assets, audit, connections, console, guard, guest, guest_create, guests, hardware, headers, health, jobs, metrics, moving, observe,
-    overview, plugins, profile, quotas, search, session, settings, sharing, snapshots, software, sse, templates, users,
+    assets, audit, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts, jobs,
+    metrics, moving, observe, overview, plugins, profile, quotas, search, session, settings, sharing, snapshots,
+    software, sse, templates, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -217,6 +218,9 @@ fn admin_pages() -> Vec<Route> {
         post("/settings/connections/new", ADMIN, connections::step),
         get("/settings/connections/{id}", ADMIN, connections::show),
         post("/settings/connections/{id}", ADMIN, connections::change),
+        post("/settings/connections/{id}/host-keys", ADMIN, hosts::accept),
+        get("/settings/hosts/new", ADMIN, hosts::new_page),
+        post("/settings/hosts/new", ADMIN, hosts::step),
         post("/settings/connections/{id}/check", ADMIN, connections::check),
         post("/settings/connections/{id}/delete", ADMIN, connections::delete),
     ]

@@ -30,6 +30,7 @@ pub fn item(person: &Person, found: Found) -> ConnectionItem {
         fingerprints: found.fingerprints,
         ca: found.ca,
         token_id: found.token_id,
+        ssh: found.ssh,
         limits: found.limits,
         reach: found.reach,
         machines: snapshot.guests.iter().filter(|g| g.row.connection == found.id && !g.state.template).count(),

@@ -25,6 +25,8 @@ mod isolation;
 #[cfg(test)]
 mod join;
 #[cfg(test)]
+mod libvirt;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod machine;

@@ -37,6 +37,7 @@ fn wanted(house: &House, name: &str) -> GuestSpec {
         ssh_keys: String::new(),
         tags: Vec::new(),
         description: String::new(),
+        software: Vec::new(),
         start: false,
     }
 }

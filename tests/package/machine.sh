@@ -9,6 +9,8 @@
 MACHINE_PACKAGES=systemd,systemd-sysv,dbus,adduser,init-system-helpers,bash-completion,curl,libgcc-s1
 machine_name=steward-test-$$
 MACHINE_NET=(--private-network)
+# A command that changes a new root, which is "$1"; the root is kept, so it counts for its name.
+MACHINE_HOOK=
 machine_dir='' machine_root='' machine_pid='' machine_leader=''
 
 # The mirror that this machine's own apt uses; empty lets mmdebstrap decide.
@@ -19,13 +21,14 @@ machine_mirror() {
 
 machine_base() {
     local suite=$1
-    local kind=$suite-$(printf '%s' "$MACHINE_PACKAGES" | sha256sum | cut -c1-8)
+    local kind=$suite-$(printf '%s' "$MACHINE_PACKAGES$MACHINE_HOOK" | sha256sum | cut -c1-8)
     machine_base_root=$TOOLS/roots/$kind-$(date +%Y%m)
     [ -d "$machine_base_root" ] && return
     say "making a Debian $suite root (once, about a minute)"
     mkdir -p "$TOOLS/roots"
     rm -rf "$TOOLS/roots/$kind-"*
-    mmdebstrap --quiet --variant=apt --include="$MACHINE_PACKAGES" "$suite" "$machine_base_root.new" $(machine_mirror)
+    mmdebstrap --quiet --variant=apt --include="$MACHINE_PACKAGES" \
+        ${MACHINE_HOOK:+--customize-hook="$MACHINE_HOOK"} "$suite" "$machine_base_root.new" $(machine_mirror)
     mv "$machine_base_root.new" "$machine_base_root"
 }
 

@@ -204,7 +204,7 @@ impl Guests<'_> {
         let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         let Some(template) = all.find(|g| g.row.vmid == Some(*vmid)) else { return Ok(()) };
         let path = format!("/nodes/{}/{}/{vmid}/config", template.state.node, template.row.kind.name());
-        let config = client.call("GET", &path, &serde_json::Value::Null).await;
+        let config = client.call("GET", &path, &Value::Null).await;
         let config = config.map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))?;
         match limits::storages_in(&config).into_iter().find(|s| !limits.allows_storage(s)) {
             Some(s) => Err(Error::field(

@@ -102,6 +102,31 @@ impl SshSession {
         }
     }
 
+    /// The key that the host shows now. Nothing is sent that tells who asks.
+    ///
+    /// # Errors
+    /// `Unreachable`; `HostKey` when it shows none.
+    pub async fn host_key_of(host: &str, port: u16) -> Result<HostKey, SshError> {
+        let place = place(host, port);
+        let unreachable =
+            |e: &dyn std::fmt::Display| SshError::unreachable(format!("{place} can't be reached by SSH: {e}."));
+        let look = async {
+            let tcp = TcpStream::connect((host, port)).await.map_err(|e| unreachable(&e))?;
+            let seen = Arc::new(Mutex::new(None));
+            // No key has this fingerprint, so the connection ends as soon as the host has shown its own.
+            let checker = Checker { pins: vec![String::new()], seen: Arc::clone(&seen) };
+            let ended = client::connect_stream(Arc::new(client::Config::default()), tcp, checker).await.err();
+            let shown = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+            shown.ok_or_else(|| match ended {
+                Some(e) => unreachable(&e),
+                None => SshError::new(SshErrorKind::HostKey, format!("{place} showed no host key.")),
+            })
+        };
+        timeout(CONNECT, look)
+            .await
+            .unwrap_or_else(|_| Err(SshError::unreachable(format!("{place} does not answer by SSH."))))
+    }
+
     async fn sign_in(target: &Target, place: String, tcp: TcpStream) -> Result<Self, SshError> {
         let seen = Arc::new(Mutex::new(None));
         let checker = Checker { pins: target.pins.clone(), seen: Arc::clone(&seen) };

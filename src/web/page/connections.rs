@@ -1,5 +1,6 @@
 //! Connecting a Proxmox cluster step by step, and the page of one connection.
 
+use crate::app::connections::SshView;
 use crate::base::Timestamp;
 use crate::web::page::form::{Form, Way, area, csrf, number, password, select, text, trouble, ways};
 use crate::web::page::parts::{commands, copy, note, post, state, time};
@@ -101,7 +102,7 @@ fn address(form: &Form) -> Markup {
     }
 }
 
-fn carried(form: &Form, names: &[&str]) -> Markup {
+pub fn carried(form: &Form, names: &[&str]) -> Markup {
     html! { @for name in names { input type="hidden" name=(name) value=(form.value(name)); } }
 }
 
@@ -155,7 +156,7 @@ fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
 }
 
 /// A hidden-typed field that may stay empty, as only one of two ways is taken.
-fn text_password(name: &str, label: &str, hint: &str, form: &Form) -> Markup {
+pub fn text_password(name: &str, label: &str, hint: &str, form: &Form) -> Markup {
     password(name, label, "off").hint(hint).maybe().render(form)
 }
 
@@ -164,14 +165,22 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
         (layout::head(&c.name, html! { p.facts {
-            (reach(page, &c.reach)) @if let Some(v) = &view.version { span { "Proxmox VE " (v) } }
-            span.dim { (c.endpoints.join(", ")) } span.dim { code { (c.token_id) } }
+            (reach(page, &c.reach))
+            @if let Some(v) = &view.version { span { @if c.ssh.is_some() { "libvirt " } @else { "Proxmox VE " } (v) } }
+            @match &c.ssh {
+                Some(ssh) => { span.dim { (ssh.place) } }
+                None => { span.dim { (c.endpoints.join(", ")) } span.dim { code { (c.token_id) } } }
+            }
         } }, post(page, &format!("/settings/connections/{}/check", c.id), "Check again", "")))
         (rights(view))
         div.cols {
             section.card { h2 { "Where Steward may act" } (limits(page, view, form)) }
+            @if let Some(ssh) = &c.ssh { (host_keys(page, c, ssh)) }
             section.card { h2 { "Take it away" }
-                p { "Steward forgets this cluster with its token. Nothing in Proxmox is changed: its " (c.machines) " machines go on." }
+                @match &c.ssh {
+                    Some(_) => { p { "Steward takes its key away from this host and forgets it. Its " (c.machines) " machines go on." } }
+                    None => { p { "Steward forgets this cluster with its token. Nothing in Proxmox is changed: its " (c.machines) " machines go on." } }
+                }
                 form method="post" action={ "/settings/connections/" (c.id) "/delete" } {
                     (csrf(page))
                     (text("confirm", "Type the connection's name").required().hint(&format!("It is called {}", c.name)).render(form))
@@ -185,14 +194,19 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
 
 fn rights(view: &ConnectionView) -> Markup {
     if view.missing.is_empty() {
-        return note("ok", html! { "The token has all the rights that Steward needs." });
+        let text = match &view.item.ssh {
+            Some(_) => "The host has all that Steward needs.",
+            None => "The token has all the rights that Steward needs.",
+        };
+        return note("ok", html! { (text) });
     }
+    let by_ssh = view.item.ssh.is_some();
     html! {
-        section.card.attention.warn { h2 { "Rights that are missing" }
+        section.card.attention.warn { h2 { @if by_ssh { "What is missing on the host" } @else { "Rights that are missing" } }
             ul.list { @for m in &view.missing { li {
                 (state("warn", "missing")) div { code { (m.privilege) } " on " code { (m.path) } small { (m.why) } }
             } } }
-            p { "Run this on a node as root, then check again:" }
+            p { @if by_ssh { "Run this on the host as root, then check again:" } @else { "Run this on a node as root, then check again:" } }
             (commands(&view.commands))
         }
     }
@@ -238,13 +252,27 @@ fn limits(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
                 (number("vmid_max", "Highest number", 100, 999_999_999).default(&high).render(form))
             }
             p.hint { "Numbers (VM IDs) that new machines get, both ends included." }
-            details.fold open[form.any_error(&["addresses", "fingerprints", "ca"])] { summary { "Addresses and certificates" }
+            @if c.ssh.is_none() { details.fold open[form.any_error(&["addresses", "fingerprints", "ca"])] { summary { "Addresses and certificates" }
                 (area("addresses", "Addresses", 3).mono().default(&c.endpoints.join("\n")).hint("One a line. With several nodes of the cluster the next one is used when one is away.").render(form))
                 (select(form, "trust_by", "How a node is recognised", &trusts, ""))
                 (area("fingerprints", "Accepted certificates", 3).mono().default(&c.fingerprints.join("\n")).hint("SHA-256 fingerprints, one a line: one for each node, and the new one when a certificate was renewed.").render(form))
                 (area("ca", "The cluster's own CA", 4).mono().default(c.ca.as_deref().unwrap_or_default()).hint("What stands in /etc/pve/pve-root-ca.pem on a node. With it renewed certificates of the nodes are accepted by themselves; the addresses must then be names or addresses that stand in the certificates.").render(form))
-            }
+            } }
             div.actions { button.primary { "Save" } }
+        }
+    }
+}
+
+fn host_keys(page: &Page, c: &ConnectionItem, ssh: &SshView) -> Markup {
+    html! {
+        section.card { h2 { "How it is recognised" }
+            p { "Steward talks only to a host with one of these keys. When the host was set up anew, compare its new key and put it here." }
+            form method="post" action={ "/settings/connections/" (c.id) "/host-keys" } {
+                (csrf(page))
+                (area("host_keys", "Accepted host keys", 2).mono().default(&ssh.host_keys.join("\n")).hint("Fingerprints as ssh-keygen -lf prints them, one a line.").render(&Form::new()))
+                div.actions { button { "Accept these" } }
+            }
+            details.fold { summary { "Steward's key there" } p { (copy(&ssh.public)) } }
         }
     }
 }

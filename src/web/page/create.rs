@@ -7,9 +7,9 @@ use crate::model::software::SoftwareOption;
 use crate::web::page::connections::{wizard_buttons, wizard_steps};
 use crate::web::page::form::{Form, Way, area, csrf, number, select, switch, text, trouble, ways};
 use crate::web::page::parts::{bytes, count, empty, note};
+use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::recipe::{field_name, fields, is_secret, needs, picture};
 use crate::web::page::software::{by_category, find_box};
-use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::{Page, layout};
 use maud::{Markup, html};
 
@@ -447,6 +447,7 @@ mod tests {
             isos: Vec::new(),
             choices: Choices::default(),
             my_keys: String::new(),
+            quota: None,
             menu: vec![item],
             warnings: Vec::new(),
         }

@@ -1,5 +1,6 @@
 //! Settings: the Proxmox connections, and what this Steward is and costs.
 
+use crate::app::connections::SshView;
 use crate::base::ids::ConnectionId;
 use crate::model::connections::{Limits, Reach};
 use crate::web::page::parts::{empty, icon, state, time};
@@ -17,6 +18,8 @@ pub struct ConnectionItem {
     /// The CA that is trusted instead, as PEM.
     pub ca: Option<String>,
     pub token_id: String,
+    /// For a host by SSH; then there is no address, certificate and token.
+    pub ssh: Option<SshView>,
     pub limits: Limits,
     pub reach: Reach,
     pub machines: usize,
@@ -39,7 +42,12 @@ pub fn settings(page: &Page, view: &SettingsView) -> Markup {
     let main = html! {
         (layout::head("Settings", html! { "What Steward may reach, and where it may act." }, html! { a.button href="/templates" { (icon("box")) "Templates" } }))
         section {
-            header.split { h2 { "Proxmox connections" } @if !view.connections.is_empty() { a.button href="/settings/connections/new" { (icon("plus")) "Connect another" } } }
+            header.split { h2 { "Connections" }
+                div.tools {
+                    @if !view.connections.is_empty() { a.button href="/settings/connections/new" { (icon("plus")) "Connect Proxmox" } }
+                    a.button href="/settings/hosts/new" { (icon("plus")) "Add a KVM host" }
+                }
+            }
             div id="connections" data-live data-on="connection" {
                 @if view.connections.is_empty() {
                     (empty("node", "Connect your Proxmox", "Give the address of one node, check its fingerprint, and log in once. Steward makes itself a token with just the rights it needs and forgets the password.",
@@ -71,8 +79,13 @@ fn card(page: &Page, c: &ConnectionItem) -> Markup {
             header { h2.name { a href={ "/settings/connections/" (c.id) } { (c.name) } } span { (reach(page, &c.reach)) } }
             @if let Reach::Away { why, .. } = &c.reach { p.bad { (why) } }
             dl.about {
-                dt { "Address" } dd { (c.endpoints.join(", ")) }
-                dt { "Token" } dd { code { (c.token_id) } }
+                @match &c.ssh {
+                    Some(ssh) => { dt { "By SSH" } dd { (ssh.place) } }
+                    None => {
+                        dt { "Address" } dd { (c.endpoints.join(", ")) }
+                        dt { "Token" } dd { code { (c.token_id) } }
+                    }
+                }
                 dt { "May act on" } dd { @if c.limits.nodes.is_empty() { "all nodes" } @else { (c.limits.nodes.join(", ")) } }
                 @for (word, list) in limited(&c.limits) { dt { (word) } dd { (list) } }
                 dt { "Numbers for new machines" } dd { (c.limits.vmid_range().0) " to " (c.limits.vmid_range().1) }

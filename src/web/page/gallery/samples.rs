@@ -276,7 +276,6 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         missing_since: None,
         can_use: true,
         can_manage: true,
-        can_use: true,
         jobs: Vec::new(),
         features: Feature::ALL.to_vec(),
     }
@@ -400,6 +399,7 @@ pub fn connection(reach: Reach) -> settings::ConnectionItem {
         fingerprints: vec!["AB:CD:EF".to_owned()],
         ca: None,
         token_id: "steward@pve!appliance".into(),
+        ssh: None,
         limits: Limits {
             nodes: vec!["pve1".into()],
             vmid_min: Some(100),

@@ -1,0 +1,110 @@
+//! The provider `libvirt` against a real libvirtd with a real guest, in a Debian machine that is reached by SSH.
+
+mod host;
+
+use crate::appliance::{Answer, Appliance};
+use host::Host;
+use serde_json::{Value, json};
+use steward::app::Actor;
+use steward::app::hosts::{LetIn, NewHost};
+use steward::base::Secret;
+
+/// An appliance that knows the host, and is running.
+async fn appliance(host: &Host) -> Appliance {
+    let mut appliance = Appliance::alone().await;
+    let app = appliance.open();
+    let actor = Actor::host_console();
+    let address = format!("127.0.0.1:{}", host.port);
+    let key = app.hosts().host_key(&actor, &address).await.unwrap();
+    assert_eq!(key.fingerprint, host.fingerprint(&key.kind), "what ssh-keygen says on the host");
+    let new = |let_in| NewHost {
+        name: "KVM".to_owned(),
+        address: address.clone(),
+        user: "root".to_owned(),
+        fingerprint: key.fingerprint.clone(),
+        let_in,
+    };
+    let refused = app.hosts().add(&actor, new(LetIn::Password(Secret::new("wrong".to_owned())))).await.unwrap_err();
+    assert!(refused.fields().contains_key("password"), "{refused:?}");
+    let other = NewHost { fingerprint: format!("SHA256:{}", "A".repeat(43)), ..new(LetIn::Key(host.private_key())) };
+    assert!(app.hosts().add(&actor, other).await.unwrap_err().fields().contains_key("address"), "another host key");
+    app.hosts().add(&actor, new(LetIn::Key(host.private_key()))).await.unwrap();
+    app.close();
+    appliance.start().await;
+    appliance
+}
+
+fn job(asked: &Answer) -> String {
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let body = asked.json();
+    let job = if body["job"].is_object() { &body["job"]["id"] } else { &body["id"] };
+    format!("/api/v1/jobs/{}", job.as_str().unwrap())
+}
+
+/// Waits for the end of a job, which must be a good one.
+async fn done(appliance: &Appliance, asked: Answer, seconds: u64) -> Value {
+    let path = job(&asked);
+    let over = |v: &Value| matches!(v["state"].as_str(), Some("succeeded" | "failed" | "cancelled"));
+    let end = appliance.until(&path, seconds, over).await;
+    assert_eq!(end["state"], "succeeded", "{end:#}");
+    end
+}
+
+async fn is(appliance: &Appliance, path: &str, status: &str) {
+    appliance.until(path, 30, |v| v["status"] == status).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_lives_its_whole_life_on_a_plain_kvm_host() {
+    let host = Host::start().await;
+    let appliance = appliance(&host).await;
+
+    let list = appliance.until("/api/v1/guests?q=is:template", 30, |v| v["total"] == 1).await;
+    let template = &list["guests"][0];
+    assert_eq!((&template["name"], &template["disk_max"]), (&json!("small"), &json!(134_217_728)));
+    let node = template["node"].as_str().unwrap();
+    let nodes = appliance.ask("GET", "/api/v1/nodes", None).await.json();
+    assert!(nodes["nodes"][0]["memory_max"].as_u64().unwrap() > 1 << 30, "{nodes}");
+
+    let wanted = json!({
+        "name": "lab-01", "node": node, "source": { "from": "template", "vmid": template["vmid"], "full": false },
+        "cores": 1, "memory": 256, "disk": 1, "bridge": "default", "user": "mira",
+        "ssh_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u mira@home",
+    });
+    let asked = appliance.ask("POST", "/api/v1/guests", Some(wanted)).await;
+    let path = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());
+    done(&appliance, asked, 60).await;
+    is(&appliance, &path, "running").await;
+    let facts = host.facts("lab-01").await;
+    assert_eq!(facts["name"], "lab-01", "cloud-init gave it its name");
+    assert_eq!(facts["disk"], "1024 MiB");
+    assert_eq!(facts["user"], "mira");
+    assert!(facts["key"].starts_with("ssh-ed25519 AAAAC3Nz"), "{facts:?}");
+
+    // A snapshot with its memory, something breaks, and it is as before.
+    let snapshots = format!("{path}/snapshots");
+    let take = json!({ "name": "good", "description": "before <the> change", "memory": true });
+    done(&appliance, appliance.ask("POST", &snapshots, Some(take)).await, 60).await;
+    host.mark("lab-01", "broken").await;
+    assert_eq!(host.facts("lab-01").await["mark"], "broken");
+    let tree = appliance.ask("GET", &snapshots, None).await.json();
+    assert_eq!(tree["snapshots"][0]["description"], "before <the> change", "{tree}");
+    done(&appliance, appliance.ask("POST", &format!("{snapshots}/good/rollback"), Some(json!({}))).await, 60).await;
+    assert_eq!(host.facts("lab-01").await["mark"], "", "the change is gone");
+    done(&appliance, appliance.ask("DELETE", &format!("{snapshots}/good"), None).await, 60).await;
+
+    let power = format!("{path}/power");
+    done(&appliance, appliance.ask("POST", &power, Some(json!({ "action": "suspend" }))).await, 60).await;
+    is(&appliance, &path, "paused").await;
+    done(&appliance, appliance.ask("POST", &power, Some(json!({ "action": "resume" }))).await, 60).await;
+    // The guest hears the power button.
+    done(&appliance, appliance.ask("POST", &power, Some(json!({ "action": "shutdown" }))).await, 90).await;
+    is(&appliance, &path, "stopped").await;
+    done(&appliance, appliance.ask("POST", &power, Some(json!({ "action": "start" }))).await, 60).await;
+
+    done(&appliance, appliance.ask("DELETE", &path, None).await, 60).await;
+    appliance.until("/api/v1/guests", 60, |v| v["total"] == 1).await;
+    assert_eq!(host.run("virsh -q list --all").trim(), "");
+    assert_eq!(host.run("ls /var/lib/libvirt/images").trim(), "template-small.qcow2");
+    host.stop().await;
+}
