@@ -42,7 +42,8 @@ impl Guests<'_> {
         self.check_idle(&source, false)?;
         let snapshot = self.0.live().snapshot();
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
-        if others.any(|g| g.state.name == *name) {
+        // What was made a moment ago has no name in Proxmox' list yet.
+        if others.any(|g| g.state.name == *name || g.row.name == *name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
         let to = node.as_deref().unwrap_or(&source.state.node);
