@@ -49,7 +49,8 @@ function npmPackages() {
       name: path.replace(/^.*node_modules\//, ''),
       version: p.version,
       license: p.license ?? 'see below',
-      texts: texts(join('assets', path)),
+      // noVNC keeps the full texts, and what it took over itself, in folders of its own.
+      texts: ['', 'docs', 'vendor/pako'].map((f) => join('assets', path, f)).filter(existsSync).flatMap(texts),
     }));
 }
 

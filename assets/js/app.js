@@ -6,7 +6,7 @@ import { startForms } from "./forms.js";
 import { startLive } from "./live.js";
 import { bytes, startMachines } from "./machines.js";
 import { startMenus } from "./menu.js";
-import { json } from "./net.js";
+import { csrf, json, post } from "./net.js";
 import { startPalette } from "./palette.js";
 import { startTheme } from "./theme.js";
 import { startTime } from "./time.js";
@@ -24,3 +24,7 @@ startLive();
 for (const part of document.querySelectorAll("[data-charts]")) {
   import("./charts.js").then((charts) => charts.startCharts(part, { json, bytes }));
 }
+const consoles = () => import("./console.js");
+for (const part of document.querySelectorAll("[data-console]")) consoles().then((c) => c.startConsole(part, { csrf, post }));
+const truth = document.querySelector("#console-truth");
+if (truth && !document.querySelector("[data-console]")) consoles().then((c) => c.waitForStart(truth, { csrf, post }));

@@ -7,10 +7,10 @@ use crate::base::{Error, Kind, Result};
 use crate::model::connections::Limits;
 use crate::model::jobs::LogLevel;
 use crate::plugin::{Call, CallError, CallErrorKind, Host, Method, Run};
-use crate::remote::pve::{PveClient, PveError, PveErrorKind};
+use crate::remote::pve::{Place, PveClient, PveError, PveErrorKind};
 use crate::store::{Json, Name, Read, tables};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 /// Plugins' own small store: at most so many bytes of JSON under one key.
@@ -20,22 +20,35 @@ const KV_LIMIT: usize = 64 * 1024;
 pub(super) struct PluginHost {
     app: App,
     runtime: Handle,
+    /// Where the last changing call was answered: what it gave may be good only there.
+    place: Mutex<Option<Place>>,
 }
 
 impl App {
     /// The host for plugin runs. Call from inside the runtime.
     pub fn plugin_host(&self) -> Arc<dyn Host> {
-        Arc::new(PluginHost { app: self.clone(), runtime: Handle::current() })
+        Arc::new(PluginHost::new(self))
     }
 }
 
 /// Calls an effect hook of the connection's plugin on a blocking thread.
 pub(super) async fn call(app: &App, connection: ConnectionId, hook: &'static str, args: Vec<Value>) -> Result<Value> {
+    call_placed(app, connection, hook, args).await.map(|(value, _)| value)
+}
+
+/// As [`call`], with the endpoint at which the hook's last change was answered.
+pub(super) async fn call_placed(
+    app: &App,
+    connection: ConnectionId,
+    hook: &'static str,
+    args: Vec<Value>,
+) -> Result<(Value, Option<Place>)> {
     let name = app.connections().plugin_of(connection)?;
     let plugin = app.plugin_set().get(&name).ok_or_else(|| {
         Error::unavailable(format!("The plugin “{name}” is not usable right now. The Plugins page says why."))
     })?;
-    let host = app.plugin_host();
+    let ours = Arc::new(PluginHost::new(app));
+    let host: Arc<dyn Host> = ours.clone();
     let run = Run {
         plugin: name,
         hook: hook.to_owned(),
@@ -45,7 +58,9 @@ pub(super) async fn call(app: &App, connection: ConnectionId, hook: &'static str
     };
     let result =
         tokio::task::spawn_blocking(move || plugin.call(&host, hook, args, run)).await.map_err(Error::internal)?;
-    result.map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))
+    let value = result.map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))?;
+    let place = *ours.place.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok((value, place))
 }
 
 impl Host for PluginHost {
@@ -67,6 +82,10 @@ impl Host for PluginHost {
 }
 
 impl PluginHost {
+    fn new(app: &App) -> Self {
+        Self { app: app.clone(), runtime: Handle::current(), place: Mutex::default() }
+    }
+
     fn link(&self, run: &Run) -> Result<(ConnectionId, PveClient, Limits), CallError> {
         let id = run.connection.ok_or_else(|| {
             call_error(CallErrorKind::Forbidden, "This run belongs to no Proxmox connection, so it can't call pve::.")
@@ -80,7 +99,12 @@ impl PluginHost {
         if method != Method::Get {
             check_node(&limits, path, params)?;
         }
-        self.runtime.block_on(client.call(method.name(), path, params)).map_err(from_pve)
+        let (value, place) =
+            self.runtime.block_on(client.call_placed(method.name(), path, params)).map_err(from_pve)?;
+        if method != Method::Get {
+            *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        }
+        Ok(value)
     }
 
     /// Finds a number that Proxmox, our rows and other jobs leave free, and keeps it for this job.

@@ -8,6 +8,7 @@ pub mod actor;
 pub mod audit;
 pub mod certificate;
 pub mod connections;
+pub mod consoles;
 pub mod events;
 pub mod guests;
 pub mod hasher;
@@ -54,6 +55,7 @@ struct Inner {
     people: users::People,
     live: live::Live,
     links: connections::Links,
+    consoles: consoles::Desk,
     setup: setup::SetupCode,
     keys: host_keys::HostKeys,
     job_bell: Notify,
@@ -94,6 +96,7 @@ impl App {
             people,
             live,
             links,
+            consoles: consoles::Desk::default(),
             setup,
             keys: host_keys,
             job_bell: Notify::new(),
@@ -171,6 +174,7 @@ nouns! {
     audit => audit::Audit,
     certificate => certificate::Certificate,
     connections => connections::Connections,
+    consoles => consoles::Consoles,
     guests => guests::Guests,
     invites => invites::Invites,
     jobs => jobs::Jobs,

@@ -8,6 +8,7 @@ pub mod access;
 pub mod audit;
 pub mod backoff;
 pub mod connections;
+pub mod consoles;
 pub mod events;
 pub mod filter;
 pub mod guests;

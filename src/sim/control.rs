@@ -38,11 +38,14 @@ fn state(world: &World) -> Value {
             json!({ "vmid": g.vmid, "kind": g.kind.name(), "node": g.node, "name": g.name(), "running": g.run.is_some(),
                 "paused": g.run.as_ref().is_some_and(|r| r.paused), "template": g.is_template(), "lock": g.lock() })
         };
+        let consoles = world.desk.memories().into_iter().map(|(vmid, m)| {
+            json!({ "vmid": vmid, "typed": m.typed, "ctrl_alt_del": m.ctrl_alt_del, "pointer": [m.pointer.0, m.pointer.1] })
+        });
         let open = c.tasks.iter().filter(|t| t.exit.is_none()).map(|t| &t.upid).collect::<Vec<_>>();
         json!({
             "fingerprint": fingerprint, "quorate": !c.without_quorum,
             "nodes": c.nodes.values().map(|n| json!({ "name": n.name, "offline": n.offline })).collect::<Vec<_>>(),
-            "guests": c.guests.values().map(guest).collect::<Vec<_>>(), "running_tasks": open,
+            "guests": c.guests.values().map(guest).collect::<Vec<_>>(), "running_tasks": open, "consoles": consoles.collect::<Vec<_>>(),
             "volumes": c.volumes.values().map(|v| &v.volid).collect::<Vec<_>>(),
         })
     })

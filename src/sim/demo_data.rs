@@ -208,6 +208,8 @@ fn guest(c: &mut Cluster, size: Size, i: usize) {
         add_disks(c, &node, vmid, storage, disk * GIB, &mut config, size.now);
         if name.starts_with("win") {
             config.insert("ostype".into(), "win10".into());
+        } else if part(8) < 0.7 {
+            config.insert("serial0".into(), "socket".into());
         }
         if part(3) < 0.4 {
             config.insert("ipconfig0".into(), format!("ip=10.20.2.{}/24,gw=10.20.2.1", 10 + i % 240));

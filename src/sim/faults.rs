@@ -15,7 +15,8 @@ use tokio::sync::watch;
 /// `{"node_down":"pve2"}`, `{"quorum":false}`, `{"lock":{"vmid":100,"lock":"backup"}}`,
 /// `{"task":{"type":"qmclone","fail":"no space left","times":1}}`, `{"task":{"type":"qmstart","hang":true}}`,
 /// `{"answer":{"path":"/config","status":596,"after":true}}`, `{"answer":{"path":"/clone","cut":true,"times":1}}`,
-/// `{"slow":2.5}`, `{"away":"refuse"}`, `{"new_certificate":true}`.
+/// `{"slow":2.5}`, `{"away":"refuse"}`, `{"new_certificate":true}`,
+/// `{"cut_consoles":true}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
@@ -45,6 +46,8 @@ pub enum Fault {
     Away(Away),
     /// A new leaf certificate, signed by the same CA, with a new key.
     NewCertificate(bool),
+    /// Every open console is cut now; the next one works again.
+    CutConsoles(bool),
     /// The guest does not react to ACPI nor to guest-shutdown.
     Deaf {
         vmid: u32,
@@ -229,6 +232,7 @@ impl Faults {
                 let names: Vec<String> = world.read(|c| c.nodes.keys().cloned().collect());
                 world.leaf.store(Arc::new(world.authority.leaf(&names)?));
             }
+            Fault::CutConsoles(_) => world.desk.cut(),
             Fault::Deaf { vmid, deaf } => self.guest(vmid, |g| g.deaf = deaf),
             Fault::Load { vmid, load } => self.guest(vmid, |g| g.load = load),
         }
@@ -305,6 +309,16 @@ impl Faults {
 
     pub fn quorum(&self, there: bool) {
         self.0.change(|c| c.without_quorum = !there);
+    }
+
+    /// Cuts every open console.
+    pub fn cut_consoles(&self) {
+        self.0.desk.cut();
+    }
+
+    /// What was typed at a machine's screen.
+    pub fn typed(&self, vmid: u32) -> String {
+        self.0.desk.memory(vmid).typed
     }
 
     /// Puts a `lock:` line in the guest's file, or removes it.

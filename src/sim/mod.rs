@@ -6,10 +6,11 @@
 //! scaled, the calendar can't. It must know nothing of the rest of the house but `base`: a client that
 //! works against it must have been written from Proxmox' documentation, not from this code.
 //!
-//! Left out on purpose: consoles, backups, HA, firewall, replication, SDN, Ceph, LXC create.
+//! Left out on purpose: SPICE, backups, HA, firewall, replication, SDN, Ceph, LXC create.
 
 mod access;
 mod cluster;
+mod console;
 mod control;
 mod demo_data;
 mod demo_names;

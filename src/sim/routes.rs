@@ -8,7 +8,7 @@ use super::http::answer::Answer;
 use super::qemu::{self, keys};
 use super::schema::Type::{Array, Bool, Format, Int, List, OneOf, Text};
 use super::schema::{Param, Type, must, opt};
-use super::{cluster, download, lxc, nodes, pools, resources, rrd, storage, tasklists};
+use super::{cluster, console, download, lxc, nodes, pools, resources, rrd, storage, tasklists};
 use std::pin::Pin;
 
 /// Who may make a call, as far as that is known before the handler looks.
@@ -134,6 +134,8 @@ const MIGRATE: &[Param] = &[
 const GUEST_AUDIT: Need = All("/vms/{vmid}", &["VM.Audit"]);
 const GUEST_POWER: Need = All("/vms/{vmid}", &["VM.PowerMgmt"]);
 const GUEST_ALLOCATE: Need = All("/vms/{vmid}", &["VM.Allocate"]);
+const GUEST_CONSOLE: Need = All("/vms/{vmid}", &["VM.Console"]);
+const WEBSOCKET: &[Param] = &[must("port", Int(5900, 5999)), must("vncticket", Text(0, 512))];
 const NODE_AUDIT: Need = All("/nodes/{node}", &["Sys.Audit"]);
 const STORAGE_SEE: Need = Need::OneOf("/storage/{storage}", storage::SEE);
 const STORAGE_FILES: Need = All("/storage/{storage}", &["Datastore.AllocateTemplate"]);
@@ -263,6 +265,9 @@ pub static ROUTES: &[Route] = &[
     get("/nodes/{node}/qemu/{vmid}/agent/exec-status", All("/vms/{vmid}", &["VM.GuestAgent.Unrestricted"]), &[&[must("pid", Int(1, i64::MAX))]], later!(qemu::agent::exec_status)),
     get("/nodes/{node}/qemu/{vmid}/agent/{command}", All("/vms/{vmid}", &["VM.GuestAgent.Audit"]), NONE, later!(qemu::agent::query)),
     post("/nodes/{node}/qemu/{vmid}/agent/{command}", All("/vms/{vmid}", &["VM.GuestAgent.Audit"]), NONE, later!(qemu::agent::command)),
+    post("/nodes/{node}/qemu/{vmid}/vncproxy", GUEST_CONSOLE, &[&[opt("websocket", Bool), opt("generate-password", Bool)]], Now(console::screen)),
+    post("/nodes/{node}/qemu/{vmid}/termproxy", GUEST_CONSOLE, &[&[opt("serial", OneOf(&["serial0", "serial1", "serial2", "serial3"]))]], Now(console::terminal)),
+    get("/nodes/{node}/qemu/{vmid}/vncwebsocket", GUEST_CONSOLE, &[WEBSOCKET], Now(console::connect)),
 
     // Containers
     get("/nodes/{node}/lxc", Any, NONE, Now(lxc::list)),
@@ -271,6 +276,8 @@ pub static ROUTES: &[Route] = &[
     get("/nodes/{node}/lxc/{vmid}/interfaces", GUEST_AUDIT, NONE, Now(lxc::interfaces)),
     get("/nodes/{node}/lxc/{vmid}/rrddata", GUEST_AUDIT, &[FRAME], Now(rrd::lxc)),
     get("/nodes/{node}/lxc/{vmid}/status/current", GUEST_AUDIT, NONE, Now(lxc::current)),
+    post("/nodes/{node}/lxc/{vmid}/termproxy", GUEST_CONSOLE, NONE, Now(console::lxc_terminal)),
+    get("/nodes/{node}/lxc/{vmid}/vncwebsocket", GUEST_CONSOLE, &[WEBSOCKET], Now(console::connect)),
     post("/nodes/{node}/lxc/{vmid}/status/start", GUEST_POWER, &[&[SKIPLOCK, opt("debug", Bool)]], Now(lxc::start)),
     post("/nodes/{node}/lxc/{vmid}/status/stop", GUEST_POWER, &[&[SKIPLOCK, opt("overrule-shutdown", Bool)]], Now(lxc::stop)),
     post("/nodes/{node}/lxc/{vmid}/status/shutdown", GUEST_POWER, &[&[opt("timeout", SECONDS), opt("forceStop", Bool)]], Now(lxc::shutdown)),

@@ -30,6 +30,7 @@ pub struct World {
     /// What programs run by the guest agent ended with, by guest and process id.
     pub agent_results: Mutex<HashMap<(u32, u32), serde_json::Value>>,
     pub faults: FaultBox,
+    pub desk: super::console::Desk,
     pub scale: f64,
     pub seed: u64,
     pub root_password: Secret<String>,
@@ -57,6 +58,7 @@ impl World {
             lists: Mutex::default(),
             agent_results: Mutex::default(),
             faults: FaultBox::default(),
+            desk: super::console::Desk::default(),
             scale,
             seed,
             root_password: Secret::new(root_password),

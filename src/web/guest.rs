@@ -93,6 +93,7 @@ pub(super) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         missing_since: guest.row.missing_since,
         actions: app.guests().actions(&person.actor, guest).into_iter().map(|a| (a.action, a.refusal)).collect(),
         can_manage: person.actor.guest_right(&guest.row) == Some(GuestRight::Manage),
+        can_use: person.actor.guest_right(&guest.row) >= Some(GuestRight::Use),
         jobs: open.map(|j| item(person, j)).collect(),
         features: app.guests().features(guest),
     })

@@ -111,6 +111,8 @@ fn text(web: &Web) -> String {
     single(&mut out, "process_threads", "gauge", "Threads.", costs.threads);
     single(&mut out, "steward_store_bytes", "gauge", "Size of the store's file.", costs.store_bytes);
     single(&mut out, "steward_streams", "gauge", "Open event streams.", web.streams.total());
+    let consoles = web.app.consoles().open_now();
+    single(&mut out, "steward_consoles", "gauge", "Open consoles.", consoles);
     head(&mut out, "steward_jobs_open", "gauge", "Jobs that are not over, by state.");
     for (state, number) in app.health().open_jobs() {
         line(&mut out, "steward_jobs_open", &format!("{{state=\"{state}\"}}"), number);

@@ -10,6 +10,7 @@ pub mod assets;
 mod audit;
 pub mod certificate;
 mod connections;
+mod console;
 mod cookies;
 mod csrf;
 mod flash;

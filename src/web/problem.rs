@@ -109,7 +109,7 @@ pub enum Reader {
 impl Reader {
     pub fn of(path: &str, headers: &HeaderMap) -> Self {
         let data = path.starts_with("/api/")
-            || [".json", ".csv"].iter().any(|end| path.ends_with(end))
+            || [".json", ".csv", "/console/ws"].iter().any(|end| path.ends_with(end))
             || matches!(path, "/api" | "/events" | "/metrics" | "/healthz" | "/readyz")
             || headers.contains_key("x-fragment");
         if data { Self::Json } else { Self::Page }

@@ -7,8 +7,8 @@ use crate::model::sessions::Scope;
 use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
-    assets, audit, connections, guard, guest, guest_create, guests, headers, health, jobs, metrics, observe, overview,
-    plugins, profile, search, session, settings, snapshots, sse, templates, users,
+    assets, audit, connections, console, guard, guest, guest_create, guests, headers, health, jobs, metrics, observe,
+    overview, plugins, profile, search, session, settings, snapshots, sse, templates, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -140,6 +140,8 @@ fn pages() -> Vec<Route> {
         get("/machines/{id}/history", USER, guest::history),
         get("/machines/{id}/access", USER, guest::access),
         get("/machines/{id}/danger", USER, guest::danger),
+        get("/machines/{id}/console", USER, console::show),
+        post("/machines/{id}/console/ticket", USER, console::ticket),
         post("/machines/{id}/power", USER, guests::power),
         post("/machines/{id}/delete", USER, guest::delete),
         post("/machines/{id}/owner", ADMIN, guest::owner),
@@ -200,6 +202,7 @@ fn for_scripts() -> Vec<Route> {
         data("/events", READ, sse::events),
         data("/search.json", READ, search::find),
         data("/machines/{id}/history.json", READ, guest::history_json),
+        data("/machines/{id}/console/ws", OPERATE, console::socket),
         data("/audit.csv", ADMIN_READ, audit::csv_file),
         data("/audit.json", ADMIN_READ, audit::json_file),
     ]
@@ -221,6 +224,7 @@ fn rest_api() -> Vec<Route> {
         rest(Method::GET, "/api/v1/guests/{id}", READ, api::guests::show),
         rest(Method::DELETE, "/api/v1/guests/{id}", OPERATE, api::guests::delete),
         rest(Method::POST, "/api/v1/guests/{id}/power", OPERATE, api::guests::power),
+        rest(Method::POST, "/api/v1/guests/{id}/console", OPERATE, api::consoles::create),
         rest(Method::GET, "/api/v1/guests/{id}/snapshots", READ, api::snapshots::list),
         rest(Method::POST, "/api/v1/guests/{id}/snapshots", OPERATE, api::snapshots::create),
         rest(Method::PATCH, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, api::snapshots::edit),

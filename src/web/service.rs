@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 /// A self-made certificate with less time than this left is made anew at the start.
 const RENEW: Duration = Duration::from_secs(60 * 24 * 3600);
 
+/// How long open consoles may take to end.
+const CONSOLES: Duration = Duration::from_secs(5);
+
 /// Picks TLS' one backend for the whole process. Before anything that uses TLS; twice does no harm.
 pub fn install_crypto() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -51,7 +54,14 @@ impl Server {
     /// # Errors
     /// `Internal` when TLS can't be set up.
     pub async fn serve(self) -> Result<()> {
-        self.listening.serve(routes::router(self.web), self.stop).await
+        let consoles = self.web.consoles.clone();
+        let served = self.listening.serve(routes::router(self.web), self.stop).await;
+        // Each ends by itself on the stop, with a goodbye and a line in the audit log.
+        consoles.close();
+        if tokio::time::timeout(CONSOLES, consoles.wait()).await.is_err() {
+            tracing::warn!("some consoles did not end in time");
+        }
+        served
     }
 }
 

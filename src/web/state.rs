@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 /// How the door behaves.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub struct Inner {
     pub api: Limiter,
     pub metrics: Metrics,
     pub streams: Streams,
+    /// Open consoles; the stop waits for them.
+    pub consoles: TaskTracker,
     /// Long answers, until something changes.
     pub kept: Kept,
     /// The last look at the audit log's whole chain, and when it was.
@@ -63,6 +66,7 @@ impl Web {
             api: Limiter::new(options.api_rate),
             metrics: Metrics::new(),
             streams: Streams::default(),
+            consoles: TaskTracker::new(),
             kept: Kept::default(),
             chain: tokio::sync::Mutex::default(),
             app,

@@ -7,6 +7,8 @@ mod appliance;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod create_job;

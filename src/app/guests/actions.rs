@@ -68,7 +68,7 @@ impl Guests<'_> {
     }
 
     /// What Proxmox calls the machine, for hooks.
-    pub(super) fn target(guest: &GuestLive) -> Result<Value> {
+    pub(in crate::app) fn target(guest: &GuestLive) -> Result<Value> {
         match guest.row.vmid.filter(|_| guest.row.making.is_none()) {
             Some(vmid) => Ok(json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node,
                                      "status": guest.state.status })),

@@ -157,7 +157,7 @@ impl Guests<'_> {
     }
 
     /// Proxmox must answer before anything is asked of it: a refusal now is better than a surprise later.
-    fn check_reach(&self, connection: ConnectionId) -> Result<()> {
+    pub(in crate::app) fn check_reach(&self, connection: ConnectionId) -> Result<()> {
         match self.0.live().snapshot().connection(connection).map(|c| c.reach.clone()) {
             Some(Reach::Here { .. }) => Ok(()),
             Some(Reach::Away { since, why }) => Err(Error::unavailable(format!(

@@ -2,6 +2,7 @@
 
 use super::endpoint::{Choice, Endpoint};
 use super::error::{PveError, PveErrorKind};
+use super::socket;
 use super::task::{self, TaskLine, TaskStatus, Upid};
 use super::trust::Trust;
 use super::wire::{ANSWER_TIMEOUT, Ask, Auth, Miss, Wire};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::client::TlsStream;
@@ -19,6 +21,10 @@ use tokio_rustls::client::TlsStream;
 pub const PARALLEL: usize = 5;
 /// How long a request waits for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The endpoint that answered a call, for a second call that must go to the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(usize);
 
 /// What is needed to reach a cluster.
 #[derive(Clone)]
@@ -99,6 +105,14 @@ impl PveClient {
     /// # Errors
     /// See [`PveErrorKind`]. `Timeout` on a write means that it may have been done: read before going on.
     pub async fn call(&self, method: &str, path: &str, params: &Value) -> Result<Value, PveError> {
+        self.call_placed(method, path, params).await.map(|(value, _)| value)
+    }
+
+    /// As [`Self::call`], with the endpoint that answered.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_placed(&self, method: &str, path: &str, params: &Value) -> Result<(Value, Place), PveError> {
         let ask = Ask::new(method, path, params)?;
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.0.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
@@ -110,7 +124,7 @@ impl PveClient {
             match self.0.wires[index].exchange(&self.0.auth, &ask).await {
                 Ok(value) => {
                     self.choice(|c| c.worked(index));
-                    return Ok(value);
+                    return Ok((value, Place(index)));
                 }
                 Err(miss) => {
                     let go_on = self.note(index, &miss, ask.is_write());
@@ -138,6 +152,15 @@ impl PveClient {
             }
         }
         Err(last)
+    }
+
+    /// Opens a websocket at the endpoint that gave its ticket; see [`super::socket`]. Dropping the stream ends it.
+    ///
+    /// # Errors
+    /// `Unreachable` when it can't be opened within ten seconds; what Proxmox says otherwise.
+    pub async fn websocket(&self, at: Place, path: &str, params: &Value) -> Result<DuplexStream, PveError> {
+        let wire = self.0.wires.get(at.0).ok_or_else(|| PveError::internal("This endpoint is gone."))?;
+        socket::open(wire, &self.0.auth, path, params).await
     }
 
     /// Remembers what happened and says whether another endpoint may be asked.

@@ -23,6 +23,7 @@ mod encode;
 mod endpoint;
 mod error;
 mod login;
+mod socket;
 mod task;
 mod trust;
 mod upload;
@@ -33,7 +34,7 @@ mod wire;
 mod tests;
 
 pub use certificate::{CertificateInfo, fetch_certificate};
-pub use client::{PARALLEL, PveClient, Target};
+pub use client::{PARALLEL, Place, PveClient, Target};
 pub use endpoint::Endpoint;
 pub use error::{PveError, PveErrorKind};
 pub use login::{Ticket, login};

@@ -89,7 +89,7 @@ impl Miss {
 pub(super) struct Wire {
     pub endpoint: Endpoint,
     client: Client<Connector, Full<Bytes>>,
-    /// For uploads, which have a connection of their own.
+    /// For uploads and consoles, which have a connection of their own.
     pub connector: Connector,
     /// How long an answer may take, after the connection is made.
     patience: Duration,

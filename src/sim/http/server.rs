@@ -3,6 +3,7 @@
 
 use super::answer::{failure, success};
 use super::request;
+use crate::sim::console;
 use crate::sim::dispatch::{self, Outcome};
 use crate::sim::faults::Away;
 use crate::sim::world::World;
@@ -69,7 +70,10 @@ async fn connection(world: Arc<World>, stream: TcpStream, peer: SocketAddr) {
         let (world, life) = (Arc::clone(&world), Arc::clone(&life));
         move |request| one(Arc::clone(&world), Arc::clone(&life), peer, request)
     });
-    let conn = hyper::server::conn::http1::Builder::new().max_headers(64).serve_connection(TokioIo::new(tls), service);
+    let conn = hyper::server::conn::http1::Builder::new()
+        .max_headers(64)
+        .serve_connection(TokioIo::new(tls), service)
+        .with_upgrades();
     tokio::pin!(conn);
     let away = world.faults.until_away();
     tokio::select! {
@@ -84,19 +88,25 @@ async fn one(
     world: Arc<World>,
     life: Arc<Life>,
     peer: SocketAddr,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Cut> {
     let _busy = life.begin();
     let last = life.served.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS_PER_CONNECTION;
+    let asked = console::asked(&mut request);
+    let mut way = None;
     let (outcome, gzip) = match request::read(request).await {
         Ok(decoded) => {
             let gzip = decoded.gzip;
+            way = Some(console::Way::of(&decoded));
             // Its own task: the work must go on when the client hangs up, as in the real daemon.
             let work = world.tracker.spawn(dispatch::handle(Arc::clone(&world), decoded, peer));
             (work.await.unwrap_or(Outcome::Cut), gzip)
         }
         Err(e) => (Outcome::Answer(Err(e)), false),
     };
+    if let (Outcome::Answer(Ok(_)), Some(way), Some(asked)) = (&outcome, way, asked) {
+        return Ok(console::attach(&world, way, asked).await);
+    }
     let mut response = match outcome {
         Outcome::Cut => return Err(Cut),
         Outcome::Answer(Ok(reply)) => success(reply, gzip),

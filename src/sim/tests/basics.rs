@@ -27,7 +27,7 @@ async fn a_bad_token_gets_401_with_an_empty_body_and_the_reason_in_the_status_li
 async fn what_is_not_there_is_501_and_never_404() {
     let c = cluster().await;
     for (method, path) in
-        [("GET", "/cluster/ceph/status"), ("POST", "/nodes/pve1/qemu/100/vncproxy"), ("DELETE", "/version")]
+        [("GET", "/cluster/ceph/status"), ("POST", "/nodes/pve1/qemu/100/spiceproxy"), ("DELETE", "/version")]
     {
         let reply = c.ask(method, path, &c.auth, "").await;
         assert_eq!(reply.status, 501);

@@ -31,6 +31,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::guests::show,
         super::guests::power,
         super::guests::delete,
+        super::consoles::create,
         super::snapshots::list,
         super::snapshots::create,
         super::snapshots::edit,

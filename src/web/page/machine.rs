@@ -32,6 +32,8 @@ pub struct MachineHead {
     pub actions: Vec<(PowerAction, Option<String>)>,
     /// May this person act on it at all?
     pub can_manage: bool,
+    /// May this person use it: power, console?
+    pub can_use: bool,
     /// Jobs that work on it now.
     pub jobs: Vec<JobItem>,
     /// What its provider can do with machines of this kind.
@@ -144,8 +146,10 @@ pub(super) fn happening(page: &Page, head: &MachineHead) -> Markup {
 /// The page around a tab: head, actions, the other tabs.
 pub(super) fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) -> Markup {
     let row = &head.row;
+    let console = if head.has(Feature::ConsoleVnc) { Feature::ConsoleVnc } else { Feature::ConsoleSerial };
     let tabs = [
         ("", "Overview", None),
+        ("console", "Console", Some(console)),
         ("hardware", "Hardware", Some(Feature::Hardware)),
         ("snapshots", "Snapshots", Some(Feature::Snapshots)),
         ("history", "History", None),
@@ -164,7 +168,7 @@ pub(super) fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) ->
         }
         nav.tabs aria-label="Parts of this machine" {
             @for (key, word, feature) in tabs {
-                @if feature.is_none_or(|f| head.has(f)) { a href=(at(key)) aria-current=[(tab == key).then_some("page")] { (word) } }
+                @if feature.is_none_or(|f| head.has(f)) && (key != "console" || head.can_use) { a href=(at(key)) aria-current=[(tab == key).then_some("page")] { (word) } }
             }
         }
         (body)

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod connections;
+pub mod console;
 pub mod create;
 pub mod error;
 pub mod form;

@@ -1,6 +1,7 @@
 //! The Proxmox client and plugin against the simulated cluster, which is as strict and as moody as the real one.
 
 mod client;
+mod console;
 mod create;
 mod hooks;
 mod power;

@@ -4,6 +4,7 @@ use crate::base::ids::{ConnectionId, GuestId, JobId, SessionId, TokenId, UserId}
 use crate::base::{Secret, Timestamp};
 use crate::model::audit::AuditRecord;
 use crate::model::connections::{Limits, Reach};
+use crate::model::consoles::{ConsoleChoice, ConsoleKind};
 use crate::model::guests::{GuestKind, PowerAction};
 use crate::model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
 use crate::model::nodes::{Choices, Node};
@@ -271,8 +272,19 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         away: away.then(|| "Proxmox does not answer since 4 min: connection refused.".into()),
         missing_since: None,
         can_manage: true,
+        can_use: true,
         jobs: Vec::new(),
         features: Feature::ALL.to_vec(),
+    }
+}
+
+/// A machine with a screen and no serial line.
+pub fn console_view(on: bool) -> console::ConsoleView {
+    let choice = |kind, why: &str| ConsoleChoice { kind, why: why.into() };
+    console::ConsoleView {
+        choices: vec![choice(ConsoleKind::Vnc, ""), choice(ConsoleKind::Serial, "It has no serial port.")],
+        refusal: None,
+        on,
     }
 }
 

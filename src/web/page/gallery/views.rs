@@ -58,6 +58,8 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
         ("machines-1000", machines::machines(&page("/machines"), &machines(1000))),
         ("machine", machine::machine(&page("/machines/1"), &head(3, false))),
         ("machine-away", machine::machine(&page("/machines/1"), &head(8, true))),
+        ("machine-console", console::console(&page("/machines/1/console"), &head(3, false), &console_view(true))),
+        ("machine-console-off", console::console(&page("/machines/1/console"), &head(8, false), &console_view(false))),
         ("machine-history", machine::history(&page("/machines/1"), &head(3, false), &history)),
         ("machine-access", machine::access(&page("/machines/1"), &head(3, false), &people, &Form::new())),
         (
