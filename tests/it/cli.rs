@@ -353,6 +353,34 @@ async fn a_password_typed_at_the_terminal_is_not_shown_and_becomes_a_token() {
 }
 
 #[tokio::test]
+async fn a_console_opens_in_the_terminal_and_closes_with_its_key() {
+    let (_cluster, _appliance, computer) = signed_in().await;
+    let all = computer.run(&["guests", "list", "-f", "status:running", "-o", "json"]).await.json();
+    let guest = all.as_array().unwrap().iter().find(|g| g["kind"] == "lxc").expect("a running container").clone();
+    let name = guest["name"].as_str().unwrap().to_owned();
+    assert_eq!(computer.run(&["console", &name]).await.code, 2, "a pipe is no terminal");
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let (terminal, slave) = (std::fs::File::from(pty.master), std::fs::File::from(pty.slave));
+    let mut command = computer.command(&["console", &name]);
+    command.stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap());
+    let mut child = command.spawn().unwrap();
+    drop((command, slave));
+    let typed = tokio::task::spawn_blocking(move || {
+        let (mut terminal, mut seen) = (terminal, String::new());
+        shown_until(&mut terminal, &mut seen, "Connected.");
+        terminal.write_all(b"echo what-was-typed-$((1))\r").unwrap();
+        shown_until(&mut terminal, &mut seen, "what-was-typed");
+        terminal.write_all(b"hostname\r").unwrap();
+        shown_until(&mut terminal, &mut seen, &name);
+        terminal.write_all(&[0x1d]).unwrap();
+        (terminal, seen)
+    });
+    let (_terminal, seen) = typed.await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), child.wait()).await.unwrap().unwrap();
+    assert!(ended.success(), "{ended:?} {seen}");
+}
+
+#[tokio::test]
 async fn the_shell_completes_names_of_machines() {
     let (_cluster, appliance, computer) = signed_in().await;
     let list = computer.run(&["guests", "list", "-f", "status:running", "-o", "json"]).await.json();

@@ -11,6 +11,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 /// The appliance gives up after a minute itself.
 const ANSWER: Duration = Duration::from_secs(75);
@@ -165,6 +167,14 @@ impl Api {
         let answer = tokio::time::timeout(ANSWER, all).await.map_err(|_| away("nothing for more than a minute."))??;
         self.open = Some(sender);
         Ok(answer)
+    }
+
+    /// Address, token and a fresh connection, for what is not HTTP calls.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Unauthenticated` for another certificate.
+    pub async fn bare(&self) -> Result<(&url::Url, &str, TlsStream<TcpStream>)> {
+        Ok((&self.url, &self.token, tls::connect(&self.url, &self.trust).await?))
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {

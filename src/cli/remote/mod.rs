@@ -4,6 +4,7 @@
 mod actions;
 mod client;
 pub(super) mod complete;
+mod console;
 mod contexts;
 mod create;
 mod find;
@@ -39,6 +40,8 @@ pub(super) enum Verb {
     /// Machines: list, look, make, start, stop, delete.
     #[command(visible_alias = "machines")]
     Guests(guests::Guests),
+    /// A machine's serial line, or a container's terminal, in this terminal.
+    Console(console::Console),
     /// Snapshots of machines: list, take, go back, delete.
     Snapshots(snapshots::Snapshots),
     /// What machines are made from: list, build from cloud images, delete.
@@ -139,6 +142,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
             Verb::Whoami(whoami) => whoami.run().await,
             Verb::Context(context) => context.run(),
             Verb::Guests(guests) => guests.run().await,
+            Verb::Console(console) => console.run().await,
             Verb::Snapshots(snapshots) => snapshots.run().await,
             Verb::Templates(templates) => templates.run().await,
             Verb::Jobs(jobs) => jobs.run().await,

@@ -75,6 +75,29 @@ impl Drop for Quiet {
     }
 }
 
+/// The terminal gives every key as it is, until this is dropped.
+pub struct Raw(Termios);
+
+impl Raw {
+    /// # Errors
+    /// `Invalid` when it is no terminal.
+    pub fn begin() -> Result<Self> {
+        let unable = |e: nix::Error| Error::invalid("This is no terminal.").with_cause(e);
+        let before = termios::tcgetattr(std::io::stdin()).map_err(unable)?;
+        let mut raw = before.clone();
+        termios::cfmakeraw(&mut raw);
+        termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, &raw).map_err(unable)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(std::io::stdin(), SetArg::TCSAFLUSH, &self.0);
+        prompt("\n");
+    }
+}
+
 /// A line that is not shown while it is typed.
 ///
 /// # Errors
