@@ -25,6 +25,7 @@ mod jobs;
 pub mod kept;
 pub mod limits;
 pub mod metrics;
+mod moving;
 mod observe;
 mod overview;
 pub mod page;

@@ -7,8 +7,8 @@ use crate::model::sessions::Scope;
 use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
-    assets, audit, connections, console, guard, guest, guest_create, guests, headers, health, jobs, metrics, observe,
-    overview, plugins, profile, search, session, settings, snapshots, sse, templates, users,
+    assets, audit, connections, console, guard, guest, guest_create, guests, headers, health, jobs, metrics, moving,
+    observe, overview, plugins, profile, search, session, settings, snapshots, sse, templates, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -145,6 +145,13 @@ fn pages() -> Vec<Route> {
         post("/machines/{id}/power", USER, guests::power),
         post("/machines/{id}/delete", USER, guest::delete),
         post("/machines/{id}/owner", ADMIN, guest::owner),
+        get("/machines/{id}/clone", USER, moving::clone_page),
+        post("/machines/{id}/clone", USER, moving::copy),
+        get("/machines/{id}/template", USER, moving::template_page),
+        post("/machines/{id}/template", USER, moving::template),
+        get("/machines/{id}/migrate", USER, moving::move_page),
+        post("/machines/{id}/migrate", USER, moving::migrate),
+        post("/machines/{id}/hibernate", USER, moving::hibernate),
         get("/machines/{id}/snapshots", USER, snapshots::list),
         post("/machines/{id}/snapshots", USER, snapshots::take),
         get("/machines/{id}/snapshots/{name}", USER, snapshots::show),
@@ -225,6 +232,11 @@ fn rest_api() -> Vec<Route> {
         rest(Method::DELETE, "/api/v1/guests/{id}", OPERATE, api::guests::delete),
         rest(Method::POST, "/api/v1/guests/{id}/power", OPERATE, api::guests::power),
         rest(Method::POST, "/api/v1/guests/{id}/console", OPERATE, api::consoles::create),
+        rest(Method::POST, "/api/v1/guests/{id}/clone", OPERATE, api::moving::copy),
+        rest(Method::POST, "/api/v1/guests/{id}/template", OPERATE, api::moving::template),
+        rest(Method::GET, "/api/v1/guests/{id}/migrate", READ, api::moving::check),
+        rest(Method::POST, "/api/v1/guests/{id}/migrate", OPERATE, api::moving::migrate),
+        rest(Method::POST, "/api/v1/guests/{id}/hibernate", OPERATE, api::moving::hibernate),
         rest(Method::GET, "/api/v1/guests/{id}/snapshots", READ, api::snapshots::list),
         rest(Method::POST, "/api/v1/guests/{id}/snapshots", OPERATE, api::snapshots::create),
         rest(Method::PATCH, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, api::snapshots::edit),

@@ -53,3 +53,80 @@ async fn snapshots_are_taken_listed_rolled_back_and_deleted() {
     appliance.stop().await;
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_is_copied_made_a_template_moved_and_hibernated() {
+    let (cluster, mut appliance, guest) = house(0.05).await;
+    // A copy: the new machine is there at once.
+    let path = format!("{guest}/clone");
+    let wrong = appliance.ask("POST", &path, Some(json!({ "name": "no name" }))).await;
+    assert_eq!((wrong.status, wrong.json()["errors"]["name"].is_string()), (422, true), "{wrong:?}");
+    let linked = appliance.ask("POST", &path, Some(json!({ "name": "copy-01", "full": false }))).await;
+    assert_eq!(linked.status, 409, "{linked:?}");
+    let asked = appliance.ask("POST", &path, Some(json!({ "name": "copy-01" }))).await;
+    let again = appliance.ask("POST", &path, Some(json!({ "name": "copy-01" }))).await;
+    assert_eq!(again.json()["guest"], asked.json()["guest"], "asked twice, made once: {again:?}");
+    let copy = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());
+    let view = appliance.ask("GET", &copy, None).await.json();
+    assert_eq!((&view["name"], &view["status"]), (&json!("copy-01"), &json!("creating")), "{view:#}");
+    over(&appliance, &asked).await;
+    let view = appliance.until(&copy, 20, |v| v["status"] == "stopped").await;
+    assert!(view["vmid"].is_number() && view["owner"].is_string(), "{view:#}");
+    let twice = appliance.ask("POST", &path, Some(json!({ "name": "copy-01" }))).await;
+    assert!(twice.json()["errors"]["name"].is_string(), "the name is taken now: {twice:?}");
+
+    // It moves to each node that nothing stands in the way of.
+    let path = format!("{copy}/migrate");
+    let check = appliance.ask("GET", &path, None).await.json();
+    assert_eq!((&check["running"], &check["problems"]), (&json!(false), &json!([])), "{check:#}");
+    let here = view["node"].as_str().unwrap();
+    let staying = appliance.ask("POST", &path, Some(json!({ "node": here }))).await;
+    assert!(staying.json()["errors"]["node"].is_string(), "{staying:?}");
+    let fits = |n: &&Value| n["problems"] == json!([]);
+    let place = check["nodes"].as_array().unwrap().iter().find(fits).unwrap()["name"].clone();
+    let asked = appliance.ask("POST", &path, Some(json!({ "node": place, "disks": true }))).await;
+    over(&appliance, &asked).await;
+    appliance.until(&copy, 20, |v| v["node"] == place).await;
+
+    // And becomes a template.
+    let asked = appliance.ask("POST", &format!("{copy}/template"), None).await;
+    over(&appliance, &asked).await;
+    appliance.until(&copy, 20, |v| v["template"] == true).await;
+    let asleep = appliance.ask("POST", &format!("{copy}/hibernate"), None).await;
+    assert_eq!(asleep.status, 409, "{asleep:?}");
+
+    // The first one sleeps, and a start wakes it.
+    let asked = appliance.ask("POST", &format!("{guest}/hibernate"), None).await;
+    over(&appliance, &asked).await;
+    appliance.until(&guest, 20, |v| v["lock"] == "suspended").await;
+    let start = appliance.ask("POST", &format!("{guest}/power"), Some(json!({ "action": "start" }))).await;
+    over(&appliance, &start).await;
+    let audit = appliance.ask("GET", "/api/v1/audit", None).await;
+    for word in ["guest.clone", "guest.migrate", "guest.template", "guest.hibernate"] {
+        assert!(audit.body.contains(word), "{word} lacks in {audit:?}");
+    }
+    appliance.stop().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_fails_goes_away_and_comes_back_with_a_retry() {
+    let (cluster, mut appliance, guest) = house(0.05).await;
+    cluster.faults().fail_task("qmclone", "no space left on device", 3);
+    let asked = appliance.ask("POST", &format!("{guest}/clone"), Some(json!({ "name": "copy-02" }))).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let body = asked.json();
+    let job = format!("/api/v1/jobs/{}", body["job"]["id"].as_str().unwrap());
+    let copy = format!("/api/v1/guests/{}", body["guest"].as_str().unwrap());
+    let end = appliance.until(&job, 90, |v| v["finished"].is_string()).await;
+    assert_eq!(end["state"], "failed", "{end:#}");
+    assert!(end["error"].as_str().unwrap().contains("no space left"), "{end:#}");
+    assert_eq!(appliance.ask("GET", &copy, None).await.status, 404);
+    let retry = appliance.ask("POST", &format!("{job}/retry"), None).await;
+    assert!(retry.status < 300, "{retry:?}");
+    let end = appliance.until(&job, 90, |v| v["finished"].is_string()).await;
+    assert_eq!(end["state"], "succeeded", "{end:#}");
+    appliance.until(&copy, 20, |v| v["status"] == "stopped").await;
+    appliance.stop().await;
+    cluster.stop().await;
+}

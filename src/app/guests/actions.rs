@@ -36,11 +36,15 @@ impl Guests<'_> {
     pub async fn request_action(&self, actor: &Actor, id: GuestId, action: GuestAction) -> Result<Job> {
         actor.require_scope(Scope::Operate)?;
         action.check()?;
+        if matches!(action, GuestAction::Clone { .. }) {
+            return self.request_clone(actor, id, action).await.map(|(_, job)| job);
+        }
         let guest = self.get_for(actor, id, action.right())?;
         if let Some(why) = self.action_refusal(actor, &guest, &action) {
             return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
         }
         self.check_idle(&guest, false)?;
+        self.check_move(actor, &guest, &action).await?;
         let ask = Ask {
             hook: action.hook(),
             title: action.title(&guest.state.name),

@@ -8,6 +8,11 @@ use crate::model::guests::{Guest, GuestKind};
 use crate::model::jobs::{Job, JobState};
 use crate::store::{Read, Scan, WriteTx, tables};
 
+/// Whether the job's machine comes to be by it, and goes when it gives up.
+fn makes_machine(job: &Job) -> bool {
+    matches!(job.hook.as_str(), "guest_create" | "guest_clone")
+}
+
 impl Guests<'_> {
     /// Keeps a number for a job and writes it on the machine that the job makes. On a blocking thread.
     pub(in crate::app) fn keep_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
@@ -48,7 +53,7 @@ impl Guests<'_> {
     /// The wanted machine of a create job that is tried again: giving up had removed it.
     pub(in crate::app) fn want_again(tx: &mut WriteTx, job: &Job) -> Result<Option<Guest>> {
         let (Some(id), Some(connection)) = (job.guest, job.connection) else { return Ok(None) };
-        if job.hook != "guest_create" || tx.get(tables::GUESTS, &id)?.is_some() {
+        if !makes_machine(job) || tx.get(tables::GUESTS, &id)?.is_some() {
             return Ok(None);
         }
         let name = job.args["name"].as_str().unwrap_or_default().to_owned();
@@ -56,7 +61,7 @@ impl Guests<'_> {
             id,
             connection,
             vmid: None,
-            kind: GuestKind::Qemu,
+            kind: if job.args["kind"] == GuestKind::Lxc.name() { GuestKind::Lxc } else { GuestKind::Qemu },
             name,
             owner: job.owner,
             created: tx.now(),
@@ -77,7 +82,7 @@ impl Guests<'_> {
     pub async fn settle(&self, job: &Job) -> Result<()> {
         let Some(id) = job.guest else { return Ok(()) };
         let (job_id, ok) = (job.id, job.state == JobState::Succeeded);
-        let (create, delete) = (job.hook == "guest_create", job.hook == "guest_delete");
+        let (create, delete) = (makes_machine(job), job.hook == "guest_delete");
         let row = self
             .0
             .store()

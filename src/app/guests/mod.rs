@@ -2,6 +2,7 @@
 
 mod actions;
 mod making;
+mod moving;
 mod request;
 mod snapshots;
 

@@ -13,14 +13,14 @@ use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction
 use crate::model::jobs::{Job, Priority};
 use crate::model::sessions::Scope;
 use crate::store::{Name, Read, tables};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A job to ask for, about one machine.
 pub(super) struct Ask {
     pub hook: &'static str,
     pub title: String,
     /// Beside the machine's number, kind and node.
-    pub args: serde_json::Value,
+    pub args: Value,
     /// For the audit log and against asking twice.
     pub word: &'static str,
     pub priority: Priority,
@@ -101,7 +101,7 @@ impl Guests<'_> {
     }
 
     /// The machine and the open job that an earlier request with this key made.
-    fn asked_before(&self, dedup: &str) -> Result<Option<(Guest, Job)>> {
+    pub(super) fn asked_before(&self, dedup: &str) -> Result<Option<(Guest, Job)>> {
         self.0.store().read(|tx| {
             let id = tx.get(tables::JOB_DEDUP, &Name::new(dedup.to_owned()))?;
             let job: Option<Job> = id.map(|id| tx.get(tables::JOBS, &id)).transpose()?.flatten();
@@ -221,14 +221,7 @@ impl Guests<'_> {
     /// One commit with the job and its audit entry.
     pub(super) async fn request(&self, actor: &Actor, guest: &GuestLive, ask: Ask) -> Result<Job> {
         let row = &guest.row;
-        let mut args = json!({ "vmid": row.vmid, "kind": row.kind.name(), "node": guest.state.node });
-        if let (Some(args), Some(more)) = (args.as_object_mut(), ask.args.as_object()) {
-            // What the machine is called and where it is are not for the wish to say, but a wished `node` is.
-            args.extend(more.iter().filter(|(key, _)| !matches!(key.as_str(), "vmid" | "kind")).map(|(k, v)| {
-                let key = if k == "node" { "target" } else { k.as_str() };
-                (key.to_owned(), v.clone())
-            }));
-        }
+        let args = job_args(guest, &ask.args);
         let new = NewJob {
             id: JobId::new(),
             plugin: self.0.connections().plugin_of(row.connection)?,
@@ -258,6 +251,20 @@ impl Guests<'_> {
         self.0.job_bell().notify_one();
         Ok(job)
     }
+}
+
+/// What a job about a machine gets: which one it is, and what was asked for.
+pub(super) fn job_args(guest: &GuestLive, wish: &Value) -> Value {
+    let row = &guest.row;
+    let mut args = json!({ "vmid": row.vmid, "kind": row.kind.name(), "node": guest.state.node });
+    if let (Some(args), Some(more)) = (args.as_object_mut(), wish.as_object()) {
+        // What the machine is called and where it is are not for the wish to say, but a wished `node` is.
+        args.extend(more.iter().filter(|(key, _)| !matches!(key.as_str(), "vmid" | "kind")).map(|(k, v)| {
+            let key = if k == "node" { "target" } else { k.as_str() };
+            (key.to_owned(), v.clone())
+        }));
+    }
+    args
 }
 
 /// What was asked for, for the audit log.

@@ -3,6 +3,7 @@
 use super::actions::{self, Wait};
 use super::client::{Api, part};
 use super::create::Create;
+use super::moving::{Copy, Migrate, Template};
 use super::table::{self, Cell, state};
 use super::{Common, complete, find, terminal};
 use crate::base::{Error, Result};
@@ -56,6 +57,14 @@ enum Verb {
     Suspend(Many),
     /// Let frozen machines go on.
     Resume(Many),
+    /// Write what is in memory to a disk and switch off; a start goes on where it was.
+    Hibernate(Many),
+    /// Make a copy.
+    Clone(Box<Copy>),
+    /// Make a template of a stopped machine, for good.
+    Template(Template),
+    /// Move a machine to another node of its cluster.
+    Migrate(Migrate),
     /// Delete machines with their disks. They must be stopped.
     Delete {
         #[command(flatten)]
@@ -98,6 +107,10 @@ impl Guests {
             Verb::Reboot(many) => power(&mut api, &common, many, "reboot").await,
             Verb::Suspend(many) => power(&mut api, &common, many, "suspend").await,
             Verb::Resume(many) => power(&mut api, &common, many, "resume").await,
+            Verb::Hibernate(many) => hibernate(&mut api, &common, many).await,
+            Verb::Clone(copy) => copy.run(&mut api, &common).await,
+            Verb::Template(template) => template.run(&mut api, &common).await,
+            Verb::Migrate(migrate) => migrate.run(&mut api, &common).await,
             Verb::Delete { many, yes } => delete(&mut api, &common, many, yes).await,
         }
     }
@@ -210,6 +223,14 @@ async fn power(api: &mut Api, common: &Common, many: Many, action: &str) -> Resu
     for guest in meant(api, &many.guests).await? {
         let path = format!("/guests/{}/power", part(text(&guest, "id")));
         jobs.push(api.post(&path, Some(&json!({ "action": action }))).await?);
+    }
+    actions::finish(api, common, &many.wait, jobs).await
+}
+
+async fn hibernate(api: &mut Api, common: &Common, many: Many) -> Result<ExitCode> {
+    let mut jobs = Vec::new();
+    for guest in meant(api, &many.guests).await? {
+        jobs.push(api.post(&format!("/guests/{}/hibernate", part(text(&guest, "id"))), None).await?);
     }
     actions::finish(api, common, &many.wait, jobs).await
 }

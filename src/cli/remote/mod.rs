@@ -10,6 +10,7 @@ mod create;
 mod find;
 mod guests;
 mod jobs;
+mod moving;
 mod nodes;
 mod raw;
 mod sign_in;

@@ -322,6 +322,9 @@ impl GuestAction {
 
     /// Why this makes no sense now, or `None` when it does.
     pub fn refusal(&self, kind: GuestKind, state: &GuestState) -> Option<String> {
+        if state.lock.as_deref() == Some("suspended") {
+            return Some("It is hibernated. Start it first.".to_owned());
+        }
         if let Some(lock) = &state.lock {
             return Some(format!("Proxmox has locked it ({lock}). Wait until that is done."));
         }

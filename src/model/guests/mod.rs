@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod hardware;
+pub mod moving;
 pub mod snapshots;
 
 pub use actions::GuestAction;

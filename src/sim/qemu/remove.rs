@@ -48,7 +48,10 @@ pub fn remove(call: &Call) -> Answer {
 fn check(c: &Cluster, node: &str, vmid: u32) -> Result<(), String> {
     c.check_quorum()?;
     let guest = c.guest(node, Kind::Qemu, vmid)?;
-    guest.check_lock()?;
+    // What was suspended to disk may go.
+    if guest.lock() != Some("suspended") {
+        guest.check_lock()?;
+    }
     if guest.run.is_some() {
         return Err(format!("VM {vmid} is running - destroy failed"));
     }

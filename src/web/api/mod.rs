@@ -12,6 +12,7 @@ pub mod figures;
 pub mod guests;
 pub mod jobs;
 pub mod me;
+pub mod moving;
 pub mod nodes;
 pub mod openapi;
 pub mod snapshots;

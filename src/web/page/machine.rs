@@ -152,6 +152,8 @@ pub(super) fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) ->
         ("console", "Console", Some(console)),
         ("hardware", "Hardware", Some(Feature::Hardware)),
         ("snapshots", "Snapshots", Some(Feature::Snapshots)),
+        ("clone", "Copy", Some(Feature::Clone)),
+        ("migrate", "Move", Some(Feature::Migrate)),
         ("history", "History", None),
         ("access", "Access", None),
         ("danger", "Delete", None),
@@ -233,8 +235,27 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
                         (icon(picture(*action))) span { (action.word()) @if let Some(text) = reason(why) { small { (text) } } }
                     }
                 }
-                a.item href={ "/machines/" (head.row.id) "/danger" } { (icon("trash")) "Delete" }
+                @if head.has(Feature::Hibernate) { (hibernate(head)) }
+                @if head.has(Feature::Clone) { a.item href=(head.at("clone")) { (icon("copy")) "Copy" } }
+                @if head.has(Feature::Migrate) { a.item href=(head.at("migrate")) { (icon("right")) "Move to another node" } }
+                @if head.has(Feature::Template) { a.item href=(head.at("template")) { (icon("box")) "Make a template of it" } }
+                a.item href=(head.at("danger")) { (icon("trash")) "Delete" }
             }
+        }
+    }
+}
+
+/// Off, with what is in memory kept.
+fn hibernate(head: &MachineHead) -> Markup {
+    let row = &head.row;
+    let why = head.away.clone().or_else(|| (row.status != "running").then(|| format!("It is {} now.", row.status)));
+    let why = why.or_else(|| (!head.can_use).then(|| "Only those who may use it may do this.".to_owned()));
+    let text = why
+        .clone()
+        .unwrap_or_else(|| format!("Up to {} go to a disk; a start goes on where it was.", bytes(row.maxmem)));
+    html! {
+        button.item formaction=(head.at("hibernate")) disabled[why.is_some()] {
+            (icon("moon")) span { "Hibernate" small { (text) } }
         }
     }
 }

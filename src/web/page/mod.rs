@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod layout;
 pub mod machine;
 pub mod machines;
+pub mod moving;
 pub mod overview;
 pub mod parts;
 pub mod plugins;

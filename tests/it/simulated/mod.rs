@@ -4,6 +4,7 @@ mod client;
 mod console;
 mod create;
 mod hooks;
+mod moving;
 mod power;
 mod snapshots;
 

@@ -1,0 +1,175 @@
+//! Copies of machines, and moving them to another node.
+
+use super::request::job_args;
+use super::{Guests, subject};
+use crate::app::Actor;
+use crate::app::jobs::{NewJob, enqueue};
+use crate::app::live::GuestLive;
+use crate::base::ids::{GuestId, JobId};
+use crate::base::{Error, Result};
+use crate::model::events::EventKind;
+use crate::model::guests::moving::MoveCheck;
+use crate::model::guests::{Guest, GuestAction, GuestKind};
+use crate::model::jobs::Job;
+use crate::model::providers::Feature;
+use crate::model::sessions::Scope;
+use crate::store::{Read, tables};
+use serde_json::json;
+
+impl Guests<'_> {
+    /// Asks for a copy: one commit holds the wanted machine, its job, the event and the audit entry. The copy
+    /// belongs to whoever asks. Asked again under the same name while the job is open gives the first one.
+    ///
+    /// # Errors
+    /// `Invalid` with a sentence per field; `NotFound`, `Forbidden`; `Conflict` when it can't be copied now, with
+    /// the reason; `Unavailable` while the provider is away.
+    pub async fn request_clone(&self, actor: &Actor, id: GuestId, wish: GuestAction) -> Result<(Guest, Job)> {
+        actor.require_scope(Scope::Operate)?;
+        wish.check()?;
+        let source = self.get_for(actor, id, wish.right())?;
+        if let Some(why) = self.action_refusal(actor, &source, &wish) {
+            return Err(if source.stale { Error::unavailable(why) } else { Error::conflict(why) });
+        }
+        let GuestAction::Clone { name, node, full, storage, .. } = &wish else {
+            return Err(Error::internal("this is no wish for a copy"));
+        };
+        let connection = source.row.connection;
+        let dedup = format!("clone:{connection}:{id}:{name}");
+        // Asked again: the copy's own name would be in the way of the checks below.
+        if let Some(first) = self.asked_before(&dedup)? {
+            return Ok(first);
+        }
+        self.check_idle(&source, false)?;
+        let snapshot = self.0.live().snapshot();
+        let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
+        // What was made a moment ago has no name in Proxmox' list yet.
+        if others.any(|g| g.state.name == *name || g.row.name == *name) {
+            return Err(Error::field("name", "There is a machine with this name already. Choose another."));
+        }
+        let to = node.as_deref().unwrap_or(&source.state.node);
+        self.check_place(&source, to)?;
+        if let Some(storage) = storage {
+            if !full {
+                return Err(Error::field("storage", "A copy that shares the template's disks stays on their storage."));
+            }
+            if !self.storages_for(&source, to).contains(storage) {
+                return Err(Error::field("storage", format!("Node {to} has no storage {storage} for disks.")));
+            }
+        }
+        let mut guest = Guest {
+            id: GuestId::new(),
+            connection,
+            vmid: None,
+            kind: source.row.kind,
+            name: name.clone(),
+            owner: actor.user_id(),
+            created: self.0.now(),
+            making: None,
+            missing_since: None,
+            last: None,
+        };
+        let job = JobId::new();
+        let mut args = job_args(&source, &serde_json::to_value(&wish).map_err(Error::internal)?);
+        // The job knows its own machine again by this mark, after a crash too.
+        args["mark"] = json!(job);
+        let new = NewJob {
+            id: job,
+            plugin: self.0.connections().plugin_of(connection)?,
+            hook: wish.hook().to_owned(),
+            title: wish.title(&source.state.name),
+            args,
+            priority: wish.priority(),
+            guest: Some(guest.id),
+            connection: Some(connection),
+            lane: Some(format!("node:{connection}:{}", source.state.node)),
+            dedup: Some(dedup),
+            max_attempts: 3,
+        };
+        let record = actor.record(guest.created, "guest.clone", subject(&source.row), wish.describe());
+        let actor = actor.clone();
+        let (guest, job) = self
+            .0
+            .store()
+            .write(move |tx| {
+                let job = enqueue(tx, &actor, new)?;
+                if let Some(first) = job.guest.filter(|id| *id != guest.id) {
+                    // The same request came before.
+                    let row = tx.get(tables::GUESTS, &first)?;
+                    return Ok((row.ok_or_else(|| Error::conflict("This copy was asked for already."))?, job));
+                }
+                guest.making = Some(job.id);
+                tx.put(tables::GUESTS, &guest.id, &guest)?;
+                tx.event(EventKind::Guest { id: guest.id }, guest.owner);
+                tx.audit(record);
+                Ok((guest, job))
+            })
+            .await?;
+        self.0.live().put_rows(vec![guest.clone()]);
+        self.0.job_bell().notify_one();
+        Ok((guest, job))
+    }
+
+    /// What stands in the way of moving the machine to each other node, asked from its provider now.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` when the provider can't move machines; `Unavailable` when it does not answer.
+    pub async fn migrate_check(&self, actor: &Actor, id: GuestId) -> Result<MoveCheck> {
+        let mut check: MoveCheck =
+            self.ask_hook(actor, id, Feature::Migrate, "guest_migrate_check", Vec::new()).await?;
+        let guest = self.get(actor, id)?;
+        let limits = self.0.connections().limits(guest.row.connection)?;
+        for node in check.nodes.iter_mut().filter(|n| !limits.allows_node(&n.name)) {
+            node.problems.push("Steward may not use it. An admin can allow it in the settings.".to_owned());
+        }
+        check.nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(check)
+    }
+
+    /// Whether the machine can be moved like this now. The job looks again: hours may pass until it runs.
+    pub(super) async fn check_move(&self, actor: &Actor, guest: &GuestLive, wish: &GuestAction) -> Result<()> {
+        let GuestAction::Migrate { node, disks, storage } = wish else { return Ok(()) };
+        if *node == guest.state.node {
+            return Err(Error::field("node", "It is on this node already."));
+        }
+        self.migrate_check(actor, guest.row.id).await?.allows(node, *disks, storage.as_deref())
+    }
+
+    fn check_place(&self, guest: &GuestLive, node: &str) -> Result<()> {
+        if self.0.nodes().usable(guest.row.connection)?.iter().any(|n| n == node) {
+            Ok(())
+        } else {
+            Err(Error::field("node", "This node is away, or Steward may not use it."))
+        }
+    }
+
+    /// Storages on a node that take the disks of such a machine, by name.
+    pub fn storages_for(&self, guest: &GuestLive, node: &str) -> Vec<String> {
+        let content = match guest.row.kind {
+            GuestKind::Qemu => "images",
+            GuestKind::Lxc => "rootdir",
+        };
+        let snapshot = self.0.live().snapshot();
+        let all = snapshot.connection(guest.row.connection).map(|c| c.storages.as_slice()).unwrap_or_default();
+        let fits =
+            all.iter().filter(|s| s.node == node && s.status == "available" && s.content.iter().any(|c| c == content));
+        let mut names: Vec<String> = fits.map(|s| s.name.clone()).collect();
+        names.sort();
+        names
+    }
+
+    /// Nodes on which a copy of the machine can be made: those that Steward may use and that answer.
+    pub fn nodes_for(&self, guest: &GuestLive) -> Vec<String> {
+        self.0.nodes().usable(guest.row.connection).unwrap_or_default()
+    }
+
+    /// A name for a copy that no other machine has.
+    pub fn free_name(&self, guest: &GuestLive) -> String {
+        let snapshot = self.0.live().snapshot();
+        // 63 letters are the most for a name.
+        let base: String = guest.state.name.chars().take(54).collect();
+        let base = base.trim_end_matches('-');
+        let taken = |name: &str| snapshot.guests.iter().any(|g| g.state.name == name);
+        let numbered = (2..1000).map(|n| format!("{base}-copy-{n}"));
+        std::iter::once(format!("{base}-copy")).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
+    }
+}
