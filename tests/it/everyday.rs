@@ -112,7 +112,8 @@ async fn a_machine_is_copied_made_a_template_moved_and_hibernated() {
     let view = appliance.ask("GET", &copy, None).await.json();
     assert_eq!((&view["name"], &view["status"]), (&json!("copy-01"), &json!("creating")), "{view:#}");
     over(&appliance, &asked).await;
-    let view = appliance.until(&copy, 20, |v| v["status"] == "stopped").await;
+    // While it is made Proxmox lists it as "VM 107", and up to 10 seconds longer.
+    let view = appliance.until(&copy, 30, |v| v["status"] == "stopped" && v["name"] == "copy-01").await;
     assert!(view["vmid"].is_number() && view["owner"].is_string(), "{view:#}");
     let twice = appliance.ask("POST", &path, Some(json!({ "name": "copy-01" }))).await;
     assert!(twice.json()["errors"]["name"].is_string(), "the name is taken now: {twice:?}");
