@@ -43,7 +43,9 @@ async function until(what, ms, look) {
     if (last) return last;
     await new Promise((r) => setTimeout(r, 300));
   }
-  assert.fail(`${what} did not come in ${ms / 1000} s: ${JSON.stringify(await software())}\n${steward.log()}`);
+  const jobs = await Promise.all(((await software()) ?? []).filter((s) => s.job && s.state !== 'installed').map((s) => job(s.job)));
+  const told = jobs.map((j) => `${j.title}: ${j.state}, ${j.error}\n${j.log.slice(-15).map((l) => l.text).join('\n')}`);
+  assert.fail(`${what} did not come in ${ms / 1000} s:\n${told.join('\n')}`);
 }
 
 const software = async () => (guest ? (await api(steward, 'GET', `/api/v1/guests/${guest}/software`)).body : null);
@@ -111,8 +113,8 @@ test('a machine is made with two recipes from the wizard, and both answer', { ti
   }
 
   await page.goto(`/machines/${guest}/software`);
-  await page.getByRole('link', { name: 'Site' }).waitFor();
-  assert.equal(await page.getByRole('link', { name: 'Site' }).getAttribute('href'), `http://${ADDRESS}:8088/`);
+  await page.getByRole('link', { name: 'Site', exact: true }).waitFor();
+  assert.equal(await page.getByRole('link', { name: 'Site', exact: true }).getAttribute('href'), `http://${ADDRESS}:8088/`);
   await assertAccessible(page);
   assertQuiet(page);
 });
