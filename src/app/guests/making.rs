@@ -75,6 +75,9 @@ impl Guests<'_> {
         tx.put(tables::GUESTS, &id, &guest)?;
         if let Ok(spec) = serde_json::from_value::<GuestSpec>(job.args.clone()) {
             quotas::claim_new(tx, &guest, job.id, Amounts::wanted(&spec))?;
+        } else if let Ok(takes) = serde_json::from_value::<Amounts>(job.args["takes"].clone()) {
+            // A copy's job says itself what it takes.
+            quotas::claim_new(tx, &guest, job.id, takes)?;
         }
         tx.event(EventKind::Guest { id }, guest.owner);
         Ok(Some(guest))

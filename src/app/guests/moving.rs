@@ -2,16 +2,17 @@
 
 use super::request::job_args;
 use super::{Guests, subject};
-use crate::app::Actor;
 use crate::app::jobs::{NewJob, enqueue};
 use crate::app::live::GuestLive;
+use crate::app::{Actor, quotas};
 use crate::base::ids::{GuestId, JobId};
 use crate::base::{Error, Result};
 use crate::model::events::EventKind;
 use crate::model::guests::moving::MoveCheck;
-use crate::model::guests::{Guest, GuestAction, GuestKind};
+use crate::model::guests::{Guest, GuestAction, GuestKind, GuestState};
 use crate::model::jobs::Job;
 use crate::model::providers::Feature;
+use crate::model::quotas::Amounts;
 use crate::model::sessions::Scope;
 use crate::store::{Read, tables};
 use serde_json::json;
@@ -48,6 +49,13 @@ impl Guests<'_> {
         }
         let to = node.as_deref().unwrap_or(&source.state.node);
         self.check_place(&source, to)?;
+        let limits = self.0.connections().limits(connection)?;
+        if source.state.template && source.row.vmid.is_some_and(|vmid| !limits.allows_template(vmid)) {
+            return Err(Error::conflict("Machines may not be made from this template. Choose another."));
+        }
+        if let Some(storage) = storage.as_deref().filter(|s| !limits.allows_storage(s)) {
+            return Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")));
+        }
         if let Some(storage) = storage {
             if !full {
                 return Err(Error::field("storage", "A copy that shares the template's disks stays on their storage."));
@@ -70,6 +78,9 @@ impl Guests<'_> {
         };
         let job = JobId::new();
         let mut args = job_args(&source, &serde_json::to_value(&wish).map_err(Error::internal)?);
+        // A template counts nothing, a copy of it does.
+        let takes = Amounts::of(&GuestState { template: false, ..source.state.clone() });
+        args["takes"] = serde_json::to_value(takes).map_err(Error::internal)?;
         // The job knows its own machine again by this mark, after a crash too.
         args["mark"] = json!(job);
         let new = NewJob {
@@ -99,6 +110,7 @@ impl Guests<'_> {
                 }
                 guest.making = Some(job.id);
                 tx.put(tables::GUESTS, &guest.id, &guest)?;
+                quotas::claim_new(tx, &guest, job.id, takes)?;
                 tx.event(EventKind::Guest { id: guest.id }, guest.owner);
                 tx.audit(record);
                 Ok((guest, job))
