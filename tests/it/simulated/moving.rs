@@ -201,11 +201,15 @@ async fn a_cancelled_move_is_ended_and_the_machine_stays() {
     let other = if node == "pve1" { "pve2" } else { "pve1" };
     let args = json!({"vmid": vmid, "kind": "qemu", "node": node, "target": other, "disks": true, "storage": null});
     let job = Played::of(&sim, "guest_migrate", |_| args);
-    // Each life does one thing, until one has asked for the move; a person cancels then.
+    // Each life does one step (two writes and what lies between), until one has asked for the move; a person
+    // cancels then.
     let tasks = format!("/nodes/{node}/tasks");
     let active = json!({"source": "active"});
+    let mut lives = 0;
     while job.outside.client.call("GET", &tasks, &active).await.unwrap() == json!([]) {
-        assert_eq!(job.life(&Death::at(1), Mode::Forward, false).await, None, "it came to its end before");
+        lives += 1;
+        assert!(lives < 30, "no life asked for the move");
+        assert_eq!(job.life(&Death::at(3), Mode::Forward, false).await, None, "it came to its end before");
     }
     let end = job.life(&Death::at(usize::MAX), Mode::Undo, false).await.unwrap();
     assert_eq!(end, Outcome::Undone);
