@@ -195,11 +195,14 @@ impl Guests<'_> {
     /// Without a storage the copy's disks go where the template's are: then those must be allowed. Proxmox is
     /// only asked when there is a list.
     async fn check_template_storages(&self, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
-        let (client, limits) = self.0.connections().link(connection)?;
+        let limits = self.0.connections().limits(connection)?;
         let (GuestSource::Template { vmid, .. }, None) = (&spec.source, &spec.storage) else { return Ok(()) };
         if limits.storages.is_empty() {
             return Ok(());
         }
+        let Ok((client, _)) = self.0.connections().link(connection) else {
+            return Err(Error::field("storage", "Choose a storage: Steward may put disks on some only."));
+        };
         let snapshot = self.0.live().snapshot();
         let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         let Some(template) = all.find(|g| g.row.vmid == Some(*vmid)) else { return Ok(()) };

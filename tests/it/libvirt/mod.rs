@@ -72,6 +72,7 @@ async fn a_machine_lives_its_whole_life_on_a_plain_kvm_host() {
         "ssh_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u mira@home",
     });
     let asked = appliance.ask("POST", "/api/v1/guests", Some(wanted)).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
     let path = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());
     done(&appliance, asked, 60).await;
     is(&appliance, &path, "running").await;
