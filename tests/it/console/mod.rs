@@ -23,7 +23,7 @@ async fn house() -> (Sim, Appliance) {
 /// A machine that fits the filter words.
 async fn machine(appliance: &Appliance, words: &str) -> Value {
     let path = format!("/api/v1/guests?q={}", words.replace(' ', "%20"));
-    let list = appliance.until(&path, 30, |v| v["guests"].as_array().is_some_and(|a| !a.is_empty())).await;
+    let list = appliance.until(&path, 30, |v| v["guests"][0]["stale"] == false).await;
     list["guests"][0].clone()
 }
 
