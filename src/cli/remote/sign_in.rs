@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub struct Login {
-    /// The address of the pages, like https://steward.lan:8443.
+    /// The address of the pages, like `https://steward.lan:8443`.
     #[arg(value_name = "URL")]
     url: String,
     /// What to call it here; the host's name when left out.

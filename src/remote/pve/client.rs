@@ -154,7 +154,7 @@ impl PveClient {
         Err(last)
     }
 
-    /// Opens a websocket at the endpoint that gave its ticket; see [`super::socket`]. Dropping the stream ends it.
+    /// Opens a websocket at the endpoint that gave its ticket; see `remote/pve/socket.rs`. Dropping the stream ends it.
     ///
     /// # Errors
     /// `Unreachable` when it can't be opened within ten seconds; what Proxmox says otherwise.
