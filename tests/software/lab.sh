@@ -30,7 +30,8 @@ lab_up() {
     # Namespaces share the file system, so a socket in it leads from one to the other.
     local mirrors
     mirrors=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | sed -E 's|^[a-z]+://([^/:]+).*|\1|' | sort -u | paste -sd,)
-    node "$ROOT/tests/software/proxy.mjs" out "$lab_dir/proxy.sock" "${mirrors:-deb.debian.org}" >"$lab_dir/proxy.log" 2>&1 &
+    [ -n "$mirrors" ] || die "apt names no mirror here, so nothing could be installed in the test's machine"
+    node "$ROOT/tests/software/proxy.mjs" out "$lab_dir/proxy.sock" "$mirrors" >"$lab_dir/proxy.log" 2>&1 &
     lab_pids+=($!)
     in_lab node "$ROOT/tests/software/proxy.mjs" in "$lab_dir/proxy.sock" $LAB_HOST 3128 >>"$lab_dir/proxy.log" 2>&1 &
     lab_pids+=($!)

@@ -179,7 +179,7 @@ mod tests {
             ("E: You don't have enough free space in /var/cache/apt/archives/.", DiskFull),
             ("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (unattended-upgr)", AptLock),
             (
-                "W: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'\nE: Unable to locate package nginx",
+                "W: Failed to fetch http://mirror.example/x  Temporary failure resolving 'mirror.example'\nE: Unable to locate package nginx",
                 NameResolution,
             ),
             ("curl: (6) Could not resolve host: github.com", NameResolution),
