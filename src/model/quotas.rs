@@ -294,7 +294,7 @@ impl Claim {
 }
 
 /// What a change makes of a machine: new values where given, disk as what is added (or taken away).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Growth {
     pub cores: Option<u64>,
     /// MiB.

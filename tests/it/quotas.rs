@@ -3,6 +3,7 @@
 use crate::house::{Browser, House};
 use crate::sharing::connected;
 use http::StatusCode;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use steward::app::Actor;
@@ -12,7 +13,7 @@ use steward::base::Kind;
 use steward::base::ids::JobId;
 use steward::jobs;
 use steward::model::connections::Limits;
-use steward::model::guests::{GuestAddress, GuestSource, GuestSpec};
+use steward::model::guests::{GuestAction, GuestAddress, GuestSource, GuestSpec};
 use steward::model::jobs::{Job, JobState};
 use steward::model::quotas::{Allowance, Quota, UserQuota};
 use steward::model::users::Role;
@@ -134,6 +135,47 @@ async fn a_machine_counts_while_it_is_made_and_afterwards_and_no_more_when_it_is
     assert_eq!(run_until_over(&house, gone.id).await.state, JobState::Succeeded);
     assert_eq!(used(&house, &mira), (0, 0));
     house.app.guests().request_create(&actor, wanted(&house, "wren"), None).await.unwrap();
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_change_adds_counts_for_the_owner() {
+    let (house, cluster) = connected().await;
+    let admin = house.admin().await;
+    let mira = house.somebody(&admin, "mira", Role::User).await;
+    let actor = mira.actor();
+    let (guest, job) = house.app.guests().request_create(&actor, wanted(&house, "grow-01"), None).await.unwrap();
+    assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
+    let has = listed(&house, "grow-01").await.state.maxdisk.div_ceil(1 << 30);
+    let own = UserQuota {
+        cores: Allowance::AtMost(3),
+        memory: Allowance::AtMost(1024),
+        disk: Allowance::AtMost(has + 4),
+        ..UserQuota::default()
+    };
+    house.app.quotas().set(&Actor::host_console(), actor.user_id().unwrap(), own).await.unwrap();
+
+    let change = |key: &str, value: &str| GuestAction::Change {
+        values: BTreeMap::from([(key.to_owned(), value.to_owned())]),
+        digest: None,
+    };
+    let disk = |gib| GuestAction::AddDisk { bus: "scsi".into(), storage: "local-lvm".into(), gib, path: None };
+    // Two sockets double the cores that it has.
+    for (wish, field) in [
+        (change("cores", "4"), "cores"),
+        (change("sockets", "2"), "cores"),
+        (change("memory", "2048"), "memory"),
+        (disk(5), "disk"),
+        (GuestAction::GrowDisk { disk: "scsi0".into(), gib: has + 5 }, "disk"),
+    ] {
+        let refused = house.app.guests().request_action(&actor, guest.id, wish).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Conflict, "{field}: {refused:?}");
+        assert!(refused.fields().contains_key(field), "{field}: {refused:?}");
+    }
+    let fits = house.app.guests().request_action(&actor, guest.id, disk(4)).await.unwrap();
+    assert_eq!(run_until_over(&house, fits.id).await.state, JobState::Succeeded);
+    let more = house.app.guests().request_action(&actor, guest.id, disk(1)).await.unwrap_err();
+    assert!(more.fields().contains_key("disk"), "the disk that was added counts: {more:?}");
     cluster.stop().await;
 }
 

@@ -45,14 +45,20 @@ impl Guests<'_> {
         }
         self.check_idle(&guest, false)?;
         self.check_move(actor, &guest, &action).await?;
+        let growth = self.growth(actor, &guest, &action).await?;
+        let mut args = serde_json::to_value(&action).map_err(Error::internal)?;
+        if let Some(growth) = &growth {
+            // The job says itself what it takes: a retry claims it again.
+            args["growth"] = json!(growth);
+        }
         let ask = Ask {
             hook: action.hook(),
             title: action.title(&guest.state.name),
-            args: serde_json::to_value(&action).map_err(Error::internal)?,
+            args,
             word: action.word(),
             priority: action.priority(),
             detail: action.describe(),
-            growth: None,
+            growth,
         };
         self.request(actor, &guest, ask).await
     }

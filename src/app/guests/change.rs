@@ -6,9 +6,11 @@ use crate::app::live::GuestLive;
 use crate::base::ids::GuestId;
 use crate::base::{Error, Result};
 use crate::model::guests::GuestKind;
+use crate::model::guests::actions::GuestAction;
 use crate::model::guests::hardware::{self, Hardware, Plan};
 use crate::model::nodes::Choices;
 use crate::model::providers::Feature;
+use crate::model::quotas::Growth;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -45,6 +47,69 @@ impl Guests<'_> {
         Err(refused.into_iter().fold(start, |e, (key, text)| e.with_field(key, text)))
     }
 
+    /// What an action takes of the quota of the machine's owner; `None` when it takes nothing. What the action does
+    /// not say is asked from the provider.
+    pub(super) async fn growth(
+        &self,
+        actor: &Actor,
+        guest: &GuestLive,
+        action: &GuestAction,
+    ) -> Result<Option<Growth>> {
+        match action {
+            GuestAction::AddDisk { gib, .. } => Ok(Some(Growth { disk: gigabytes(*gib), ..Growth::default() })),
+            GuestAction::GrowDisk { disk, gib } => {
+                let has = self.disk_size(actor, guest, disk).await?;
+                Ok(Some(Growth { disk: gigabytes(gib.saturating_sub(has)), ..Growth::default() }))
+            }
+            GuestAction::DeleteDisk { disk } => {
+                let has = self.disk_size(actor, guest, disk).await?;
+                Ok(Some(Growth { disk: -gigabytes(has), ..Growth::default() }))
+            }
+            GuestAction::Change { values, .. } => self.growth_of_values(actor, guest, values).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// GiB of a disk, broken ones as whole ones; 0 for one that is not there.
+    async fn disk_size(&self, actor: &Actor, guest: &GuestLive, key: &str) -> Result<u64> {
+        let all = self.hardware(actor, guest.row.id).await?;
+        Ok(all.disks.iter().find(|d| d.key == key).map_or(0, |d| d.size.div_ceil(1 << 30)))
+    }
+
+    async fn growth_of_values(
+        &self,
+        actor: &Actor,
+        guest: &GuestLive,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Option<Growth>> {
+        let memory = values.get("memory").and_then(|v| v.parse().ok());
+        if !values.contains_key("cores") && !values.contains_key("sockets") {
+            return Ok(memory.map(|m| Growth { memory: Some(m), ..Growth::default() }));
+        }
+        let all = self.hardware(actor, guest.row.id).await?;
+        let wished = |key: &str| -> Option<u64> {
+            let now = all.values.iter().find(|v| v.key == key);
+            let now = now.map(|v| v.pending.as_deref().unwrap_or(&v.current));
+            values.get(key).map(String::as_str).or(now).and_then(|v| v.parse().ok())
+        };
+        // A container without a number may use all of its node's threads; a virtual machine has one core then.
+        let unsaid = match guest.row.kind {
+            GuestKind::Lxc => self.threads(guest),
+            GuestKind::Qemu => 1,
+        };
+        let cores = wished("cores").unwrap_or(unsaid).saturating_mul(wished("sockets").unwrap_or(1));
+        Ok(Some(Growth { cores: Some(cores), memory, disk: 0 }))
+    }
+
+    /// Threads of the node that the machine is on.
+    fn threads(&self, guest: &GuestLive) -> u64 {
+        let snapshot = self.0.live().snapshot();
+        let threads = snapshot.node(guest.row.connection, &guest.state.node).map_or(1.0, |n| n.node.maxcpu);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "threads of a node, clamped")]
+        let threads = threads.clamp(1.0, 1e6).ceil() as u64;
+        threads
+    }
+
     /// What can be chosen for a machine on its node: storages for its disks, bridges, ISO images.
     ///
     /// # Errors
@@ -60,4 +125,9 @@ impl Guests<'_> {
         }
         Ok(choices)
     }
+}
+
+/// A disk's GiB as a difference; checked before to be 65536 at most.
+fn gigabytes(gib: u64) -> i64 {
+    i64::try_from(gib).unwrap_or(i64::MAX)
 }

@@ -8,7 +8,7 @@ use crate::base::{Error, Result};
 use crate::model::events::EventKind;
 use crate::model::guests::{Guest, GuestKind, GuestSpec};
 use crate::model::jobs::{Job, JobState};
-use crate::model::quotas::Amounts;
+use crate::model::quotas::{Amounts, Growth};
 use crate::store::{Read, Scan, WriteTx, tables};
 
 /// Whether the job's machine comes to be by it, and goes when it gives up.
@@ -53,9 +53,13 @@ impl Guests<'_> {
         })
     }
 
-    /// The wanted machine of a create job that is tried again: giving up had removed it.
+    /// What a job that is tried again needs of the rows: its wanted machine, which giving up had removed, and room in
+    /// its owner's quota.
     pub(in crate::app) fn want_again(tx: &mut WriteTx, job: &Job) -> Result<Option<Guest>> {
         let (Some(id), Some(connection)) = (job.guest, job.connection) else { return Ok(None) };
+        if let Ok(growth) = serde_json::from_value::<Growth>(job.args["growth"].clone()) {
+            quotas::claim_change(tx, id, job.id, &growth)?;
+        }
         if !makes_machine(job) || tx.get(tables::GUESTS, &id)?.is_some() {
             return Ok(None);
         }
