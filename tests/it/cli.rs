@@ -410,3 +410,54 @@ async fn the_shell_completes_names_of_machines() {
     assert_eq!(pages.code, 0, "{pages:?}");
     assert!(folder.path().join("steward-guests-start.1").exists());
 }
+
+#[tokio::test]
+async fn a_machine_is_shared_and_handed_over() {
+    let (_cluster, appliance, computer) = signed_in().await;
+    let invited = appliance.command(&["user", "add", "jon"]).output().await.unwrap();
+    assert!(invited.status.success(), "{invited:?}");
+    let list = computer.run(&["guests", "list", "-f", "-is:template", "-o", "json"]).await.json();
+    let name = list[0]["name"].as_str().unwrap();
+    assert!(computer.run(&["guests", "access", name]).await.out.contains("shared with nobody"));
+    let shared = computer.run(&["guests", "share", name, "jon", "--right", "use"]).await;
+    assert_eq!(shared.code, 0, "{shared:?}");
+    let access = computer.run(&["guests", "access", name]).await;
+    assert!(access.out.lines().any(|l| l.starts_with("jon") && l.contains("use")), "{access:?}");
+    assert_eq!(computer.run(&["guests", "unshare", name, "jon"]).await.code, 0);
+    assert!(computer.run(&["guests", "access", name]).await.out.contains("shared with nobody"));
+    let given = computer.run(&["guests", "give", name, "jon"]).await;
+    assert_eq!(given.code, 0, "{given:?}");
+    assert_eq!(computer.run(&["guests", "show", name, "-o", "json"]).await.json()["owner"], "jon");
+    let nobody = computer.run(&["guests", "share", name, "no-such-person"]).await;
+    assert!(matches!(nobody.code, 2 | 3), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn hardware_is_shown_planned_and_changed() {
+    let (_cluster, _appliance, computer) = signed_in().await;
+    let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
+    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").expect("a stopped machine").clone();
+    let name = vm["name"].as_str().unwrap();
+    let cores = if vm["cores"] == 3.0 { "2" } else { "3" };
+    let wish = format!("cores={cores}");
+    let planned = computer.run(&["hardware", "set", name, &wish, "--dry-run"]).await;
+    assert_eq!(planned.code, 0, "{planned:?}");
+    assert!(planned.out.lines().any(|l| l.starts_with("cores")), "{planned:?}");
+    let set = computer.run(&["hardware", "set", name, &wish, "--wait"]).await;
+    assert_eq!(set.code, 0, "{set:?}");
+    let shown = computer.run(&["hardware", "show", name, "-o", "json"]).await.json();
+    let setting = shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == "cores").unwrap().clone();
+    assert_eq!(setting["current"], cores, "{setting}");
+    let disk = shown["disks"].as_array().unwrap().iter().find(|d| d["kind"] == "disk").unwrap().clone();
+    let (key, size) = (disk["key"].as_str().unwrap(), (disk["size"].as_u64().unwrap() >> 30) + 4);
+    let words = ["hardware", "disk", "grow", name, key, "--size", &size.to_string(), "--wait"];
+    let grown = computer.run(&words).await;
+    assert_eq!(grown.code, 0, "{grown:?}");
+    let added = computer.run(&["hardware", "nic", "add", name, "--bridge", "vmbr0", "--wait"]).await;
+    assert_eq!(added.code, 0, "{added:?}");
+    let shown = computer.run(&["hardware", "show", name]).await;
+    assert!(shown.out.contains(&format!("{size} GiB")) && shown.out.contains("net1"), "{shown:?}");
+    assert_eq!(computer.run(&["hardware", "set", name, "colour=red"]).await.code, 2);
+    let twice = computer.run(&["hardware", "set", name, "cores=1", "cores=2"]).await;
+    assert!(twice.code == 2 && twice.err.contains("twice"), "{twice:?}");
+}

@@ -60,6 +60,14 @@ pub fn images() -> Vec<CompletionCandidate> {
     all.map(|i| some(&text(i, "id"), &format!("{} {}", text(i, "name"), text(i, "version")))).collect()
 }
 
+/// Recipes by name.
+pub fn recipes() -> Vec<CompletionCandidate> {
+    let found = ask(async |api| api.get("/software").await).unwrap_or_default();
+    let text = |r: &serde_json::Value, key: &str| r[key].as_str().unwrap_or_default().to_owned();
+    let all = found.as_array().into_iter().flatten();
+    all.map(|r| some(&text(r, "name"), &text(r, "title"))).collect()
+}
+
 /// Nodes by name.
 pub fn nodes() -> Vec<CompletionCandidate> {
     let found = ask(async |api| api.get("/nodes").await).unwrap_or_default();

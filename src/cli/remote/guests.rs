@@ -5,7 +5,7 @@ use super::client::{Api, part};
 use super::create::Create;
 use super::moving::{Copy, Migrate, Template};
 use super::table::{self, Cell, state};
-use super::{Common, complete, find, terminal};
+use super::{Common, complete, find, sharing, terminal};
 use crate::base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
@@ -65,6 +65,14 @@ enum Verb {
     Template(Template),
     /// Move a machine to another node of its cluster.
     Migrate(Migrate),
+    /// Who may do what with a machine.
+    Access(sharing::Access),
+    /// Let somebody see, use or manage a machine.
+    Share(sharing::Share),
+    /// Take back what somebody may do.
+    Unshare(sharing::Unshare),
+    /// Hand a machine over to another owner.
+    Give(sharing::Give),
     /// Delete machines with their disks. They must be stopped.
     Delete {
         #[command(flatten)]
@@ -111,6 +119,10 @@ impl Guests {
             Verb::Clone(copy) => copy.run(&mut api, &common).await,
             Verb::Template(template) => template.run(&mut api, &common).await,
             Verb::Migrate(migrate) => migrate.run(&mut api, &common).await,
+            Verb::Access(access) => access.run(&mut api, &common).await,
+            Verb::Share(share) => share.run(&mut api, &common).await,
+            Verb::Unshare(unshare) => unshare.run(&mut api).await,
+            Verb::Give(give) => give.run(&mut api).await,
             Verb::Delete { many, yes } => delete(&mut api, &common, many, yes).await,
         }
     }

@@ -9,12 +9,15 @@ mod contexts;
 mod create;
 mod find;
 mod guests;
+mod hardware;
 mod jobs;
 mod moving;
 mod nodes;
 mod raw;
+mod sharing;
 mod sign_in;
 mod snapshots;
+mod software;
 mod table;
 mod templates;
 mod terminal;
@@ -45,6 +48,10 @@ pub(super) enum Verb {
     Console(console::Console),
     /// Snapshots of machines: list, take, go back, delete.
     Snapshots(snapshots::Snapshots),
+    /// Settings, disks and network cards of machines.
+    Hardware(hardware::Hardware),
+    /// What can be installed on machines, and what is.
+    Software(software::Software),
     /// What machines are made from: list, build from cloud images, delete.
     Templates(templates::Templates),
     /// What is being done, and what became of it.
@@ -145,6 +152,8 @@ fn run(verb: Verb) -> Result<ExitCode> {
             Verb::Guests(guests) => guests.run().await,
             Verb::Console(console) => console.run().await,
             Verb::Snapshots(snapshots) => snapshots.run().await,
+            Verb::Hardware(hardware) => hardware.run().await,
+            Verb::Software(software) => software.run().await,
             Verb::Templates(templates) => templates.run().await,
             Verb::Jobs(jobs) => jobs.run().await,
             Verb::Nodes(nodes) => nodes.run().await,

@@ -1,0 +1,399 @@
+//! `steward hardware`: settings, disks and network cards of a machine.
+
+use super::super::say::say;
+use super::actions::{self, Wait};
+use super::client::{Api, part};
+use super::create::gibibytes;
+use super::table::{self, Cell, Tone};
+use super::{Common, complete, find};
+use crate::base::{Error, Result};
+use clap::Subcommand;
+use clap_complete::engine::ArgValueCompleter;
+use http::Method;
+use serde_json::{Map, Value, json};
+use std::process::ExitCode;
+
+#[derive(Debug, clap::Args)]
+pub struct Hardware {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// What a machine has, and what waits for its next restart.
+    Show(Guest),
+    /// Change settings: `steward hardware set web-01 cores=4 memory=4096`.
+    Set {
+        #[command(flatten)]
+        guest: Guest,
+        /// New values; nothing behind the `=` takes a value away. `steward hardware show` lists the keys.
+        #[arg(value_name = "KEY=VALUE", required = true)]
+        values: Vec<String>,
+        /// Only say what would change, and when.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Take back changes that wait for a restart.
+    Revert {
+        #[command(flatten)]
+        guest: Guest,
+        /// Which; all when left out.
+        #[arg(value_name = "KEY")]
+        keys: Vec<String>,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Disks: add, grow, move, detach, attach, delete.
+    #[command(subcommand)]
+    Disk(DiskVerb),
+    /// Network cards: add, change, remove.
+    #[command(subcommand)]
+    Nic(NicVerb),
+}
+
+#[derive(Debug, clap::Args)]
+struct Guest {
+    /// The machine's name, number or id.
+    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
+    guest: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Disk {
+    #[command(flatten)]
+    guest: Guest,
+    /// Like scsi0 or unused0.
+    #[arg(value_name = "DISK")]
+    disk: String,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Debug, Subcommand)]
+enum DiskVerb {
+    /// A new, empty disk.
+    Add {
+        #[command(flatten)]
+        guest: Guest,
+        /// GiB.
+        #[arg(long, value_parser = gibibytes)]
+        size: u64,
+        #[arg(long)]
+        storage: String,
+        /// scsi, virtio, sata or ide; mp for a container.
+        #[arg(long, default_value = "scsi")]
+        bus: String,
+        /// Where a container sees it.
+        #[arg(long)]
+        path: Option<String>,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Make a disk larger. It can't get smaller again.
+    Grow {
+        #[command(flatten)]
+        disk: Disk,
+        /// GiB in all.
+        #[arg(long, value_parser = gibibytes)]
+        size: u64,
+    },
+    /// To another storage.
+    Move {
+        #[command(flatten)]
+        disk: Disk,
+        #[arg(long)]
+        storage: String,
+        /// raw or qcow2, where the storage has the choice.
+        #[arg(long)]
+        format: Option<String>,
+        /// Leave the old one as an unused disk.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Off the machine; its data stays as an unused disk.
+    Detach(Disk),
+    /// An unused disk back onto the machine.
+    Attach {
+        #[command(flatten)]
+        disk: Disk,
+        #[arg(long, default_value = "scsi")]
+        bus: String,
+        /// Where a container sees it.
+        #[arg(long)]
+        path: Option<String>,
+    },
+    /// Delete an unused disk with all that is on it.
+    Delete {
+        #[command(flatten)]
+        disk: Disk,
+        /// Ask nothing.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Card {
+    #[arg(long)]
+    bridge: String,
+    /// virtio, e1000, e1000e, rtl8139 or vmxnet3.
+    #[arg(long)]
+    model: Option<String>,
+    #[arg(long)]
+    vlan: Option<u16>,
+    #[arg(long)]
+    firewall: bool,
+    /// The cable is out.
+    #[arg(long)]
+    unplugged: bool,
+    #[arg(long)]
+    mac: Option<String>,
+    /// A container's: dhcp, or an address with its prefix.
+    #[arg(long)]
+    address: Option<String>,
+    #[command(flatten)]
+    wait: Wait,
+}
+
+#[derive(Debug, Subcommand)]
+enum NicVerb {
+    /// A new network card.
+    Add {
+        #[command(flatten)]
+        guest: Guest,
+        #[command(flatten)]
+        card: Card,
+    },
+    /// Other settings for a card; MAC and model stay unless named.
+    Change {
+        #[command(flatten)]
+        guest: Guest,
+        /// Like net0.
+        #[arg(value_name = "CARD")]
+        name: String,
+        #[command(flatten)]
+        card: Card,
+    },
+    /// Take a card out.
+    Remove {
+        #[command(flatten)]
+        guest: Guest,
+        #[arg(value_name = "CARD")]
+        name: String,
+        #[command(flatten)]
+        wait: Wait,
+    },
+}
+
+fn text<'a>(v: &'a Value, key: &str) -> &'a str {
+    v[key].as_str().unwrap_or_default()
+}
+
+impl Guest {
+    /// `/guests/ID`
+    async fn path(&self, api: &mut Api) -> Result<String> {
+        let found = find::guest(api, &self.guest).await?;
+        Ok(format!("/guests/{}", part(text(&found, "id"))))
+    }
+}
+
+/// `KEY=VALUE` each.
+fn values(pairs: &[String]) -> Result<Map<String, Value>> {
+    let mut all = Map::new();
+    for text in pairs {
+        let (key, value) = text
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| Error::invalid(format!("“{text}” changes nothing: write KEY=VALUE.")))?;
+        if all.insert(key.to_owned(), json!(value)).is_some() {
+            return Err(Error::invalid(format!("{key} is there twice.")));
+        }
+    }
+    Ok(all)
+}
+
+impl Hardware {
+    /// # Errors
+    /// What the API refuses.
+    pub async fn run(self) -> Result<ExitCode> {
+        let Self { common, verb } = self;
+        let mut api = common.api()?;
+        let (job, wait) = match verb {
+            Verb::Show(guest) => return show(&mut api, &common, &guest).await,
+            Verb::Set { guest, values: pairs, dry_run, wait } => {
+                let path = format!("{}/hardware", guest.path(&mut api).await?);
+                let wished = values(&pairs)?;
+                let plan = api.post(&format!("{path}/plan"), Some(&json!({ "settings": wished }))).await?;
+                if dry_run {
+                    return Ok(planned(&common, &plan));
+                }
+                if !common.json() {
+                    planned(&common, &plan);
+                }
+                // What was just looked at: if somebody was quicker, nothing is changed.
+                let body = json!({ "settings": wished, "digest": plan["digest"] });
+                (api.call(&Method::PATCH, &path, Some(&body)).await?, wait)
+            }
+            Verb::Revert { guest, keys, wait } => {
+                let path = format!("{}/hardware/revert", guest.path(&mut api).await?);
+                (api.post(&path, Some(&json!({ "keys": keys }))).await?, wait)
+            }
+            Verb::Disk(verb) => verb.ask(&mut api).await?,
+            Verb::Nic(verb) => verb.ask(&mut api).await?,
+        };
+        actions::finish(&mut api, &common, &wait, vec![job]).await
+    }
+}
+
+impl DiskVerb {
+    async fn ask(self, api: &mut Api) -> Result<(Value, Wait)> {
+        let (disk, what) = match self {
+            Self::Add { guest, size, storage, bus, path, wait } => {
+                let body = json!({ "bus": bus, "storage": storage, "gib": size, "path": path });
+                let place = format!("{}/disks", guest.path(api).await?);
+                return Ok((api.post(&place, Some(&body)).await?, wait));
+            }
+            Self::Delete { disk, yes } => {
+                let question = format!("Delete {} of {} with all that is on it?", disk.disk, disk.guest.guest);
+                if !yes && !super::terminal::confirm(&question)? {
+                    return Err(Error::conflict("Nothing was deleted."));
+                }
+                let place = format!("{}/disks/{}", disk.guest.path(api).await?, part(&disk.disk));
+                return Ok((api.delete(&place).await?, disk.wait));
+            }
+            Self::Grow { disk, size } => (disk, json!({ "do": "grow", "gib": size })),
+            Self::Move { disk, storage, format, keep } => {
+                (disk, json!({ "do": "move", "storage": storage, "format": format, "keep": keep }))
+            }
+            Self::Detach(disk) => (disk, json!({ "do": "detach" })),
+            Self::Attach { disk, bus, path } => (disk, json!({ "do": "attach", "bus": bus, "path": path })),
+        };
+        let place = format!("{}/disks/{}", disk.guest.path(api).await?, part(&disk.disk));
+        Ok((api.post(&place, Some(&what)).await?, disk.wait))
+    }
+}
+
+impl Card {
+    fn body(&self) -> Value {
+        json!({
+            "bridge": self.bridge, "model": self.model, "vlan": self.vlan, "firewall": self.firewall,
+            "link": !self.unplugged, "mac": self.mac, "address": self.address,
+        })
+    }
+}
+
+impl NicVerb {
+    async fn ask(self, api: &mut Api) -> Result<(Value, Wait)> {
+        match self {
+            Self::Add { guest, card } => {
+                let place = format!("{}/nics", guest.path(api).await?);
+                Ok((api.post(&place, Some(&card.body())).await?, card.wait))
+            }
+            Self::Change { guest, name, card } => {
+                let place = format!("{}/nics/{}", guest.path(api).await?, part(&name));
+                Ok((api.call(&Method::PUT, &place, Some(&card.body())).await?, card.wait))
+            }
+            Self::Remove { guest, name, wait } => {
+                let place = format!("{}/nics/{}", guest.path(api).await?, part(&name));
+                Ok((api.delete(&place).await?, wait))
+            }
+        }
+    }
+}
+
+/// What a change would do.
+fn planned(common: &Common, plan: &Value) -> ExitCode {
+    if common.json() {
+        table::json(plan);
+        return ExitCode::SUCCESS;
+    }
+    let row = |c: &Value| {
+        let when = match (c["refused"].as_str(), c["live"] == true) {
+            (Some(why), _) => Cell::text(why).tone(Tone::Bad),
+            (None, true) => Cell::text("at once").tone(Tone::Good),
+            (None, false) => Cell::text(format!("after a restart. {}", text(c, "why"))).tone(Tone::Busy),
+        };
+        vec![Cell::text(text(c, "key")), Cell::text(text(c, "from")), Cell::text(text(c, "to")), when]
+    };
+    let rows: Vec<Vec<Cell>> = plan["changes"].as_array().into_iter().flatten().map(row).collect();
+    table::print(&["key", "now", "new", "when"], &rows, "All of this is so already.");
+    ExitCode::SUCCESS
+}
+
+async fn show(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
+    let path = format!("{}/hardware", guest.path(api).await?);
+    let all = api.get(&path).await?;
+    if common.json() {
+        table::json(&all);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let list = |key: &str| all[key].as_array().cloned().unwrap_or_default();
+    let setting = |s: &Value| {
+        let value = |key: &str| match (s[key].as_str(), text(s, "unit")) {
+            (None | Some(""), _) => String::new(),
+            (Some(v), "") => v.to_owned(),
+            (Some(v), unit) => format!("{v} {unit}"),
+        };
+        let live = if s["live"] == true { "at once" } else { "restart" };
+        vec![
+            Cell::text(text(s, "key")),
+            Cell::text(text(s, "label")),
+            Cell::text(value("current")),
+            Cell::text(value("pending")).tone(Tone::Busy),
+            Cell::text(live),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = list("settings").iter().map(setting).collect();
+    table::print(&["key", "what", "now", "after a restart", "changes"], &rows, "It has no settings.");
+    let disk = |d: &Value| {
+        let size = d["size"].as_u64().filter(|s| *s > 0).map(table::bytes).unwrap_or_default();
+        let boot = if d["boot"] == true { "boots" } else { "" };
+        vec![
+            Cell::text(text(d, "key")),
+            Cell::text(text(d, "kind")),
+            Cell::number(size),
+            Cell::text(text(d, "storage")),
+            Cell::text(text(d, "format")),
+            Cell::text(boot),
+            Cell::text(text(d, "pending")).tone(Tone::Busy),
+        ]
+    };
+    say("");
+    let rows: Vec<Vec<Cell>> = list("disks").iter().map(disk).collect();
+    table::print(&["disk", "kind", "size", "storage", "format", "", "waits"], &rows, "It has no disk.");
+    let nic = |n: &Value| {
+        let link = if n["link"] == false { "unplugged" } else { "" };
+        vec![
+            Cell::text(text(n, "key")),
+            Cell::text(text(n, "model")),
+            Cell::text(text(n, "mac")),
+            Cell::text(text(n, "bridge")),
+            Cell::number(n["vlan"].as_u64().map(|v| v.to_string()).unwrap_or_default()),
+            Cell::text(text(n, "address")),
+            Cell::text(link),
+            Cell::text(text(n, "pending")).tone(Tone::Busy),
+        ]
+    };
+    say("");
+    let rows: Vec<Vec<Cell>> = list("nics").iter().map(nic).collect();
+    table::print(&["card", "model", "mac", "bridge", "vlan", "address", "", "waits"], &rows, "It has no network card.");
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wishes_are_pairs_and_none_is_there_twice() {
+        let pairs = |words: &[&str]| values(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
+        assert_eq!(pairs(&["cores=4", "tags="]).unwrap(), *json!({ "cores": "4", "tags": "" }).as_object().unwrap());
+        assert!(pairs(&["cores"]).is_err() && pairs(&["=4"]).is_err());
+        assert!(pairs(&["cores=4", "cores=2"]).unwrap_err().message().contains("twice"));
+    }
+}
