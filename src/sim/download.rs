@@ -1,6 +1,6 @@
-//! `POST .../storage/{storage}/upload` and `.../download-url`: files that come to a storage. A download is fetched by the node fetches a file by itself: really fetched, over plain
-//! http (the simulation has no certificates of the world), so a wrong checksum, a missing file and a full
-//! storage are what they are. Wording: PVE::Tools `download_file_from_url`, pve-storage: API2/Storage/Status.pm.
+//! `POST .../storage/{storage}/upload` and `.../download-url`: files that come to a storage. A download is really
+//! fetched, over plain http (the simulation has no certificates of the world), so a wrong checksum, a missing file
+//! and a full storage are what they are. Wording: PVE::Tools `download_file_from_url`, pve-storage: API2/Storage/Status.pm.
 
 use super::access::permissions::{has, require};
 use super::dispatch::Call;

@@ -80,12 +80,15 @@ async fn hardware_is_previewed_changed_and_taken_back() {
     let disk = json!({ "bus": "scsi", "storage": "nas", "gib": 3 });
     let job = over(&appliance, &appliance.ask("POST", &format!("{guest}/disks"), Some(disk)).await).await;
     let key = job["result"]["disk"].as_str().unwrap();
-    let grow = json!({ "do": "grow", "gib": 4 });
+    let grow = json!({ "action": "grow", "gib": 4 });
     over(&appliance, &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(grow)).await).await;
     let used = appliance.ask("DELETE", &format!("{guest}/disks/{key}"), None).await;
     assert_eq!(used.status, 422, "{used:?}");
-    over(&appliance, &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(json!({ "do": "detach" }))).await)
-        .await;
+    over(
+        &appliance,
+        &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(json!({ "action": "detach" }))).await,
+    )
+    .await;
     over(&appliance, &appliance.ask("DELETE", &format!("{guest}/disks/unused0"), None).await).await;
     let nic = json!({ "bridge": "vmbr0", "vlan": 20 });
     over(&appliance, &appliance.ask("PUT", &format!("{guest}/nics/net0"), Some(nic)).await).await;

@@ -1,8 +1,6 @@
 // Recipes on a real Debian machine: from the wizard in a browser to a service that answers, then failures made
 // for real. The machine plays the one that the simulated cluster makes: it has the address that was asked for.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import {
   assertAccessible,
@@ -13,8 +11,8 @@ import {
   startBrowser,
 } from '../browser/browser.mjs';
 import { api, guests, startSteward } from '../browser/steward.mjs';
+import { ADDRESS, inside, LAB_HOST, letKeyIn } from './machine.mjs';
 
-const { MACHINE_ADDRESS: ADDRESS, MACHINE_ROOT: ROOT, MACHINE_LEADER: LEADER, LAB_HOST } = process.env;
 const INSTALLED_MS = 180_000;
 const PASSWORD = 'seven-brown-kettles';
 
@@ -28,12 +26,6 @@ after(async () => {
   await browser?.close();
   await steward?.stop();
 });
-
-/** Runs a command on the machine, past Steward. */
-const inside = (script) =>
-  execFileSync('nsenter', ['--all', '--target', LEADER, 'env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'sh', '-euc', script], {
-    encoding: 'utf8',
-  });
 
 async function until(what, ms, look) {
   const end = Date.now() + ms;
@@ -51,15 +43,6 @@ async function until(what, ms, look) {
 const software = async () => (guest ? (await api(steward, 'GET', `/api/v1/guests/${guest}/software`)).body : null);
 const recipe = async (name) => (await software()).find((s) => s.recipe === name);
 const job = async (id) => (await api(steward, 'GET', `/api/v1/jobs/${id}`)).body;
-
-/** What cloud-init does with the key that Steward put among the machine's keys. */
-async function letKeyIn() {
-  const key = await api(steward, 'GET', `/api/v1/guests/${guest}/ssh`);
-  assert.equal(key.status, 200, JSON.stringify(key.body));
-  mkdirSync(`${ROOT}/home/mira/.ssh`, { recursive: true, mode: 0o700 });
-  writeFileSync(`${ROOT}/home/mira/.ssh/authorized_keys`, `${key.body.public_key}\n`, { mode: 0o600 });
-  inside('chown -R mira: /home/mira/.ssh');
-}
 
 test('a machine is made with two recipes from the wizard, and both answer', { timeout: 400_000 }, async () => {
   const page = await open(browser, steward, { state });
@@ -99,7 +82,7 @@ test('a machine is made with two recipes from the wizard, and both answer', { ti
   const waiting = await until('a job that waits', 90_000, async () => (await software()).find((s) => s.job));
   await page.goto(`/jobs/${waiting.job}`);
   await page.getByText(/Waiting/).first().waitFor();
-  await letKeyIn();
+  await letKeyIn(steward, guest);
   // Lines come by themselves.
   await page.getByText(/Setting up|Unpacking|Get:/).first().waitFor({ timeout: INSTALLED_MS });
   await until('both', INSTALLED_MS, async () => (await software()).every((s) => s.state === 'installed'));

@@ -266,12 +266,12 @@ impl DiskVerb {
                 let place = format!("{}/disks/{}", disk.guest.path(api).await?, part(&disk.disk));
                 return Ok((api.delete(&place).await?, disk.wait));
             }
-            Self::Grow { disk, size } => (disk, json!({ "do": "grow", "gib": size })),
+            Self::Grow { disk, size } => (disk, json!({ "action": "grow", "gib": size })),
             Self::Move { disk, storage, format, keep } => {
-                (disk, json!({ "do": "move", "storage": storage, "format": format, "keep": keep }))
+                (disk, json!({ "action": "move", "storage": storage, "format": format, "keep": keep }))
             }
-            Self::Detach(disk) => (disk, json!({ "do": "detach" })),
-            Self::Attach { disk, bus, path } => (disk, json!({ "do": "attach", "bus": bus, "path": path })),
+            Self::Detach(disk) => (disk, json!({ "action": "detach" })),
+            Self::Attach { disk, bus, path } => (disk, json!({ "action": "attach", "bus": bus, "path": path })),
         };
         let place = format!("{}/disks/{}", disk.guest.path(api).await?, part(&disk.disk));
         Ok((api.post(&place, Some(&what)).await?, disk.wait))

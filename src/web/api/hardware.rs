@@ -254,7 +254,7 @@ pub async fn add_disk(person: Person, Path(text): Path<String>, Sent(wanted): Se
 
 /// One thing to do with a disk.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
 pub enum DiskAct {
     /// To this size in GiB in all.
     Grow { gib: u64 },

@@ -334,13 +334,13 @@ fn software(view: &CreateView, form: &Form) -> Markup {
             @if let Some(text) = form.error("software") { p.error id="software-error" { (text) } }
             @for w in &view.warnings { (note("warn", html! { (w) " Go back to change the size, or go on." })) }
             (find_box())
-            @for (category, items) in by_category(&view.menu) {
+            div.recipe-columns { @for (category, items) in by_category(&view.menu) {
                 section.recipes data-find-group { h3 { (picture(category)) (category) }
                     ul.recipe-list { @for item in items {
                         li data-find={ (item.recipe.title) " " (item.about) " " (category) } { (choice(form, item, chosen(&item.name), wrong(item))) }
                     } }
                 }
-            }
+            } }
         }
         (wizard_buttons("Next: look it over", "next", true))
     }

@@ -95,6 +95,8 @@ fn shown(v: &HardwareValue, value: &str) -> Markup {
             (Some(SettingKind::Switch), "1") => "yes",
             (Some(SettingKind::Switch), _) => "no",
             (_, "") => span.dim { "–" },
+            // Proxmox writes no limit as 0.
+            (_, "0") if v.key == "cpu_limit" => span.dim { "none" },
             (Some(SettingKind::Keys), keys) => { (keys.lines().count()) " keys" },
             (Some(SettingKind::Lines(_)), text) => span.words { (text) },
             (_, text) => { (text) @if let Some(s) = setting { @if !s.unit.is_empty() { " " (s.unit) } } },

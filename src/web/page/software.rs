@@ -103,7 +103,7 @@ pub fn by_category(menu: &[MenuItem]) -> Vec<(&str, Vec<&MenuItem>)> {
 fn menu(head: &MachineHead, view: &TabView) -> Markup {
     html! {
         (find_box())
-        @for (category, items) in by_category(&view.menu) {
+        div.recipe-columns { @for (category, items) in by_category(&view.menu) {
             section.recipes data-find-group { h3 { (picture(category)) (category) }
                 ul.recipe-list { @for item in items {
                     li data-find={ (item.recipe.title) " " (item.about) " " (category) } {
@@ -113,7 +113,7 @@ fn menu(head: &MachineHead, view: &TabView) -> Markup {
                     }
                 } }
             }
-        }
+        } }
     }
 }
 
