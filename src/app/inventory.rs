@@ -28,8 +28,10 @@ impl Inventory<'_> {
         self.0.0.look_now.notified().await;
     }
 
-    /// Looks at every connection once and rings the pages. Failures are kept as the connection's state.
+    /// Looks at every connection once and rings the pages, after a look that is under way. Failures are kept as
+    /// the connection's state.
     pub async fn look(&self) {
+        let _alone = self.0.0.looking.lock().await;
         for id in self.0.connections().ids() {
             self.look_at(id).await;
         }
@@ -191,8 +193,9 @@ fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId
         }
         Some(row) => {
             let differs = row.missing_since.is_some() || row.last.as_ref() != Some(&still) || row.kind != guest.kind;
-            // A new VM has no name until Proxmox' next cycle.
-            let name = if still.name.is_empty() { row.name.clone() } else { still.name.clone() };
+            // A new VM has no name until Proxmox' next cycle, a copy one of its number until it is complete.
+            let wanted = still.name.is_empty() || row.making.is_some();
+            let name = if wanted { row.name.clone() } else { still.name.clone() };
             let row = Guest { kind: guest.kind, name, missing_since: None, last: Some(still), ..row.clone() };
             (row, differs)
         }

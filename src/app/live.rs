@@ -358,7 +358,7 @@ impl Work {
 
     fn guest(&self, row: &Guest) -> GuestLive {
         let away = self.connections.get(&row.connection).is_none_or(|c| !matches!(c.reach, Reach::Here { .. }));
-        let (state, rates, spark, at) = match self.states.get(&row.id) {
+        let (mut state, rates, spark, at) = match self.states.get(&row.id) {
             Some(seen) => (seen.state.clone(), seen.rates, Arc::clone(&seen.spark.shown), Some(seen.at)),
             None if row.making.is_some() => {
                 let state =
@@ -375,6 +375,10 @@ impl Work {
             // Known from before the restart, or made a moment ago: Proxmox has not listed it since.
             None => (row.last.clone().unwrap_or_else(|| unlisted(row)), Rates::default(), Arc::default(), None),
         };
+        // Until a copy is complete Proxmox lists it without a name, or as "VM 105".
+        if state.name.is_empty() || row.making.is_some() {
+            row.name.clone_into(&mut state.name);
+        }
         GuestLive { row: row.clone(), state, rates, spark, at, stale: away }
     }
 }

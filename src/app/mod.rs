@@ -70,6 +70,8 @@ struct Inner {
     tick: watch::Sender<u64>,
     /// Asks the poller to look now.
     look_now: Notify,
+    /// Held by whoever looks at Proxmox: two looks at once would both find a machine to be new.
+    looking: tokio::sync::Mutex<()>,
     started: Timestamp,
 }
 
@@ -112,6 +114,7 @@ impl App {
             job_bell: Notify::new(),
             tick: watch::Sender::new(0),
             look_now: Notify::new(),
+            looking: tokio::sync::Mutex::default(),
             started,
         })))
     }

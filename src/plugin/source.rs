@@ -73,7 +73,7 @@ pub(super) fn hash(files: &Files) -> String {
     hex::encode(sha.finalize())
 }
 
-/// The plugins in the binary. (A debug build reads them from the source tree.)
+/// The plugins in the binary.
 pub(super) fn embedded() -> Vec<Source> {
     let mut plugins: BTreeMap<String, Result<Files, ScriptError>> = BTreeMap::new();
     for path in Embedded::iter() {

@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use http::{Method, StatusCode, header};
 use std::net::SocketAddr;
 use std::time::Duration;
+use steward::app::Actor;
 use steward::model::users::Role;
 use tower::ServiceExt;
 
@@ -127,5 +128,18 @@ async fn an_open_page_hears_of_a_machine_from_the_share_on_until_it_is_taken_bac
             break;
         }
     }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_looks_at_once_find_each_machine_once() {
+    let (house, cluster) = (House::new(), crate::simulated::cluster().await);
+    let connection = crate::appliance::connection(&cluster);
+    house.app.connections().add_known(&Actor::host_console(), connection).await.unwrap();
+    let inventory = house.app.inventory();
+    tokio::join!(inventory.look(), inventory.look(), inventory.look());
+    let all = house.app.guests().list(&Actor::host_console(), "");
+    let numbers: std::collections::BTreeSet<_> = all.iter().map(|g| g.row.vmid).collect();
+    assert!(all.len() > 10 && numbers.len() == all.len(), "{} machines, {} numbers", all.len(), numbers.len());
     cluster.stop().await;
 }
