@@ -71,6 +71,7 @@ impl Host for PluginHost {
         match call {
             Call::Pve { method, path, params } => self.pve(run, method, &path, &params),
             Call::Ssh(call) => self.ssh(run, call, &|_| {}),
+            Call::Agent(call) => self.agent(run, call, &|_| {}),
             Call::ReserveVmid => self.reserve_vmid(run),
             Call::ReleaseVmid { vmid } => self.release_vmid(run, vmid),
             Call::KvGet { key } => self.kv_get(run, &key),
@@ -87,6 +88,7 @@ impl Host for PluginHost {
     fn call_live(&self, run: &Run, call: Call, say: &Say<'_>) -> Result<Value, CallError> {
         match call {
             Call::Ssh(call) => self.ssh(run, call, say),
+            Call::Agent(call) => self.agent(run, call, say),
             call => self.call(run, call),
         }
     }
@@ -161,6 +163,16 @@ impl PluginHost {
         }
         let done = self.runtime.block_on(work);
         done.map_err(|e| call_error(CallErrorKind::Internal, e.to_string()))?.map_err(from_ssh)
+    }
+
+    /// The agent keeps what a command writes until its end, so the lines come at once.
+    fn agent(&self, run: &Run, call: SshCall, say: &Say<'_>) -> Result<Value, CallError> {
+        let guest = self.app.agent().guest_of(run)?;
+        let told = self.runtime.block_on(self.app.agent().call(guest, run.job, call))?;
+        if !told.lines.is_empty() {
+            say(&told.lines.into_iter().map(|line| (LogLevel::Info, line)).collect::<Vec<_>>());
+        }
+        Ok(told.value)
     }
 
     fn pve(&self, run: &Run, method: Method, path: &str, params: &Value) -> Result<Value, CallError> {

@@ -5,6 +5,7 @@
 //! scheduled. Each noun has its file and a small handle: `app.guests().request_create(&actor, spec)`.
 
 pub mod actor;
+mod agent;
 pub mod audit;
 pub mod certificate;
 pub mod connections;
@@ -184,6 +185,7 @@ macro_rules! nouns {
 }
 
 nouns! {
+    agent => agent::Agent,
     audit => audit::Audit,
     certificate => certificate::Certificate,
     connections => connections::Connections,

@@ -14,7 +14,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(500);
 const SLOWEST: Duration = Duration::from_secs(3);
 /// What ids of commands on machines begin with.
-const COMMAND: &str = "SSH:";
+const COMMANDS: [&str; 2] = ["SSH:", "AGENT:"];
 /// Lines of a failed task's log that the job's log quotes.
 const QUOTE: u64 = 20;
 
@@ -22,7 +22,7 @@ const QUOTE: u64 = 20;
 /// being away does not end the wait. Returns early when the job was changed by somebody else.
 pub(super) async fn wait_for_task(app: App, job: Job) -> Result<()> {
     if let Some(Wait::Task { upid }) = &job.wait
-        && upid.starts_with(COMMAND)
+        && COMMANDS.iter().any(|c| upid.starts_with(c))
     {
         let upid = upid.clone();
         return wait_for_command(app, job, &upid).await;
@@ -49,13 +49,14 @@ pub(super) async fn wait_for_task(app: App, job: Job) -> Result<()> {
     wake(&app, &job).await
 }
 
-/// The same for a command that was started on a machine by SSH: its lines go to the job's log as they come.
+/// The same for a command that was started on a machine: its lines go to the job's log as they come.
 async fn wait_for_command(app: App, job: Job, id: &str) -> Result<()> {
     let place = app.ssh().place_of_job(&job);
     let Some(mut follower) = place.and_then(|place| app.ssh().follower(place, id)) else {
         return finish(&app, &job, id, Vec::new(), "This is no command of this job.".to_owned()).await;
     };
-    let mut pace = FIRST;
+    let (first, slowest) = follower.pace();
+    let mut pace = first;
     loop {
         let look = follower.look(&app).await;
         let mut lines: Vec<(LogLevel, String)> = look.lines.into_iter().map(|l| (LogLevel::Info, l)).collect();
@@ -63,7 +64,7 @@ async fn wait_for_command(app: App, job: Job, id: &str) -> Result<()> {
         if let Some(exit) = look.end {
             return finish(&app, &job, id, lines, exit).await;
         }
-        pace = if lines.is_empty() { (pace + pace / 4).min(SLOWEST) } else { FIRST };
+        pace = if lines.is_empty() { (pace + pace / 4).min(slowest) } else { first };
         write_lines(&app, &job, lines).await?;
         let row = app.store().read(|tx| tx.get(tables::JOBS, &job.id))?;
         match row {

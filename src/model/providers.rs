@@ -27,10 +27,11 @@ pub enum Feature {
     Protection,
     ConsoleVnc,
     ConsoleSerial,
+    Agent,
 }
 
 impl Feature {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Snapshots,
         Self::SnapshotMemory,
         Self::Clone,
@@ -50,6 +51,7 @@ impl Feature {
         Self::Protection,
         Self::ConsoleVnc,
         Self::ConsoleSerial,
+        Self::Agent,
     ];
 
     pub fn name(self) -> &'static str {
@@ -73,6 +75,7 @@ impl Feature {
             Self::Protection => "protection",
             Self::ConsoleVnc => "console_vnc",
             Self::ConsoleSerial => "console_serial",
+            Self::Agent => "agent",
         }
     }
 
@@ -100,6 +103,7 @@ impl Feature {
             Self::Protection => "`guest_change` takes `protection`",
             Self::ConsoleVnc => "hook `console` knows the kind `vnc`",
             Self::ConsoleSerial => "hook `console` knows the kind `serial`",
+            Self::Agent => "hooks `guest_agent`, `guest_exec`, `guest_exec_status`, `guest_file_write`",
         }
     }
 }

@@ -64,6 +64,8 @@ pub enum Call {
     },
     /// Something on the machine behind the run: `app` decides which that is.
     Ssh(SshCall),
+    /// The same by the guest agent of the job's machine.
+    Agent(SshCall),
     /// Answers a free machine number that nobody else gets meanwhile.
     ReserveVmid,
     ReleaseVmid {
@@ -93,7 +95,7 @@ impl Call {
     pub(super) fn changes_something(&self) -> bool {
         match self {
             Self::Pve { method, .. } => *method != Method::Get,
-            Self::Ssh(call) => call.changes_something(),
+            Self::Ssh(call) | Self::Agent(call) => call.changes_something(),
             Self::ReserveVmid | Self::ReleaseVmid { .. } | Self::KvPut { .. } | Self::KvDelete { .. } => true,
             Self::KvGet { .. } | Self::Log { .. } | Self::Now => false,
         }

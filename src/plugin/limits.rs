@@ -43,6 +43,8 @@ pub const LONGEST_WAIT_SECONDS: i64 = 30 * 86_400;
 pub const SSH_SECONDS: u64 = 100;
 /// Bytes of a command's input and of a file that is put or got over SSH.
 pub const SSH_INPUT_BYTES: usize = 256 << 10;
+/// Bytes of a file that is put by a guest agent: Proxmox takes 60 KiB of base64 in one call.
+pub const AGENT_FILE_BYTES: usize = 44 << 10;
 /// Bytes of stack that a script's thread needs. Values nested by a hostile script are dropped by
 /// recursion; with `OPERATIONS` bounding the nesting, the deepest one found takes less than half of this.
 pub const STACK_BYTES: usize = 256 << 20;

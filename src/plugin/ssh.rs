@@ -1,6 +1,6 @@
-//! What a script may ask of a machine over SSH, as data. Which machine it is the host decides, never the script.
+//! What a script may ask of a machine over SSH or by its guest agent, as data. Which machine it is the host decides, never the script.
 
-/// One thing asked over SSH. Everything runs as root there.
+/// One thing asked over SSH or by the guest agent. Everything runs as root there (as the system on Windows).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SshCall {
     /// Runs a short command and waits for it. Answers `{code, out, err}`.
@@ -13,6 +13,8 @@ pub enum SshCall {
     Get { path: String },
     /// Answers `{ok, why, address}`: can commands be run there now?
     Ready,
+    /// Answers a text that stays the same until the system is started anew.
+    Boot,
     /// Starts a command that may take long and goes on without us. Answers its id for `job.wait_task`. One that
     /// still runs under the same name in the same job is not started twice.
     Start { name: String, command: String },

@@ -4,6 +4,7 @@
 //! call (see [`Fault`] for the forms), `DELETE /sim/faults` to end all, `GET /sim/state` to look.
 //! These calls are answered only to callers on the loopback address.
 
+use super::qemu::windows::{Ran, Reply};
 use super::world::{World, lock};
 use crate::base::Result;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,11 @@ pub enum Fault {
     Deaf {
         vmid: u32,
         deaf: bool,
+    },
+    /// What a script does inside a Windows machine.
+    Windows {
+        vmid: u32,
+        reply: Reply,
     },
     /// Fixed CPU and memory use (fractions 0 to 1) instead of the load function; `null` ends it.
     Load {
@@ -234,6 +240,7 @@ impl Faults {
             }
             Fault::CutConsoles(_) => world.desk.cut(),
             Fault::Deaf { vmid, deaf } => self.guest(vmid, |g| g.deaf = deaf),
+            Fault::Windows { vmid, reply } => self.windows(vmid, reply),
             Fault::Load { vmid, load } => self.guest(vmid, |g| g.load = load),
         }
         Ok(())
@@ -290,6 +297,45 @@ impl Faults {
         self.0.change(|c| {
             if let Some(s) = c.storages.get_mut(storage) {
                 s.content = content.split(',').map(str::to_owned).collect();
+            }
+        });
+    }
+
+    /// What scripts do inside a Windows machine from now on; the newest that fits counts.
+    pub fn windows(&self, vmid: u32, reply: Reply) {
+        lock(&self.0.windows).entry(vmid).or_default().replies.push(reply);
+    }
+
+    /// The scripts that were run inside a Windows machine.
+    pub fn ran(&self, vmid: u32) -> Vec<Ran> {
+        lock(&self.0.windows).get(&vmid).map(|w| w.ran.clone()).unwrap_or_default()
+    }
+
+    /// Commands that go on inside a Windows machine now.
+    pub fn running_inside(&self, vmid: u32) -> usize {
+        lock(&self.0.windows).get(&vmid).map_or(0, |w| w.running(self.0.now()))
+    }
+
+    /// A file inside a Windows machine.
+    pub fn windows_file(&self, vmid: u32, path: &str) -> Option<Vec<u8>> {
+        lock(&self.0.windows).get(&vmid).and_then(|w| w.files.get(path).cloned())
+    }
+
+    /// Takes a right from a role.
+    pub fn forbid(&self, role: &str, privilege: &str) {
+        self.0.change(|c| {
+            if let Some(rights) = c.access.roles.get_mut(role) {
+                rights.remove(privilege);
+            }
+        });
+    }
+
+    /// Sets one key of a machine's configuration, as it is now and was at its start.
+    pub fn set_config(&self, vmid: u32, key: &str, value: &str) {
+        self.guest(vmid, |g| {
+            g.config.insert(key.to_owned(), value.to_owned());
+            if let Some(run) = g.run.as_mut().filter(|_| key == "agent") {
+                run.agent = value.starts_with('1') || value.contains("enabled=1");
             }
         });
     }

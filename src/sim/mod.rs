@@ -27,6 +27,7 @@ mod nodes;
 mod persist;
 mod pools;
 mod qemu;
+pub use qemu::windows::{Ran, Reply};
 mod resources;
 mod routes;
 mod rrd;

@@ -274,6 +274,7 @@ pub static ROUTES: &[Route] = &[
     get("/nodes/{node}/qemu/{vmid}/rrddata", GUEST_AUDIT, &[FRAME], Now(rrd::qemu)),
     post("/nodes/{node}/qemu/{vmid}/agent/exec", All("/vms/{vmid}", &["VM.GuestAgent.Unrestricted"]), &[&[must("command", Array), opt("input-data", Text(0, 65_536))]], later!(qemu::agent::exec)),
     get("/nodes/{node}/qemu/{vmid}/agent/exec-status", All("/vms/{vmid}", &["VM.GuestAgent.Unrestricted"]), &[&[must("pid", Int(1, i64::MAX))]], later!(qemu::agent::exec_status)),
+    post("/nodes/{node}/qemu/{vmid}/agent/file-write", Need::OneOf("/vms/{vmid}", &["VM.GuestAgent.FileWrite", "VM.GuestAgent.Unrestricted"]), &[&[must("file", Text(1, 4096)), must("content", Text(0, 61_440)), opt("encode", Bool)]], later!(qemu::agent::file_write)),
     get("/nodes/{node}/qemu/{vmid}/agent/{command}", All("/vms/{vmid}", &["VM.GuestAgent.Audit"]), NONE, later!(qemu::agent::query)),
     post("/nodes/{node}/qemu/{vmid}/agent/{command}", All("/vms/{vmid}", &["VM.GuestAgent.Audit"]), NONE, later!(qemu::agent::command)),
     post("/nodes/{node}/qemu/{vmid}/vncproxy", GUEST_CONSOLE, &[&[opt("websocket", Bool), opt("generate-password", Bool)]], Now(console::screen)),

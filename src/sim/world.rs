@@ -28,7 +28,10 @@ pub struct World {
     pub tickets: Mutex<HashMap<String, super::access::tickets::Ticket>>,
     pub lists: Mutex<super::resources::Cache>,
     /// What programs run by the guest agent ended with, by guest and process id.
-    pub agent_results: Mutex<HashMap<(u32, u32), serde_json::Value>>,
+    /// With the time from which on it can be asked, in Unix milliseconds.
+    pub agent_results: Mutex<HashMap<(u32, u32), (i64, serde_json::Value)>>,
+    /// The insides of Windows machines, by number.
+    pub windows: Mutex<HashMap<u32, super::qemu::windows::Windows>>,
     pub faults: FaultBox,
     pub desk: super::console::Desk,
     pub scale: f64,
@@ -57,6 +60,7 @@ impl World {
             tickets: Mutex::default(),
             lists: Mutex::default(),
             agent_results: Mutex::default(),
+            windows: Mutex::default(),
             faults: FaultBox::default(),
             desk: super::console::Desk::default(),
             scale,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use steward::base::ids::JobId;
 use steward::base::{Clock, Error, SystemClock, Timestamp};
 use steward::model::jobs::{LogLevel, Progress, Step, StepState, Wait};
-use steward::plugin::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run};
+use steward::plugin::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall};
 use steward::remote::pve::{PveClient, Target, Trust};
 use steward::sim::Sim;
 use tokio::runtime::Handle;
@@ -105,7 +105,12 @@ impl Journal for TestJournal {
 pub struct Outside {
     pub client: PveClient,
     reserved: Mutex<BTreeSet<u64>>,
+    /// What is inside the machine that a recipe works on.
+    inside: Option<Inside>,
 }
+
+/// Answers what a recipe asks of its machine.
+pub type Inside = Box<dyn Fn(SshCall) -> Result<Value, CallError> + Send + Sync>;
 
 struct TestHost {
     disk: Arc<Disk>,
@@ -138,7 +143,12 @@ impl TestHost {
 impl Host for TestHost {
     fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
         let gone = || CallError::new(CallErrorKind::Internal, 0, "the process is dead");
-        let changes = !matches!(&call, Call::Pve { method: Method::Get, .. } | Call::Now | Call::Log { .. });
+        let reads = |call: &SshCall| matches!(call, SshCall::Look(_) | SshCall::Get { .. } | SshCall::Ready | SshCall::Boot);
+        let changes = match &call {
+            Call::Pve { method: Method::Get, .. } | Call::Now | Call::Log { .. } => false,
+            Call::Agent(call) => !reads(call),
+            _ => true,
+        };
         if self.death.came() || (changes && self.death.pass()) {
             return Err(gone());
         }
@@ -150,6 +160,7 @@ impl Host for TestHost {
                 }
                 self.pve(method, &path, &params)
             }
+            Call::Agent(call) => self.outside.inside.as_ref().unwrap()(call),
             Call::ReserveVmid => self.reserve(),
             Call::ReleaseVmid { vmid } => {
                 self.outside.reserved.lock().unwrap().remove(&u64::from(vmid));
@@ -185,11 +196,19 @@ impl Played {
             token_id: cluster.token_id.clone(),
             token_secret: cluster.token_secret.clone(),
         };
-        let outside = Outside { client: PveClient::new(target).unwrap(), reserved: Mutex::default() };
+        let outside = Outside { client: PveClient::new(target).unwrap(), reserved: Mutex::default(), inside: None };
         let id = JobId::new();
         let args = args(id);
         let plugin = Plugins::load(None).get("proxmox").unwrap();
         Self { plugin, outside: Arc::new(outside), disk: Arc::default(), id, hook, args }
+    }
+
+    /// A job of a recipe.
+    pub fn recipe(cluster: &Sim, name: &str, args: Value, inside: Inside) -> Self {
+        let mut played = Self::of(cluster, "install", |_| args);
+        played.plugin = Plugins::load(None).get(name).unwrap();
+        Arc::get_mut(&mut played.outside).unwrap().inside = Some(inside);
+        played
     }
 
     async fn once(&self, death: &Arc<Death>, mode: Mode, twice: bool) -> Outcome {
@@ -202,7 +221,7 @@ impl Played {
         });
         let journal: Arc<dyn Journal> =
             Arc::new(TestJournal { disk: Arc::clone(&self.disk), death: Arc::clone(death) });
-        let run = Run { plugin: "proxmox".into(), hook: self.hook.into(), job: Some(self.id), ..Run::default() };
+        let run = Run { plugin: self.plugin.name().into(), hook: self.hook.into(), job: Some(self.id), ..Run::default() };
         let (plugin, hook, args) = (Arc::clone(&self.plugin), self.hook, self.args.clone());
         tokio::task::spawn_blocking(move || plugin.run_job(&host, journal, hook, args, run, mode)).await.unwrap()
     }
@@ -232,6 +251,12 @@ impl Played {
 
     /// What the runner writes when a task is over.
     async fn wait(&self, upid: &str) {
+        let name = format!("wait:{upid}");
+        let journal = TestJournal { disk: Arc::clone(&self.disk), death: Death::at(usize::MAX) };
+        if upid.starts_with("AGENT:") {
+            journal.begin(&name).unwrap();
+            return journal.finish(&name, json!({ "exitstatus": "OK" })).unwrap();
+        }
         let status = loop {
             let status = self.outside.client.task(upid).await.unwrap();
             if !status.running {
@@ -239,8 +264,6 @@ impl Played {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        let journal = TestJournal { disk: Arc::clone(&self.disk), death: Death::at(usize::MAX) };
-        let name = format!("wait:{upid}");
         journal.begin(&name).unwrap();
         journal.finish(&name, json!({ "exitstatus": status.exitstatus })).unwrap();
     }

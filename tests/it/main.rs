@@ -48,3 +48,5 @@ mod simulated;
 mod software;
 #[cfg(test)]
 mod templates;
+#[cfg(test)]
+mod windows;

@@ -30,11 +30,15 @@ impl SoftwarePages<'_> {
         let done = job.clone();
         self.0.store().write(move |tx| take_in(tx, guest, &done)).await?;
         if job.hook == HOOK && job.state == JobState::Cancelled {
-            let (app, id) = (self.0.clone(), job.id);
+            let (app, id, agent) = (self.0.clone(), job.id, self.is_by_agent(&job.plugin));
             // The machine may be slow to answer, or gone: the queue does not wait for that.
             tokio::spawn(async move {
-                if let Err(e) = app.ssh().end_all(Place::Guest(guest), id).await {
-                    tracing::warn!(job.id = %id, error = %e, "commands of a cancelled job could not be ended");
+                let ended = match agent {
+                    true => app.agent().end_all(guest, id).await.map_err(|e| e.message),
+                    false => app.ssh().end_all(Place::Guest(guest), id).await.map_err(|e| e.message),
+                };
+                if let Err(why) = ended {
+                    tracing::warn!(job.id = %id, error = why, "commands of a cancelled job could not be ended");
                 }
             });
         }

@@ -17,6 +17,7 @@ use crate::model::access::GuestRight;
 use crate::model::connections::StoredSecret;
 use crate::model::events::EventKind;
 use crate::model::jobs::{Job, JobState};
+use crate::model::providers::Feature;
 use crate::model::sessions::Scope;
 use crate::model::software::{Link, Recipe, Software, SoftwareState, Wish};
 use crate::store::{Name, Read, Scan, tables};
@@ -178,7 +179,7 @@ impl SoftwarePages<'_> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let mut row = self.accept(actor, &[wish])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;
-        self.check_place(&guest)?;
+        self.check_place(&guest, &row.recipe)?;
         let record = actor.record(self.0.now(), "software.ask", subject(&guest.row), row.title.clone());
         let key = row_key(id, &row.recipe);
         let wanted = self
@@ -207,9 +208,15 @@ impl SoftwarePages<'_> {
     }
 
     /// Can something be installed there at all?
-    fn check_place(&self, guest: &Arc<GuestLive>) -> Result<()> {
+    fn check_place(&self, guest: &Arc<GuestLive>, recipe: &str) -> Result<()> {
         if guest.state.template {
             return Err(Error::conflict("Nothing can be installed on a template. Make a machine from it."));
+        }
+        if self.is_by_agent(recipe) {
+            return match self.0.guests().features(guest).contains(&Feature::Agent) {
+                true => Ok(()),
+                false => Err(Error::conflict("What this machine runs on has no way to its guest agent.")),
+            };
         }
         if guest.row.making.is_none() && self.0.ssh().key(guest.row.id)?.is_none() {
             let text = "Steward can't sign in to this machine yet. Let it in first, on the machine's Software page.";
@@ -243,6 +250,12 @@ impl SoftwarePages<'_> {
                 Ok(())
             })
             .await
+    }
+
+    /// Does this recipe work by the guest agent, without SSH?
+    pub(super) fn is_by_agent(&self, recipe: &str) -> bool {
+        let plugin = self.0.plugin_set().get(recipe);
+        plugin.is_some_and(|p| p.manifest().grants.iter().any(|g| g == "agent"))
     }
 
     /// The row that a job works for.

@@ -52,6 +52,10 @@ impl Ssh<'_> {
             SshCall::Put { path, text, mode } => self.put(place, &path, text, mode).await,
             SshCall::Get { path } => self.get(place, &path).await,
             SshCall::Ready => self.ready(place).await,
+            SshCall::Boot => {
+                let ran = self.ask(place, "cat /proc/sys/kernel/random/boot_id").await?;
+                done(ran, "the start of the system could not be told").map(|ran| json!(ran.out.trim()))
+            }
             SshCall::Start { name, command } => {
                 let job = job.ok_or_else(|| super::invalid("Only a job can start a command that goes on."))?;
                 self.start(place, job, &name, command).await

@@ -1,11 +1,11 @@
-//! Following a command that was started on a machine: its new lines, and its end.
+//! Following a command that was started on a machine, over SSH or by its guest agent: its new lines, and its end.
 
 use super::command::{folder, quoted};
 use super::{Place, Ssh};
 use crate::app::App;
 use crate::base::ids::JobId;
 use crate::model::software::failure::classify;
-use crate::remote::ssh::{Lines, SshErrorKind};
+use crate::remote::ssh::{Lines, SshError, SshErrorKind};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,6 +14,8 @@ use tokio::time::Instant;
 const CHUNK: usize = 48 << 10;
 /// Lines kept to tell why it failed.
 const TAIL: usize = 60;
+/// PowerShell takes its time to start: a command that is not there is looked for so long.
+const BEGIN: Duration = Duration::from_secs(180);
 /// A machine that does not answer for so long is given up.
 const AWAY: Duration = Duration::from_secs(30 * 60);
 
@@ -23,11 +25,21 @@ pub struct Follower {
     place: Place,
     job: JobId,
     name: String,
+    way: Way,
+    since: Instant,
     /// Bytes that were taken in; `None` before the first look: the machine knows where the last watcher was.
     offset: Option<u64>,
     lines: Lines,
     tail: VecDeque<String>,
     away: Option<Instant>,
+}
+
+/// How the machine is asked.
+#[derive(Debug)]
+enum Way {
+    Ssh,
+    /// With the word of the start that is looked for.
+    Agent(String),
 }
 
 /// What one look found.
@@ -42,13 +54,21 @@ pub struct Look {
 }
 
 impl Ssh<'_> {
-    /// A watcher for what `ssh::start` answered. `None` when it is no such id.
+    /// A watcher for what `ssh::start` or `agent::start` answered. `None` when it is no such id.
     pub fn follower(&self, place: Place, id: &str) -> Option<Follower> {
-        let (job, name) = id.strip_prefix("SSH:")?.split_once(':')?;
+        let mut parts = id.split(':');
+        let (way, job, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let way = match way {
+            "SSH" => Way::Ssh,
+            "AGENT" => Way::Agent(parts.next()?.to_owned()),
+            _ => return None,
+        };
         Some(Follower {
             place,
             job: job.parse().ok()?,
             name: name.to_owned(),
+            way,
+            since: Instant::now(),
             offset: None,
             lines: Lines::default(),
             tail: VecDeque::new(),
@@ -60,20 +80,45 @@ impl Ssh<'_> {
 impl Follower {
     /// Looks once.
     pub async fn look(&mut self, app: &App) -> Look {
-        let ran = app.ssh().ask(self.place, &self.script()).await;
-        match ran {
-            Ok(ran) => {
+        match self.ask(app).await {
+            Ok(out) => {
                 self.away = None;
-                self.read(&ran.out)
+                self.read(&out)
             }
-            Err(e) if matches!(e.kind, SshErrorKind::Unreachable | SshErrorKind::Timeout | SshErrorKind::Auth) => {
+            Err((true, why)) => {
                 let first = self.away.is_none();
                 let since = *self.away.get_or_insert_with(Instant::now);
-                let end = (since.elapsed() > AWAY)
-                    .then(|| format!("The machine did not answer for half an hour. {}", e.message));
-                Look { away: first.then_some(e.message), end, ..Look::default() }
+                let end =
+                    (since.elapsed() > AWAY).then(|| format!("The machine did not answer for half an hour. {why}"));
+                Look { away: first.then_some(why), end, ..Look::default() }
             }
-            Err(e) => Look { end: Some(e.message), ..Look::default() },
+            Err((false, why)) => Look { end: Some(why), ..Look::default() },
+        }
+    }
+
+    /// What the machine says; or whether waiting may help, and a sentence.
+    async fn ask(&self, app: &App) -> Result<String, (bool, String)> {
+        match (&self.way, self.place) {
+            (Way::Ssh, place) => {
+                let away = |e: &SshError| {
+                    matches!(e.kind, SshErrorKind::Unreachable | SshErrorKind::Timeout | SshErrorKind::Auth)
+                };
+                let ran = app.ssh().ask(place, &self.script()).await;
+                ran.map(|ran| ran.out).map_err(|e| (away(&e), e.message))
+            }
+            (Way::Agent(nonce), Place::Guest(guest)) => {
+                let told = app.agent().look(guest, self.job, (&self.name, nonce), self.offset, CHUNK).await;
+                told.map_err(|e| (e.kind.may_have_happened(), e.message))
+            }
+            (Way::Agent(_), Place::Connection(_)) => Err((false, "This is no command of a machine.".to_owned())),
+        }
+    }
+
+    /// How soon the next look is due at first, and at last: by the agent each one starts a program there.
+    pub fn pace(&self) -> (Duration, Duration) {
+        match self.way {
+            Way::Ssh => (Duration::from_millis(500), Duration::from_secs(3)),
+            Way::Agent(_) => (Duration::from_millis(1500), Duration::from_secs(8)),
         }
     }
 
@@ -102,6 +147,9 @@ echo "$s $o $n"; tail -c +$((o + 1)) "$d/log" | head -c $n"#
         let code: Option<u32> = if state == "end" { words.next().and_then(|c| c.parse().ok()) } else { None };
         let mut number = || words.next().and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
         let (from, length) = (number(), number());
+        if state == "none" && self.since.elapsed() < BEGIN {
+            return Look::default();
+        }
         self.offset = Some(from + length);
         let mut lines = Vec::new();
         self.lines.push(data.as_bytes(), |line| lines.push(line.to_owned()));
@@ -145,6 +193,8 @@ mod tests {
             place,
             job: JobId::new(),
             name,
+            way: Way::Ssh,
+            since: Instant::now(),
             offset: None,
             lines: Lines::default(),
             tail: VecDeque::new(),
@@ -160,6 +210,13 @@ mod tests {
         assert!(f.script().contains("o=6;"));
         let look = f.read("end 0 6 2\no\n");
         assert_eq!((look.lines, look.end.as_deref()), (vec!["two".to_owned()], Some("OK")));
+    }
+
+    #[test]
+    fn a_command_that_has_not_begun_is_waited_for() {
+        let mut f = follower();
+        assert_eq!((f.read("none 0 0\n"), f.offset), (Look::default(), None));
+        assert_eq!(f.read("run 0 2\nx\n").lines, ["x"]);
     }
 
     #[test]

@@ -34,6 +34,7 @@ const WORDS: &[(FailureClass, &[&str])] = &[
             "you don't have enough free space",
             "disk quota exceeded",
             "not enough free disk space",
+            "there is not enough space on the disk",
         ],
     ),
     (
@@ -45,6 +46,8 @@ const WORDS: &[(FailureClass, &[&str])] = &[
             "memory exhausted",
             "std::bad_alloc",
             "heap out of memory",
+            "outofmemoryexception",
+            "not enough memory resources are available",
         ],
     ),
     (
@@ -55,6 +58,8 @@ const WORDS: &[(FailureClass, &[&str])] = &[
             "unable to acquire the dpkg frontend lock",
             "waiting for cache lock",
             "resource temporarily unavailable) e: unable to lock",
+            "another installation is already in progress",
+            "exit code 1618",
         ],
     ),
     (
@@ -67,6 +72,8 @@ const WORDS: &[(FailureClass, &[&str])] = &[
             "no address associated with hostname",
             "unable to resolve host address",
             "bad address",
+            "the remote name could not be resolved",
+            "0x80072ee7",
         ],
     ),
     (
@@ -79,6 +86,9 @@ const WORDS: &[(FailureClass, &[&str])] = &[
             "cannot initiate the connection",
             "failed to connect to",
             "connection refused",
+            "unable to connect to the remote server",
+            "0x80072efd",
+            "0x80072ee2",
         ],
     ),
     (
@@ -90,6 +100,8 @@ const WORDS: &[(FailureClass, &[&str])] = &[
             "no such package",
             "(no such package):",
             "couldn't find any package",
+            "no package found matching input criteria",
+            "no applicable installer found",
         ],
     ),
     (
@@ -101,6 +113,8 @@ const WORDS: &[(FailureClass, &[&str])] = &[
             "a password is required",
             "not in the sudoers file",
             "read-only file system",
+            "access is denied",
+            "requested registry access is not allowed",
         ],
     ),
 ];
@@ -133,7 +147,7 @@ impl FailureClass {
             Self::AptLock => "Automatic updates do this after the first start. Try again in a few minutes.",
             Self::NoNetwork => "Look at its bridge, VLAN, router and firewall, then try again.",
             Self::Permission => {
-                "Its user must be root, or be allowed to use sudo without a password, and the disk must be writable."
+                "Its user must be root, or be allowed to use sudo without a password, and the disk must be writable. On Windows a policy may forbid it."
             }
         }
     }
@@ -187,6 +201,11 @@ mod tests {
             ("connect (101: Network is unreachable)", NoNetwork),
             ("fork: Cannot allocate memory", OutOfMemory),
             ("sudo: a password is required", Permission),
+            ("New-Item : Access is denied", Permission),
+            ("The remote name could not be resolved: 'example.com'", NameResolution),
+            ("msiexec.exe ended with exit code 1618", AptLock),
+            ("There is not enough space on the disk.", DiskFull),
+            ("No package found matching input criteria.", PackageNotFound),
             (
                 "E: Could not open lock file /var/lib/dpkg/lock - open (13: Permission denied)\nE: are you root?",
                 Permission,

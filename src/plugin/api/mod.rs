@@ -13,6 +13,7 @@ macro_rules! set {
     }};
 }
 
+mod agent;
 mod guests;
 mod kv;
 mod log;
@@ -47,7 +48,7 @@ pub struct HostFunction {
 }
 
 /// All modules there are.
-pub static MODULES: &[HostModule] = &[pve::MODULE, ssh::MODULE, guests::MODULE, kv::MODULE, log::MODULE, time::MODULE];
+pub static MODULES: &[HostModule] = &[pve::MODULE, ssh::MODULE, agent::MODULE, guests::MODULE, kv::MODULE, log::MODULE, time::MODULE];
 
 impl HostModule {
     pub(super) fn build(&self) -> Shared<Module> {

@@ -20,23 +20,20 @@ pub(super) const MODULE: HostModule = HostModule {
             about: "Runs a short command by `sh`, at most 60 s; its lines go to the job's log as they come. The end of \
                     each output is kept (64 KiB).",
             example: r#"let ran = ssh::run("systemctl enable --now nginx");"#,
-            register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str| run(&ctx, c, &Map::new())),
+            register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str| run(&ctx, Call::Ssh, c, &Map::new())),
         },
         HostFunction {
             signature: "run(command, options) -> #{code, out, err}",
             about: "The same; options are `input` (text that it reads), `timeout` (1 to 100 seconds), `quiet` (no lines in the log).",
             example: r#"let ran = ssh::run("chpasswd", #{ input: `mira:${password}`, quiet: true });"#,
-            register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str, o: Map| run(&ctx, c, &o)),
+            register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str, o: Map| run(&ctx, Call::Ssh, c, &o)),
         },
         HostFunction {
             signature: "look(command) -> #{code, out, err}",
             about: "Runs a short command that only reads, without lines in the log: the one for `settle` and `wait_until`.",
             example: r#"let active = ssh::look("systemctl is-active nginx").code == 0;"#,
             register: |m| {
-                set!(m, "look", |ctx: NativeCallContext<'_>, command: &str| {
-                    let quiet = SshCommand { quiet: true, ..plain(command) };
-                    ask(&ctx, Call::Ssh(SshCall::Look(quiet)))
-                });
+                set!(m, "look", |ctx: NativeCallContext<'_>, command: &str| look(&ctx, Call::Ssh, command));
             },
         },
         HostFunction {
@@ -46,7 +43,9 @@ pub(super) const MODULE: HostModule = HostModule {
                     small letters, digits and dashes. While it runs, starting it again in the same job only gives its \
                     id, so `job.repeatable` is the right step for it.",
             example: r#"job.wait_task(job.repeatable("packages", || ssh::start("packages", "apt-get install -y nginx")));"#,
-            register: |m| set!(m, "start", start),
+            register: |m| {
+                set!(m, "start", |ctx: NativeCallContext<'_>, n: &str, c: &str| start(&ctx, Call::Ssh, n, c));
+            },
         },
         HostFunction {
             signature: "put(path, text)",
@@ -79,15 +78,22 @@ pub(super) const MODULE: HostModule = HostModule {
     ],
 };
 
+/// How a call reaches the machine: `Call::Ssh` or `Call::Agent`.
+pub(super) type Way = fn(SshCall) -> Call;
+
 fn plain(command: &str) -> SshCommand {
     SshCommand { command: command.to_owned(), input: String::new(), timeout: 60, quiet: false }
 }
 
-fn run(ctx: &NativeCallContext<'_>, command: &str, options: &Map) -> Answer<Dynamic> {
+pub(super) fn look(ctx: &NativeCallContext<'_>, way: Way, command: &str) -> Answer<Dynamic> {
+    ask(ctx, way(SshCall::Look(SshCommand { quiet: true, ..plain(command) })))
+}
+
+pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options: &Map) -> Answer<Dynamic> {
     let mut asked = plain(command);
     for (name, value) in options {
         let wrong =
-            || Err(throw("invalid", &format!("ssh::run has no such option: {name}: {value}"), ctx.call_position()));
+            || Err(throw("invalid", &format!("run has no such option: {name}: {value}"), ctx.call_position()));
         match name.as_str() {
             "input" => match value.clone().into_string() {
                 Ok(text) if text.len() <= SSH_INPUT_BYTES => asked.input = text,
@@ -104,16 +110,16 @@ fn run(ctx: &NativeCallContext<'_>, command: &str, options: &Map) -> Answer<Dyna
             _ => return wrong(),
         }
     }
-    ask(ctx, Call::Ssh(SshCall::Run(asked)))
+    ask(ctx, way(SshCall::Run(asked)))
 }
 
-fn start(ctx: NativeCallContext<'_>, name: &str, command: &str) -> Answer<Dynamic> {
+pub(super) fn start(ctx: &NativeCallContext<'_>, way: Way, name: &str, command: &str) -> Answer<Dynamic> {
     let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     if name.is_empty() || name.len() > 60 || !name.bytes().all(fits) {
         let message = "the name of a command has 1 to 60 small letters, digits and dashes";
         return Err(throw("invalid", message, ctx.call_position()));
     }
-    ask(&ctx, Call::Ssh(SshCall::Start { name: name.to_owned(), command: command.to_owned() }))
+    ask(ctx, way(SshCall::Start { name: name.to_owned(), command: command.to_owned() }))
 }
 
 fn put(ctx: &NativeCallContext<'_>, path: &str, text: &str, mode: INT) -> Answer<Dynamic> {

@@ -46,6 +46,10 @@ pub(super) struct State {
     pub commands: Vec<String>,
     /// Files put over SSH, and those that a test put there.
     pub files: BTreeMap<String, String>,
+    /// What commands were given to read.
+    pub inputs: Vec<String>,
+    /// How often the machine was started anew.
+    boots: u32,
     /// How commands that were started end.
     exits: BTreeMap<String, String>,
 }
@@ -145,7 +149,8 @@ impl Host for Mock {
                 state.calls.push(json!({"method": method.name(), "path": path, "params": params}));
                 state.answer(method.name(), &path)
             }
-            Call::Ssh(call) => Ok(state.over_ssh(call)),
+            Call::Ssh(call) => Ok(state.on_machine("SSH", call)),
+            Call::Agent(call) => Ok(state.on_machine("AGENT", call)),
             Call::ReserveVmid => {
                 let vmid = (100..).find(|v| !state.reserved.contains(v)).unwrap_or(100);
                 state.reserved.push(vmid);
@@ -169,10 +174,12 @@ impl Host for Mock {
 
 impl State {
     /// Commands go well and say nothing unless the test said otherwise.
-    fn over_ssh(&mut self, call: SshCall) -> Value {
+    fn on_machine(&mut self, way: &str, call: SshCall) -> Value {
         match call {
             SshCall::Run(asked) | SshCall::Look(asked) => {
                 let reply = self.ssh_reply(&asked.command);
+                self.boots += u32::from(asked.command.contains("shutdown.exe /r"));
+                self.inputs.push(asked.input);
                 self.commands.push(asked.command);
                 reply
             }
@@ -182,12 +189,13 @@ impl State {
                 Value::Null
             }
             SshCall::Get { path } => self.files.get(&path).map_or(Value::Null, |t| json!(t)),
-            SshCall::Ready => json!({"ok": true, "why": "", "address": "192.0.2.7"}),
+            SshCall::Ready => json!({"ok": true, "why": "", "address": "192.0.2.7", "system": "mswindows"}),
+            SshCall::Boot => json!(self.boots.to_string()),
             SshCall::Start { name, command } => {
                 let reply = self.ssh_reply(&command);
                 self.commands.push(command);
                 let (code, err) = (reply["code"].as_i64().unwrap_or(0), reply["err"].as_str().unwrap_or_default());
-                let id = format!("SSH:mock:{name}");
+                let id = format!("{way}:mock:{name}");
                 let exit = if code == 0 { "OK".to_owned() } else { format!("exit {code}: {err}") };
                 self.exits.insert(id.clone(), exit);
                 json!(id)

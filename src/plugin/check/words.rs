@@ -54,14 +54,19 @@ pub(in crate::plugin) const DOCS: &[(&str, &str, &str)] = &[
     ),
     (
         "mock::ssh(pattern, reply)",
-        "How commands over SSH that fit go from now on: a text (its output) or `#{code, out, err}`; commands that nothing \
+        "How commands over SSH or by the guest agent that fit go from now on: a text (its output) or `#{code, out, err}`; commands that nothing \
          fits go well and say nothing. Also for `ssh::start`.",
         r#"mock::ssh("apt-get install *", #{ code: 100, err: "E: Unable to locate package x" });"#,
     ),
     (
         "mock::commands() -> array",
-        "The commands that were run over SSH, in order; a file that was put is `put PATH`.",
+        "The commands that were run over SSH or by the guest agent, in order; a file that was put is `put PATH`.",
         r#"assert(mock::commands().some(|c| c.contains("nginx")), "nginx is installed");"#,
+    ),
+    (
+        "mock::inputs() -> array",
+        "What those commands were given as `input`, in order.",
+        r#"assert(mock::inputs().some(|i| i == "three green lamps"), "the password went by input");"#,
     ),
     (
         "mock::file(path) -> text",
@@ -150,6 +155,8 @@ fn looks(module: &mut Module, mock: &Arc<Mock>) {
     set!(module, "reserved", move || array(m.state().reserved.iter().map(|v| json!(v)).collect()));
     let m = mock.clone();
     set!(module, "commands", move || array(m.state().commands.iter().map(|c| json!(c)).collect()));
+    let m = mock.clone();
+    set!(module, "inputs", move || array(m.state().inputs.iter().map(|c| json!(c)).collect()));
     let m = mock.clone();
     set!(module, "file", move |path: &str| from_json(m.state().files.get(path).map_or(Value::Null, |t| json!(t))));
     let m = mock.clone();

@@ -4,8 +4,11 @@ use crate::sim::dispatch::Call;
 use crate::sim::error::ApiError;
 use crate::sim::formats::Props;
 use crate::sim::http::answer::Answer;
-use crate::sim::qemu::keys;
+use crate::sim::qemu::{keys, windows};
 use crate::sim::state::{Guest, Kind};
+use crate::sim::world::lock;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as B64;
 use serde_json::{Value, json};
 
 /// Seconds after a start until the agent answers.
@@ -23,7 +26,8 @@ async fn ready(call: &Call) -> Result<Guest, ApiError> {
     }
     let Some(run) = &guest.run else { return Err(ApiError::die(format!("VM {} is not running", guest.vmid))) };
     let age = (call.world.now() - run.since) as f64 / 1000.0;
-    if !run.agent || run.paused || guest.deaf || age < call.world.scaled(BOOT).as_secs_f64() {
+    let silent = lock(&call.world.windows).get(&guest.vmid).is_some_and(|w| w.silent_until > call.world.now());
+    if silent || !run.agent || run.paused || guest.deaf || age < call.world.scaled(BOOT).as_secs_f64() {
         tokio::time::sleep(call.world.scaled(SILENT)).await;
         return Err(ApiError::die("QEMU guest agent is not running"));
     }
@@ -89,6 +93,9 @@ pub async fn command(call: Call) -> Answer {
 pub async fn exec(call: Call) -> Answer {
     let guest = ready(&call).await?;
     let command = call.params.array("command");
+    if is_windows(&guest) {
+        return exec_windows(&call, &guest, &command).await;
+    }
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
     let (code, out) = match words.as_slice() {
         ["true" | "/bin/true"] => (0, String::new()),
@@ -104,24 +111,65 @@ pub async fn exec(call: Call) -> Answer {
             return Err(ApiError::proxy(596, "Broken pipe"));
         }
     };
-    let pid = call.world.change(|c| {
-        c.next_pid = c.next_pid.wrapping_add(1).max(1000);
-        c.next_pid
-    });
+    let pid = next_pid(&call);
     let mut done = json!({ "exited": 1, "exitcode": code });
     if !out.is_empty() {
         done["out-data"] = json!(out);
     }
-    crate::sim::world::lock(&call.world.agent_results).insert((guest.vmid, pid), done);
+    lock(&call.world.agent_results).insert((guest.vmid, pid), (call.world.now(), done));
     Ok(json!({ "pid": pid }).into())
+}
+
+fn next_pid(call: &Call) -> u32 {
+    call.world.change(|c| {
+        c.next_pid = c.next_pid.wrapping_add(1).max(1000);
+        c.next_pid
+    })
+}
+
+fn is_windows(guest: &Guest) -> bool {
+    guest.get("ostype").is_some_and(|o| o.starts_with("win") || o.starts_with("w2k"))
+}
+
+async fn exec_windows(call: &Call, guest: &Guest, command: &[String]) -> Answer {
+    let (now, input) = (call.world.now(), call.params.text("input-data"));
+    let outcome = {
+        let mut all = lock(&call.world.windows);
+        all.entry(guest.vmid).or_default().exec(command, &input, now, call.world.scale)
+    };
+    let Some(outcome) = outcome else {
+        tokio::time::sleep(call.world.scaled(5.2)).await;
+        return Err(ApiError::proxy(596, "Broken pipe"));
+    };
+    let pid = next_pid(call);
+    lock(&call.world.agent_results).insert((guest.vmid, pid), (outcome.at, windows::status(&outcome)));
+    Ok(json!({ "pid": pid }).into())
+}
+
+/// `POST .../agent/file-write`: with `encode=0` the content is base64 already. The agent writes over what is there.
+pub async fn file_write(call: Call) -> Answer {
+    let guest = ready(&call).await?;
+    let content = call.params.text("content");
+    let bytes = if !matches!(call.params.get("encode"), Some("0" | "off" | "no" | "false")) {
+        content.as_bytes().to_vec()
+    } else {
+        B64.decode(&content).map_err(|_| ApiError::die("Agent error: Invalid base64"))?
+    };
+    let path = call.params.text("file");
+    lock(&call.world.windows).entry(guest.vmid).or_default().files.insert(path, bytes);
+    Ok(Value::Null.into())
 }
 
 /// `GET .../agent/exec-status`: a result can be read once.
 pub async fn exec_status(call: Call) -> Answer {
     let guest = ready(&call).await?;
     let pid = call.params.id("pid").unwrap_or(0);
-    let found = crate::sim::world::lock(&call.world.agent_results).remove(&(guest.vmid, pid));
-    found.map(Into::into).ok_or_else(|| ApiError::die("Agent error: PID ld does not exist"))
+    let mut results = lock(&call.world.agent_results);
+    match results.get(&(guest.vmid, pid)) {
+        Some((at, _)) if *at > call.world.now() => Ok(json!({ "exited": 0 }).into()),
+        Some(_) => Ok(results.remove(&(guest.vmid, pid)).map_or(Value::Null, |(_, done)| done).into()),
+        None => Err(ApiError::die("Agent error: PID ld does not exist")),
+    }
 }
 
 fn interfaces(guest: &Guest) -> Value {
@@ -147,8 +195,7 @@ fn interfaces(guest: &Guest) -> Value {
 }
 
 fn os(guest: &Guest) -> Value {
-    let windows = guest.get("ostype").is_some_and(|o| o.starts_with("win"));
-    if windows {
+    if is_windows(guest) {
         return json!({ "id": "mswindows", "name": "Microsoft Windows", "pretty-name": "Windows 10 Pro", "version-id": "10", "machine": "x86_64" });
     }
     json!({ "id": "debian", "name": "Debian GNU/Linux", "pretty-name": "Debian GNU/Linux 13 (trixie)", "version-id": "13",

@@ -16,3 +16,4 @@ pub mod resize;
 pub mod snapshots;
 pub mod status;
 pub mod template;
+pub mod windows;

@@ -109,7 +109,7 @@ fn open(page: &Page, job: &Job) -> Markup {
 fn waits(page: &Page, wait: &Wait) -> Markup {
     html! {
         @match wait {
-            Wait::Task { upid } if upid.starts_with("SSH:") => "a command runs on the machine",
+            Wait::Task { upid } if upid.starts_with("SSH:") || upid.starts_with("AGENT:") => "a command runs on the machine",
             Wait::Task { .. } => "waits for a task in Proxmox",
             Wait::Until { at } => { "goes on " (time(page, *at)) },
         }
@@ -188,8 +188,8 @@ fn one_step(page: &Page, view: &JobView, step: &Step) -> Markup {
 
 /// Journal names as people say them: `wait:UPID:pve1:...:qmclone:104:` is a wait for a Proxmox task.
 fn step_name(name: &str) -> String {
-    if let Some(command) = name.strip_prefix("wait:SSH:") {
-        let command = command.split_once(':').map_or(command, |(_, name)| name);
+    if let Some(command) = name.strip_prefix("wait:SSH:").or_else(|| name.strip_prefix("wait:AGENT:")) {
+        let command = command.split(':').nth(1).unwrap_or(command);
         return format!("wait for {}", command.replace('-', " "));
     }
     if let Some(upid) = name.strip_prefix("wait:") {
@@ -238,6 +238,7 @@ mod tests {
     fn journal_names_become_words() {
         assert_eq!(step_name("wait:UPID:pve1:0001:0002:65F0:qmclone:104:steward@pve!a:"), "wait for Proxmox (qmclone)");
         assert_eq!(step_name("wait:SSH:0198c1:image-of-web"), "wait for image of web");
+        assert_eq!(step_name("wait:AGENT:0198c1:wireshark:77aa00ff"), "wait for wireshark");
         assert_eq!(step_name("undo:clone"), "take back: clone");
         assert_eq!(step_name("until:template is free"), "wait until template is free");
         assert_eq!(step_name("set_size"), "set size");

@@ -1,0 +1,254 @@
+//! Windows machines: recipes by the guest agent, on the real binary and the simulated cluster. No PowerShell runs
+//! there: scripts are answered from a table, what goes to and fro is real.
+
+use crate::appliance::{Appliance, cluster};
+use crate::dying::{Death, Played};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use steward::plugin::{Mode, Outcome, SshCall};
+use steward::sim::{Fault, Reply, Sim};
+
+const PASSWORD: &str = "Seven'brown\"<kettles>&7 $x";
+const RECIPE: &str = "software-windows-telecom";
+
+fn says(part: &str, out: &str) -> Reply {
+    Reply { part: part.into(), out: out.into(), ..Reply::default() }
+}
+
+/// What the recipe asks Windows for its name.
+const NAME: &str = "ConvertTo-Json -Compress";
+
+fn named(name: &str) -> String {
+    json!({ "name": name, "next": name, "domain": "WORKGROUP", "joined": false }).to_string()
+}
+
+struct Scene {
+    appliance: Appliance,
+    cluster: Sim,
+    guest: String,
+    vmid: u32,
+}
+
+impl Scene {
+    /// A running machine that is one of Windows and is called DESKTOP-1 until it is started anew.
+    async fn new() -> Self {
+        let cluster = cluster(0.05).await;
+        let mut appliance = Appliance::prepare(&cluster).await;
+        appliance.start().await;
+        let list = appliance.until("/api/v1/guests?q=status:running%20kind:vm", 20, |l| l["total"] != 0).await;
+        let guest = list["guests"][0]["id"].as_str().unwrap().to_owned();
+        let vmid = u32::try_from(list["guests"][0]["vmid"].as_u64().unwrap()).unwrap();
+        cluster.faults().set_config(vmid, "ostype", "win10");
+        cluster.faults().set_config(vmid, "agent", "1");
+        let inside = cluster.faults();
+        inside.windows(vmid, says(NAME, &named("DESK7")));
+        inside.windows(vmid, Reply { times: 1, ..says(NAME, &named("DESKTOP-1")) });
+        inside.windows(vmid, says("Get-NetTCPConnection", "True\n"));
+        Self { appliance, cluster, guest, vmid }
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/api/v1/guests/{}{rest}", self.guest)
+    }
+
+    async fn ask(&self) -> crate::appliance::Answer {
+        let options = json!({
+            "computer_name": "DESK7", "user": "Jörg Meier", "password": PASSWORD, "programs": ["putty"], "time_zone": "UTC",
+        });
+        self.appliance.ask("POST", &self.path("/software"), Some(json!({ "recipe": RECIPE, "options": options }))).await
+    }
+
+    async fn install(&self) -> String {
+        let asked = self.ask().await;
+        assert_eq!(asked.status, 202, "{}", asked.body);
+        asked.json()["job"].as_str().unwrap().to_owned()
+    }
+
+    async fn job(&self, id: &str, state: &str) -> Value {
+        self.appliance.until(&format!("/api/v1/jobs/{id}"), 90, |j| j["state"] == state).await
+    }
+
+    fn ran(&self, part: &str) -> usize {
+        self.cluster.faults().ran(self.vmid).iter().filter(|r| r.script.contains(part)).count()
+    }
+
+    async fn end(mut self) {
+        self.appliance.stop().await;
+        self.cluster.stop().await;
+    }
+}
+
+/// Is a text anywhere in the files of a folder, as it is?
+fn in_files(folder: &std::path::Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return in_files(&path, text);
+        }
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        bytes.windows(text.len()).any(|w| w == text.as_bytes())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_windows_desk_is_set_up_by_the_guest_agent_and_no_password_is_in_a_command_line() {
+    let mut scene = Scene::new().await;
+    let putty = Reply { seconds: 40.0, ..says("'PuTTY.PuTTY'", "Found PuTTY\nGrün installiert\n") };
+    scene.cluster.faults().windows(scene.vmid, putty);
+    let job = scene.install().await;
+    let live = scene.appliance.until(&format!("/api/v1/jobs/{job}"), 30, |j| j["log"].to_string().contains("Found")).await;
+    assert!(!live["log"].to_string().contains("installiert"), "lines come while it runs: {live:#}");
+    let done = scene.job(&job, "succeeded").await;
+    let log = done["log"].to_string();
+    assert!(log.contains("Grün installiert"), "what it wrote is UTF-8 on the whole way: {log}");
+    assert_eq!(scene.ran("shutdown.exe /r"), 1, "a new name starts Windows anew, once");
+    let ran = scene.cluster.faults().ran(scene.vmid);
+    let user = ran.iter().find(|r| r.script.contains("New-LocalUser")).unwrap();
+    assert_eq!((user.input.as_str(), user.long), (PASSWORD, false));
+    assert!(user.script.contains("'Jörg Meier'"), "{}", user.script);
+    for one in &ran {
+        assert!(!one.command_line.contains("kettles") && !one.script.contains("kettles"), "{one:?}");
+        assert_eq!(one.command_line, ran[0].command_line, "always the same");
+    }
+    assert!(!done.to_string().contains("kettles"));
+    let list = scene.appliance.until(&scene.path("/software"), 10, |l| l[0]["state"] == "installed").await;
+    assert!(!list.to_string().contains("kettles"));
+    assert!(!scene.appliance.log().contains("kettles"));
+    scene.appliance.stop().await;
+    assert!(!in_files(&scene.appliance.path("data"), "kettles"));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_while_a_program_is_installed_by_the_agent_does_not_start_it_twice() {
+    let mut scene = Scene::new().await;
+    let putty = Reply { seconds: 60.0, ..says("'PuTTY.PuTTY'", "Found PuTTY\nInstalled\n") };
+    scene.cluster.faults().windows(scene.vmid, putty);
+    let job = scene.install().await;
+    scene.appliance.until(&format!("/api/v1/jobs/{job}"), 30, |j| j["log"].to_string().contains("Found")).await;
+    scene.appliance.kill().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    scene.appliance.start().await;
+    let done = scene.job(&job, "succeeded").await;
+    assert_eq!(scene.ran("'PuTTY.PuTTY'"), 1);
+    assert!(done["log"].to_string().contains("Installed"), "what it said meanwhile is in the log: {done:#}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_fails_by_the_agent_tells_its_cause_and_a_retry_goes_on() {
+    let scene = Scene::new().await;
+    let full = Reply { code: 1, times: 3, ..says("'PuTTY.PuTTY'", "There is not enough space on the disk.\n") };
+    scene.cluster.faults().windows(scene.vmid, full);
+    let job = scene.install().await;
+    let failed = scene.job(&job, "failed").await;
+    let why = failed["error"].as_str().unwrap();
+    assert!(why.starts_with("The machine's disk is full.") && why.contains("not enough space"), "{why}");
+    assert_eq!((scene.ran("Set-TimeZone"), scene.ran("'PuTTY.PuTTY'")), (1, 3), "only the failed part is tried again");
+    let again = scene.appliance.ask("POST", &format!("/api/v1/jobs/{job}/retry"), None).await;
+    assert_eq!(again.status, 200, "{}", again.body);
+    scene.job(&job, "succeeded").await;
+    assert_eq!((scene.ran("Set-TimeZone"), scene.ran("New-LocalUser")), (1, 1));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_ends_what_the_agent_started() {
+    let scene = Scene::new().await;
+    let putty = Reply { seconds: 4000.0, ..says("'PuTTY.PuTTY'", "Found PuTTY\nInstalled\n") };
+    scene.cluster.faults().windows(scene.vmid, putty);
+    let job = scene.install().await;
+    scene.appliance.until(&format!("/api/v1/jobs/{job}"), 30, |j| j["log"].to_string().contains("Found")).await;
+    assert_eq!(scene.cluster.faults().running_inside(scene.vmid), 1);
+    scene.appliance.ask("POST", &format!("/api/v1/jobs/{job}/cancel"), None).await;
+    scene.job(&job, "cancelled").await;
+    for _ in 0..100 {
+        if scene.cluster.faults().running_inside(scene.vmid) == 0 {
+            return scene.end().await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it still runs: {}", scene.appliance.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_right_is_named_with_the_command_and_a_silent_agent_is_waited_for() {
+    let scene = Scene::new().await;
+    scene.cluster.faults().forbid("Steward", "VM.GuestAgent.Unrestricted");
+    let job = scene.install().await;
+    let failed = scene.job(&job, "failed").await;
+    let why = failed["error"].as_str().unwrap();
+    assert!(why.contains("pveum role modify Steward --append 1 --privs VM.GuestAgent.Unrestricted"), "{why}");
+    scene.cluster.faults().allow("Steward", "VM.GuestAgent.Unrestricted");
+    // Nothing answers in there now.
+    scene.cluster.faults().set_config(scene.vmid, "agent", "1");
+    scene.cluster.faults().set(Fault::Deaf { vmid: scene.vmid, deaf: true }).await.unwrap();
+    scene.appliance.ask("POST", &format!("/api/v1/jobs/{job}/retry"), None).await;
+    let path = format!("/api/v1/jobs/{job}");
+    scene.appliance.until(&path, 30, |j| j["state"] == "waiting" || j["error"].to_string().contains("does not answer")).await;
+    scene.cluster.faults().set(Fault::Deaf { vmid: scene.vmid, deaf: false }).await.unwrap();
+    scene.job(&job, "succeeded").await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipe_by_the_agent_dies_at_every_point_and_starts_windows_anew_once() {
+    let cluster = crate::dying::cluster(0.005).await;
+    let options = json!({
+        "computer_name": "DESK7", "account": "local", "user": "mira", "password": PASSWORD, "admin": true, "domain": "", "ou": "",
+        "join_user": "", "join_password": "", "rdp_group": "", "time_zone": "UTC", "keyboard": "keep", "rdp": true, "firewall": true,
+        "no_sleep": true, "programs": ["putty", "git"], "source": "winget", "choco_script": "", "msi": "https://files.example/a.msi",
+    });
+    let args = json!({ "options": options, "guest": { "name": "desk", "vmid": 100 }, "version": "1.0.0" });
+    let mut point = 0;
+    loop {
+        let (boots, scripts) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::<String>::new())));
+        let (seen, kept) = (Arc::clone(&boots), Arc::clone(&scripts));
+        let inside = move |call: SshCall| {
+            let boot = seen.load(Ordering::SeqCst);
+            Ok(match call {
+                SshCall::Run(asked) | SshCall::Look(asked) => {
+                    if asked.command.contains("shutdown.exe /r") {
+                        seen.fetch_add(1, Ordering::SeqCst);
+                    }
+                    let name = if boot == 0 { "DESKTOP-1" } else { "DESK7" };
+                    let out = if asked.command.contains(NAME) { named(name) } else { "True".to_owned() };
+                    kept.lock().unwrap().push(asked.command);
+                    json!({ "code": 0, "out": out, "err": "", "truncated": false })
+                }
+                SshCall::Start { name, command } => {
+                    kept.lock().unwrap().push(command);
+                    json!(format!("AGENT:job:{name}:00"))
+                }
+                SshCall::Ready => json!({ "ok": true, "why": "", "system": "mswindows" }),
+                SshCall::Boot => json!(boot.to_string()),
+                SshCall::Put { .. } | SshCall::Get { .. } => Value::Null,
+            })
+        };
+        let job = Played::recipe(&cluster, RECIPE, args.clone(), Box::new(inside));
+        let first = job.life(&Death::at(point), Mode::Forward, false).await;
+        let died = first.is_none();
+        let last = match first {
+            Some(outcome) => outcome,
+            None => job.life(&Death::at(usize::MAX), Mode::Forward, false).await.unwrap(),
+        };
+        let log = job.disk.log.lock().unwrap().join("\n");
+        assert!(matches!(last, Outcome::Done(_)), "death at point {point}: {last:?}\n{log}");
+        assert_eq!(boots.load(Ordering::SeqCst), 1, "death at point {point}");
+        let scripts = scripts.lock().unwrap();
+        for part in ["Set-TimeZone", "'PuTTY.PuTTY'", "'Git.Git'", "a.msi", "New-LocalUser", "Rename-Computer", "fDenyTSConnections"] {
+            let times = scripts.iter().filter(|s| s.contains(part)).count();
+            assert!((1..=2).contains(&times), "death at point {point}: {part} ran {times} times");
+        }
+        let disk = format!("{:?}", job.disk.steps.lock().unwrap());
+        assert!(!disk.contains("kettles") && !log.contains("kettles"), "death at point {point}");
+        if !died {
+            break;
+        }
+        point += 1;
+    }
+    assert!(point >= 30, "only {point} points: the test does not reach what it should");
+    cluster.stop().await;
+}
