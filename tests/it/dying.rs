@@ -9,7 +9,9 @@ use std::time::Duration;
 use steward::base::ids::JobId;
 use steward::base::{Clock, Error, SystemClock, Timestamp};
 use steward::model::jobs::{LogLevel, Progress, Step, StepState, Wait};
-use steward::plugin::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall};
+use steward::plugin::{
+    Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall,
+};
 use steward::remote::pve::{PveClient, Target, Trust};
 use steward::sim::Sim;
 use tokio::runtime::Handle;
@@ -143,7 +145,8 @@ impl TestHost {
 impl Host for TestHost {
     fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
         let gone = || CallError::new(CallErrorKind::Internal, 0, "the process is dead");
-        let reads = |call: &SshCall| matches!(call, SshCall::Look(_) | SshCall::Get { .. } | SshCall::Ready | SshCall::Boot);
+        let reads =
+            |call: &SshCall| matches!(call, SshCall::Look(_) | SshCall::Get { .. } | SshCall::Ready | SshCall::Boot);
         let changes = match &call {
             Call::Pve { method: Method::Get, .. } | Call::Now | Call::Log { .. } => false,
             Call::Agent(call) => !reads(call),
@@ -221,7 +224,8 @@ impl Played {
         });
         let journal: Arc<dyn Journal> =
             Arc::new(TestJournal { disk: Arc::clone(&self.disk), death: Arc::clone(death) });
-        let run = Run { plugin: self.plugin.name().into(), hook: self.hook.into(), job: Some(self.id), ..Run::default() };
+        let run =
+            Run { plugin: self.plugin.name().into(), hook: self.hook.into(), job: Some(self.id), ..Run::default() };
         let (plugin, hook, args) = (Arc::clone(&self.plugin), self.hook, self.args.clone());
         tokio::task::spawn_blocking(move || plugin.run_job(&host, journal, hook, args, run, mode)).await.unwrap()
     }

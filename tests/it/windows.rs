@@ -98,7 +98,8 @@ async fn a_windows_desk_is_set_up_by_the_guest_agent_and_no_password_is_in_a_com
     let putty = Reply { seconds: 40.0, ..says("'PuTTY.PuTTY'", "Found PuTTY\nGrün installiert\n") };
     scene.cluster.faults().windows(scene.vmid, putty);
     let job = scene.install().await;
-    let live = scene.appliance.until(&format!("/api/v1/jobs/{job}"), 30, |j| j["log"].to_string().contains("Found")).await;
+    let live =
+        scene.appliance.until(&format!("/api/v1/jobs/{job}"), 30, |j| j["log"].to_string().contains("Found")).await;
     assert!(!live["log"].to_string().contains("installiert"), "lines come while it runs: {live:#}");
     let done = scene.job(&job, "succeeded").await;
     let log = done["log"].to_string();
@@ -118,7 +119,7 @@ async fn a_windows_desk_is_set_up_by_the_guest_agent_and_no_password_is_in_a_com
     assert!(!scene.appliance.log().contains("kettles"));
     scene.appliance.stop().await;
     assert!(!in_files(&scene.appliance.path("data"), "kettles"));
-    scene.end().await;
+    scene.cluster.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +188,10 @@ async fn a_missing_right_is_named_with_the_command_and_a_silent_agent_is_waited_
     scene.cluster.faults().set(Fault::Deaf { vmid: scene.vmid, deaf: true }).await.unwrap();
     scene.appliance.ask("POST", &format!("/api/v1/jobs/{job}/retry"), None).await;
     let path = format!("/api/v1/jobs/{job}");
-    scene.appliance.until(&path, 30, |j| j["state"] == "waiting" || j["error"].to_string().contains("does not answer")).await;
+    scene
+        .appliance
+        .until(&path, 30, |j| j["state"] == "waiting" || j["error"].to_string().contains("does not answer"))
+        .await;
     scene.cluster.faults().set(Fault::Deaf { vmid: scene.vmid, deaf: false }).await.unwrap();
     scene.job(&job, "succeeded").await;
     scene.end().await;
@@ -238,7 +242,15 @@ async fn a_recipe_by_the_agent_dies_at_every_point_and_starts_windows_anew_once(
         assert!(matches!(last, Outcome::Done(_)), "death at point {point}: {last:?}\n{log}");
         assert_eq!(boots.load(Ordering::SeqCst), 1, "death at point {point}");
         let scripts = scripts.lock().unwrap();
-        for part in ["Set-TimeZone", "'PuTTY.PuTTY'", "'Git.Git'", "a.msi", "New-LocalUser", "Rename-Computer", "fDenyTSConnections"] {
+        for part in [
+            "Set-TimeZone",
+            "'PuTTY.PuTTY'",
+            "'Git.Git'",
+            "a.msi",
+            "New-LocalUser",
+            "Rename-Computer",
+            "fDenyTSConnections",
+        ] {
             let times = scripts.iter().filter(|s| s.contains(part)).count();
             assert!((1..=2).contains(&times), "death at point {point}: {part} ran {times} times");
         }

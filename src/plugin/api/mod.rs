@@ -48,7 +48,8 @@ pub struct HostFunction {
 }
 
 /// All modules there are.
-pub static MODULES: &[HostModule] = &[pve::MODULE, ssh::MODULE, agent::MODULE, guests::MODULE, kv::MODULE, log::MODULE, time::MODULE];
+pub static MODULES: &[HostModule] =
+    &[pve::MODULE, ssh::MODULE, agent::MODULE, guests::MODULE, kv::MODULE, log::MODULE, time::MODULE];
 
 impl HostModule {
     pub(super) fn build(&self) -> Shared<Module> {

@@ -92,8 +92,7 @@ pub(super) fn look(ctx: &NativeCallContext<'_>, way: Way, command: &str) -> Answ
 pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options: &Map) -> Answer<Dynamic> {
     let mut asked = plain(command);
     for (name, value) in options {
-        let wrong =
-            || Err(throw("invalid", &format!("run has no such option: {name}: {value}"), ctx.call_position()));
+        let wrong = || Err(throw("invalid", &format!("run has no such option: {name}: {value}"), ctx.call_position()));
         match name.as_str() {
             "input" => match value.clone().into_string() {
                 Ok(text) if text.len() <= SSH_INPUT_BYTES => asked.input = text,
