@@ -65,6 +65,7 @@ struct Inner {
     consoles: consoles::Desk,
     setup: setup::SetupCode,
     ssh: ssh::Sessions,
+    systems: guests::Systems,
     keys: host_keys::HostKeys,
     job_bell: Notify,
     /// Counts looks at Proxmox; pages with live numbers wait on it.
@@ -111,6 +112,7 @@ impl App {
             consoles: consoles::Desk::default(),
             setup,
             ssh: ssh::Sessions::default(),
+            systems: guests::Systems::default(),
             keys: host_keys,
             job_bell: Notify::new(),
             tick: watch::Sender::new(0),

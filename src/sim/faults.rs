@@ -330,6 +330,11 @@ impl Faults {
         });
     }
 
+    /// One key of a machine's configuration as it is stored, without stars.
+    pub fn config(&self, vmid: u32, key: &str) -> Option<String> {
+        self.0.read(|c| c.guests.get(&vmid).and_then(|g| g.config.get(key).cloned()))
+    }
+
     /// Sets one key of a machine's configuration, as it is now and was at its start.
     pub fn set_config(&self, vmid: u32, key: &str, value: &str) {
         self.guest(vmid, |g| {

@@ -81,6 +81,8 @@ pub const JOB_DEDUP: Table<Name, JobId> = Table::new("job_dedup");
 pub const STEPS: Table<(JobId, Name), Step> = Table::new("steps");
 /// A job's log, lines counted from 0.
 pub const JOB_LOG: Table<(JobId, u32), LogLine> = Table::new("job_log");
+/// Secrets among a job's arguments, by name; gone when it went well.
+pub const JOB_SECRETS: Table<JobId, Json> = Table::new("job_secrets");
 /// Cron schedules.
 pub const SCHEDULES: Table<ScheduleId, Schedule> = Table::new("schedules");
 

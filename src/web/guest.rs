@@ -6,6 +6,7 @@ use crate::base::ids::GuestId;
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::connections::Reach;
+use crate::model::guests::System;
 use crate::web::audit::row as audit_row;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, id};
@@ -16,7 +17,8 @@ use crate::web::page::machine::{self as page, HistoryView, MachineHead};
 use crate::web::visit::Person;
 use axum::Json;
 use axum::extract::{Path, Query};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
+use http::header;
 use maud::Markup;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -32,7 +34,35 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
     let guest = find(&person, &text)?;
     let mut head = head(&person, &guest)?;
     head.addresses = addresses(&person, &guest).await;
+    head.system = person.web.app.guests().system(&guest).await;
     Ok(page::machine(&person.page(), &head))
+}
+
+/// What a remote desktop program opens: the machine's address of now, Network Level Authentication, no password.
+///
+/// # Errors
+/// `NotFound`; `Forbidden` for those who may only look; `Conflict` when it is no Windows or has no address now.
+pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Result<Response> {
+    let app = &person.web.app;
+    let guest = find(&person, &text)?;
+    if person.actor.guest_right(&guest.row) < Some(GuestRight::Use) {
+        return Err(Error::forbidden("You may look at this machine, but not use it."));
+    }
+    if app.guests().system(&guest).await != System::Windows {
+        return Err(Error::conflict("This machine is not known to have Windows."));
+    }
+    let address = page::rdp_address(&addresses(&person, &guest).await);
+    let address = address.ok_or_else(|| Error::conflict("The machine does not tell its address now."))?;
+    let text = format!(
+        "full address:s:{address}:3389\r\nprompt for credentials:i:1\r\nenablecredsspsupport:i:1\r\nauthentication level:i:2\r\n\
+         audiomode:i:0\r\nredirectclipboard:i:1\r\n"
+    );
+    let name = format!(
+        "attachment; filename=\"{}.rdp\"",
+        guest.state.name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "_")
+    );
+    let headers = [(header::CONTENT_TYPE, "application/x-rdp".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, text).into_response())
 }
 
 /// # Errors
@@ -81,6 +111,7 @@ pub(super) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         can_use: person.actor.guest_right(&guest.row) >= Some(GuestRight::Use),
         jobs: open.map(|j| item(person, j)).collect(),
         features: app.guests().features(guest),
+        system: System::Unknown,
     })
 }
 

@@ -3,7 +3,8 @@
 use crate::app::software::{MenuItem, is_own_key};
 use crate::base::ids::{ConnectionId, JobId};
 use crate::base::{Error, Result};
-use crate::model::guests::{GuestAddress, GuestSource, GuestSpec};
+use crate::model::connections::StoredSecret;
+use crate::model::guests::{GuestAddress, GuestSource, GuestSpec, System};
 use crate::model::nodes::Choices;
 use crate::model::software::Wish;
 use crate::web::csrf::{Checked, Pairs};
@@ -52,6 +53,10 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Resul
         "back" => Ok(draw(&person, at.back(), &form).await),
         "create" => create(&person, form).await,
         _ => match wrong_in(&form, at) {
+            None if at == CreateStep::Access => match check_user(&person, &form).await {
+                Ok(()) => Ok(draw(&person, at.next(), &form).await),
+                Err(e) => refuse(&person, at, form, e).await,
+            },
             None if at == CreateStep::Software => match check_software(&person, &form) {
                 Ok(()) => Ok(draw(&person, at.next(), &form).await),
                 Err(e) => refuse(&person, at, form, e).await,
@@ -110,6 +115,16 @@ fn wishes(person: &Person, form: &Form) -> Vec<Wish> {
     if form.value("from") == "iso" { Vec::new() } else { chosen.map(wish).collect() }
 }
 
+/// Is the user's name one for the chosen template's system? The password is asked later.
+async fn check_user(person: &Person, form: &Form) -> Result<()> {
+    let view = view(person, CreateStep::Access, form).await;
+    let system = if page::is_windows(&view, form) { System::Windows } else { System::Linux };
+    match spec(form)?.check_system(system) {
+        Err(e) if e.fields().contains_key("user") => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// What is wrong with the software step; passwords are asked later.
 fn check_software(person: &Person, form: &Form) -> Result<()> {
     let menu = person.web.app.software().menu(&person.actor);
@@ -154,6 +169,8 @@ fn spec(form: &Form) -> Result<GuestSpec> {
             GuestAddress::Dhcp
         },
         user: optional("user").filter(|_| !blank),
+        password: Some(form.value("password")).filter(|p| !p.is_empty() && !blank).map(|p| StoredSecret(p.to_owned())),
+        windows: false,
         ssh_keys: if blank { String::new() } else { form.value("ssh_keys").replace('\r', "") },
         tags: form.value("tags").split([' ', ',', ';']).filter(|t| !t.is_empty()).map(str::to_owned).collect(),
         description: form.value("description").replace('\r', ""),
@@ -239,10 +256,13 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         _ => Choices::default(),
     };
     let templates = app.guests().templates(&person.actor);
-    let here = templates.iter().filter(|g| Some(g.row.connection) == connection);
+    let here: Vec<_> = templates.iter().filter(|g| Some(g.row.connection) == connection).collect();
+    let guests = app.guests();
+    let systems = futures_util::future::join_all(here.iter().map(|g| guests.system(g))).await;
     let menu = app.software().menu(&person.actor);
-    let templates = here.filter_map(|g| {
+    let templates = here.iter().zip(systems).filter_map(|(g, system)| {
         Some(TemplateItem {
+            windows: system == System::Windows,
             vmid: g.row.vmid?,
             name: g.state.name.clone(),
             node: g.state.node.clone(),

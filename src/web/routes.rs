@@ -138,6 +138,7 @@ fn pages() -> Vec<Route> {
         get("/machines/new", USER, guest_create::show),
         post("/machines/new", USER, guest_create::step),
         get("/machines/{id}", USER, guest::show),
+        get("/machines/{id}/remote.rdp", USER, guest::remote_desktop),
         get("/machines/{id}/software", USER, software::show),
         get("/machines/{id}/software/{recipe}", USER, software::recipe),
         post("/machines/{id}/software/{recipe}", USER, software::install),

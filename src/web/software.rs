@@ -3,11 +3,14 @@
 use crate::app::live::GuestLive;
 use crate::app::software::{LetIn, MenuItem};
 use crate::base::{Error, Result, Secret};
-use crate::model::software::{Needs, Wish};
+use crate::model::guests::System;
+use crate::model::providers::Feature;
+use crate::model::software::{Needs, Recipe, Wish};
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, number, refused};
-use crate::web::guest::{find, head};
+use crate::web::guest::{find, head as plain_head};
 use crate::web::page::Form;
+use crate::web::page::machine::MachineHead;
 use crate::web::page::parts::bytes;
 use crate::web::page::recipe::values;
 use crate::web::page::software::{self as page, TabView};
@@ -20,13 +23,26 @@ fn place(guest: &GuestLive) -> String {
     format!("/machines/{}/software", guest.row.id)
 }
 
-async fn view(person: &Person, guest: &GuestLive) -> Result<TabView> {
+/// The head with the system, by which the menu is chosen.
+async fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
+    let system = person.web.app.guests().system(guest).await;
+    Ok(MachineHead { system, ..plain_head(person, guest)? })
+}
+
+/// Where the system is not known, Windows is only thought of when there is a way to a guest agent.
+fn offered(recipe: &Recipe, head: &MachineHead) -> bool {
+    let agent = head.system == System::Windows || head.has(Feature::Agent);
+    recipe.fits(head.system) && (agent || !recipe.is_for_windows())
+}
+
+async fn view(person: &Person, guest: &GuestLive, head: &MachineHead) -> Result<TabView> {
     let software = person.web.app.software();
+    let menu = software.menu(&person.actor);
     Ok(TabView {
         software: software.of_guest(&person.actor, guest.row.id).await?,
-        menu: software.menu(&person.actor),
+        menu: menu.into_iter().filter(|i| offered(&i.recipe, head)).collect(),
         key: software.key(&person.actor, guest.row.id)?,
-        can_manage: head(person, guest)?.can_manage,
+        can_manage: head.can_manage,
     })
 }
 
@@ -34,8 +50,9 @@ async fn view(person: &Person, guest: &GuestLive) -> Result<TabView> {
 /// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
     let guest = find(&person, &text)?;
-    let view = view(&person, &guest).await?;
-    Ok(page::tab(&person.page(), &head(&person, &guest)?, &view, &Form::new()))
+    let head = head(&person, &guest).await?;
+    let view = view(&person, &guest, &head).await?;
+    Ok(page::tab(&person.page(), &head, &view, &Form::new()))
 }
 
 fn item(person: &Person, name: &str) -> Result<MenuItem> {
@@ -48,7 +65,7 @@ fn item(person: &Person, name: &str) -> Result<MenuItem> {
 pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) -> Result<Markup> {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
     let warnings = warnings([&item.recipe.needs], guest.state.maxmem >> 20, guest.state.maxdisk >> 30);
-    Ok(page::recipe(&person.page(), &head(&person, &guest)?, &item, &warnings, &Form::new()))
+    Ok(page::recipe(&person.page(), &head(&person, &guest).await?, &item, &warnings, &Form::new()))
 }
 
 /// What a machine with so much memory (MiB) and disk (GiB) may lack for these recipes, in sentences. 0: not known.
@@ -81,7 +98,7 @@ pub async fn install(
             None => Ok(finished(&person, &place(&guest), "It is on the list and begins when the machine is free.")),
         },
         Err(e) => {
-            let head = head(&person, &guest)?;
+            let head = head(&person, &guest).await?;
             let warnings = warnings([&item.recipe.needs], guest.state.maxmem >> 20, guest.state.maxdisk >> 30);
             again(&person, form, e, |p, form| page::recipe(p, &head, &item, &warnings, form))
         }
@@ -128,7 +145,8 @@ pub async fn let_in(
     match asked {
         Ok(_) => Ok(finished(&person, &place(&guest), "Steward has a key for this machine.")),
         Err(e) => {
-            let (view, head) = (view(&person, &guest).await?, head(&person, &guest)?);
+            let head = head(&person, &guest).await?;
+            let view = view(&person, &guest, &head).await?;
             again(&person, form, e, |p, form| page::tab(p, &head, &view, form))
         }
     }

@@ -24,6 +24,8 @@ fn wanted(house: &House, name: &str) -> GuestSpec {
     let all = house.app.guests().list(&Actor::host_console(), "is:template node:pve1 kind:vm");
     let template = all.first().expect("a template on pve1");
     GuestSpec {
+        password: None,
+        windows: false,
         name: name.to_owned(),
         node: "pve1".to_owned(),
         source: GuestSource::Template { vmid: template.row.vmid.unwrap(), full: true },

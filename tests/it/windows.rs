@@ -32,7 +32,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A running machine that is one of Windows and is called DESKTOP-1 until it is started anew.
+    /// A running machine that is one of Windows.
     async fn new() -> Self {
         let cluster = cluster(0.05).await;
         let mut appliance = Appliance::prepare(&cluster).await;
@@ -42,10 +42,6 @@ impl Scene {
         let vmid = u32::try_from(list["guests"][0]["vmid"].as_u64().unwrap()).unwrap();
         cluster.faults().set_config(vmid, "ostype", "win10");
         cluster.faults().set_config(vmid, "agent", "1");
-        let inside = cluster.faults();
-        inside.windows(vmid, says(NAME, &named("DESK7")));
-        inside.windows(vmid, Reply { times: 1, ..says(NAME, &named("DESKTOP-1")) });
-        inside.windows(vmid, says("Get-NetTCPConnection", "True\n"));
         Self { appliance, cluster, guest, vmid }
     }
 
@@ -262,5 +258,58 @@ async fn a_recipe_by_the_agent_dies_at_every_point_and_starts_windows_anew_once(
         point += 1;
     }
     assert!(point >= 30, "only {point} points: the test does not reach what it should");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_from_a_windows_template_gets_its_user_by_cloudbase_init_and_no_linux_software() {
+    let cluster = cluster(0.05).await;
+    let mut appliance = Appliance::prepare(&cluster).await;
+    appliance.start().await;
+    let list = appliance.until("/api/v1/guests?q=windows-10", 20, |l| l["total"] != 0).await;
+    let (template, node) = (list["guests"][0]["vmid"].clone(), list["guests"][0]["node"].clone());
+    let wanted = |more: Value| {
+        let mut all = json!({
+            "name": "desk-7", "node": node, "source": { "from": "template", "vmid": template, "full": false },
+            "cores": 2, "memory": 4096, "disk": 64, "bridge": "vmbr0", "user": "Jörg Meier", "password": PASSWORD,
+            "ssh_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExample mira@desk",
+        });
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let refused = |more: Value| {
+        let (appliance, body) = (&appliance, wanted(more));
+        async move {
+            let answer = appliance.ask("POST", "/api/v1/guests", Some(body)).await;
+            assert_eq!(answer.status, 422, "{}", answer.body);
+            answer.json()["errors"].as_object().unwrap().keys().next().unwrap().clone()
+        }
+    };
+    assert_eq!(refused(json!({ "password": null })).await, "password");
+    assert_eq!(refused(json!({ "password": "short" })).await, "password");
+    assert_eq!(refused(json!({ "user": "a@b" })).await, "user");
+    assert_eq!(refused(json!({ "software": [{ "recipe": "software-nginx", "options": {} }] })).await, "software");
+
+    let asked = appliance.ask("POST", "/api/v1/guests", Some(wanted(json!({})))).await;
+    assert_eq!(asked.status, 202, "{}", asked.body);
+    assert!(!asked.body.contains("kettles"));
+    let job = format!("/api/v1/jobs/{}", asked.json()["job"]["id"].as_str().unwrap());
+    let done = appliance.until(&job, 60, |j| j["finished"].is_string()).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    assert!(!done.to_string().contains("kettles"), "{done:#}");
+    let vmid = u32::try_from(done["result"]["vmid"].as_u64().unwrap()).unwrap();
+    let config = |key: &str| cluster.faults().config(vmid, key).unwrap_or_default();
+    assert_eq!((config("ciuser"), config("citype")), ("Jörg Meier".into(), "configdrive2".into()));
+    assert_eq!((config("cipassword"), config("sshkeys")), (PASSWORD.into(), String::new()));
+
+    let guest = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());
+    appliance.until(&guest, 30, |g| g["status"] == "running").await;
+    let linux = json!({ "recipe": "software-nginx", "options": {} });
+    let refused = appliance.ask("POST", &format!("{guest}/software"), Some(linux)).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.body.contains("can't be put on a machine with Windows"), "{}", refused.body);
+    assert!(!appliance.log().contains("kettles"));
+    appliance.stop().await;
+    assert!(!in_files(&appliance.path("data"), "kettles"));
     cluster.stop().await;
 }

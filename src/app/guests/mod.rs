@@ -7,6 +7,9 @@ mod moving;
 mod request;
 pub mod sharing;
 mod snapshots;
+mod system;
+
+pub(in crate::app) use system::Systems;
 
 use crate::app::live::GuestLive;
 use crate::app::{Actor, App, host};

@@ -11,12 +11,12 @@ use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::connections::Reach;
 use crate::model::events::EventKind;
-use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction};
+use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction, System};
 use crate::model::jobs::{Job, Priority};
 use crate::model::quotas::{Amounts, Growth};
 use crate::model::sessions::Scope;
-use crate::model::software::GuestKey;
-use crate::store::{Name, Read, tables};
+use crate::model::software::{GuestKey, Software};
+use crate::store::{Json, Name, Read, tables};
 use serde_json::{Value, json};
 
 /// A job to ask for, about one machine.
@@ -54,6 +54,8 @@ impl Guests<'_> {
         self.check_reach(connection)?;
         self.check_against_cluster(connection, &spec)?;
         self.check_template_storages(connection, &spec).await?;
+        self.check_system(connection, &mut spec, &software).await?;
+        let secrets = spec.password.take().map(|p| Json(json!({ "password": p.0 })));
         let now = self.0.now();
         let mut guest = Guest {
             id: GuestId::new(),
@@ -102,6 +104,9 @@ impl Guests<'_> {
                 if let Some(access) = &access {
                     tx.put(tables::GUEST_KEYS, &guest.id, access)?;
                 }
+                if let Some(secrets) = &secrets {
+                    tx.put(tables::JOB_SECRETS, &job.id, secrets)?;
+                }
                 put_wishes(tx, guest.id, &software, now)?;
                 quotas::claim_new(tx, &guest, job.id, wanted)?;
                 tx.event(EventKind::Guest { id: guest.id }, guest.owner);
@@ -114,12 +119,34 @@ impl Guests<'_> {
         Ok((guest, job))
     }
 
+    /// User, password and software must fit what the template holds. Windows takes no SSH keys.
+    async fn check_system(&self, connection: ConnectionId, spec: &mut GuestSpec, software: &[Software]) -> Result<()> {
+        let GuestSource::Template { vmid, .. } = spec.source else { return spec.check_system(System::Unknown) };
+        let snapshot = self.0.live().snapshot();
+        let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
+        let system = match all.find(|g| g.row.vmid == Some(vmid)) {
+            Some(template) => self.system(template).await,
+            None => System::Unknown,
+        };
+        spec.check_system(system)?;
+        for wish in software {
+            self.0.software().check_system(&wish.recipe, system)?;
+            if spec.user.is_none() && !self.0.software().is_by_agent(&wish.recipe) {
+                return Err(Error::field("user", "Steward needs a user there to install software."));
+            }
+        }
+        if system == System::Windows {
+            spec.ssh_keys.clear();
+            spec.windows = true;
+        }
+        Ok(())
+    }
+
     /// A key of Steward's own for a machine with cloud-init, its public line among the spec's keys: with it
     /// software is installed there later.
     fn own_key(&self, id: GuestId, spec: &mut GuestSpec) -> Result<Option<GuestKey>> {
-        let Some(user) = spec.user.as_deref().filter(|_| matches!(spec.source, GuestSource::Template { .. })) else {
-            return Ok(None);
-        };
+        let by_key = matches!(spec.source, GuestSource::Template { .. }) && !spec.windows;
+        let Some(user) = spec.user.as_deref().filter(|_| by_key) else { return Ok(None) };
         let key = new_key(id, &spec.name, user, self.0.now())?;
         let theirs = spec.ssh_keys.trim_end();
         let between = if theirs.is_empty() { "" } else { "\n" };

@@ -26,6 +26,10 @@ impl SoftwarePages<'_> {
     /// # Errors
     /// What the store says.
     pub async fn settle(&self, job: &Job) -> Result<()> {
+        if is_done_with(job.state) {
+            let id = job.id;
+            self.0.store().write(move |tx| tx.delete(tables::JOB_SECRETS, &id).map(drop)).await?;
+        }
         let Some(guest) = job.guest else { return Ok(()) };
         let done = job.clone();
         self.0.store().write(move |tx| take_in(tx, guest, &done)).await?;
@@ -33,9 +37,10 @@ impl SoftwarePages<'_> {
             let (app, id, agent) = (self.0.clone(), job.id, self.is_by_agent(&job.plugin));
             // The machine may be slow to answer, or gone: the queue does not wait for that.
             tokio::spawn(async move {
-                let ended = match agent {
-                    true => app.agent().end_all(guest, id).await.map_err(|e| e.message),
-                    false => app.ssh().end_all(Place::Guest(guest), id).await.map_err(|e| e.message),
+                let ended = if agent {
+                    app.agent().end_all(guest, id).await.map_err(|e| e.message)
+                } else {
+                    app.ssh().end_all(Place::Guest(guest), id).await.map_err(|e| e.message)
                 };
                 if let Err(why) = ended {
                     tracing::warn!(job.id = %id, error = why, "commands of a cancelled job could not be ended");
@@ -88,7 +93,26 @@ impl SoftwarePages<'_> {
         for guest in wanted {
             self.start_next(guest).await?;
         }
+        self.sweep_secrets().await?;
         self.sweep(all).await
+    }
+
+    /// Secrets of jobs that need them no longer.
+    async fn sweep_secrets(&self) -> Result<()> {
+        let gone = self.0.store().read(|tx| {
+            let mut gone = Vec::new();
+            for (id, _) in tx.list(tables::JOB_SECRETS, Scan::all(), usize::MAX)? {
+                let job: Option<Job> = tx.get(tables::JOBS, &id)?;
+                if job.is_none_or(|j| is_done_with(j.state)) {
+                    gone.push(id);
+                }
+            }
+            Ok(gone)
+        })?;
+        for id in gone {
+            self.0.store().write(move |tx| tx.delete(tables::JOB_SECRETS, &id).map(drop)).await?;
+        }
+        Ok(())
     }
 
     /// Key and list of a machine go with it, except while the job that failed to make it can be tried again.
@@ -119,6 +143,11 @@ impl SoftwarePages<'_> {
         }
         Ok(())
     }
+}
+
+/// It can't be tried again.
+fn is_done_with(state: JobState) -> bool {
+    matches!(state, JobState::Succeeded | JobState::Discarded)
 }
 
 /// Writes a job's end into the row that it worked for.

@@ -16,6 +16,7 @@ use crate::base::{Error, Result, Timestamp};
 use crate::model::access::GuestRight;
 use crate::model::connections::StoredSecret;
 use crate::model::events::EventKind;
+use crate::model::guests::System;
 use crate::model::jobs::{Job, JobState};
 use crate::model::providers::Feature;
 use crate::model::sessions::Scope;
@@ -180,6 +181,7 @@ impl SoftwarePages<'_> {
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let mut row = self.accept(actor, &[wish])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;
         self.check_place(&guest, &row.recipe)?;
+        self.check_system(&row.recipe, self.0.guests().system(&guest).await)?;
         let record = actor.record(self.0.now(), "software.ask", subject(&guest.row), row.title.clone());
         let key = row_key(id, &row.recipe);
         let wanted = self
@@ -213,10 +215,10 @@ impl SoftwarePages<'_> {
             return Err(Error::conflict("Nothing can be installed on a template. Make a machine from it."));
         }
         if self.is_by_agent(recipe) {
-            return match self.0.guests().features(guest).contains(&Feature::Agent) {
-                true => Ok(()),
-                false => Err(Error::conflict("What this machine runs on has no way to its guest agent.")),
-            };
+            if self.0.guests().features(guest).contains(&Feature::Agent) {
+                return Ok(());
+            }
+            return Err(Error::conflict("What this machine runs on has no way to its guest agent."));
         }
         if guest.row.making.is_none() && self.0.ssh().key(guest.row.id)?.is_none() {
             let text = "Steward can't sign in to this machine yet. Let it in first, on the machine's Software page.";
@@ -252,6 +254,16 @@ impl SoftwarePages<'_> {
             .await
     }
 
+    /// Is the recipe for machines with this system?
+    pub(super) fn check_system(&self, recipe: &str, system: System) -> Result<()> {
+        let Some(item) = self.recipes().into_iter().find(|i| i.name == recipe) else { return Ok(()) };
+        if item.recipe.fits(system) {
+            return Ok(());
+        }
+        let (title, is) = (item.recipe.title, if system == System::Windows { "Windows" } else { "Linux" });
+        Err(Error::field("software", format!("“{title}” can't be put on a machine with {is}.")))
+    }
+
     /// Does this recipe work by the guest agent, without SSH?
     pub(super) fn is_by_agent(&self, recipe: &str) -> bool {
         let plugin = self.0.plugin_set().get(recipe);
@@ -271,6 +283,11 @@ impl SoftwarePages<'_> {
     /// What the store says.
     pub fn full_args(&self, job: &Job) -> Result<Value> {
         let mut args = job.args.clone();
+        if let Some(secrets) = self.0.store().read(|tx| tx.get(tables::JOB_SECRETS, &job.id))?
+            && let (Some(args), Value::Object(secrets)) = (args.as_object_mut(), secrets.0)
+        {
+            args.extend(secrets);
+        }
         if let Some(row) = self.row_of(job)?
             && let Some(options) = args.get_mut("options").and_then(Value::as_object_mut)
         {
@@ -284,10 +301,12 @@ impl SoftwarePages<'_> {
     /// # Errors
     /// What the store says.
     pub fn masks(&self, job: JobId) -> Result<Vec<String>> {
-        let job = self.0.store().read(|tx| tx.get(tables::JOBS, &job))?;
+        let (job, of_job) =
+            self.0.store().read(|tx| Ok((tx.get(tables::JOBS, &job)?, tx.get(tables::JOB_SECRETS, &job)?)))?;
         let row = job.map(|job| self.row_of(&job)).transpose()?.flatten();
-        let texts = row.iter().flat_map(secrets).filter_map(|(_, v)| v.as_str().map(str::to_owned));
-        Ok(texts.filter(|t| t.len() >= 4).collect())
+        let of_job = of_job.and_then(|s| s.0.as_object().cloned()).unwrap_or_default();
+        let all = row.iter().flat_map(secrets).chain(of_job);
+        Ok(all.filter_map(|(_, v)| v.as_str().map(str::to_owned)).filter(|t| t.len() >= 4).collect())
     }
 }
 

@@ -54,6 +54,9 @@ pub struct Create {
     /// The user that cloud-init makes.
     #[arg(long)]
     user: Option<String>,
+    /// A file with that user's password, for a template of Windows.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// A file with public SSH keys; may be given several times.
     #[arg(long, value_name = "FILE")]
     ssh_key: Vec<PathBuf>,
@@ -125,6 +128,10 @@ impl Create {
         put("bridge", self.bridge.as_ref().map(|v| json!(v)));
         put("vlan", self.vlan.map(|v| json!(v)));
         put("user", self.user.as_ref().map(|v| json!(v)));
+        if let Some(path) = &self.password_file {
+            let text = std::fs::read_to_string(path).map_err(|e| Error::invalid(format!("{}: {e}", path.display())))?;
+            put("password", Some(json!(text.trim_end_matches(['\r', '\n']))));
+        }
         put("description", self.description.as_ref().map(|v| json!(v)));
         put("tags", Some(json!(self.tag)).filter(|_| !self.tag.is_empty()));
         put("start", self.no_start.then_some(json!(false)));

@@ -9,6 +9,7 @@ pub use actions::GuestAction;
 
 use crate::base::ids::{ConnectionId, GuestId, JobId, UserId};
 use crate::base::{Error, Result, Timestamp};
+use crate::model::connections::StoredSecret;
 use crate::model::software::Wish;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -132,6 +133,17 @@ pub struct GuestState {
     pub pool: Option<String>,
 }
 
+/// What runs inside a guest, as far as its provider knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    Linux,
+    Windows,
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
 /// What can be done to a guest's power, and taking it away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -239,6 +251,12 @@ pub struct GuestSpec {
     pub address: GuestAddress,
     /// The cloud-init user.
     pub user: Option<String>,
+    /// That user's password, for a template of Windows. Kept apart from the job's arguments.
+    #[serde(skip)]
+    pub password: Option<StoredSecret>,
+    /// The template's system is Windows: filled in when it was looked at.
+    #[serde(default)]
+    pub windows: bool,
     /// Public keys, one per line.
     #[serde(default)]
     pub ssh_keys: String,
@@ -254,6 +272,33 @@ pub struct GuestSpec {
 }
 
 impl GuestSpec {
+    /// Checks what depends on the system of the template that it is made from.
+    ///
+    /// # Errors
+    /// `Invalid` on `user` or `password`.
+    pub fn check_system(&self, system: System) -> Result<()> {
+        let user = self.user.as_deref();
+        match (system, user, &self.password) {
+            (System::Windows, Some(user), _) if !is_windows_user(user) => Err(Error::field("user", WINDOWS_USER)),
+            (System::Windows, Some(_), None) => {
+                Err(Error::field("password", "Windows lets nobody in without a password. Give the user one."))
+            }
+            (System::Windows, None, Some(_)) => {
+                Err(Error::field("user", "Whose password is it? Give the user's name."))
+            }
+            (System::Windows, _, Some(password)) if !is_password(&password.0) => {
+                Err(Error::field("password", "Use 8 to 120 characters on one line."))
+            }
+            (System::Windows, ..) => Ok(()),
+            (_, _, Some(_)) => Err(Error::field(
+                "password",
+                "A password is for Windows only. On other systems people sign in by SSH key.",
+            )),
+            (_, Some(user), None) if !is_unix_user(user) => Err(Error::field("user", UNIX_USER)),
+            _ => Ok(()),
+        }
+    }
+
     /// Checks what can be checked without asking Proxmox. All wrong fields are named at once.
     ///
     /// # Errors
@@ -283,8 +328,8 @@ impl GuestSpec {
                 wrong.push(("gateway", "Give the router's address, like 192.168.1.1."));
             }
         }
-        if self.user.as_deref().is_some_and(|u| !is_unix_user(u)) {
-            wrong.push(("user", "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter."));
+        if self.user.as_deref().is_some_and(|u| !is_unix_user(u) && !is_windows_user(u)) {
+            wrong.push(("user", UNIX_USER));
         }
         if !are_public_keys(&self.ssh_keys) {
             wrong.push(("ssh_keys", "Paste public keys as in authorized_keys, one per line: ssh-ed25519 AAAA..."));
@@ -293,12 +338,9 @@ impl GuestSpec {
             wrong.push(("tags", "Tags use letters, digits, dash, dot, plus and underscore."));
         }
         if !self.software.is_empty() {
-            match (&self.source, &self.user) {
-                (GuestSource::Iso { .. }, _) => {
+            match &self.source {
+                GuestSource::Iso { .. } => {
                     wrong.push(("software", "Software needs a system: choose a template, or install it later."));
-                }
-                (GuestSource::Template { .. }, None) => {
-                    wrong.push(("user", "Steward needs a user there to install software."));
                 }
                 _ if !self.start => {
                     wrong.push(("start", "Software can only be installed when the machine is started."))
@@ -335,6 +377,23 @@ pub fn is_unix_user(text: &str) -> bool {
     (1..=32).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+}
+
+const UNIX_USER: &str = "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter.";
+const WINDOWS_USER: &str =
+    "Use up to 20 characters, none of \" / \\ [ ] : ; | = , + * ? < > @, and no dot or blank at the end.";
+
+/// A local user's name as Windows takes it.
+pub fn is_windows_user(text: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !"\"/\\[]:;|=,+*?<>@".contains(c);
+    (1..=20).contains(&text.encode_utf16().count())
+        && text.chars().all(plain)
+        && !text.ends_with(['.', ' '])
+        && !text.starts_with(' ')
+}
+
+fn is_password(text: &str) -> bool {
+    (8..=120).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 /// Lines as in `authorized_keys`, without options; empty lines are fine.
@@ -389,6 +448,8 @@ pub(crate) mod tests {
             vlan: None,
             address: GuestAddress::Dhcp,
             user: Some("mira".to_owned()),
+            password: None,
+            windows: false,
             ssh_keys: String::new(),
             tags: Vec::new(),
             description: String::new(),
@@ -403,6 +464,29 @@ pub(crate) mod tests {
         let fields: Vec<_> = spec.check().unwrap_err().fields().keys().cloned().collect();
         assert_eq!(fields, ["cores", "name", "ssh_keys", "vlan"]);
         a_spec().check().unwrap();
+    }
+
+    #[test]
+    fn who_signs_in_depends_on_the_system() {
+        let spec = |user: Option<&str>, password: Option<&str>| GuestSpec {
+            user: user.map(str::to_owned),
+            password: password.map(|p| StoredSecret(p.to_owned())),
+            ..a_spec()
+        };
+        let field = |system, user, password| {
+            let told = spec(user, password).check_system(system).err();
+            told.map(|e| e.fields().keys().next().cloned().unwrap())
+        };
+        let good = Some("Seven kettles 7");
+        assert_eq!(field(System::Windows, Some("Jörg Meier"), good), None);
+        assert_eq!(field(System::Windows, None, None), None, "as in the template");
+        assert_eq!(field(System::Windows, Some("mira"), None).as_deref(), Some("password"));
+        assert_eq!(field(System::Windows, Some("mira"), Some("short")).as_deref(), Some("password"));
+        assert_eq!(field(System::Windows, Some("a@b"), good).as_deref(), Some("user"));
+        assert_eq!(field(System::Linux, Some("mira"), good).as_deref(), Some("password"));
+        assert_eq!(field(System::Unknown, Some("Jörg Meier"), None).as_deref(), Some("user"));
+        assert!(!serde_json::to_string(&spec(Some("mira"), good)).unwrap().contains("kettles"));
+        assert!(!format!("{:?}", spec(Some("mira"), good)).contains("kettles"));
     }
 
     #[test]

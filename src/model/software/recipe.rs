@@ -1,6 +1,7 @@
 //! What a recipe declares (`[software]` in `plugin.toml`), and whether given values fit it.
 
 use crate::base::{Error, Result};
+use crate::model::guests::System;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -105,6 +106,19 @@ pub struct Asked {
 const LONGEST: i64 = 500;
 
 impl Recipe {
+    /// Can it be put on a machine with this system? Where it is not known nothing speaks against it.
+    pub fn fits(&self, system: System) -> bool {
+        match system {
+            System::Unknown => true,
+            System::Windows => self.is_for_windows(),
+            System::Linux => !self.is_for_windows(),
+        }
+    }
+
+    pub fn is_for_windows(&self) -> bool {
+        self.needs.systems.iter().any(|s| s == "windows")
+    }
+
     /// What is wrong with the declaration itself: the key at fault and a sentence.
     ///
     /// # Errors

@@ -127,7 +127,7 @@ fn next_pid(call: &Call) -> u32 {
     })
 }
 
-fn is_windows(guest: &Guest) -> bool {
+pub fn is_windows(guest: &Guest) -> bool {
     guest.get("ostype").is_some_and(|o| o.starts_with("win") || o.starts_with("w2k"))
 }
 

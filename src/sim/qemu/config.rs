@@ -273,7 +273,8 @@ pub fn finish_value(
     }
     Ok(match key {
         "tags" => sorted_tags(value),
-        "cipassword" => hashed(value),
+        // Windows can do nothing with a hash.
+        "cipassword" if !c.guests.get(&vmid).is_some_and(super::agent::is_windows) => hashed(value),
         "memory" => Props::parse(value, "current").get("current").unwrap_or(value).to_owned(),
         _ => value.to_owned(),
     })

@@ -56,6 +56,9 @@ pub struct Windows {
     pub files: BTreeMap<String, Vec<u8>>,
     processes: HashMap<String, Process>,
     boot: String,
+    /// What it is called, and will be called after a restart; empty for what it was installed with.
+    name: String,
+    next: String,
     /// Unix milliseconds: until then the agent is silent.
     pub silent_until: i64,
 }
@@ -145,15 +148,35 @@ impl Windows {
     /// Everything that runs is broken off, and the agent is silent for a while.
     pub fn restart(&mut self, now: i64, scale: f64) {
         self.boot = random::token::<8>();
+        if !self.next.is_empty() {
+            self.name = std::mem::take(&mut self.next);
+        }
         self.silent_until = now + milliseconds(20.0, scale);
         for process in self.processes.values_mut().filter(|p| p.ends > now) {
             process.ends = i64::MAX;
         }
     }
 
+    /// What a script does that no test has an answer for: only the computer's name is known.
+    fn usual(&mut self, script: &str) -> Reply {
+        if let Some((_, rest)) = script.split_once("Rename-Computer -NewName '") {
+            self.next = rest.split('\'').next().unwrap_or_default().to_owned();
+        }
+        let mut reply = Reply::default();
+        if script.contains("$env:COMPUTERNAME") && script.contains("ConvertTo-Json") {
+            let name = if self.name.is_empty() { "DESKTOP-4F7K2QA" } else { self.name.as_str() };
+            let next = if self.next.is_empty() { name } else { self.next.as_str() };
+            reply.out = json!({ "name": name, "next": next, "domain": "WORKGROUP", "joined": false }).to_string();
+        }
+        if script.contains("Get-NetTCPConnection") {
+            reply.out = "True\n".to_owned();
+        }
+        reply
+    }
+
     /// The newest reply that fits.
     fn reply(&mut self, script: &str) -> Reply {
-        let Some(at) = self.replies.iter().rposition(|r| script.contains(&r.part)) else { return Reply::default() };
+        let Some(at) = self.replies.iter().rposition(|r| script.contains(&r.part)) else { return self.usual(script) };
         let reply = self.replies[at].clone();
         if reply.times > 0 {
             self.replies[at].times -= 1;

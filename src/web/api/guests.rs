@@ -2,8 +2,9 @@
 
 use crate::app::live::GuestLive;
 use crate::base::ids::GuestId;
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Error, Result, Secret, Timestamp};
 use crate::model::access::GuestRight;
+use crate::model::connections::StoredSecret;
 use crate::model::guests::{GuestAddress, GuestKind, GuestSource, GuestSpec, PowerAction};
 use crate::web::api::body::{Asked, Sent};
 use crate::web::api::jobs::JobView;
@@ -234,6 +235,9 @@ pub struct GuestCreate {
     address: Address,
     /// The cloud-init user.
     user: Option<String>,
+    /// That user's password, 8 to 120 characters; for templates of Windows only, and needed there.
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<Secret<String>>,
     /// Public keys, one per line.
     #[serde(default)]
     ssh_keys: String,
@@ -269,6 +273,8 @@ impl From<GuestCreate> for GuestSpec {
                 Address::Static { cidr, gateway } => GuestAddress::Static { cidr, gateway },
             },
             user: g.user,
+            password: g.password.map(|p| StoredSecret(p.expose().clone())),
+            windows: false,
             ssh_keys: g.ssh_keys,
             tags: g.tags,
             description: g.description,

@@ -2,10 +2,11 @@
 //! fields, so it works without script and Back loses nothing.
 
 use crate::app::software::MenuItem;
+use crate::model::guests::System;
 use crate::model::nodes::Choices;
 use crate::model::software::SoftwareOption;
 use crate::web::page::connections::{wizard_buttons, wizard_steps};
-use crate::web::page::form::{Form, Way, area, csrf, number, select, switch, text, trouble, ways};
+use crate::web::page::form::{Form, Way, area, csrf, number, password, select, switch, text, trouble, ways};
 use crate::web::page::parts::{bytes, count, empty, note};
 use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::recipe::{field_name, fields, is_secret, needs, picture};
@@ -59,7 +60,8 @@ impl CreateStep {
             Self::Access => &["user", "ssh_keys", "tags", "description", "start"],
             // Its options come too: their names begin with `software.`.
             Self::Software => &["software"],
-            Self::Review => &[],
+            // Passwords are asked last of all and never carried along.
+            Self::Review => &["password"],
         }
     }
 
@@ -95,6 +97,8 @@ pub struct TemplateItem {
     pub node: String,
     /// Bytes.
     pub disk: u64,
+    /// It holds Windows: a password instead of SSH keys, other software.
+    pub windows: bool,
     /// The image that it was made of, like `Debian 13 (trixie)`, and the user in it.
     pub image: Option<(String, String)>,
 }
@@ -230,6 +234,12 @@ fn words(t: &TemplateItem) -> String {
     }
 }
 
+/// Is the chosen template one of Windows?
+pub fn is_windows(view: &CreateView, form: &Form) -> bool {
+    form.value("from") != "iso"
+        && view.templates.iter().any(|t| t.windows && t.vmid.to_string() == form.value("template"))
+}
+
 /// The user that the chosen template's image knows.
 fn usual_user<'a>(view: &'a CreateView, form: &Form) -> &'a str {
     let chosen = view.templates.iter().find(|t| t.vmid.to_string() == form.value("template"));
@@ -308,6 +318,9 @@ fn access(view: &CreateView, form: &Form) -> Markup {
     let blank = form.value("from") == "iso";
     html! {
         @if blank { (note("busy", html! { "User and keys are set when you install the system." })) }
+        @else if is_windows(view, form) {
+            (text("user", "User on the machine").default("Admin").hint("cloudbase-init makes it an administrator at the first start. You give its password on the last step. Empty: who is in the template.").render(form))
+        }
         @else {
             (text("user", "User on the machine").default(usual_user(view, form)).hint("Made by cloud-init, may use sudo.").render(form))
             (area("ssh_keys", "SSH keys", 4).mono().default(&view.my_keys).hint("Public keys, one per line. Without one you can't sign in by SSH.").render(form))
@@ -334,7 +347,7 @@ fn software(view: &CreateView, form: &Form) -> Markup {
             @if let Some(text) = form.error("software") { p.error id="software-error" { (text) } }
             @for w in &view.warnings { (note("warn", html! { (w) " Go back to change the size, or go on." })) }
             (find_box())
-            div.recipe-columns { @for (category, items) in by_category(&view.menu) {
+            div.recipe-columns { @for (category, items) in by_category(&fitting(view, form)) {
                 section.recipes data-find-group { h3 { (picture(category)) (category) }
                     ul.recipe-list { @for item in items {
                         li data-find={ (item.recipe.title) " " (item.about) " " (category) } { (choice(form, item, chosen(&item.name), wrong(item))) }
@@ -344,6 +357,12 @@ fn software(view: &CreateView, form: &Form) -> Markup {
         }
         (wizard_buttons("Next: look it over", "next", true))
     }
+}
+
+/// The recipes for the chosen template's system.
+fn fitting(view: &CreateView, form: &Form) -> Vec<MenuItem> {
+    let system = if is_windows(view, form) { System::Windows } else { System::Linux };
+    view.menu.iter().filter(|i| i.recipe.fits(system)).cloned().collect()
 }
 
 fn choice(form: &Form, item: &MenuItem, chosen: bool, wrong: bool) -> Markup {
@@ -364,7 +383,13 @@ fn choice(form: &Form, item: &MenuItem, chosen: bool, wrong: bool) -> Markup {
 /// Passwords of the chosen recipes: asked with the last click, so that no page ever holds them.
 fn secrets(view: &CreateView, form: &Form) -> Markup {
     let chosen = |item: &&MenuItem| form.values("software").contains(&item.name);
+    let windows = is_windows(view, form) && !form.value("user").is_empty();
     html! {
+        @if windows {
+            fieldset.secrets { legend { "Windows" }
+                (password("password", &format!("Password of {}", form.value("user")), "new-password").hint("At least 8 characters; Windows wants three of: small letters, capitals, digits, others. Proxmox hands it to the machine at its first start.").render(form))
+            }
+        }
         @for item in view.menu.iter().filter(chosen).filter(|i| i.recipe.options.iter().any(is_secret)) {
             fieldset.secrets { legend { (item.recipe.title) } (fields(form, item, is_secret)) }
         }
@@ -398,7 +423,7 @@ fn review(view: &CreateView, form: &Form) -> Markup {
         ("Size", format!("{} cores, {memory} memory, {} GiB disk{storage}", v("cores"), v("disk"))),
         ("Network", format!("{}{vlan}", v("bridge"))),
         ("Address", address),
-        ("User", who(form)),
+        ("User", if is_windows(view, form) { windows_user(form) } else { who(form) }),
         ("Tags", if v("tags").is_empty() { "–".to_owned() } else { v("tags") }),
         ("Software", chosen_words(view, form)),
         ("Then", if form.on("start", true) { "start it".to_owned() } else { "leave it off".to_owned() }),
@@ -415,6 +440,13 @@ fn chosen_words(view: &CreateView, form: &Form) -> String {
     let chosen = view.menu.iter().filter(|i| form.values("software").contains(&i.name));
     let titles: Vec<&str> = chosen.map(|i| i.recipe.title.as_str()).collect();
     if titles.is_empty() { "none".to_owned() } else { titles.join(", ") }
+}
+
+fn windows_user(form: &Form) -> String {
+    match form.value("user") {
+        "" => "as in the template".to_owned(),
+        user => format!("{user}, with the password below"),
+    }
 }
 
 /// Who can sign in there, and how.

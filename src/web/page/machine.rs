@@ -1,7 +1,7 @@
 //! One machine: what it is, what can be done with it now, how it did, what happened to it.
 
 use crate::base::Timestamp;
-use crate::model::guests::{GuestKind, PowerAction};
+use crate::model::guests::{GuestKind, PowerAction, System};
 use crate::model::providers::Feature;
 use crate::web::page::audit::{AuditRow, entries};
 use crate::web::page::form::{Form, csrf, text, trouble};
@@ -37,6 +37,8 @@ pub struct MachineHead {
     pub jobs: Vec<JobItem>,
     /// What its provider can do with machines of this kind.
     pub features: Vec<Feature>,
+    /// What runs inside, where the tab needs it.
+    pub system: System,
 }
 
 impl MachineHead {
@@ -60,10 +62,42 @@ pub struct HistoryView {
 pub fn machine(page: &Page, head: &MachineHead) -> Markup {
     let body = html! {
         @if !head.jobs.is_empty() { section.card { h2 { "Happening now" } (short(page, &head.jobs)) } }
+        @if head.system == System::Windows && !head.row.template { (remote_desktop(head)) }
         @if head.row.maxmem > 0 { (figures(head)) }
         (charts(head))
     };
     frame(page, head, "", body)
+}
+
+/// Where remote desktop is, with the file that opens it.
+fn remote_desktop(head: &MachineHead) -> Markup {
+    let running = head.row.status == "running";
+    html! {
+        section.card.narrow {
+            h2 { "Remote desktop" }
+            @match rdp_address(&head.addresses) {
+                Some(address) if running => {
+                    p { "Connect to " (copy(&format!("{address}:3389"))) " with a remote desktop program, when it is switched on in Windows." }
+                    @if head.can_use { div.actions { a.button href=(head.at("remote.rdp")) download { "File for remote desktop (.rdp)" } } }
+                }
+                _ if running => p.dim { "The machine does not tell its address yet: its guest agent does not answer, or it has none. The console works without." },
+                _ => p.dim { "The machine is off." },
+            }
+        }
+    }
+}
+
+/// The address that others can reach: IPv4 first; brackets around IPv6.
+pub fn rdp_address(addresses: &[String]) -> Option<String> {
+    let all = addresses.iter().filter_map(|a| a.parse::<std::net::IpAddr>().ok());
+    let usable: Vec<_> = all
+        .filter(|ip| match ip {
+            std::net::IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+            std::net::IpAddr::V6(v6) => !v6.is_loopback() && (v6.segments()[0] & 0xffc0) != 0xfe80,
+        })
+        .collect();
+    let best = usable.iter().find(|ip| ip.is_ipv4()).or(usable.first())?;
+    Some(if best.is_ipv6() { format!("[{best}]") } else { best.to_string() })
 }
 
 pub fn history(page: &Page, head: &MachineHead, view: &HistoryView) -> Markup {

@@ -1,6 +1,7 @@
 //! The software tab of a machine: what is installed, what can be, and how Steward signs in.
 
 use crate::app::software::{KeyView, MenuItem, SoftwareView};
+use crate::model::guests::System;
 use crate::model::software::SoftwareState;
 use crate::web::page::Page;
 use crate::web::page::form::{Form, csrf, number, password, text, trouble};
@@ -28,10 +29,11 @@ pub fn tab(page: &Page, head: &MachineHead, view: &TabView, form: &Form) -> Mark
             @else { ul.cards { @for s in &view.software { (installed(page, head, view, s)) } } }
         }
         @if view.can_manage && !head.row.template {
-            @if view.key.is_some() { section { h2 { "Install" } (menu(head, view)) } }
+            @if view.key.is_some() || head.system == System::Windows { section { h2 { "Install" } (menu(head, view)) } }
             @else { section { h2 { "Install" } p { "First let Steward in below: it signs in by SSH with a key of its own." } } }
         }
-        @if !head.row.template { (access(page, head, view, form)) }
+        @if head.system == System::Windows { p.dim { "Steward works inside this machine by its guest agent; it needs no sign-in there." } }
+        @else if !head.row.template { (access(page, head, view, form)) }
     };
     frame(page, head, "software", body)
 }

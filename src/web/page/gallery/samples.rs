@@ -278,6 +278,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         can_manage: true,
         jobs: Vec::new(),
         features: Feature::ALL.to_vec(),
+        system: crate::model::guests::System::Linux,
     }
 }
 
@@ -428,9 +429,17 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
                 name: "debian-13".into(),
                 node: "pve1".into(),
                 disk: 3 << 30,
+                windows: false,
                 image: Some(("Debian 13 (trixie)".into(), "debian".into())),
             },
-            create::TemplateItem { vmid: 9001, name: EVIL.into(), node: "pve2".into(), disk: 4 << 30, image: None },
+            create::TemplateItem {
+                vmid: 9001,
+                name: EVIL.into(),
+                node: "pve2".into(),
+                disk: 4 << 30,
+                windows: true,
+                image: None,
+            },
         ],
         isos: vec![("local:iso/debian-13.iso".into(), "debian-13.iso on local".into())],
         choices: Choices {
