@@ -180,8 +180,8 @@ impl SoftwarePages<'_> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let mut row = self.accept(actor, &[wish])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;
-        self.check_place(&guest, &row.recipe)?;
         self.check_system(&row.recipe, self.0.guests().system(&guest).await)?;
+        self.check_place(&guest, &row.recipe)?;
         let record = actor.record(self.0.now(), "software.ask", subject(&guest.row), row.title.clone());
         let key = row_key(id, &row.recipe);
         let wanted = self
