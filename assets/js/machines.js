@@ -286,7 +286,7 @@ function startRowMenu() {
     const verb = event.submitter;
     const name = menu.dataset.name;
     close();
-    if (await post(url, [["action", verb.value]])) toast("ok", `${verb.textContent.trim()}: ${name} is asked to.`);
+    if (await post(url, [["action", verb.value], ["sure", "yes"]])) toast("ok", `${verb.textContent.trim()}: ${name} is asked to.`);
   });
   document.addEventListener("keydown", (event) => {
     if (menu.hidden) return;

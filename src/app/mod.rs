@@ -17,6 +17,7 @@ pub mod health;
 pub mod host;
 mod host_keys;
 pub mod hosts;
+pub mod impact;
 pub mod inventory;
 pub mod invites;
 pub mod jobs;
@@ -194,6 +195,7 @@ nouns! {
     consoles => consoles::Consoles,
     guests => guests::Guests,
     hosts => hosts::Hosts,
+    impact => impact::Impacts,
     invites => invites::Invites,
     jobs => jobs::Jobs,
     joining => joining::Joining,

@@ -13,6 +13,7 @@ pub mod events;
 pub mod filter;
 pub mod guests;
 pub mod images;
+pub mod impact;
 pub mod jobs;
 pub mod json;
 pub mod lockout;

@@ -57,6 +57,8 @@ pub const QUOTA_CLAIMS: Table<GuestId, Claim> = Table::new("quota_claims");
 pub const USER_QUOTAS: Table<UserId, UserQuota> = Table::new("user_quotas");
 /// Proxmox' number on a connection to machine.
 pub const GUEST_VMIDS: Table<(ConnectionId, u32), GuestId> = Table::new("guest_vmids");
+/// Machine or template to the machines that were made from it by Steward.
+pub const GUEST_COPIES: Table<(GuestId, GuestId), ()> = Table::new("guest_copies");
 /// Connected Proxmox clusters, with their secrets.
 pub const CONNECTIONS: Table<ConnectionId, Connection> = Table::new("connections");
 /// Numbers that a job took for machines that Proxmox does not list yet.

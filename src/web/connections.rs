@@ -4,6 +4,7 @@ use crate::app::connections::{ConnectionChange, Credential, NewConnection, Probe
 use crate::base::ids::ConnectionId;
 use crate::base::{Error, Result, Secret};
 use crate::model::connections::Limits;
+use crate::model::impact::Impact;
 use crate::remote::pve::CertificateInfo;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, id, maybe_number, refused};
@@ -122,7 +123,8 @@ async fn view(person: &Person, connection: ConnectionId) -> Result<ConnectionVie
     let probe = connections.probe(&person.actor, connection);
     let nodes = person.web.app.nodes();
     let (probe, bridges) = tokio::join!(probe, nodes.bridges(&person.actor, connection));
-    Ok(ConnectionView { bridges: bridges?, ..with_rights(item, probe) })
+    let impact = person.web.app.impact().of_connection(&person.actor, connection)?;
+    Ok(ConnectionView { bridges: bridges?, impact, ..with_rights(item, probe) })
 }
 
 /// Without an answer the page shows the rest; the reach says why there is none.
@@ -134,6 +136,7 @@ fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
             missing: Vec::new(),
             commands: String::new(),
             bridges: Vec::new(),
+            impact: Impact::default(),
         };
     };
     let mut commands: Vec<String> = Vec::new();
@@ -149,6 +152,7 @@ fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
         missing: missing.collect(),
         commands: commands.join("\n"),
         bridges: Vec::new(),
+        impact: Impact::default(),
     }
 }
 

@@ -7,10 +7,12 @@ use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::connections::Reach;
 use crate::model::guests::System;
+use crate::model::impact::Deed;
 use crate::web::audit::row as audit_row;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, id};
 use crate::web::guests::Rows;
+use crate::web::impact;
 use crate::web::jobs::item;
 use crate::web::page::Form;
 use crate::web::page::machine::{self as page, HistoryView, MachineHead};
@@ -81,7 +83,8 @@ pub async fn history(person: Person, Path(text): Path<String>) -> Result<Markup>
 /// `NotFound`.
 pub async fn danger(person: Person, Path(text): Path<String>) -> Result<Markup> {
     let guest = find(&person, &text)?;
-    Ok(page::danger(&person.page(), &head(&person, &guest)?, &Form::new()))
+    let impact = impact::of(&person, &guest, Deed::Delete.into()).await?;
+    Ok(page::danger(&person.page(), &head(&person, &guest)?, &impact, &Form::new()))
 }
 
 pub(super) fn find(person: &Person, text: &str) -> Result<Arc<GuestLive>> {
@@ -180,7 +183,8 @@ pub async fn delete(
         Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),
         Err(e) => {
             let head = head(&person, &guest)?;
-            again(&person, form, beside(e), |p, form| page::danger(p, &head, form))
+            let impact = impact::of(&person, &guest, Deed::Delete.into()).await?;
+            again(&person, form, beside(e), |p, form| page::danger(p, &head, &impact, form))
         }
     }
 }

@@ -5,8 +5,11 @@ use crate::base::ids::{GuestId, JobId};
 use crate::base::{Error, Result};
 use crate::model::connections::Reach;
 use crate::model::guests::PowerAction;
+use crate::model::impact::Deed;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{finished, id, refused};
+use crate::web::guest::find;
+use crate::web::impact;
 use crate::web::kept;
 use crate::web::page::Form;
 use crate::web::page::machines::{self as page, Away, MachineRow, MachinesView};
@@ -263,8 +266,17 @@ fn action(form: &Form) -> Result<PowerAction> {
 pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
     let guest = id::<GuestId>(&text)?;
     let back = format!("/machines/{guest}");
-    let asked = match action(&Form::from_pairs(form)) {
-        Ok(action) => person.web.app.guests().request_power(&person.actor, guest, action).await,
+    let form = Form::from_pairs(form);
+    let asked = match action(&form) {
+        Ok(action) => {
+            let sure = person.fragment || form.has("sure");
+            if let Some(deed) = Deed::of_power(action).filter(|_| !sure)
+                && let Some(question) = impact::question(&person, &*find(&person, &text)?, deed).await
+            {
+                return Ok(question);
+            }
+            person.web.app.guests().request_power(&person.actor, guest, action).await
+        }
         Err(e) => Err(e),
     };
     match asked {

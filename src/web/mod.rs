@@ -23,6 +23,7 @@ mod hardware;
 mod headers;
 mod health;
 mod hosts;
+mod impact;
 mod jobs;
 pub mod kept;
 pub mod limits;

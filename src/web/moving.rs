@@ -3,11 +3,14 @@
 use crate::app::live::GuestLive;
 use crate::base::Result;
 use crate::model::guests::{GuestAction, GuestKind};
+use crate::model::impact::Deed;
 use crate::model::providers::Feature;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, refused};
 use crate::web::guest::{find, head};
+use crate::web::impact;
 use crate::web::page::Form;
+use crate::web::page::impact::list;
 use crate::web::page::moving::{self as page, CloneView, MoveView};
 use crate::web::visit::Person;
 use axum::extract::Path;
@@ -92,10 +95,10 @@ fn chosen(form: &Form, field: &str) -> Option<String> {
 /// `NotFound`.
 pub async fn template_page(person: Person, Path(text): Path<String>) -> Result<Markup> {
     let guest = find(&person, &text)?;
-    draw_template(&person, &guest, &Form::new())
+    draw_template(&person, &guest, &Form::new()).await
 }
 
-fn draw_template(person: &Person, guest: &GuestLive, form: &Form) -> Result<Markup> {
+async fn draw_template(person: &Person, guest: &GuestLive, form: &Form) -> Result<Markup> {
     let refusal = person.web.app.guests().action_refusal(&person.actor, guest, &GuestAction::Template);
     let lost = html! {
         ul.plain {
@@ -103,6 +106,7 @@ fn draw_template(person: &Person, guest: &GuestLive, form: &Form) -> Result<Mark
             li { "Its disks can't be changed any more, and it can have no snapshots." }
             li { "There is no way back. A full copy of the template is a machine again." }
         }
+        (list(&impact::of(person, guest, Deed::Template.into()).await?))
     };
     Ok(page::template(&person.page(), &head(person, guest)?, refusal.as_deref(), &lost, form))
 }
@@ -119,7 +123,7 @@ pub async fn template(
     match person.web.app.guests().request_action(&person.actor, guest.row.id, GuestAction::Template).await {
         Ok(job) => Ok(finished(&person, &back, &format!("{}: asked for.", job.title))),
         Err(e) => {
-            let drawn = draw_template(&person, &guest, &Form::from_pairs(form).fail(&e))?;
+            let drawn = draw_template(&person, &guest, &Form::from_pairs(form).fail(&e)).await?;
             again(&person, Form::new(), e, |_, _| drawn)
         }
     }
@@ -130,7 +134,8 @@ pub async fn template(
 pub async fn move_page(person: Person, Path(text): Path<String>) -> Result<Markup> {
     let guest = find(&person, &text)?;
     let view = move_view(&person, &guest).await;
-    Ok(page::migrate(&person.page(), &head(&person, &guest)?, &view, &html! {}, &Form::new()))
+    let hit = list(&impact::of(&person, &guest, Deed::Migrate.into()).await?);
+    Ok(page::migrate(&person.page(), &head(&person, &guest)?, &view, &hit, &Form::new()))
 }
 
 async fn move_view(person: &Person, guest: &GuestLive) -> MoveView {
@@ -164,16 +169,25 @@ pub async fn migrate(
         }
         Err(e) => {
             let (view, head) = (move_view(&person, &guest).await, head(&person, &guest)?);
-            again(&person, form, e, |p, form| page::migrate(p, &head, &view, &html! {}, form))
+            let hit = list(&impact::of(&person, &guest, Deed::Migrate.into()).await?);
+            again(&person, form, e, |p, form| page::migrate(p, &head, &view, &hit, form))
         }
     }
 }
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn hibernate(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+pub async fn hibernate(
+    person: Person,
+    Path(text): Path<String>,
+    Checked { form, .. }: Checked<Pairs>,
+) -> Result<Response> {
     let guest = find(&person, &text)?;
     let back = format!("/machines/{}", guest.row.id);
+    let sure = person.fragment || Form::from_pairs(form).has("sure");
+    if !sure && let Some(question) = impact::question(&person, &guest, Deed::Hibernate).await {
+        return Ok(question);
+    }
     match person.web.app.guests().request_action(&person.actor, guest.row.id, GuestAction::Hibernate).await {
         Ok(job) => Ok(finished(&person, &back, &format!("{}: asked for.", job.title))),
         Err(e) => refused(&person, &back, e),

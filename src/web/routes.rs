@@ -7,8 +7,8 @@ use crate::model::sessions::Scope;
 use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
-    assets, audit, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts, jobs,
-    metrics, moving, observe, overview, plugins, profile, quotas, search, session, settings, sharing, snapshots,
+    assets, audit, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts, impact,
+    jobs, metrics, moving, observe, overview, plugins, profile, quotas, search, session, settings, sharing, snapshots,
     software, sse, templates, users,
 };
 use axum::Router;
@@ -150,6 +150,7 @@ fn pages() -> Vec<Route> {
         get("/machines/{id}/danger", USER, guest::danger),
         get("/machines/{id}/console", USER, console::show),
         post("/machines/{id}/console/ticket", USER, console::ticket),
+        get("/machines/{id}/power", USER, impact::power),
         post("/machines/{id}/power", USER, guests::power),
         post("/machines/{id}/delete", USER, guest::delete),
         get("/machines/{id}/hardware", USER, hardware::show),
@@ -259,6 +260,7 @@ fn rest_api() -> Vec<Route> {
         rest(Method::GET, "/api/v1/guests/{id}", READ, api::guests::show),
         rest(Method::DELETE, "/api/v1/guests/{id}", OPERATE, api::guests::delete),
         rest(Method::POST, "/api/v1/guests/{id}/power", OPERATE, api::guests::power),
+        rest(Method::GET, "/api/v1/guests/{id}/impact", READ, api::impact::show),
         rest(Method::POST, "/api/v1/guests/{id}/console", OPERATE, api::consoles::create),
         rest(Method::POST, "/api/v1/guests/{id}/clone", OPERATE, api::moving::copy),
         rest(Method::POST, "/api/v1/guests/{id}/template", OPERATE, api::moving::template),

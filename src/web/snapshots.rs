@@ -1,18 +1,22 @@
 //! The snapshots tab of a machine.
 
+use crate::app::impact::Asked;
 use crate::app::live::GuestLive;
 use crate::base::{Error, Result};
 use crate::model::guests::GuestAction;
 use crate::model::guests::snapshots::Snapshots;
+use crate::model::impact::Deed;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, refused};
 use crate::web::guest::{find, head};
+use crate::web::impact;
 use crate::web::page::Form;
+use crate::web::page::impact::list as list_of;
 use crate::web::page::snapshots::{self as page, SnapshotsView};
 use crate::web::visit::Person;
 use axum::extract::Path;
 use axum::response::Response;
-use maud::{Markup, html};
+use maud::Markup;
 
 /// # Errors
 /// `NotFound`.
@@ -65,19 +69,14 @@ fn back(guest: &GuestLive) -> String {
 pub async fn show(person: Person, Path((text, name)): Path<(String, String)>) -> Result<Markup> {
     let guest = find(&person, &text)?;
     let all = person.web.app.guests().snapshots(&person.actor, guest.row.id).await?;
-    draw(&person, &guest, &all, &name, &Form::new())
+    draw(&person, &guest, &all, &name).await
 }
 
-fn draw(person: &Person, guest: &GuestLive, all: &Snapshots, name: &str, form: &Form) -> Result<Markup> {
+async fn draw(person: &Person, guest: &GuestLive, all: &Snapshots, name: &str) -> Result<Markup> {
     let one = all.get(name).ok_or_else(|| Error::not_found("There is no such snapshot (any more)."))?;
-    let lost = html! {
-        ul.plain {
-            li { "all that was written to its disks since" }
-            li { "changes of its hardware and options since" }
-            @if guest.state.status != "stopped" { li { "it runs now and is stopped first, at once" } }
-        }
-    };
-    Ok(page::one(&person.page(), &head(person, guest)?, all, one, &lost, form))
+    let asked = Asked { deed: Deed::Rollback, snapshot: Some(name.to_owned()) };
+    let lost = list_of(&impact::of(person, guest, asked).await?);
+    Ok(page::one(&person.page(), &head(person, guest)?, all, one, &lost, &Form::new()))
 }
 
 /// # Errors

@@ -5,6 +5,7 @@ use crate::app::templates::{BuildRequest, ImageChoice, ImageView, TemplateView a
 use crate::base::ids::{ConnectionId, GuestId};
 use crate::base::{Error, Result, Timestamp};
 use crate::model::images::{Algorithm, Image};
+use crate::model::impact::Deed;
 use crate::model::templates::{Place, Policy, TemplateChoices, WhenNewer};
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, id, maybe_number, number, refused};
@@ -320,7 +321,8 @@ async fn one(person: &Person, guest: GuestId) -> Result<TemplateView> {
         Ok(list) => Ok(list.iter().map(|g| (g.row.id, g.state.name.clone())).collect()),
         Err(e) => Err(e.message().to_owned()),
     };
-    Ok(TemplateView { item: template_item(found), uses })
+    let impact = person.web.app.impact().of(&person.actor, guest, &Deed::Delete.into()).await?;
+    Ok(TemplateView { item: template_item(found), uses, impact })
 }
 
 /// # Errors

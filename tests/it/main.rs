@@ -21,6 +21,8 @@ mod fakepve;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod impact;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod join;

@@ -28,7 +28,7 @@ pub async fn connected() -> (House, Sim) {
 }
 
 /// A running machine, given to the person behind `owner`.
-async fn a_machine_of(house: &House, owner: &Browser<'_>) -> GuestId {
+pub async fn a_machine_of(house: &House, owner: &Browser<'_>) -> GuestId {
     let all = house.app.guests().list(&Actor::host_console(), "status:running kind:vm -is:template");
     let free = all.iter().find(|g| g.row.owner.is_none()).expect("a machine without an owner");
     let id = free.row.id;
@@ -36,7 +36,7 @@ async fn a_machine_of(house: &House, owner: &Browser<'_>) -> GuestId {
     id
 }
 
-async fn share(house: &House, id: GuestId, with: &Browser<'_>, right: GuestRight) {
+pub async fn share(house: &House, id: GuestId, with: &Browser<'_>, right: GuestRight) {
     let with = with.actor().user_id().unwrap();
     house.app.guests().share(&Actor::host_console(), id, with, right).await.unwrap();
 }
@@ -95,7 +95,7 @@ fn fitting(document: &Value, schema: &Value, name: &str) -> Value {
 }
 
 /// The words that a form could hold, for any page.
-const TYPED: &str = "action=reboot&confirm=probe&name=probe&login=evelyn&right=manage&owner=evelyn&form=share";
+const TYPED: &str = "action=reboot&sure=yes&confirm=probe&name=probe&login=evelyn&right=manage&owner=evelyn&form=share";
 
 async fn ask(house: &House, who: &mut Browser<'_>, token: &str, info: &Info, id: &str) -> Answer {
     let path = address(info, id);
@@ -275,7 +275,7 @@ async fn taking_it_back_counts_at_once_also_for_their_own_jobs_and_lists() {
     let long_lived = jon.actor();
     assert!(jon.get("/machines").await.body.contains(&name), "kept from before");
     assert!(jon.get("/search.json?q=").await.body.contains(&id.to_string()));
-    let asked = jon.send("/profile", &format!("/machines/{id}/power"), "action=reboot").await;
+    let asked = jon.send("/profile", &format!("/machines/{id}/power"), "action=reboot&sure=yes").await;
     assert_eq!(asked.status, StatusCode::SEE_OTHER, "{}", asked.body);
     let job = house.app.jobs().open(&long_lived).unwrap().remove(0).id;
     assert_eq!(jon.get(&format!("/jobs/{job}")).await.status, StatusCode::OK);

@@ -34,8 +34,11 @@ impl Ticket {
 #[derive(Default)]
 pub struct Desk {
     tickets: Mutex<HashMap<[u8; 16], Ticket>>,
-    open: Arc<Mutex<HashMap<UserId, usize>>>,
+    open: Arc<Mutex<Open>>,
 }
+
+/// How many each person has open on each machine.
+type Open = HashMap<(UserId, GuestId), usize>;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,18 +62,22 @@ impl Desk {
         locked(&self.tickets).remove(key).filter(|t| t.secret.matches(secret))
     }
 
-    pub(super) fn sit(&self, user: UserId) -> Result<Place> {
+    pub(super) fn sit(&self, user: UserId, guest: GuestId) -> Result<Place> {
         let mut open = locked(&self.open);
         if open.values().sum::<usize>() >= IN_ALL {
             return Err(Error::too_many("Too many consoles are open in this house. Try again later.", 60));
         }
-        let mine = open.entry(user).or_default();
-        if *mine >= PER_PERSON {
+        if open.iter().filter(|((u, _), _)| *u == user).map(|(_, n)| n).sum::<usize>() >= PER_PERSON {
             let text = format!("You have {PER_PERSON} consoles open, which is the most. Close one of them.");
             return Err(Error::too_many(text, 30));
         }
-        *mine += 1;
-        Ok(Place { open: Arc::clone(&self.open), user })
+        *open.entry((user, guest)).or_default() += 1;
+        Ok(Place { open: Arc::clone(&self.open), key: (user, guest) })
+    }
+
+    /// Who has how many open on a machine.
+    pub fn at(&self, guest: GuestId) -> Vec<(UserId, usize)> {
+        locked(&self.open).iter().filter(|((_, g), _)| *g == guest).map(|((u, _), n)| (*u, *n)).collect()
     }
 
     /// Consoles that are open now.
@@ -81,17 +88,17 @@ impl Desk {
 
 /// One open console of a person; counted off when it is dropped.
 pub(super) struct Place {
-    open: Arc<Mutex<HashMap<UserId, usize>>>,
-    user: UserId,
+    open: Arc<Mutex<Open>>,
+    key: (UserId, GuestId),
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = locked(&self.open);
-        if let Some(mine) = open.get_mut(&self.user) {
+        if let Some(mine) = open.get_mut(&self.key) {
             *mine = mine.saturating_sub(1);
             if *mine == 0 {
-                open.remove(&self.user);
+                open.remove(&self.key);
             }
         }
     }
@@ -139,13 +146,17 @@ mod tests {
     #[test]
     fn a_person_has_so_many_places_and_a_left_one_is_free_again() {
         let (desk, mira) = (Desk::default(), UserId::new());
-        let mut places: Vec<_> = (0..PER_PERSON).map(|_| desk.sit(mira).unwrap()).collect();
-        assert!(desk.sit(mira).is_err());
-        assert!(desk.sit(UserId::new()).is_ok());
+        let (web, db) = (GuestId::new(), GuestId::new());
+        let on = |n: usize| if n == 0 { db } else { web };
+        let mut places: Vec<_> = (0..PER_PERSON).map(|n| desk.sit(mira, on(n)).unwrap()).collect();
+        assert!(desk.sit(mira, db).is_err());
+        assert!(desk.sit(UserId::new(), db).is_ok());
+        assert_eq!(desk.at(web), [(mira, PER_PERSON - 1)]);
         places.pop();
-        assert!(desk.sit(mira).is_ok());
+        assert!(desk.sit(mira, web).is_ok());
         drop(places);
         assert_eq!(desk.total(), 0);
+        assert!(desk.at(web).is_empty());
     }
 
     #[test]

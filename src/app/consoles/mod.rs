@@ -13,7 +13,7 @@ pub use stream::{ConsoleReader, ConsoleWriter};
 use crate::app::live::GuestLive;
 use crate::app::sessions::{bearer_text, parse_bearer};
 use crate::app::{Actor, App, guests, host};
-use crate::base::ids::GuestId;
+use crate::base::ids::{GuestId, UserId};
 use crate::base::{Error, Result, Secret, Timestamp, random};
 use crate::model::access::GuestRight;
 use crate::model::consoles::{ConsoleChoice, ConsoleKind};
@@ -63,6 +63,11 @@ impl Consoles<'_> {
     /// How many are open, of all people.
     pub fn open_now(&self) -> usize {
         self.0.0.consoles.total()
+    }
+
+    /// Who has how many open on a machine.
+    pub(in crate::app) fn at(&self, guest: GuestId) -> Vec<(UserId, usize)> {
+        self.0.0.consoles.at(guest)
     }
 
     /// The kinds that the machine has, each with the reason why not where there is one.
@@ -137,7 +142,7 @@ impl Consoles<'_> {
         let Some(ticket) = good else {
             return Err(Error::forbidden("This console ticket is not good (any more). Ask for a new one."));
         };
-        let place = self.0.0.consoles.sit(user)?;
+        let place = self.0.0.consoles.sit(user, id)?;
         Ok(Entry { app: self.0.clone(), actor: actor.clone(), guest, kind: ticket.kind, place })
     }
 }

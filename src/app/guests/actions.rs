@@ -9,6 +9,7 @@ use crate::base::ids::GuestId;
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::guests::GuestAction;
+use crate::model::impact::Ties;
 use crate::model::jobs::Job;
 use crate::model::providers::{Feature, Features};
 use crate::model::sessions::Scope;
@@ -85,6 +86,20 @@ impl Guests<'_> {
                                      "status": guest.state.status })),
             None => Err(Error::conflict("It is being made right now.")),
         }
+    }
+
+    /// What ties the machine to others and to its node; `None` when its provider does not tell such things.
+    pub(in crate::app) async fn ties(&self, guest: &GuestLive) -> Result<Option<Ties>> {
+        let plugin = self.0.connections().plugin_of(guest.row.connection)?;
+        let tells = |p: std::sync::Arc<crate::plugin::Plugin>| p.manifest().hooks.contains_key("guest_ties");
+        if !self.0.plugin_set().get(&plugin).is_some_and(tells) {
+            return Ok(None);
+        }
+        self.check_reach(guest.row.connection)?;
+        let value = host::call(self.0, guest.row.connection, "guest_ties", vec![Self::target(guest)?]).await?;
+        serde_path_to_error::deserialize(value).map(Some).map_err(|e| {
+            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
+        })
     }
 
     /// Asks an effect hook about a machine that the actor may see. The first argument is the machine.

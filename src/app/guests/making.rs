@@ -16,6 +16,16 @@ fn makes_machine(job: &Job) -> bool {
     matches!(job.hook.as_str(), "guest_create" | "guest_clone")
 }
 
+/// The number of the machine or template that the job copies.
+pub(in crate::app) fn made_from(job: &Job) -> Option<u32> {
+    let vmid = match job.hook.as_str() {
+        "guest_create" => job.args["source"]["vmid"].as_u64(),
+        "guest_clone" => job.args["vmid"].as_u64(),
+        _ => None,
+    };
+    vmid.and_then(|v| u32::try_from(v).ok())
+}
+
 impl Guests<'_> {
     /// Keeps a number for a job and writes it on the machine that the job makes. On a blocking thread.
     pub(in crate::app) fn keep_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
@@ -96,6 +106,7 @@ impl Guests<'_> {
         let Some(id) = job.guest else { return Ok(()) };
         let (job_id, ok) = (job.id, job.state == JobState::Succeeded);
         let (create, delete) = (makes_machine(job), job.hook == "guest_delete");
+        let source = made_from(job);
         let row = self
             .0
             .store()
@@ -117,6 +128,10 @@ impl Guests<'_> {
                 } else if row.making == Some(job_id) {
                     row.making = None;
                     tx.put(tables::GUESTS, &id, &row)?;
+                    let source = source.map(|vmid| tx.get(tables::GUEST_VMIDS, &(row.connection, vmid)));
+                    if let Some(source) = source.transpose()?.flatten() {
+                        tx.put(tables::GUEST_COPIES, &(source, id), &())?;
+                    }
                 }
                 tx.event(EventKind::Guest { id }, row.owner);
                 Ok(Some((row, gone)))

@@ -2,7 +2,7 @@
 
 mod actions;
 mod change;
-mod making;
+pub(in crate::app) mod making;
 mod moving;
 mod request;
 pub mod sharing;

@@ -189,7 +189,8 @@ impl Guests<'_> {
             ));
         }
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
-        if others.any(|g| g.state.name == spec.name) {
+        // What was made a moment ago has no name in Proxmox' list yet.
+        if others.any(|g| g.state.name == spec.name || g.row.name == spec.name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
         let limits = self.0.connections().limits(connection)?;

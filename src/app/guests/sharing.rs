@@ -52,6 +52,11 @@ impl Grants {
         self.now.load().version
     }
 
+    /// With whom a machine is shared.
+    pub(in crate::app) fn on(&self, guest: GuestId) -> Vec<(UserId, GuestRight)> {
+        self.now.load().by_guest.get(&guest).cloned().unwrap_or_default()
+    }
+
     /// Machines shared with `user`.
     fn of(&self, user: UserId) -> Vec<(GuestId, GuestRight)> {
         let index = self.now.load();
@@ -102,6 +107,11 @@ pub(in crate::app) fn drop_of_guest(tx: &mut WriteTx, guest: GuestId) -> Result<
     for (key, _) in tx.list(tables::GUEST_GRANTS, Scan::prefix(&guest), usize::MAX)? {
         tx.delete(tables::GUEST_GRANTS, &key)?;
         tx.event(EventKind::Guest { id: guest }, Some(key.1));
+    }
+    for (key, ()) in tx.list(tables::GUEST_COPIES, Scan::all(), usize::MAX)? {
+        if key.0 == guest || key.1 == guest {
+            tx.delete(tables::GUEST_COPIES, &key)?;
+        }
     }
     quotas::forget(tx, guest)
 }

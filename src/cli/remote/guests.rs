@@ -5,7 +5,7 @@ use super::client::{Api, part};
 use super::create::Create;
 use super::moving::{Copy, Migrate, Template};
 use super::table::{self, Cell, state};
-use super::{Common, complete, find, sharing, terminal};
+use super::{Common, complete, find, impact, sharing};
 use crate::base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
@@ -48,17 +48,17 @@ enum Verb {
     /// Start machines.
     Start(Many),
     /// Ask the systems inside to shut down.
-    Shutdown(Many),
+    Shutdown(Asking),
     /// Switch machines off at once, like pulling the plug.
-    Stop(Many),
+    Stop(Asking),
     /// Ask the systems inside to restart.
-    Reboot(Many),
+    Reboot(Asking),
     /// Freeze machines in memory.
-    Suspend(Many),
+    Suspend(Asking),
     /// Let frozen machines go on.
     Resume(Many),
     /// Write what is in memory to a disk and switch off; a start goes on where it was.
-    Hibernate(Many),
+    Hibernate(Asking),
     /// Make a copy.
     Clone(Box<Copy>),
     /// Make a template of a stopped machine, for good.
@@ -74,13 +74,7 @@ enum Verb {
     /// Hand a machine over to another owner.
     Give(sharing::Give),
     /// Delete machines with their disks. They must be stopped.
-    Delete {
-        #[command(flatten)]
-        many: Many,
-        /// Ask nothing.
-        #[arg(long, short)]
-        yes: bool,
-    },
+    Delete(Asking),
 }
 
 #[derive(Debug, clap::Args)]
@@ -99,6 +93,16 @@ struct Many {
     wait: Wait,
 }
 
+/// What may cut people off: on a terminal it is shown what hangs on the machines, and asked.
+#[derive(Debug, clap::Args)]
+struct Asking {
+    #[command(flatten)]
+    many: Many,
+    /// Ask nothing.
+    #[arg(long, short)]
+    yes: bool,
+}
+
 impl Guests {
     /// # Errors
     /// What the API refuses.
@@ -109,13 +113,13 @@ impl Guests {
             Verb::List { filter, sort, limit } => list(&mut api, &common, &filter, &sort, limit).await,
             Verb::Show(one) => show(&mut api, &common, &one.guest).await,
             Verb::Create(create) => create.run(&mut api, &common).await,
-            Verb::Start(many) => power(&mut api, &common, many, "start").await,
-            Verb::Shutdown(many) => power(&mut api, &common, many, "shutdown").await,
-            Verb::Stop(many) => power(&mut api, &common, many, "stop").await,
-            Verb::Reboot(many) => power(&mut api, &common, many, "reboot").await,
-            Verb::Suspend(many) => power(&mut api, &common, many, "suspend").await,
-            Verb::Resume(many) => power(&mut api, &common, many, "resume").await,
-            Verb::Hibernate(many) => hibernate(&mut api, &common, many).await,
+            Verb::Start(many) => power(&mut api, &common, Asking { many, yes: true }, "start").await,
+            Verb::Shutdown(asking) => power(&mut api, &common, asking, "shutdown").await,
+            Verb::Stop(asking) => power(&mut api, &common, asking, "stop").await,
+            Verb::Reboot(asking) => power(&mut api, &common, asking, "reboot").await,
+            Verb::Suspend(asking) => power(&mut api, &common, asking, "suspend").await,
+            Verb::Resume(many) => power(&mut api, &common, Asking { many, yes: true }, "resume").await,
+            Verb::Hibernate(asking) => hibernate(&mut api, &common, asking).await,
             Verb::Clone(copy) => copy.run(&mut api, &common).await,
             Verb::Template(template) => template.run(&mut api, &common).await,
             Verb::Migrate(migrate) => migrate.run(&mut api, &common).await,
@@ -123,7 +127,7 @@ impl Guests {
             Verb::Share(share) => share.run(&mut api, &common).await,
             Verb::Unshare(unshare) => unshare.run(&mut api).await,
             Verb::Give(give) => give.run(&mut api).await,
-            Verb::Delete { many, yes } => delete(&mut api, &common, many, yes).await,
+            Verb::Delete(asking) => delete(&mut api, &common, asking).await,
         }
     }
 }
@@ -230,32 +234,48 @@ async fn meant(api: &mut Api, names: &[String]) -> Result<Vec<Value>> {
     Ok(all)
 }
 
-async fn power(api: &mut Api, common: &Common, many: Many, action: &str) -> Result<ExitCode> {
+/// Shows what hangs on the machines and asks. `always`: also when nothing does.
+async fn sure(api: &mut Api, guests: &[Value], action: &str, words: &str, always: bool, yes: bool) -> Result<()> {
+    let names: Vec<String> = guests.iter().map(|g| table::plain(text(g, "name"))).collect();
+    let question = format!("{words} {}?", names.join(", "));
+    let refused = if action == "delete" { "Nothing was deleted." } else { "Nothing was done." };
+    let deed = impact::Deed { action, snapshot: "", always, refused };
+    impact::sure(api, &guests.iter().collect::<Vec<_>>(), deed, &question, yes).await
+}
+
+async fn power(api: &mut Api, common: &Common, asking: Asking, action: &str) -> Result<ExitCode> {
+    let Asking { many, yes } = asking;
+    let guests = meant(api, &many.guests).await?;
+    let words = match action {
+        "stop" => "Stop at once, like pulling the plug:",
+        "shutdown" => "Shut down",
+        "reboot" => "Reboot",
+        _ => "Suspend",
+    };
+    sure(api, &guests, action, words, false, yes).await?;
     let mut jobs = Vec::new();
-    for guest in meant(api, &many.guests).await? {
+    for guest in guests {
         let path = format!("/guests/{}/power", part(text(&guest, "id")));
         jobs.push(api.post(&path, Some(&json!({ "action": action }))).await?);
     }
     actions::finish(api, common, &many.wait, jobs).await
 }
 
-async fn hibernate(api: &mut Api, common: &Common, many: Many) -> Result<ExitCode> {
+async fn hibernate(api: &mut Api, common: &Common, asking: Asking) -> Result<ExitCode> {
+    let Asking { many, yes } = asking;
+    let guests = meant(api, &many.guests).await?;
+    sure(api, &guests, "hibernate", "Hibernate", false, yes).await?;
     let mut jobs = Vec::new();
-    for guest in meant(api, &many.guests).await? {
+    for guest in guests {
         jobs.push(api.post(&format!("/guests/{}/hibernate", part(text(&guest, "id"))), None).await?);
     }
     actions::finish(api, common, &many.wait, jobs).await
 }
 
-async fn delete(api: &mut Api, common: &Common, many: Many, yes: bool) -> Result<ExitCode> {
+async fn delete(api: &mut Api, common: &Common, asking: Asking) -> Result<ExitCode> {
+    let Asking { many, yes } = asking;
     let guests = meant(api, &many.guests).await?;
-    if !yes {
-        let names: Vec<String> = guests.iter().map(|g| table::plain(text(g, "name"))).collect();
-        let question = format!("Delete {} with all disks? This can't be taken back.", names.join(", "));
-        if !terminal::confirm(&question)? {
-            return Err(Error::conflict("Nothing was deleted."));
-        }
-    }
+    sure(api, &guests, "delete", "Delete for good", true, yes).await?;
     let mut jobs = Vec::new();
     for guest in guests {
         jobs.push(api.delete(&format!("/guests/{}", part(text(&guest, "id")))).await?);

@@ -10,6 +10,7 @@ mod create;
 mod find;
 mod guests;
 mod hardware;
+mod impact;
 mod jobs;
 mod moving;
 mod nodes;

@@ -3,9 +3,10 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
+use super::impact::Deed;
 use super::table::{self, Cell, Tone};
-use super::{Common, complete, find, terminal};
-use crate::base::{Error, Result};
+use super::{Common, complete, find, impact};
+use crate::base::Result;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -64,8 +65,11 @@ impl Copy {
 
 /// `/guests/ID`
 async fn of(api: &mut Api, wanted: &str) -> Result<String> {
-    let guest = find::guest(api, wanted).await?;
-    Ok(format!("/guests/{}", part(guest["id"].as_str().unwrap_or_default())))
+    Ok(under(&find::guest(api, wanted).await?))
+}
+
+fn under(guest: &Value) -> String {
+    format!("/guests/{}", part(guest["id"].as_str().unwrap_or_default()))
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,12 +88,12 @@ impl Template {
     /// # Errors
     /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let path = of(api, &self.guest).await?;
+        let found = find::guest(api, &self.guest).await?;
+        let path = under(&found);
         let question =
             format!("Make a template of “{}”? It can't be started any more, and there is no way back.", self.guest);
-        if !self.yes && !terminal::confirm(&question)? {
-            return Err(Error::conflict("Nothing was changed."));
-        }
+        let deed = Deed { action: "template", snapshot: "", always: true, refused: "Nothing was changed." };
+        impact::sure(api, &[&found], deed, &question, self.yes).await?;
         let job = api.post(&format!("{path}/template"), None).await?;
         actions::finish(api, common, &self.wait, vec![job]).await
     }
@@ -109,6 +113,9 @@ pub struct Migrate {
     /// Where they go there; left out: a storage of the same name.
     #[arg(long, requires = "disks")]
     storage: Option<String>,
+    /// Ask nothing.
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
     wait: Wait,
 }
@@ -117,12 +124,16 @@ impl Migrate {
     /// # Errors
     /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let path = format!("{}/migrate", of(api, &self.guest).await?);
+        let found = find::guest(api, &self.guest).await?;
+        let path = format!("{}/migrate", under(&found));
         let Some(node) = self.node else {
             let check = api.get(&path).await?;
             show(common, &check);
             return Ok(ExitCode::SUCCESS);
         };
+        let question = format!("Move “{}” to {node}?", self.guest);
+        let deed = Deed { action: "migrate", snapshot: "", always: false, refused: "Nothing was changed." };
+        impact::sure(api, &[&found], deed, &question, self.yes).await?;
         let mut body = json!({ "node": node, "disks": self.disks });
         if let Some(storage) = self.storage {
             body["storage"] = json!(storage);

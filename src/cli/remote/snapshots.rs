@@ -3,9 +3,10 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
+use super::impact::Deed;
 use super::table::{self, Cell, Tone};
-use super::{Common, complete, find, terminal};
-use crate::base::{Error, Result};
+use super::{Common, complete, find, impact};
+use crate::base::Result;
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Value, json};
@@ -100,12 +101,12 @@ impl Snapshots {
                 (api.post(&path, Some(&body)).await?, wait)
             }
             Verb::Rollback { one, start, yes, wait } => {
-                let path = of(&mut api, &one.guest).await?;
-                let question = format!("Go back to “{}”? What came after it on this machine is lost.", one.name);
-                if !yes && !terminal::confirm(&question)? {
-                    return Err(Error::conflict("Nothing was changed."));
-                }
-                let path = format!("{path}/{}/rollback", part(&one.name));
+                let found = find::guest(&mut api, &one.guest.guest).await?;
+                let question = format!("Go back to “{}”?", one.name);
+                let deed =
+                    Deed { action: "rollback", snapshot: &one.name, always: true, refused: "Nothing was changed." };
+                impact::sure(&mut api, &[&found], deed, &question, yes).await?;
+                let path = format!("{}/{}/rollback", under(&found), part(&one.name));
                 (api.post(&path, Some(&json!({ "start": start }))).await?, wait)
             }
             Verb::Delete { one, wait } => {
@@ -123,8 +124,11 @@ impl Snapshots {
 
 /// `/guests/ID/snapshots`
 async fn of(api: &mut Api, guest: &Guest) -> Result<String> {
-    let found = find::guest(api, &guest.guest).await?;
-    Ok(format!("/guests/{}/snapshots", part(found["id"].as_str().unwrap_or_default())))
+    Ok(under(&find::guest(api, &guest.guest).await?))
+}
+
+fn under(guest: &Value) -> String {
+    format!("/guests/{}/snapshots", part(guest["id"].as_str().unwrap_or_default()))
 }
 
 async fn list(api: &mut Api, common: &Common, guest: &str) -> Result<ExitCode> {

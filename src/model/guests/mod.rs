@@ -131,6 +131,10 @@ pub struct GuestState {
     #[n(17)]
     #[serde(default)]
     pub pool: Option<String>,
+    /// What high availability wants of it: started, stopped ...; `None` when it does not watch over it.
+    #[n(18)]
+    #[serde(default)]
+    pub ha: Option<String>,
 }
 
 /// What runs inside a guest, as far as its provider knows.

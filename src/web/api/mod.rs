@@ -11,6 +11,7 @@ pub mod consoles;
 pub mod figures;
 pub mod guests;
 pub mod hardware;
+pub mod impact;
 pub mod jobs;
 pub mod me;
 pub mod moving;

@@ -31,6 +31,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::guests::show,
         super::guests::power,
         super::guests::delete,
+        super::impact::show,
         super::consoles::create,
         super::hardware::show,
         super::hardware::change,

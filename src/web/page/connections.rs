@@ -2,7 +2,9 @@
 
 use crate::app::connections::SshView;
 use crate::base::Timestamp;
+use crate::model::impact::Impact;
 use crate::web::page::form::{Form, Way, area, csrf, number, password, select, text, trouble, ways};
+use crate::web::page::impact::list as list_of;
 use crate::web::page::parts::{commands, copy, note, post, state, time};
 use crate::web::page::settings::{ConnectionItem, reach};
 use crate::web::page::{Page, layout};
@@ -52,6 +54,8 @@ pub struct ConnectionView {
     pub commands: String,
     /// Bridges of its nodes, as far as they answered.
     pub bridges: Vec<String>,
+    /// What goes when Steward forgets it.
+    pub impact: Impact,
 }
 
 const STEPS: [&str; 3] = ["Address", "Certificate", "Access"];
@@ -181,6 +185,7 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
                     Some(_) => { p { "Steward takes its key away from this host and forgets it. Its " (c.machines) " machines go on." } }
                     None => { p { "Steward forgets this cluster with its token. Nothing in Proxmox is changed: its " (c.machines) " machines go on." } }
                 }
+                (list_of(&view.impact))
                 form method="post" action={ "/settings/connections/" (c.id) "/delete" } {
                     (csrf(page))
                     (text("confirm", "Type the connection's name").required().hint(&format!("It is called {}", c.name)).render(form))

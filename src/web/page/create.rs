@@ -7,7 +7,7 @@ use crate::model::nodes::Choices;
 use crate::model::software::SoftwareOption;
 use crate::web::page::connections::{wizard_buttons, wizard_steps};
 use crate::web::page::form::{Form, Way, area, csrf, number, password, select, switch, text, trouble, ways};
-use crate::web::page::parts::{bytes, count, empty, note};
+use crate::web::page::parts::{bytes, count, empty, icon, note};
 use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::recipe::{field_name, fields, is_secret, needs, picture};
 use crate::web::page::software::{by_category, find_box};
@@ -131,9 +131,11 @@ pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
     let words = ["Source", "Size", "Network", "Access", "Software", "Review"];
     let main = html! {
         (layout::crumbs(&[("/machines", "Machines")]))
-        (layout::head("New machine", html! { "Every field has a sensible value; change what you care about." }, html! {}))
+        (layout::head("New machine", html! { "Every field has a sensible value; change what you care about." }, html! {
+            @if page.admin() && view.step == CreateStep::Source { a.button.quiet href="/templates" { (icon("box")) "Templates" } }
+        }))
         @if view.templates.is_empty() && view.isos.is_empty() && view.step == CreateStep::Source {
-            (empty("box", "Nothing to make it from", "Proxmox has no template and no ISO image that Steward may use. Upload an ISO image, or turn a machine into a template, in Proxmox.", None))
+            (empty("box", "Nothing to make it from", "Proxmox has no template and no ISO image that Steward may use. Make a template of a cloud image, upload an ISO image to Proxmox, or turn a machine into a template.", page.admin().then_some(("/templates", "Templates"))))
         } @else {
             (wizard_steps(&words, at))
             section.card.narrow {

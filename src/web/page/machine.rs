@@ -2,9 +2,11 @@
 
 use crate::base::Timestamp;
 use crate::model::guests::{GuestKind, PowerAction, System};
+use crate::model::impact::{Deed, Impact};
 use crate::model::providers::Feature;
 use crate::web::page::audit::{AuditRow, entries};
 use crate::web::page::form::{Form, csrf, text, trouble};
+use crate::web::page::impact::list;
 use crate::web::page::jobs::{JobItem, short, table};
 use crate::web::page::machines::{MachineRow, picture, share};
 use crate::web::page::parts::{bytes, copy, duration, empty, guest_state, icon, meter, note, percent, time};
@@ -113,21 +115,17 @@ pub fn history(page: &Page, head: &MachineHead, view: &HistoryView) -> Markup {
 }
 
 /// Taking it away for good: says what else is hit, and asks for the name.
-pub fn danger(page: &Page, head: &MachineHead, form: &Form) -> Markup {
+pub fn danger(page: &Page, head: &MachineHead, impact: &Impact, form: &Form) -> Markup {
     let row = &head.row;
     let body = html! {
         section.card.narrow.attention.bad {
             h2 { "Delete this machine" }
-            p { "This takes away " strong { (row.name) } " and all that is on it, for good:" }
-            ul.plain {
-                li { "its disks, " (bytes(head.maxdisk)) " in all, with everything on them" }
-                li { "its snapshots, and its place in backup and replication jobs" }
-                @if row.status == "running" { li { "it runs now and is stopped first, at once" } }
-            }
-            p.dim { "Backups of it are kept." }
+            p { "This takes away " strong { (row.name) } " and all that is on it, for good. Backups of it are kept." }
+            (list(impact))
             (trouble(form))
             @if let Some(why) = &head.away { (note("warn", html! { (why) })) }
-            @if head.can_manage {
+            @if impact.blocks() { p { "It can't be deleted as it is now." } }
+            @else if head.can_manage {
                 form method="post" action={ "/machines/" (row.id) "/delete" } {
                     (csrf(page))
                     (text("confirm", "Type the machine's name").required().hint(&format!("It is called {}", row.name)).render(form))
@@ -231,14 +229,14 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
     }
     html! {
         form.inline method="post" action=(path) { (csrf(page))
-            @for (action, _) in &first { button name="action" value=(action.name()) { (icon(picture(*action))) (action.word()) } }
+            @for (action, _) in &first { button name="action" value=(action.name()) data-impact=[Deed::of_power(*action).map(|_| "")] { (icon(picture(*action))) (action.word()) } }
         }
         details.menu.right name="menu" {
             summary.button.quiet { "More" (icon("down")) }
             form.sheet method="post" action=(path) { (csrf(page))
                 @for (action, why) in rest {
                     button.item name="action" value=(action.name()) disabled[blocked(why)]
-                        data-confirm=[(*action == PowerAction::Stop).then_some("Stop it at once? It is like pulling the plug: what it did not save is lost.")] {
+                        data-impact=[Deed::of_power(*action).map(|_| "")] {
                         (icon(picture(*action))) span { (action.word()) @if let Some(text) = reason(why) { small { (text) } } }
                     }
                 }
@@ -263,7 +261,7 @@ fn hibernate(head: &MachineHead) -> Markup {
         .clone()
         .unwrap_or_else(|| format!("Up to {} go to a disk; a start goes on where it was.", bytes(row.maxmem)));
     html! {
-        button.item formaction=(head.at("hibernate")) disabled[why.is_some()] {
+        button.item formaction=(head.at("hibernate")) data-impact=(head.at("power?action=hibernate")) disabled[why.is_some()] {
             (icon("moon")) span { "Hibernate" small { (text) } }
         }
     }

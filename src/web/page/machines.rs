@@ -6,6 +6,7 @@
 use crate::base::Timestamp;
 use crate::base::ids::{GuestId, JobId};
 use crate::model::guests::{GuestKind, PowerAction};
+use crate::model::impact::Deed;
 use crate::web::page::form::csrf;
 use crate::web::page::parts::{bar, bytes, duration, empty, guest_state, icon, note, percent, sort_head, spark, time};
 use crate::web::page::{Page, layout};
@@ -89,7 +90,10 @@ pub const COLUMNS: [(&str, &str); 9] = [
 
 pub fn machines(page: &Page, view: &MachinesView) -> Markup {
     let main = html! {
-        header.head.compact { h1 { "Machines" } div.tools { a.button.primary href="/machines/new" { (icon("plus")) "New machine" } } }
+        header.head.compact { h1 { "Machines" } div.tools {
+            @if page.admin() { a.button href="/templates" { (icon("box")) "Templates" } }
+            a.button.primary href="/machines/new" { (icon("plus")) "New machine" }
+        } }
         @for away in &view.away { (away_note(page, away)) }
         @if view.total == 0 { (nothing(page, view)) } @else { (tools(page, view)) (list(page, view)) (row_menu(page)) }
     };
@@ -266,7 +270,7 @@ pub fn row_menu(page: &Page) -> Markup {
             a.item href="/machines" data-open { (icon("right")) "Open" }
             @for (action, when) in POWER_WHEN {
                 button.item name="action" value=(action.name()) data-when=(when)
-                    data-confirm=[(action == PowerAction::Stop).then_some("Stop it at once? It is like pulling the plug: what it did not save is lost.")] { (icon(picture(action))) (action.word()) }
+                    data-impact=[Deed::of_power(action).map(|_| "")] { (icon(picture(action))) (action.word()) }
             }
         }
     }

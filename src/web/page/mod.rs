@@ -13,6 +13,7 @@ pub mod form;
 pub mod hardware;
 pub mod hosts;
 pub mod icons;
+pub mod impact;
 pub mod job;
 pub mod jobs;
 pub mod layout;

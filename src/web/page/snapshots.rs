@@ -101,7 +101,7 @@ pub fn one(page: &Page, head: &MachineHead, all: &Snapshots, s: &Snapshot, lost:
             section.card.narrow.attention {
                 h2 { "Go back to it" }
                 @if s.broken { p { "It broke off while it was made, so there is nothing to go back to." } } @else {
-                    p { "This brings " strong { (head.row.name) } " back to how it was " (time(page, Timestamp::from_secs(s.time))) ". What came after is lost:" }
+                    p { "This brings " strong { (head.row.name) } " back to how it was " (time(page, Timestamp::from_secs(s.time))) "." }
                     (lost)
                     form method="post" action=(at("rollback")) {
                         (csrf(page))

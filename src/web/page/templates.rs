@@ -3,8 +3,10 @@
 use crate::base::Timestamp;
 use crate::base::ids::{ConnectionId, GuestId, JobId};
 use crate::model::images::{Image, ImageOrigin};
+use crate::model::impact::Impact;
 use crate::model::templates::{Policy, TemplateChoices, WhenNewer};
 use crate::web::page::form::{Form, Way, csrf, number, select, switch, text, trouble, ways};
+use crate::web::page::impact::list as list_of;
 use crate::web::page::parts::{bytes, commands, copy, empty, icon, note, post, state, time};
 use crate::web::page::{Page, layout};
 use maud::{Markup, html};
@@ -364,6 +366,8 @@ pub struct TemplateView {
     pub item: TemplateItem,
     /// Machines whose disks are linked to it; `Err` when Proxmox could not be asked.
     pub uses: Result<Vec<(GuestId, String)>, String>,
+    /// What else is hit when it is deleted.
+    pub impact: Impact,
 }
 
 pub fn template(page: &Page, view: &TemplateView, form: &Form) -> Markup {
@@ -394,13 +398,14 @@ pub fn template(page: &Page, view: &TemplateView, form: &Form) -> Markup {
             }
             section.card { h2 { "Delete" }
                 (trouble(form))
-                @if free {
+                (list_of(&view.impact))
+                @if free && !view.impact.blocks() {
                     form method="post" action={ "/templates/" (t.id) "/delete" } {
                         (csrf(page))
                         (text("name", "Type the template's name").required().hint(&format!("It is called {}", t.name)).render(form))
                         div.actions { button.danger.solid { "Delete this template" } }
                     }
-                } @else { p { "Not possible while machines hang on it." } }
+                } @else { p { "It can't be deleted as it is now." } }
             }
         }
     };

@@ -2,10 +2,12 @@
 
 use crate::base::ids::{ConnectionId, GuestId, JobId, SessionId, TokenId, UserId};
 use crate::base::{Secret, Timestamp};
+use crate::model::access::GuestRight;
 use crate::model::audit::AuditRecord;
 use crate::model::connections::{Limits, Reach};
 use crate::model::consoles::{ConsoleChoice, ConsoleKind};
 use crate::model::guests::{GuestKind, PowerAction};
+use crate::model::impact::{Deed, Fact, GoingDisk, Impact, Kept, Program};
 use crate::model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
 use crate::model::nodes::{Choices, Node};
 use crate::model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
@@ -515,4 +517,26 @@ pub fn menu() -> Vec<crate::app::software::MenuItem> {
         Some(crate::app::software::MenuItem { name: name.to_owned(), version: "1.0.0".into(), about, recipe })
     };
     ["software-nginx", "software-caddy"].into_iter().filter_map(item).collect()
+}
+
+/// What hangs on a machine, with something of every weight.
+pub fn impact_of(deed: Deed) -> Impact {
+    let kept = |name: &str, days: i64| Kept { name: name.into(), taken: ago(days * 86_400), memory: false };
+    let pages = vec![("Films".to_owned(), "http://192.168.1.44:8096".to_owned())];
+    let facts = vec![
+        Fact::Steward { sure: true },
+        Fact::State { status: "running".into(), uptime: 1_036_800 },
+        Fact::Software(vec![
+            Program { title: "Jellyfin".into(), pages, waits: false },
+            Program { title: EVIL.into(), pages: Vec::new(), waits: true },
+        ]),
+        Fact::People { owner: Some("eve".into()), shared: vec![("jon".into(), GuestRight::Use)], others: 0 },
+        Fact::Disks {
+            list: vec![GoingDisk { key: "scsi0".into(), storage: "local-lvm".into(), bytes: 32 << 30, unused: false }],
+            bytes: 32 << 30,
+        },
+        Fact::Snapshots { list: (1..9).map(|n| kept(&format!("week-{n}"), n * 7)).collect(), now: ago(0) },
+        Fact::HighAvailability("started".into()),
+    ];
+    Impact::of(deed, facts, vec!["Its devices can't be asked for now. Proxmox does not answer.".into()])
 }

@@ -1,10 +1,11 @@
 //! The pages about templates, in the states worth looking at.
 
-use super::samples::{EVIL, ago, page};
+use super::samples::{EVIL, ago, impact_of, page};
 use crate::base::Error;
 use crate::base::ids::{GuestId, JobId};
 use crate::config::catalogue;
 use crate::model::images::ImageOrigin;
+use crate::model::impact::{Deed, Impact};
 use crate::model::templates::{Policy, TemplateChoices};
 use crate::web::page::Form;
 use crate::web::page::templates::{self, ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
@@ -81,13 +82,19 @@ fn new_view(own: bool, images: bool) -> NewView {
 /// Name and page.
 pub fn all() -> Vec<(&'static str, maud::Markup)> {
     let first = TemplatesView { templates: Vec::new(), problems: Vec::new(), ..view() };
-    let free = TemplateView { item: template(3, "ubuntu-24-04-20261001", true, false, true), uses: Ok(Vec::new()) };
+    let free = TemplateView {
+        item: template(3, "ubuntu-24-04-20261001", true, false, true),
+        impact: Impact::default(),
+        uses: Ok(Vec::new()),
+    };
     let used = TemplateView {
         item: template(1, "debian-13-20261121", true, false, false),
+        impact: Impact::default(),
         uses: Ok(vec![(GuestId::from_bytes([5; 16]), EVIL.into())]),
     };
     let unknown = TemplateView {
         item: template(4, EVIL, false, false, false),
+        impact: impact_of(Deed::Delete),
         uses: Err("Proxmox at pve1 does not answer: connection refused.".into()),
     };
     let wrong =

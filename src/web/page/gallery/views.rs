@@ -5,6 +5,7 @@ use crate::base::ids::{GuestId, UserId};
 use crate::base::{Error, Secret};
 use crate::model::access::GuestRight;
 use crate::model::connections::Reach;
+use crate::model::impact::{Deed, Impact};
 use crate::model::jobs::JobState;
 use crate::model::quotas::{Allowance, Amounts, Quota, UserQuota};
 use crate::web::page::*;
@@ -96,7 +97,22 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
             machine::danger(
                 &page("/machines/1"),
                 &head(3, false),
+                &impact_of(Deed::Delete),
                 &Form::new().set("confirm", "jelly").fail(&Error::field("confirm", "This is not its name.")),
+            ),
+        ),
+        (
+            "machine-sure",
+            impact::power(&page("/machines/1/power"), &head(3, false), Deed::Stop, None, &impact_of(Deed::Stop)),
+        ),
+        (
+            "machine-sure-refused",
+            impact::power(
+                &page("/machines/1/power"),
+                &head(8, false),
+                Deed::Hibernate,
+                Some("It is stopped now."),
+                &Impact::default(),
             ),
         ),
         ("jobs", jobs::jobs(&page("/jobs"), &list("", job_list()))),
@@ -184,6 +200,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
         }],
         bridges: vec!["vmbr0".into(), "vmbr1".into()],
         commands: "pveum acl modify /storage/nas --roles Steward --users steward@pve".into(),
+        impact: Impact::of_connection(vec![(GuestId::from_bytes([3; 16]), EVIL.into())], &[("eve".to_owned(), 2)]),
     };
     let connect = |step: &connections::ConnectStep, form: &Form| {
         connections::connect(&page("/settings/connections/new"), step, form)

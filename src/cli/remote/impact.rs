@@ -1,0 +1,97 @@
+//! What hangs on machines, shown before a question is asked.
+
+use super::super::say::complain;
+use super::client::{Api, part, query};
+use super::{table, terminal};
+use crate::base::{Error, Result};
+use serde_json::Value;
+
+/// Shows what hangs on a machine and asks; nothing is shown or asked with `yes`.
+///
+/// `always`: ask also when nothing hangs on it, and refuse when nobody is there to be asked. Without it scripts
+/// go on as they are.
+///
+/// # Errors
+/// `Conflict` when the answer is no; what the API refuses.
+pub async fn sure(api: &mut Api, guests: &[&Value], deed: Deed<'_>, question: &str, yes: bool) -> Result<()> {
+    if yes || (!deed.always && !terminal::somebody()) {
+        return Ok(());
+    }
+    let mut asks = deed.always;
+    for guest in guests {
+        let impact = of(api, guest, &deed).await?;
+        asks |= impact["asks"] == true;
+        if guests.len() > 1 {
+            complain(&format!("{}:", table::plain(guest["name"].as_str().unwrap_or_default())));
+        }
+        lines(&impact).iter().for_each(|line| complain(line));
+    }
+    if !asks || terminal::confirm(question)? { Ok(()) } else { Err(Error::conflict(deed.refused)) }
+}
+
+/// What is about to be done, as the API calls it.
+pub struct Deed<'a> {
+    pub action: &'a str,
+    pub snapshot: &'a str,
+    pub always: bool,
+    /// What is said when the answer is no.
+    pub refused: &'a str,
+}
+
+async fn of(api: &mut Api, guest: &Value, deed: &Deed<'_>) -> Result<Value> {
+    let id = part(guest["id"].as_str().unwrap_or_default());
+    let mut pairs = vec![("action", deed.action)];
+    if !deed.snapshot.is_empty() {
+        pairs.push(("snapshot", deed.snapshot));
+    }
+    api.get(&format!("/guests/{id}/impact{}", query(&pairs))).await
+}
+
+/// One line for each hit, its names indented.
+pub fn lines(impact: &Value) -> Vec<String> {
+    let mut out = Vec::new();
+    for hit in impact["hits"].as_array().into_iter().flatten() {
+        let mark = match hit["weight"].as_str() {
+            Some("blocks") => "✗",
+            Some("lost" | "cut") => "!",
+            _ => "·",
+        };
+        out.push(format!(" {mark} {}", table::plain(hit["text"].as_str().unwrap_or_default())));
+        for item in hit["items"].as_array().into_iter().flatten() {
+            let url = item["url"].as_str().map(|u| format!("  {}", table::plain(u))).unwrap_or_default();
+            out.push(format!("     {}{url}", table::plain(item["text"].as_str().unwrap_or_default())));
+        }
+        match hit["more"].as_u64() {
+            None | Some(0) => {}
+            Some(n) => out.push(format!("     and {n} more")),
+        }
+    }
+    for text in impact["unknown"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        out.push(format!(" ? {}", table::plain(text)));
+    }
+    if out.is_empty() {
+        out.push(" Nothing else hangs on it.".to_owned());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_hangs_on_it_is_told_line_by_line() {
+        let impact = json!({ "unknown": ["Its disks are not known."], "hits": [
+            { "weight": "blocks", "text": "2 machines share its disks.", "more": 1, "items": [{ "text": "web-01" }] },
+            { "weight": "cut", "text": "1 program on it stops:", "more": 0,
+              "items": [{ "text": "Jellyfin\u{1b}[2J", "url": "http://192.0.2.7:8096" }] },
+        ]});
+        let told = lines(&impact);
+        assert_eq!(told[0], " ✗ 2 machines share its disks.");
+        assert_eq!(told[2], "     and 1 more");
+        assert!(told[4].ends_with("  http://192.0.2.7:8096") && !told[4].contains('\u{1b}'), "{told:?}");
+        assert_eq!(told[5], " ? Its disks are not known.");
+        assert_eq!(lines(&json!({ "hits": [] })), [" Nothing else hangs on it."]);
+    }
+}

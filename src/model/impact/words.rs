@@ -1,0 +1,430 @@
+//! The words: one sentence for each fact and what is about to be done.
+
+use super::{Deed, Fact, GoingDisk, Hit, HitKind, Item, Kept, Place, Program, Weight};
+use crate::base::Timestamp;
+use crate::base::ids::{GuestId, JobId};
+use crate::model::access::GuestRight;
+
+/// `1 machine`, `2 machines`.
+fn count(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+/// Seconds in words: `45 s`, `12 min`, `5 h`, `3 days`.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// `2026-11-12 14:00 UTC` and `9 days ago`
+fn when(at: Timestamp, now: Timestamp) -> (String, String) {
+    let exact = at.to_utc().format("%Y-%m-%d %H:%M UTC").to_string();
+    (exact, format!("{} ago", span(at.until(now).as_secs())))
+}
+
+/// `40 GiB`, `512 MiB`
+fn size(bytes: u64) -> String {
+    let (gib, mib) = (bytes as f64 / f64::from(1 << 30), bytes.div_ceil(1 << 20));
+    match gib {
+        g if g >= 1024.0 => format!("{:.1} TiB", g / 1024.0),
+        g if g >= 1.0 && (g * 10.0).round() % 10.0 > 0.0 => format!("{g:.1} GiB"),
+        g if g >= 1.0 => format!("{g:.0} GiB"),
+        _ => format!("{mib} MiB"),
+    }
+}
+
+fn kept(snapshot: &Kept, now: Timestamp) -> Item {
+    let memory = if snapshot.memory { ", with memory" } else { "" };
+    let (exact, ago) = when(snapshot.taken, now);
+    Item::new(format!("{} ({exact}, {ago}{memory})", snapshot.name))
+}
+
+fn machines(list: &[(GuestId, String)]) -> Vec<Item> {
+    list.iter().map(|(id, name)| Item::at(name.clone(), Place::Guest(*id))).collect()
+}
+
+fn jobs(list: &[(JobId, String)]) -> Vec<Item> {
+    list.iter().map(|(id, title)| Item::at(title.clone(), Place::Job(*id))).collect()
+}
+
+fn hit(kind: HitKind, weight: Weight, text: impl Into<String>, brief: impl Into<String>) -> Hit {
+    Hit { kind, weight, text: text.into(), brief: brief.into(), items: Vec::new(), more: 0 }
+}
+
+impl Hit {
+    fn with(self, items: Vec<Item>, more: usize) -> Self {
+        Self { items, more, ..self }
+    }
+}
+
+impl Fact {
+    /// What it means for this deed; `None` when it does not matter.
+    pub fn hit(&self, deed: Deed) -> Option<Hit> {
+        match self {
+            Self::Steward { sure } => Some(steward(*sure, deed)),
+            Self::Protected => (deed == Deed::Delete).then(|| {
+                let text = "It is protected: it can't be deleted until “Protected” is taken off on its Hardware page.";
+                hit(HitKind::Protection, Weight::Blocks, text, "protected")
+            }),
+            Self::Locked(lock) => Some(locked(lock, deed)),
+            Self::Linked { machines: list, more } => linked(list, *more, deed),
+            Self::Copies { machines: list, more } => (deed == Deed::Delete && list.len() + more > 0).then(|| {
+                let n = list.len() + more;
+                let words = count(n, "machine was made from it and stays", "machines were made from it and stay");
+                let text = format!("{words}: nothing changes for {}.", if n == 1 { "it" } else { "them" });
+                hit(HitKind::Copies, Weight::Known, text, words).with(machines(list), *more)
+            }),
+            Self::Jobs { jobs: list, more, overtaken } => at_work(list, *more, *overtaken && deed == Deed::Stop),
+            Self::Making { jobs: list, more } => making(list, *more, deed),
+            Self::Devices(list) => devices(list, deed),
+            Self::State { status, uptime } => state(status, *uptime, deed),
+            Self::Software(list) => software(list, deed),
+            Self::People { owner, shared, others } => people(owner.as_deref(), shared, *others, deed),
+            Self::Consoles { own, names, others } => consoles(*own, names, *others, deed),
+            Self::Disks { list, bytes } => (deed == Deed::Delete).then(|| disks(list, *bytes)),
+            Self::Snapshots { list, now } => snapshots(list, *now, deed),
+            Self::Since { to, newer, now } => (deed == Deed::Rollback).then(|| since(to, newer, *now)),
+            Self::HighAvailability(state) => high_availability(state, deed),
+            Self::Replication(nodes) => replication(nodes, deed),
+        }
+    }
+}
+
+fn steward(sure: bool, deed: Deed) -> Hit {
+    let (weight, after) = match deed {
+        Deed::Delete => (Weight::Lost, "this page goes away for good, with all that Steward knows"),
+        Deed::Rollback => (Weight::Lost, "this page goes away, and Steward forgets what it did since then"),
+        Deed::Reboot => (Weight::Cut, "this page goes away until it is back"),
+        Deed::Migrate => (Weight::Cut, "this page may stand still while it moves"),
+        Deed::Template => (Weight::Lost, "this page goes away for good: a template can't be started"),
+        Deed::Stop | Deed::Shutdown | Deed::Suspend | Deed::Hibernate => {
+            (Weight::Cut, "this page will go away, and nobody can start the machine from here")
+        }
+    };
+    let text = match sure {
+        true => format!("Steward itself runs here: {after}."),
+        false => format!("It has the name of the computer that Steward runs on. Should that be this machine: {after}."),
+    };
+    hit(HitKind::Steward, weight, text, if sure { "Steward itself runs here" } else { "called like Steward's own" })
+}
+
+fn locked(lock: &str, deed: Deed) -> Hit {
+    match (lock, deed) {
+        ("suspended", Deed::Delete | Deed::Rollback) => {
+            hit(HitKind::Lock, Weight::Lost, "It is hibernated: what was in its memory is lost too.", "hibernated")
+        }
+        ("suspended", _) => hit(HitKind::Lock, Weight::Blocks, "It is hibernated. Start it first.", "hibernated"),
+        _ => {
+            let text = format!("It is locked ({lock}): this has to wait until that is done.");
+            hit(HitKind::Lock, Weight::Blocks, text, format!("locked ({lock})"))
+        }
+    }
+}
+
+fn linked(list: &[(GuestId, String)], more: usize, deed: Deed) -> Option<Hit> {
+    let n = list.len() + more;
+    if n == 0 {
+        return None;
+    }
+    let share = count(n, "machine shares its disks", "machines share its disks");
+    let (weight, text) = match deed {
+        Deed::Delete => {
+            let those = if n == 1 { "that one" } else { "those" };
+            (Weight::Blocks, format!("{share}: it can't be deleted before {those}."))
+        }
+        Deed::Migrate => (Weight::Known, format!("{share}: disks that only its node has can't move then.")),
+        _ => return None,
+    };
+    Some(hit(HitKind::Linked, weight, text, share).with(machines(list), more))
+}
+
+fn at_work(list: &[(JobId, String)], more: usize, overtaken: bool) -> Option<Hit> {
+    let n = list.len() + more;
+    let (weight, text) = match (n, overtaken) {
+        (0, _) => return None,
+        (_, true) => (Weight::Known, "What was asked of it before is overtaken by this.".to_owned()),
+        (1, _) => (Weight::Blocks, "A job works on it now. Wait until it is done, or cancel it.".to_owned()),
+        _ => (Weight::Blocks, format!("{n} jobs work on it. Wait until they are done, or cancel them.")),
+    };
+    Some(hit(HitKind::Jobs, weight, text, count(n, "job", "jobs")).with(jobs(list), more))
+}
+
+fn making(list: &[(JobId, String)], more: usize, deed: Deed) -> Option<Hit> {
+    let n = list.len() + more;
+    if n == 0 || !matches!(deed, Deed::Delete | Deed::Migrate) {
+        return None;
+    }
+    let words = count(n, "machine is being made from it now", "machines are being made from it now");
+    let text = format!("{words}. That fails when it goes away meanwhile.");
+    Some(hit(HitKind::Jobs, Weight::Cut, text, words).with(jobs(list), more))
+}
+
+fn devices(list: &[String], deed: Deed) -> Option<Hit> {
+    if list.is_empty() {
+        return None;
+    }
+    let (weight, text) = match deed {
+        Deed::Migrate => (Weight::Blocks, "It uses devices of its node, which can't move along."),
+        Deed::Hibernate | Deed::Suspend => (Weight::Known, "It uses devices of its node; with those this often fails."),
+        Deed::Delete => (Weight::Known, "Devices of its node become free again."),
+        Deed::Template => (Weight::Known, "Machines made from it will want the same devices of the node."),
+        _ => return None,
+    };
+    let items = list.iter().map(Item::new).collect();
+    Some(
+        hit(HitKind::Devices, weight, text, count(list.len(), "device of its node", "devices of its node"))
+            .with(items, 0),
+    )
+}
+
+fn state(status: &str, uptime: u64, deed: Deed) -> Option<Hit> {
+    if matches!(status, "stopped" | "unknown" | "") {
+        return None;
+    }
+    let runs = match (status, uptime) {
+        ("running", 0) => "It runs".to_owned(),
+        ("running", up) => format!("It has been running for {}", span(up)),
+        (other, _) => format!("It is {other}"),
+    };
+    let brief = match (status, uptime) {
+        ("running", 1..) => format!("running for {}", span(uptime)),
+        (other, _) => other.to_owned(),
+    };
+    let (weight, text) = match deed {
+        Deed::Delete | Deed::Rollback => {
+            (Weight::Lost, format!("{runs} and is stopped first, at once: what it has not saved is lost."))
+        }
+        Deed::Stop => (Weight::Lost, format!("{runs}. This is like pulling the plug: what it has not saved is lost.")),
+        Deed::Shutdown => (Weight::Known, format!("{runs}. It is asked to shut down by itself.")),
+        Deed::Reboot => (Weight::Known, format!("{runs}. It is asked to restart by itself.")),
+        Deed::Suspend => (Weight::Known, format!("{runs}. It stands still until it is resumed, and keeps its memory.")),
+        Deed::Hibernate => (Weight::Known, format!("{runs}. Its memory goes to a disk; a start goes on where it was.")),
+        Deed::Template => (Weight::Blocks, format!("{runs}. Shut it down first.")),
+        Deed::Migrate => return None,
+    };
+    Some(hit(HitKind::State, weight, text, brief))
+}
+
+fn software(list: &[Program], deed: Deed) -> Option<Hit> {
+    if list.is_empty() {
+        return None;
+    }
+    let item = |p: &Program| -> Vec<Item> {
+        if p.waits {
+            return vec![Item::new(format!("{}, which waits to be installed", p.title))];
+        }
+        if p.pages.is_empty() {
+            return vec![Item::new(p.title.clone())];
+        }
+        let page = |(title, url): &(String, String)| {
+            let name = if *title == p.title { title.clone() } else { format!("{}: {title}", p.title) };
+            Item::at(name, Place::Url(url.clone()))
+        };
+        p.pages.iter().map(page).collect()
+    };
+    let items = list.iter().flat_map(item).collect();
+    let names: Vec<&str> = list.iter().map(|p| p.title.as_str()).collect();
+    let one = list.len() == 1;
+    let n = count(list.len(), "program", "programs");
+    let s = if one { "s" } else { "" };
+    let (weight, text) = match deed {
+        Deed::Delete => (Weight::Lost, format!("{n} on it go{} away:", if one { "es" } else { "" })),
+        Deed::Template => (Weight::Cut, format!("{n} on it can't be used any more:")),
+        Deed::Migrate => (Weight::Known, format!("{n} on it move{s} along:")),
+        Deed::Rollback => {
+            (Weight::Cut, format!("{n} on it stop{s} meanwhile, and may be older afterwards or not there:"))
+        }
+        Deed::Reboot => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
+        _ => (Weight::Cut, format!("{n} on it stop{s}:")),
+    };
+    Some(hit(HitKind::Software, weight, text, names.join(", ")).with(items, 0))
+}
+
+fn people(owner: Option<&str>, shared: &[(String, GuestRight)], others: usize, deed: Deed) -> Option<Hit> {
+    let n = usize::from(owner.is_some()) + shared.len() + others;
+    if n == 0 {
+        return None;
+    }
+    let may = |(login, right): &(String, GuestRight)| {
+        let words = match right {
+            GuestRight::See => "looks at it",
+            GuestRight::Use => "uses it",
+            GuestRight::Manage => "manages it",
+        };
+        Item::new(format!("{login} {words}"))
+    };
+    let items: Vec<Item> =
+        owner.map(|o| Item::new(format!("{o} owns it"))).into_iter().chain(shared.iter().map(may)).collect();
+    let only_look = owner.is_none() && others == 0 && shared.iter().all(|(_, right)| *right == GuestRight::See);
+    let who = match only_look {
+        true => count(n, "other person sees", "other people see"),
+        false => count(n, "other person uses", "other people use"),
+    };
+    let (weight, text) = match deed {
+        Deed::Delete => (Weight::Cut, format!("{who} it, and lose{} it.", if n == 1 { "s" } else { "" })),
+        _ if deed.cuts() && !only_look => (Weight::Cut, format!("{who} it.")),
+        _ => (Weight::Known, format!("{who} it.")),
+    };
+    let brief = match items.as_slice() {
+        [first] if others == 0 => first.text.clone(),
+        _ => count(n, "other person", "other people"),
+    };
+    Some(hit(HitKind::People, weight, text, brief).with(items, others))
+}
+
+fn consoles(own: usize, names: &[String], others: usize, deed: Deed) -> Option<Hit> {
+    let n = own + names.len() + others;
+    if n == 0 || deed == Deed::Template {
+        return None;
+    }
+    let mine = match own {
+        0 => None,
+        1 => Some(Item::new("yours")),
+        _ => Some(Item::new(format!("{own} of yours"))),
+    };
+    let items: Vec<Item> = mine.into_iter().chain(names.iter().map(|name| Item::new(format!("{name}'s")))).collect();
+    let open = count(n, "console is open", "consoles are open");
+    // One's own console is no surprise.
+    let weight = if names.len() + others > 0 { Weight::Cut } else { Weight::Known };
+    let text = match deed {
+        Deed::Reboot => format!("{open} on it; the screen goes dark for a while."),
+        _ => format!("{open} on it and {}.", if n == 1 { "closes" } else { "close" }),
+    };
+    Some(hit(HitKind::Consoles, weight, text, open).with(items, others))
+}
+
+fn disks(list: &[GoingDisk], bytes: u64) -> Hit {
+    let item = |d: &GoingDisk| {
+        let room = if d.bytes > 0 { format!(", {}", size(d.bytes)) } else { String::new() };
+        let on = if d.storage.is_empty() { String::new() } else { format!(" on {}", d.storage) };
+        let unused = if d.unused { " (not used now)" } else { "" };
+        Item::new(format!("{}{on}{room}{unused}", d.key))
+    };
+    let in_all = if bytes > 0 { format!(", {} in all", size(bytes)) } else { String::new() };
+    let text = format!("Its disks{in_all}, go with everything on them.");
+    let text = if in_all.is_empty() { "Its disks go with everything on them.".to_owned() } else { text };
+    let brief = if bytes > 0 { format!("disks of {}", size(bytes)) } else { "disks".to_owned() };
+    hit(HitKind::Disks, Weight::Lost, text, brief).with(list.iter().map(item).collect(), 0)
+}
+
+fn snapshots(list: &[Kept], now: Timestamp, deed: Deed) -> Option<Hit> {
+    if list.is_empty() {
+        return None;
+    }
+    let words = count(list.len(), "snapshot", "snapshots");
+    let (weight, text) = match deed {
+        Deed::Delete => (Weight::Lost, format!("{words} of it go{} too:", if list.len() == 1 { "es" } else { "" })),
+        Deed::Template => (
+            Weight::Blocks,
+            format!(
+                "It has {words}, which a template can't have. Delete {} first:",
+                if list.len() == 1 { "it" } else { "them" }
+            ),
+        ),
+        _ => return None,
+    };
+    let items = list.iter().map(|s| kept(s, now)).collect();
+    Some(hit(HitKind::Snapshots, weight, text, words).with(items, 0))
+}
+
+fn since(to: &Kept, newer: &[Kept], now: Timestamp) -> Hit {
+    let (exact, ago) = when(to.taken, now);
+    let text = format!(
+        "What was written to its disks since {exact} ({ago}) is lost, and so are changes of its hardware and options."
+    );
+    let later = newer.iter().map(|s| kept(s, now)).collect::<Vec<_>>();
+    let text = match later.len() {
+        0 => text,
+        n => format!(
+            "{text} {} since stay{}, but on some storages (ZFS) have to be deleted first:",
+            count(n, "snapshot taken", "snapshots taken"),
+            if n == 1 { "s" } else { "" }
+        ),
+    };
+    hit(HitKind::Since, Weight::Lost, text, format!("all since {exact}")).with(later, 0)
+}
+
+fn high_availability(state: &str, deed: Deed) -> Option<Hit> {
+    let text = match deed {
+        Deed::Delete => "High availability watches over it; it is taken out of that too.".to_owned(),
+        Deed::Stop | Deed::Shutdown | Deed::Migrate => {
+            format!("High availability watches over it ({state}): the cluster carries this out in its own time.")
+        }
+        Deed::Template => "High availability watches over it, which makes no sense for a template.".to_owned(),
+        _ => return None,
+    };
+    Some(hit(HitKind::Watch, Weight::Known, text, format!("high availability ({state})")))
+}
+
+fn replication(nodes: &[String], deed: Deed) -> Option<Hit> {
+    if nodes.is_empty() {
+        return None;
+    }
+    let to = nodes.join(", ");
+    let text = match deed {
+        Deed::Delete => format!("It is copied to {to} again and again (replication); that ends."),
+        Deed::Migrate => format!("It is copied to {to} again and again (replication); a move there is quick."),
+        _ => return None,
+    };
+    Some(hit(HitKind::Watch, Weight::Known, text, format!("replicated to {to}")))
+}
+
+/// Forgetting a connection with these machines.
+pub(super) fn of_connection(list: Vec<(GuestId, String)>, owners: &[(String, usize)]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    if !list.is_empty() {
+        let forgets = count(list.len(), "machine", "machines");
+        let text = format!(
+            "Steward forgets {forgets}, with owners, sharing and installed programs. Nothing happens to them themselves: they go on as they are."
+        );
+        hits.push(hit(HitKind::Machines, Weight::Lost, text, forgets).with(machines(&list), 0));
+    }
+    if !owners.is_empty() {
+        let who = count(owners.len(), "person loses", "people lose");
+        let items = owners.iter().map(|(login, n)| Item::new(format!("{login}: {}", count(*n, "machine", "machines"))));
+        let text = format!("{who} the way to their machines:");
+        hits.push(hit(HitKind::People, Weight::Cut, text, who).with(items.collect(), 0));
+    }
+    hits
+}
+
+/// The sentence for several machines, `n` of which it concerns.
+pub(super) fn of_many(kind: HitKind, deed: Deed, n: usize, bytes: u64) -> String {
+    let of_them = |one: &str, many: &str| count(n, one, many);
+    match kind {
+        HitKind::Steward => "Steward itself runs on one of them: this page goes away.".to_owned(),
+        HitKind::Protection => format!("{} protected and can't be deleted.", of_them("of them is", "of them are")),
+        HitKind::Linked => {
+            format!("{} disks with other machines.", of_them("of them shares its", "of them share their"))
+        }
+        HitKind::Jobs => format!("{} a job at work now.", of_them("of them has", "of them have")),
+        HitKind::Lock => format!("{} locked.", of_them("of them is", "of them are")),
+        HitKind::Devices => format!("{} devices of a node.", of_them("of them uses", "of them use")),
+        HitKind::State => {
+            let end = match deed {
+                Deed::Delete | Deed::Rollback => " and stopped first, at once: what is not saved is lost",
+                Deed::Stop => ". This is like pulling the plug: what is not saved is lost",
+                _ => "",
+            };
+            format!("{}{end}.", of_them("of them is on now", "of them are on now"))
+        }
+        HitKind::Software => {
+            let end = if deed.cuts() { "programs that stop" } else { "programs on it" };
+            format!("{} {end}.", of_them("of them has", "of them have"))
+        }
+        HitKind::People => format!("{} other people too.", of_them("of them belongs to", "of them belong to")),
+        HitKind::Consoles => format!("{} an open console.", of_them("of them has", "of them have")),
+        HitKind::Disks => format!("Their disks, {} in all, go with everything on them.", size(bytes)),
+        HitKind::Snapshots => format!("{} snapshots.", of_them("of them has", "of them have")),
+        HitKind::Since => "What was written since is lost.".to_owned(),
+        HitKind::Watch => {
+            format!("{} watched by high availability or replicated.", of_them("of them is", "of them are"))
+        }
+        HitKind::Copies => format!("Machines were made from {}; those stay.", of_them("of them", "of them")),
+        HitKind::Machines => format!("{n} machines."),
+    }
+}

@@ -1,0 +1,52 @@
+//! What hangs on a machine: collected for the pages that show it, and the question before its power is taken.
+
+use crate::app::impact::Asked;
+use crate::app::live::GuestLive;
+use crate::base::Result;
+use crate::model::guests::GuestAction;
+use crate::model::impact::{Deed, Impact};
+use crate::web::guest::{find, head};
+use crate::web::page::impact as page;
+use crate::web::visit::{Person, see_other};
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use maud::Markup;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    action: String,
+}
+
+/// Stop, shut down, reboot, suspend or hibernate? With what hangs on it.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<Wanted>) -> Result<Markup> {
+    let guest = find(&person, &text)?;
+    let deed = Deed::parse(&wanted.action).filter(|d| d.power().is_some() || *d == Deed::Hibernate);
+    let deed = deed.unwrap_or(Deed::Stop);
+    let guests = person.web.app.guests();
+    let refusal = match deed.power() {
+        Some(action) => {
+            guests.actions(&person.actor, &guest).into_iter().find(|a| a.action == action).and_then(|a| a.refusal)
+        }
+        None => guests.action_refusal(&person.actor, &guest, &GuestAction::Hibernate),
+    };
+    let impact = of(&person, &guest, deed.into()).await?;
+    Ok(page::power(&person.page(), &head(&person, &guest)?, deed, refusal.as_deref(), &impact))
+}
+
+/// What hangs on a machine.
+pub(super) async fn of(person: &Person, guest: &GuestLive, asked: Asked) -> Result<Impact> {
+    person.web.app.impact().of(&person.actor, guest.row.id, &asked).await
+}
+
+/// Without script nothing has shown what hangs on the machine before the button was pressed: then the question
+/// comes now. `None`: nothing is to be asked.
+pub(super) async fn question(person: &Person, guest: &GuestLive, deed: Deed) -> Option<Response> {
+    let impact = of(person, guest, deed.into()).await.ok()?;
+    let asks = deed == Deed::Stop || impact.asks();
+    asks.then(|| see_other(&format!("/machines/{}/power?action={}", guest.row.id, deed.name())))
+}
