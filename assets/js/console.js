@@ -14,6 +14,7 @@ const SETTLED = 10_000;
 const ENDINGS = {
   1001: "Steward was stopped or restarted.",
   4000: "The connection to the machine was cut.",
+  4002: "The connection to the machine's host was cut.",
   4001: "The browser was silent for too long.",
 };
 

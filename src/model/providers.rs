@@ -11,6 +11,7 @@ pub enum Feature {
     Snapshots,
     SnapshotMemory,
     Clone,
+    CloneRunning,
     LinkedClone,
     Template,
     Migrate,
@@ -20,6 +21,8 @@ pub enum Feature {
     Disks,
     DiskMove,
     Nics,
+    Vlan,
+    Firewall,
     BootOrder,
     Cloudinit,
     Notes,
@@ -28,13 +31,15 @@ pub enum Feature {
     ConsoleVnc,
     ConsoleSerial,
     Agent,
+    History,
 }
 
 impl Feature {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Snapshots,
         Self::SnapshotMemory,
         Self::Clone,
+        Self::CloneRunning,
         Self::LinkedClone,
         Self::Template,
         Self::Migrate,
@@ -44,6 +49,8 @@ impl Feature {
         Self::Disks,
         Self::DiskMove,
         Self::Nics,
+        Self::Vlan,
+        Self::Firewall,
         Self::BootOrder,
         Self::Cloudinit,
         Self::Notes,
@@ -52,6 +59,7 @@ impl Feature {
         Self::ConsoleVnc,
         Self::ConsoleSerial,
         Self::Agent,
+        Self::History,
     ];
 
     pub fn name(self) -> &'static str {
@@ -59,6 +67,7 @@ impl Feature {
             Self::Snapshots => "snapshots",
             Self::SnapshotMemory => "snapshot_memory",
             Self::Clone => "clone",
+            Self::CloneRunning => "clone_running",
             Self::LinkedClone => "linked_clone",
             Self::Template => "template",
             Self::Migrate => "migrate",
@@ -68,6 +77,8 @@ impl Feature {
             Self::Disks => "disks",
             Self::DiskMove => "disk_move",
             Self::Nics => "nics",
+            Self::Vlan => "vlan",
+            Self::Firewall => "firewall",
             Self::BootOrder => "boot_order",
             Self::Cloudinit => "cloudinit",
             Self::Notes => "notes",
@@ -76,6 +87,7 @@ impl Feature {
             Self::ConsoleVnc => "console_vnc",
             Self::ConsoleSerial => "console_serial",
             Self::Agent => "agent",
+            Self::History => "history",
         }
     }
 
@@ -86,8 +98,9 @@ impl Feature {
                 "hooks `guest_snapshots`, `guest_snapshot`, `guest_rollback`, `guest_snapshot_delete`, `guest_snapshot_edit`"
             }
             Self::SnapshotMemory => "`guest_snapshot` takes `memory`: what is in memory is kept too",
-            Self::Clone => "hook `guest_clone`: a copy of any machine or template",
-            Self::LinkedClone => "`guest_clone` takes `full: false` for templates",
+            Self::Clone => "hook `guest_clone`: a copy of a machine that is off",
+            Self::CloneRunning => "`guest_clone` copies a machine that runs, too",
+            Self::LinkedClone => "`guest_clone` takes templates, and `full: false` for them",
             Self::Template => "hook `guest_template`",
             Self::Migrate => "hooks `guest_migrate_check`, `guest_migrate`",
             Self::MigrateLive => "`guest_migrate` moves a running machine without a stop",
@@ -96,6 +109,8 @@ impl Feature {
             Self::Disks => "hook `guest_disk`: add, grow, detach, attach, delete",
             Self::DiskMove => "`guest_disk` moves a disk to another storage",
             Self::Nics => "hook `guest_nic`: add, change, remove a network card",
+            Self::Vlan => "`guest_nic` takes `vlan`: a tag for each network card",
+            Self::Firewall => "`guest_nic` takes `firewall`: the provider's own, for each network card",
             Self::BootOrder => "`guest_change` takes `boot`",
             Self::Cloudinit => "`guest_change` takes the `ci_` values",
             Self::Notes => "`guest_change` takes `description`",
@@ -104,6 +119,7 @@ impl Feature {
             Self::ConsoleVnc => "hook `console` knows the kind `vnc`",
             Self::ConsoleSerial => "hook `console` knows the kind `serial`",
             Self::Agent => "hooks `guest_agent`, `guest_exec`, `guest_exec_status`, `guest_file_write`",
+            Self::History => "hook `history` has figures of the past, for charts",
         }
     }
 }

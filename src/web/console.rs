@@ -55,7 +55,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
     let (choices, refusal) = match asked {
         Ok(Ok(choices)) => (choices, None),
         Ok(Err(e)) => (Vec::new(), Some(e.message().to_owned())),
-        Err(_) => (Vec::new(), Some("Proxmox takes too long to answer. Load the page again.".to_owned())),
+        Err(_) => (Vec::new(), Some("The machine's host takes too long to answer. Load the page again.".to_owned())),
     };
     Ok(page::console(&person.page(), &head(&person, &guest)?, &ConsoleView { choices, refusal, on }))
 }
@@ -126,6 +126,8 @@ enum Ending {
     Left,
     /// The machine's side ended: it was stopped, or the connection to its node was cut.
     Cut,
+    /// The way to the machine's host broke.
+    Lost,
     /// The viewer gave no sign of life.
     Silent,
     /// The person may not any more.
@@ -137,12 +139,18 @@ enum Ending {
 }
 
 impl Ending {
+    /// The machine's side is over; `cut` when it was the way there.
+    fn of_line(cut: bool) -> Self {
+        if cut { Self::Lost } else { Self::Cut }
+    }
+
     /// 1001 and 1011 are of RFC 6455 section 7.4.1, 4000 to 4999 are free for us.
     fn code(&self) -> u16 {
         match self {
             Self::Left => 1000,
             Self::Cut => 4000,
             Self::Silent => 4001,
+            Self::Lost => 4002,
             Self::Refused(_) => 4003,
             Self::Stopping => 1001,
             Self::Failed(_) => 1011,
@@ -153,6 +161,7 @@ impl Ending {
         match self {
             Self::Left => "closed by the viewer",
             Self::Cut => "the machine's side ended",
+            Self::Lost => "the connection to its host was cut",
             Self::Silent => "the viewer was silent",
             Self::Refused(why) => why,
             Self::Stopping => "Steward stops",
@@ -203,7 +212,7 @@ async fn carry(
                         return Ending::Silent;
                     }
                     if writer.keep_alive().await.is_err() {
-                        return Ending::Cut;
+                        return Ending::of_line(writer.is_cut().await);
                     }
                     continue;
                 }
@@ -219,7 +228,7 @@ async fn carry(
                 Some(Ok(_)) => Ok(()),
             };
             if done.is_err() {
-                return Ending::Cut;
+                return Ending::of_line(writer.is_cut().await);
             }
         }
     };
@@ -230,7 +239,7 @@ async fn carry(
             let message = tokio::select! {
                 read = reader.read(&mut buffer) => match read {
                     Ok(n @ 1..) => Message::Binary(Bytes::copy_from_slice(&buffer[..n])),
-                    _ => return Ending::Cut,
+                    _ => return Ending::of_line(reader.is_cut().await),
                 },
                 _ = beat.tick() => Message::Ping(Bytes::new()),
             };
@@ -275,6 +284,7 @@ mod tests {
         let all = [
             Ending::Left,
             Ending::Cut,
+            Ending::Lost,
             Ending::Silent,
             Ending::Refused("You may not use this machine any more."),
             Ending::Stopping,

@@ -2,7 +2,7 @@
 //!
 //! A person asks for a ticket (30 seconds, once, for this session, machine and kind; kept in memory only),
 //! then comes with it to the websocket. Only then is the machine's side opened, since Proxmox waits ten
-//! seconds and no longer. Nothing of what goes through is kept or logged.
+//! seconds and no longer. A host by SSH gets a connection of its own for each console. Nothing of what goes through is kept or logged.
 
 mod desk;
 mod stream;
@@ -12,6 +12,7 @@ pub use stream::{ConsoleReader, ConsoleWriter};
 
 use crate::app::live::GuestLive;
 use crate::app::sessions::{bearer_text, parse_bearer};
+use crate::app::ssh::Place as SshPlace;
 use crate::app::{Actor, App, guests, host};
 use crate::base::ids::{GuestId, UserId};
 use crate::base::{Error, Result, Secret, Timestamp, random};
@@ -57,6 +58,24 @@ enum Way {
         #[serde(default)]
         hello: Option<Secret<String>>,
     },
+    /// Over SSH to the connection's host: a port that it can reach, or a command with a terminal.
+    Ssh(SshWay),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SshWay {
+    /// Where the port is, as the host sees it; empty with a command.
+    #[serde(default)]
+    host: String,
+    #[serde(default)]
+    port: u16,
+    /// For VNC's own password check.
+    #[serde(default)]
+    password: Option<Secret<String>>,
+    /// For `sh`, as root.
+    #[serde(default)]
+    command: String,
 }
 
 impl Consoles<'_> {
@@ -213,6 +232,16 @@ impl Entry {
                     None => ConsoleStream::plain(line),
                 };
                 Ok((stream, password))
+            }
+            Way::Ssh(way) => {
+                let (ssh, place) = (self.app.ssh(), SshPlace::Connection(connection));
+                let session = ssh.own_session(place).await?;
+                let line = if way.command.is_empty() {
+                    session.tunnel(&way.host, way.port).await?
+                } else {
+                    ssh.terminal(place, &session, &way.command).await?
+                };
+                Ok((ConsoleStream::over_ssh(line, session), way.password))
             }
         }
     }

@@ -1,7 +1,9 @@
 //! The machine's side of a console as bytes, whatever way the provider has to it.
 
 use crate::base::{Error, Result, Secret};
+use crate::remote::ssh::SshSession;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
@@ -9,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 const GREETING: Duration = Duration::from_secs(10);
 /// The largest input in one frame of Proxmox' terminals.
 const PIECE: usize = 8 * 1024;
+/// A broken SSH connection ends its streams a moment before it says that it is closed.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Any stream of bytes.
 pub trait Line: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -29,12 +33,19 @@ enum Framing {
 pub struct ConsoleStream {
     line: Box<dyn Line>,
     framing: Framing,
+    /// What the line goes through; it is closed when both halves are gone.
+    link: Option<Arc<SshSession>>,
 }
 
 impl ConsoleStream {
     /// A screen (RFB), or a line without any wrapping.
     pub fn plain(line: impl Line + 'static) -> Self {
-        Self { line: Box::new(line), framing: Framing::Plain }
+        Self { line: Box::new(line), framing: Framing::Plain, link: None }
+    }
+
+    /// The same, through an SSH connection that is there for it alone.
+    pub fn over_ssh(line: impl Line + 'static, session: SshSession) -> Self {
+        Self { link: Some(Arc::new(session)), ..Self::plain(line) }
     }
 
     /// A terminal of Proxmox' `termproxy`, which wants to hear user and ticket and says OK.
@@ -51,19 +62,32 @@ impl ConsoleStream {
             Ok::<_, io::Error>(answer)
         };
         match tokio::time::timeout(GREETING, greeting).await {
-            Ok(Ok(answer)) if &answer == b"OK" => Ok(Self { line: Box::new(line), framing: Framing::PveTerminal }),
+            Ok(Ok(answer)) if &answer == b"OK" => {
+                Ok(Self { line: Box::new(line), framing: Framing::PveTerminal, link: None })
+            }
             _ => Err(refused()),
         }
     }
 
     pub fn split(self) -> (ConsoleReader, ConsoleWriter) {
         let (reader, writer) = tokio::io::split(self.line);
-        (ConsoleReader(reader), ConsoleWriter { line: writer, framing: self.framing })
+        let link = self.link.clone();
+        (ConsoleReader { line: reader, link }, ConsoleWriter { line: writer, framing: self.framing, link: self.link })
     }
 }
 
+/// Whether a line ended because the connection to the machine's host did.
+async fn is_cut(link: Option<&Arc<SshSession>>) -> bool {
+    let Some(link) = link else { return false };
+    tokio::time::sleep(MOMENT).await;
+    link.is_closed()
+}
+
 /// What the machine says.
-pub struct ConsoleReader(ReadHalf<Box<dyn Line>>);
+pub struct ConsoleReader {
+    line: ReadHalf<Box<dyn Line>>,
+    link: Option<Arc<SshSession>>,
+}
 
 impl ConsoleReader {
     /// Reads some bytes; 0 at the end.
@@ -71,7 +95,12 @@ impl ConsoleReader {
     /// # Errors
     /// The line broke.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer).await
+        self.line.read(buffer).await
+    }
+
+    /// After the end: it was the way to the host that broke, not the machine that hung up.
+    pub async fn is_cut(&mut self) -> bool {
+        is_cut(self.link.as_ref()).await
     }
 }
 
@@ -79,9 +108,15 @@ impl ConsoleReader {
 pub struct ConsoleWriter {
     line: WriteHalf<Box<dyn Line>>,
     framing: Framing,
+    link: Option<Arc<SshSession>>,
 }
 
 impl ConsoleWriter {
+    /// As [`ConsoleReader::is_cut`].
+    pub async fn is_cut(&mut self) -> bool {
+        is_cut(self.link.as_ref()).await
+    }
+
     /// Keys, or what a viewer sends.
     ///
     /// # Errors

@@ -44,6 +44,7 @@ impl Guests<'_> {
         if let Some(why) = self.action_refusal(actor, &guest, &action) {
             return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
         }
+        self.check_limits(&guest, &action)?;
         self.check_idle(&guest, false)?;
         self.check_move(actor, &guest, &action).await?;
         let growth = self.growth(actor, &guest, &action).await?;
@@ -76,7 +77,23 @@ impl Guests<'_> {
             let many = guest.row.kind.word().to_lowercase();
             return Some(format!("This can't be done with a {many} here: its provider does not offer it."));
         }
-        action.refusal(guest.row.kind, &guest.state)
+        action.refusal(guest.row.kind, &guest.state).or_else(|| self.clone_refusal(guest, action))
+    }
+
+    /// Not every provider copies what runs, or makes a template of a template.
+    fn clone_refusal(&self, guest: &GuestLive, action: &GuestAction) -> Option<String> {
+        let GuestAction::Clone { .. } = action else { return None };
+        let (features, kind) = (self.all_features(guest), guest.row.kind);
+        if guest.state.template && !features.has(kind, Feature::LinkedClone) {
+            return Some("A template is not copied here. Make a new machine from it.".to_owned());
+        }
+        let off = guest.state.template || guest.state.status == "stopped";
+        (!off && !features.has(kind, Feature::CloneRunning)).then(|| {
+            format!(
+                "It is {} now, and only a machine that is off can be copied here. Shut it down first.",
+                guest.state.status
+            )
+        })
     }
 
     /// What Proxmox calls the machine, for hooks.

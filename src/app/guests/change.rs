@@ -70,6 +70,23 @@ impl Guests<'_> {
         }
     }
 
+    /// Storages and bridges of a wish must be among those that Steward may use.
+    pub(super) fn check_limits(&self, guest: &GuestLive, action: &GuestAction) -> Result<()> {
+        let limits = self.0.connections().limits(guest.row.connection)?;
+        match action {
+            GuestAction::AddDisk { storage, .. } | GuestAction::MoveDisk { storage, .. }
+                if !limits.allows_storage(storage) =>
+            {
+                Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")))
+            }
+            GuestAction::AddNic { nic } | GuestAction::ChangeNic { nic, .. } if !limits.allows_bridge(&nic.bridge) => {
+                let text = format!("Steward may not plug machines into {}. Choose another.", nic.bridge);
+                Err(Error::field("bridge", text))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// GiB of a disk, broken ones as whole ones; 0 for one that is not there.
     async fn disk_size(&self, actor: &Actor, guest: &GuestLive, key: &str) -> Result<u64> {
         let all = self.hardware(actor, guest.row.id).await?;
@@ -83,7 +100,8 @@ impl Guests<'_> {
         values: &BTreeMap<String, String>,
     ) -> Result<Option<Growth>> {
         let memory = values.get("memory").and_then(|v| v.parse().ok());
-        if !values.contains_key("cores") && !values.contains_key("sockets") {
+        // Cores that were kept back count when they are used: a claim for some of them is one for all.
+        if !["cores", "sockets", "cpus"].iter().any(|key| values.contains_key(*key)) {
             return Ok(memory.map(|m| Growth { memory: Some(m), ..Growth::default() }));
         }
         let all = self.hardware(actor, guest.row.id).await?;

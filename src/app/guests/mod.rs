@@ -164,14 +164,20 @@ impl Guests<'_> {
         })
     }
 
-    /// Proxmox must answer before anything is asked of it: a refusal now is better than a surprise later.
+    /// Its host must answer before anything is asked of it: a refusal now is better than a surprise later.
     pub(in crate::app) fn check_reach(&self, connection: ConnectionId) -> Result<()> {
-        match self.0.live().snapshot().connection(connection).map(|c| c.reach.clone()) {
+        let snapshot = self.0.live().snapshot();
+        let known = snapshot.connection(connection);
+        // A host by SSH is called by its name, a cluster by what it is.
+        let by_ssh = self.0.connections().ssh_access(connection).is_ok();
+        let who = known.filter(|_| by_ssh).map_or("Proxmox".to_owned(), |c| format!("The host {}", c.name));
+        match known.map(|c| &c.reach) {
             Some(Reach::Here { .. }) => Ok(()),
             Some(Reach::Away { since, why }) => Err(Error::unavailable(format!(
-                "Proxmox has not answered for {}: {why} The last known state is shown; try again when it is back.",
+                "{who} has not answered for {}: {why} The last known state is shown; try again when it is back.",
                 words(since.until(self.0.now()))
             ))),
+            _ if by_ssh => Err(Error::unavailable(format!("{who} was not reached yet. Try again in a few seconds."))),
             _ => Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds.")),
         }
     }

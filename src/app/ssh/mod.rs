@@ -11,7 +11,7 @@ use crate::base::{Error, Kind, Result, Secret};
 use crate::model::jobs::Job;
 use crate::model::software::GuestKey;
 use crate::plugin::{CallError, CallErrorKind, Run};
-use crate::remote::ssh::{Auth, Ran, RunOptions, SshError, SshErrorKind, SshSession, Stream, Target};
+use crate::remote::ssh::{Auth, Ran, RunOptions, SshError, SshErrorKind, SshSession, Stream, Target, Tunnel};
 use crate::store::{Read, tables};
 use command::as_root;
 use serde_json::{Value, json};
@@ -103,6 +103,27 @@ impl Ssh<'_> {
         }
         self.0.0.ssh.0.lock().await.insert(place, Arc::clone(&session));
         Ok(session)
+    }
+
+    /// A session of its own, for what takes long and must not end with another call: a console. The host key is the
+    /// pinned one, so the place was reached before.
+    ///
+    /// # Errors
+    /// As `SshSession::connect`.
+    pub(super) async fn own_session(&self, place: Place) -> Result<SshSession, SshError> {
+        let target = self.target(place).await?;
+        if target.pins.is_empty() {
+            return Err(invalid("The host's key is not known yet. Wait until Steward has reached it."));
+        }
+        SshSession::connect(&target).await
+    }
+
+    /// A terminal there, in which a command runs as root.
+    ///
+    /// # Errors
+    /// As `SshSession::terminal`.
+    pub(super) async fn terminal(&self, place: Place, session: &SshSession, script: &str) -> Result<Tunnel, SshError> {
+        session.terminal(&as_root(&self.user(place).await?, script)).await
     }
 
     /// Ends the kept session of a place, so that the next call makes a new one.

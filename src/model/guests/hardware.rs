@@ -67,8 +67,8 @@ impl Setting {
 use SettingKind::{Choice, Decimal, Fixed, Keys, Lines, Name, Number, Order, Switch, Tags, Text};
 
 /// Every setting there is, in the order of the page.
-pub const SETTINGS: [Setting; 34] = [
-    setting("cores", "Processor", "Cores", Number(1, 512)).hint("For each socket."),
+pub const SETTINGS: [Setting; 35] = [
+    setting("cores", "Processor", "Cores", Number(1, 512)).hint("For each socket, where it has several."),
     setting("sockets", "Processor", "Sockets", Number(1, 16)).hint("1 suits nearly all machines."),
     setting("cpus", "Processor", "Cores in use", Number(1, 8192)).hint("At most cores × sockets. Empty: all of them."),
     setting("cpu_limit", "Processor", "Limit", Decimal(0.0, 512.0))
@@ -80,6 +80,9 @@ pub const SETTINGS: [Setting; 34] = [
         .hint("host is quickest; x86-64-v2-AES moves between different nodes."),
     setting("numa", "Processor", "NUMA", Switch).hint("Needed for memory that grows while it runs."),
     setting("memory", "Memory", "Memory", Number(16, 8_388_608)).unit("MiB").required(),
+    setting("memory_now", "Memory", "Memory in use", Number(16, 8_388_608))
+        .unit("MiB")
+        .hint("At most its memory; a running machine gives the rest back to its host. Empty: all of it."),
     setting("memory_min", "Memory", "At least", Number(0, 8_388_608))
         .unit("MiB")
         .hint("A busy node may take memory back down to this. 0: never."),
@@ -338,6 +341,9 @@ pub struct Disk {
     /// What waits for a restart: `new`, `removed`, `changed`.
     #[serde(default)]
     pub pending: Option<String>,
+    /// Whether it can be taken off a running machine; `None`: as its key says, `scsi` and `virtio` can.
+    #[serde(default)]
+    pub hot: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -380,7 +386,7 @@ pub struct Hardware {
     /// The provider's keys that wait for a restart, for taking them back.
     #[serde(default)]
     pub waiting: Vec<String>,
-    /// Disks on buses that can be plugged (scsi, virtio) come and go while it runs.
+    /// Disks on buses that can be plugged (scsi, virtio) come and go while it runs; see also [`Disk::hot`].
     #[serde(default)]
     pub disks_live: bool,
     #[serde(default)]
@@ -403,6 +409,12 @@ impl HardwareValue {
 }
 
 impl Hardware {
+    /// Whether a disk can be taken off now, while the machine runs.
+    pub fn is_hot(&self, disk: &Disk) -> bool {
+        let by_key = disk.key.starts_with("scsi") || disk.key.starts_with("virtio");
+        self.disks_live && disk.hot.unwrap_or(by_key)
+    }
+
     pub fn value(&self, key: &str) -> Option<&HardwareValue> {
         self.values.iter().find(|v| v.key == key)
     }

@@ -198,7 +198,10 @@ impl PowerAction {
         if let Some(lock) = &state.lock
             && !(lock == "suspended" && self == Self::Start)
         {
-            return Some(format!("Proxmox has locked it ({lock}). Wait until that is done."));
+            return Some(match lock.as_str() {
+                "suspended" => "It is hibernated. Start it first.".to_owned(),
+                lock => format!("Proxmox has locked it ({lock}). Wait until that is done."),
+            });
         }
         if matches!(self, Self::Suspend | Self::Resume) && kind == GuestKind::Lxc {
             return Some("Containers can't be suspended.".to_owned());

@@ -4,8 +4,9 @@ use super::Tunnel;
 use super::error::{SshError, SshErrorKind};
 use super::keys;
 use crate::base::Secret;
-use russh::client::{self, AuthResult, Handle};
+use russh::client::{self, AuthResult, Handle, Msg};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{Channel, ChannelMsg};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -192,6 +193,39 @@ impl SshSession {
             Ok(Err(e)) => Err(SshError::broken(&self.place, &e)),
             Err(_) => Err(SshError::unreachable(format!("{} does not open a way to {host} port {port}.", self.place))),
         }
+    }
+
+    /// A stream to a command that has a terminal there, as with `ssh -t`; it lives as long as this session. What the
+    /// command writes comes as it is, and its end is the stream's end.
+    ///
+    /// # Errors
+    /// `Refused` when the host gives no terminal or runs no commands; `Unreachable`.
+    pub async fn terminal(&self, command: &str) -> Result<Tunnel, SshError> {
+        let broken = |e: russh::Error| SshError::broken(&self.place, &e);
+        let opened = async {
+            let mut channel = self.handle.channel_open_session().await.map_err(broken)?;
+            channel.request_pty(true, "xterm-256color", 80, 24, 0, 0, &[]).await.map_err(broken)?;
+            self.granted(&mut channel, "gives Steward no terminal").await?;
+            channel.exec(true, command).await.map_err(broken)?;
+            self.granted(&mut channel, "does not let Steward run commands").await?;
+            Ok(channel.into_stream())
+        };
+        let late = || SshError::unreachable(format!("{} does not open a terminal.", self.place));
+        timeout(CONNECT, opened).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Waits for the answer to a request on a channel.
+    async fn granted(&self, channel: &mut Channel<Msg>, refusal: &str) -> Result<(), SshError> {
+        while let Some(message) = channel.wait().await {
+            match message {
+                ChannelMsg::Success => return Ok(()),
+                ChannelMsg::Failure | ChannelMsg::Close => {
+                    return Err(SshError::new(SshErrorKind::Refused, format!("{} {refusal}.", self.place)));
+                }
+                _ => {}
+            }
+        }
+        Err(SshError::broken(&self.place, &russh::Error::Disconnect))
     }
 
     /// Says goodbye. Dropping it closes the connection too.

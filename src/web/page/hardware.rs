@@ -94,6 +94,7 @@ fn shown(v: &HardwareValue, value: &str) -> Markup {
         @match (kind, value) {
             (Some(SettingKind::Switch), "1") => "yes",
             (Some(SettingKind::Switch), _) => "no",
+            (_, "") if matches!(v.key.as_str(), "cpus" | "memory_now") => "all",
             (_, "") => span.dim { "–" },
             // Proxmox writes no limit as 0.
             (_, "0") if v.key == "cpu_limit" => span.dim { "none" },
@@ -321,7 +322,7 @@ pub fn disk(
                 @match d.kind.as_str() {
                     "unused" => (unused_disk(page, head, all, d, form)),
                     "cd" => (cd(page, head, d, choices, form)),
-                    "cloudinit" => p.dim { "Proxmox writes this small drive by itself at each start." },
+                    "cloudinit" => p.dim { "This small drive carries the settings of the first start: name, users, network. Nothing else lies on it." },
                     _ => (used_disk(page, head, all, d, choices, form)),
                 }
             },
@@ -414,7 +415,7 @@ fn used_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, choices:
             section.card.narrow { h2 { "Take it off" }
                 p { "The machine no longer sees it; what is on it stays, as an unused disk." }
                 form method="post" action=(act(head, d, "detach")) { (csrf(page))
-                    @if all.running { p.when { (badge(all.disks_live && (d.key.starts_with("scsi") || d.key.starts_with("virtio")))) } }
+                    @if all.running { p.when { (badge(all.is_hot(d))) } }
                     div.actions { button { "Take it off" } } } }
         }
     }
@@ -453,11 +454,11 @@ pub fn nic(
             form method="post" action=(head.at(&format!("hardware/nic/{key}/{}", if nic.is_some() { "change" } else { "add" }))) {
                 (csrf(page))
                 (select(&form, "bridge", "Network (bridge)", &pairs(&bridges), ""))
-                (number("vlan", "VLAN", 1, 4094).hint("Empty: none.").default(&n.vlan.map(|v| v.to_string()).unwrap_or_default()).render(&form))
+                @if head.has(Feature::Vlan) { (number("vlan", "VLAN", 1, 4094).hint("Empty: none.").default(&n.vlan.map(|v| v.to_string()).unwrap_or_default()).render(&form)) }
                 @if container { (text("address", "Address").hint("dhcp, or address and prefix length like 192.168.1.44/24.").default(&n.address).render(&form)) }
                 @else { (select(&form, "model", "Model", &pairs(&models), "virtio is quickest; Windows needs a driver for it.")) }
                 (text("mac", "Hardware address").hint("Empty: made up for a new card, kept for an old one.").default(&n.mac).mono().render(&form))
-                (switch(&form, "firewall", "Proxmox firewall", n.firewall, ""))
+                @if head.has(Feature::Firewall) { (switch(&form, "firewall", "Proxmox firewall", n.firewall, "")) }
                 (switch(&form, "link", "Cable is in", n.link, ""))
                 @if all.running { p.when { (badge(all.nics_live)) } }
                 div.actions { button.primary { @if nic.is_some() { "Change" } @else { "Add card" } } }

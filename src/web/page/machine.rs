@@ -205,7 +205,11 @@ fn notes(page: &Page, head: &MachineHead) -> Markup {
         @if let Some(why) = &head.away {
             (note("warn", html! { (why) @if let Some(told) = head.told { " This is the last known state, told " (time(page, told)) "." } }))
         }
-        @if let Some(lock) = &head.lock { (note("busy", html! { "Proxmox has locked it (" (lock) "): most actions wait until that is done." })) }
+        @match head.lock.as_deref() {
+            None => {},
+            Some("suspended") => (note("busy", html! { "It is hibernated: what was in its memory lies on the disk. A start goes on where it was; until then nothing else can be done." })),
+            Some(lock) => (note("busy", html! { "Proxmox has locked it (" (lock) "): most actions wait until that is done." })),
+        }
     }
 }
 
@@ -286,6 +290,9 @@ fn figures(head: &MachineHead) -> Markup {
 fn charts(head: &MachineHead) -> Markup {
     if head.row.vmid.is_none() {
         return empty("clock", "It is being made", "Charts appear when it runs.", None);
+    }
+    if !head.has(Feature::History) {
+        return html! { p.dim { "Its host keeps no figures of the past, so there are no charts." } };
     }
     let ranges = [("hour", "Hour"), ("day", "Day"), ("week", "Week"), ("month", "Month"), ("year", "Year")];
     let kinds = [("cpu", "CPU"), ("mem", "Memory"), ("net", "Network"), ("disk", "Disk")];

@@ -35,17 +35,20 @@ fn response(password: &str, challenge: [u8; 16]) -> Vec<u8> {
     out
 }
 
-/// Version, password, names; `None` when the password is not taken.
+/// Version, password, names; `None` when the password is not taken. An empty password is none at all.
 pub async fn greet<S: AsyncRead + AsyncWrite + Unpin>(line: &mut S, password: &str) -> Option<Screen> {
     let mut version = [0; 12];
     line.read_exact(&mut version).await.unwrap();
     assert_eq!(&version, b"RFB 003.008\n");
     line.write_all(&version).await.unwrap();
-    assert_eq!((line.read_u8().await.unwrap(), line.read_u8().await.unwrap()), (1, 2), "VNC authentication only");
-    line.write_u8(2).await.unwrap();
-    let mut challenge = [0; 16];
-    line.read_exact(&mut challenge).await.unwrap();
-    line.write_all(&response(password, challenge)).await.unwrap();
+    let kind = if password.is_empty() { 1 } else { 2 };
+    assert_eq!((line.read_u8().await.unwrap(), line.read_u8().await.unwrap()), (1, kind), "one kind of sign-in");
+    line.write_u8(kind).await.unwrap();
+    if kind == 2 {
+        let mut challenge = [0; 16];
+        line.read_exact(&mut challenge).await.unwrap();
+        line.write_all(&response(password, challenge)).await.unwrap();
+    }
     if line.read_u32().await.unwrap() != 0 {
         return None;
     }

@@ -1,5 +1,8 @@
 //! The provider `libvirt` against a real libvirtd with a real guest, in a Debian machine that is reached by SSH.
 
+mod consoles;
+mod faults;
+mod hardware;
 mod host;
 
 use crate::appliance::{Answer, Appliance};
@@ -8,6 +11,12 @@ use serde_json::{Value, json};
 use steward::app::Actor;
 use steward::app::hosts::{LetIn, NewHost};
 use steward::base::Secret;
+
+/// A host, and an appliance that looks after it.
+pub struct KvmHost {
+    pub host: Host,
+    pub appliance: Appliance,
+}
 
 /// An appliance that knows the host, and is running.
 async fn appliance(host: &Host) -> Appliance {
@@ -50,6 +59,22 @@ async fn done(appliance: &Appliance, asked: Answer, seconds: u64) -> Value {
     end
 }
 
+/// Waits for the end of a job, which must be a bad one; gives its reason.
+async fn failed(appliance: &Appliance, asked: Answer, seconds: u64) -> String {
+    let path = job(&asked);
+    let over = |v: &Value| matches!(v["state"].as_str(), Some("succeeded" | "failed" | "cancelled"));
+    let end = appliance.until(&path, seconds, over).await;
+    assert_eq!(end["state"], "failed", "{end:#}");
+    end["error"].as_str().unwrap().to_owned()
+}
+
+/// A power action and its result.
+async fn power(kvm: &KvmHost, path: &str, action: &str, state: &str) {
+    let asked = kvm.appliance.ask("POST", &format!("{path}/power"), Some(json!({ "action": action }))).await;
+    done(&kvm.appliance, asked, 90).await;
+    is(&kvm.appliance, path, state).await;
+}
+
 async fn is(appliance: &Appliance, path: &str, status: &str) {
     appliance.until(path, 30, |v| v["status"] == status).await;
 }
@@ -58,6 +83,8 @@ async fn is(appliance: &Appliance, path: &str, status: &str) {
 async fn a_machine_lives_its_whole_life_on_a_plain_kvm_host() {
     let host = Host::start().await;
     let appliance = appliance(&host).await;
+    let kvm = KvmHost { host, appliance };
+    let (host, appliance) = (&kvm.host, &kvm.appliance);
 
     let list = appliance.until("/api/v1/guests?q=is:template", 30, |v| v["total"] == 1).await;
     let template = &list["guests"][0];
@@ -74,8 +101,8 @@ async fn a_machine_lives_its_whole_life_on_a_plain_kvm_host() {
     let asked = appliance.ask("POST", "/api/v1/guests", Some(wanted)).await;
     assert_eq!(asked.status, 202, "{asked:?}");
     let path = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());
-    done(&appliance, asked, 60).await;
-    is(&appliance, &path, "running").await;
+    done(appliance, asked, 60).await;
+    is(appliance, &path, "running").await;
     let facts = host.facts("lab-01").await;
     assert_eq!(facts["name"], "lab-01", "cloud-init gave it its name");
     assert_eq!(facts["disk"], "1024 MiB");
@@ -85,27 +112,36 @@ async fn a_machine_lives_its_whole_life_on_a_plain_kvm_host() {
     // A snapshot with its memory, something breaks, and it is as before.
     let snapshots = format!("{path}/snapshots");
     let take = json!({ "name": "good", "description": "before <the> change", "memory": true });
-    done(&appliance, appliance.ask("POST", &snapshots, Some(take)).await, 60).await;
+    done(appliance, appliance.ask("POST", &snapshots, Some(take)).await, 60).await;
     host.mark("lab-01", "broken").await;
     assert_eq!(host.facts("lab-01").await["mark"], "broken");
     let tree = appliance.ask("GET", &snapshots, None).await.json();
     assert_eq!(tree["snapshots"][0]["description"], "before <the> change", "{tree}");
-    done(&appliance, appliance.ask("POST", &format!("{snapshots}/good/rollback"), Some(json!({}))).await, 60).await;
+    done(appliance, appliance.ask("POST", &format!("{snapshots}/good/rollback"), Some(json!({}))).await, 60).await;
     assert_eq!(host.facts("lab-01").await["mark"], "", "the change is gone");
-    done(&appliance, appliance.ask("DELETE", &format!("{snapshots}/good"), None).await, 60).await;
+    done(appliance, appliance.ask("DELETE", &format!("{snapshots}/good"), None).await, 60).await;
 
-    let power = format!("{path}/power");
-    done(&appliance, appliance.ask("POST", &power, Some(json!({ "action": "suspend" }))).await, 60).await;
-    is(&appliance, &path, "paused").await;
-    done(&appliance, appliance.ask("POST", &power, Some(json!({ "action": "resume" }))).await, 60).await;
-    // The guest hears the power button.
-    done(&appliance, appliance.ask("POST", &power, Some(json!({ "action": "shutdown" }))).await, 90).await;
-    is(&appliance, &path, "stopped").await;
-    done(&appliance, appliance.ask("POST", &power, Some(json!({ "action": "start" }))).await, 60).await;
+    power(&kvm, &path, "suspend", "paused").await;
+    power(&kvm, &path, "resume", "running").await;
+    // All changes of the definition must keep it.
+    consoles::protect(&kvm);
+    hardware::changes(&kvm, &path).await;
+    power(&kvm, &path, "start", "running").await;
+    faults::faults(&kvm, &path).await;
+    host.facts("lab-01").await;
 
-    done(&appliance, appliance.ask("DELETE", &path, None).await, 60).await;
+    // Its memory lies on the disk, and it goes on where it was.
+    host.mark("lab-01", "kept").await;
+    done(appliance, appliance.ask("POST", &format!("{path}/hibernate"), None).await, 60).await;
+    is(appliance, &path, "suspended").await;
+    power(&kvm, &path, "start", "running").await;
+    assert_eq!(host.facts("lab-01").await["mark"], "kept");
+    consoles::consoles(&kvm, &path).await;
+    is(appliance, &path, "stopped").await;
+
+    done(appliance, appliance.ask("DELETE", &path, None).await, 60).await;
     appliance.until("/api/v1/guests", 60, |v| v["total"] == 1).await;
     assert_eq!(host.run("virsh -q list --all").trim(), "");
     assert_eq!(host.run("ls /var/lib/libvirt/images").trim(), "template-small.qcow2");
-    host.stop().await;
+    kvm.host.stop().await;
 }
