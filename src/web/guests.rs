@@ -233,7 +233,7 @@ pub async fn power_many(person: Person, Checked { form, .. }: Checked<Pairs>) ->
             Err(e) => refusals.push(format!("{}: {}", name_of(&person, guest), e.message())),
         }
     }
-    let said = summary(action, asked, &refusals);
+    let said = summary(action.word(), false, asked, &refusals);
     // The script shows only what went wrong, so it must hear of it.
     if person.fragment && !refusals.is_empty() {
         return Err(Error::conflict(said.trim_start_matches('!')));
@@ -245,9 +245,10 @@ fn name_of(person: &Person, guest: GuestId) -> String {
     person.web.app.guests().get(&person.actor, guest).map_or_else(|_| guest.to_string(), |g| g.state.name.clone())
 }
 
-fn summary(action: PowerAction, asked: usize, refusals: &[String]) -> String {
+/// What became of a wish for many. `at_once`: it is done, not asked for.
+pub(super) fn summary(word: &str, at_once: bool, asked: usize, refusals: &[String]) -> String {
     let machines = if asked == 1 { "1 machine".to_owned() } else { format!("{asked} machines") };
-    let done = format!("{} asked for {machines}.", action.word());
+    let done = format!("{word} {machines}: {}.", if at_once { "done" } else { "asked for" });
     if refusals.is_empty() {
         return done;
     }
@@ -306,8 +307,9 @@ mod tests {
 
     #[test]
     fn a_refusal_among_many_is_said_with_its_machine() {
-        assert_eq!(summary(PowerAction::Start, 2, &[]), "Start asked for 2 machines.");
-        let text = summary(PowerAction::Stop, 1, &["web-01: It is stopped now.".to_owned()]);
-        assert_eq!(text, "!Stop asked for 1 machine. Not for 1: web-01: It is stopped now.");
+        assert_eq!(summary("Start", false, 2, &[]), "Start 2 machines: asked for.");
+        assert_eq!(summary("Hand over", true, 1, &[]), "Hand over 1 machine: done.");
+        let text = summary("Stop", false, 1, &["web-01: It is stopped now.".to_owned()]);
+        assert_eq!(text, "!Stop 1 machine: asked for. Not for 1: web-01: It is stopped now.");
     }
 }

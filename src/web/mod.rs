@@ -8,6 +8,7 @@
 pub mod api;
 pub mod assets;
 mod audit;
+mod bulk;
 pub mod certificate;
 mod connections;
 mod console;

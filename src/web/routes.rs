@@ -7,9 +7,9 @@ use crate::model::sessions::Scope;
 use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
-    assets, audit, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts, impact,
-    jobs, metrics, moving, observe, overview, plugins, profile, quotas, search, session, settings, sharing, snapshots,
-    software, sse, templates, users,
+    assets, audit, bulk, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts,
+    impact, jobs, metrics, moving, observe, overview, plugins, profile, quotas, search, session, settings, sharing,
+    snapshots, software, sse, templates, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -134,6 +134,7 @@ fn pages() -> Vec<Route> {
         get("/machines", USER, guests::list),
         get("/machines/rows", USER, guests::rows),
         post("/machines/power", USER, guests::power_many),
+        post("/machines/bulk", USER, bulk::act),
         post("/machines/columns", USER, guests::columns),
         get("/machines/new", USER, guest_create::show),
         post("/machines/new", USER, guest_create::step),
@@ -257,6 +258,7 @@ fn rest_api() -> Vec<Route> {
         rest(Method::DELETE, "/api/v1/me/tokens/{id}", READ, api::tokens::revoke),
         rest(Method::GET, "/api/v1/guests", READ, api::guests::list),
         rest(Method::POST, "/api/v1/guests", OPERATE, api::guests::create),
+        rest(Method::POST, "/api/v1/guests/bulk", OPERATE, api::bulk::act),
         rest(Method::GET, "/api/v1/guests/{id}", READ, api::guests::show),
         rest(Method::DELETE, "/api/v1/guests/{id}", OPERATE, api::guests::delete),
         rest(Method::POST, "/api/v1/guests/{id}/power", OPERATE, api::guests::power),

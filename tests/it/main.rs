@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod appliance;
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod console;

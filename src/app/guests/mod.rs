@@ -1,6 +1,7 @@
 //! Machines: seeing them, making, powering and deleting them.
 
 mod actions;
+pub mod bulk;
 mod change;
 pub(in crate::app) mod making;
 mod moving;

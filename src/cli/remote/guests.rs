@@ -1,6 +1,7 @@
 //! `steward guests`: machines.
 
 use super::actions::{self, Wait};
+use super::bulk::Bulk;
 use super::client::{Api, part};
 use super::create::Create;
 use super::moving::{Copy, Migrate, Template};
@@ -73,6 +74,8 @@ enum Verb {
     Unshare(sharing::Unshare),
     /// Hand a machine over to another owner.
     Give(sharing::Give),
+    /// One thing for several machines: snapshot, tags, migrate, give, delete.
+    Bulk(Bulk),
     /// Delete machines with their disks. They must be stopped.
     Delete(Asking),
 }
@@ -127,6 +130,7 @@ impl Guests {
             Verb::Share(share) => share.run(&mut api, &common).await,
             Verb::Unshare(unshare) => unshare.run(&mut api).await,
             Verb::Give(give) => give.run(&mut api).await,
+            Verb::Bulk(bulk) => bulk.run(&mut api, &common).await,
             Verb::Delete(asking) => delete(&mut api, &common, asking).await,
         }
     }

@@ -4,7 +4,7 @@ use super::super::say::complain;
 use super::client::{Api, part, query};
 use super::{table, terminal};
 use crate::base::{Error, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Shows what hangs on a machine and asks; nothing is shown or asked with `yes`.
 ///
@@ -17,15 +17,12 @@ pub async fn sure(api: &mut Api, guests: &[&Value], deed: Deed<'_>, question: &s
     if yes || (!deed.always && !terminal::somebody()) {
         return Ok(());
     }
-    let mut asks = deed.always;
-    for guest in guests {
-        let impact = of(api, guest, &deed).await?;
-        asks |= impact["asks"] == true;
-        if guests.len() > 1 {
-            complain(&format!("{}:", table::plain(guest["name"].as_str().unwrap_or_default())));
-        }
-        lines(&impact).iter().for_each(|line| complain(line));
-    }
+    let impact = match guests {
+        [one] => of(api, one, &deed).await?,
+        many => of_many(api, many, &deed).await?,
+    };
+    lines(&impact).iter().for_each(|line| complain(line));
+    let asks = deed.always || impact["asks"] == true;
     if !asks || terminal::confirm(question)? { Ok(()) } else { Err(Error::conflict(deed.refused)) }
 }
 
@@ -45,6 +42,21 @@ async fn of(api: &mut Api, guest: &Value, deed: &Deed<'_>) -> Result<Value> {
         pairs.push(("snapshot", deed.snapshot));
     }
     api.get(&format!("/guests/{id}/impact{}", query(&pairs))).await
+}
+
+/// Several at once, summed up.
+async fn of_many(api: &mut Api, guests: &[&Value], deed: &Deed<'_>) -> Result<Value> {
+    let ids: Vec<&str> = guests.iter().filter_map(|g| g["id"].as_str()).collect();
+    let action = match deed.action {
+        "delete" | "hibernate" => json!({ "do": deed.action }),
+        power => json!({ "do": "power", "action": power }),
+    };
+    let check = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action, "check": true }))).await?;
+    for r in check["refused"].as_array().into_iter().flatten() {
+        let text = |key: &str| table::plain(r[key].as_str().unwrap_or_default());
+        complain(&format!("Not for {}: {}", text("name"), text("why")));
+    }
+    Ok(check["impact"].clone())
 }
 
 /// One line for each hit, its names indented.
@@ -78,7 +90,6 @@ pub fn lines(impact: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn what_hangs_on_it_is_told_line_by_line() {

@@ -2,6 +2,7 @@
 //! `steward login` made for this computer. It knows nothing of stores and plugins; what it can't do, the API can't.
 
 mod actions;
+mod bulk;
 mod client;
 pub(super) mod complete;
 mod console;

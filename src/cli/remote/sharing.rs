@@ -22,7 +22,7 @@ pub enum Right {
 }
 
 impl Right {
-    fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::See => "see",
             Self::Use => "use",

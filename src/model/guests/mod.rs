@@ -1,6 +1,7 @@
 //! Guests: Proxmox' word for virtual machines and containers.
 
 pub mod actions;
+pub mod bulk;
 pub mod hardware;
 pub mod moving;
 pub mod snapshots;

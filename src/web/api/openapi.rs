@@ -32,6 +32,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::guests::power,
         super::guests::delete,
         super::impact::show,
+        super::bulk::act,
         super::consoles::create,
         super::hardware::show,
         super::hardware::change,

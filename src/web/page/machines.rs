@@ -5,8 +5,9 @@
 
 use crate::base::Timestamp;
 use crate::base::ids::{GuestId, JobId};
-use crate::model::guests::{GuestKind, PowerAction};
+use crate::model::guests::GuestKind;
 use crate::model::impact::Deed;
+use crate::web::page::bulk::selection;
 use crate::web::page::form::csrf;
 use crate::web::page::parts::{bar, bytes, duration, empty, guest_state, icon, note, percent, sort_head, spark, time};
 use crate::web::page::{Page, layout};
@@ -170,7 +171,7 @@ fn list(page: &Page, view: &MachinesView) -> Markup {
     let base = address(view, "sort=");
     let head = |key: &str, word: &str| sort_head(&format!("c-{key}"), key, word, &view.sort, &base);
     html! {
-        form id="bulk" method="post" action="/machines/power" {
+        form id="bulk" method="post" action="/machines/bulk" {
             (csrf(page))
             div.sheet-table { table.grid.machines id="machines-table" data-machines data-rows="/machines/rows" data-total=(view.total) data-hide=(view.hidden_columns.join(" ")) {
                 thead { tr {
@@ -184,12 +185,7 @@ fn list(page: &Page, view: &MachinesView) -> Markup {
             } }
             (pager(view))
             p.no-match.dim hidden[view.shown > 0] { "No machine fits these words. Keys: status, tag, node, owner, kind, id; a minus in front leaves out." }
-            div.bulk role="group" aria-label="Act on the selected machines" {
-                strong data-selected { "Selected machines" }
-                @for action in [PowerAction::Start, PowerAction::Shutdown, PowerAction::Reboot] { button name="action" value=(action.name()) { (action.word()) } }
-                button.danger name="action" value="stop" data-confirm="Stop the selected machines at once? It is like pulling the plug: what they did not save is lost." { "Stop" }
-                button.quiet type="reset" { "Clear" }
-            }
+            (selection())
         }
     }
 }

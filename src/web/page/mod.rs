@@ -5,6 +5,7 @@
 //! No page has inline script or style (the CSP forbids both); everything but charts works without script.
 
 pub mod audit;
+pub mod bulk;
 pub mod connections;
 pub mod console;
 pub mod create;

@@ -6,6 +6,7 @@ use crate::model::access::GuestRight;
 use crate::model::audit::AuditRecord;
 use crate::model::connections::{Limits, Reach};
 use crate::model::consoles::{ConsoleChoice, ConsoleKind};
+use crate::model::guests::bulk::BulkWish;
 use crate::model::guests::{GuestKind, PowerAction};
 use crate::model::impact::{Deed, Fact, GoingDisk, Impact, Kept, Program};
 use crate::model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
@@ -539,4 +540,24 @@ pub fn impact_of(deed: Deed) -> Impact {
         Fact::HighAvailability("started".into()),
     ];
     Impact::of(deed, facts, vec!["Its devices can't be asked for now. Proxmox does not answer.".into()])
+}
+
+pub fn bulk_view(wish: &str) -> bulk::BulkView {
+    let wish = BulkWish::blank(wish).unwrap();
+    bulk::BulkView {
+        impact: wish.deed().map(|deed| {
+            let running = vec![
+                Fact::State { status: "running".into(), uptime: 7200 },
+                Fact::Disks { list: Vec::new(), bytes: 40 << 30 },
+            ];
+            Impact::of_many(deed, vec![(GuestId::from_bytes([1; 16]), EVIL.into(), running)])
+        }),
+        wish,
+        rows: (1..4).map(guest).collect(),
+        refused: vec![(GuestId::from_bytes([9; 16]), EVIL.into(), "It is locked (backup).".into())],
+        nodes: vec!["pve1".into(), "pve2".into()],
+        tags: vec!["media".into(), "web".into()],
+        people: vec!["eve".into(), "mira".into()],
+        suggestion: "s-20261121".into(),
+    }
 }

@@ -84,6 +84,18 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
         ("machines", machines::machines(&page("/machines"), &machines(14))),
         ("machines-away", machines::machines(&troubled, &away)),
         ("machines-empty", machines::machines(&page("/machines"), &empty_machines)),
+        (
+            "machines-bulk-delete",
+            bulk::bulk(
+                &page("/machines/bulk"),
+                &bulk_view("delete"),
+                &Form::new().fail(&Error::field("confirm", "Type how many machines are deleted: 3.")),
+            ),
+        ),
+        ("machines-bulk-tags", bulk::bulk(&page("/machines/bulk"), &bulk_view("tags"), &Form::new())),
+        ("machines-bulk-move", bulk::bulk(&page("/machines/bulk"), &bulk_view("migrate"), &Form::new())),
+        ("machines-bulk-give", bulk::bulk(&page("/machines/bulk"), &bulk_view("give"), &Form::new())),
+        ("machines-bulk-snapshot", bulk::bulk(&page("/machines/bulk"), &bulk_view("snapshot"), &Form::new())),
         ("machines-1000", machines::machines(&page("/machines"), &machines(1000))),
         ("machine", machine::machine(&page("/machines/1"), &head(3, false))),
         ("machine-away", machine::machine(&page("/machines/1"), &head(8, true))),

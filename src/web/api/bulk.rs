@@ -1,0 +1,156 @@
+//! One wish for several machines, for programs.
+
+use crate::app::guests::bulk::BulkRefusal;
+use crate::base::Result;
+use crate::base::ids::GuestId;
+use crate::model::access::GuestRight;
+use crate::model::guests::PowerAction;
+use crate::model::guests::bulk::BulkWish;
+use crate::web::api::body::Sent;
+use crate::web::api::impact::ImpactView;
+use crate::web::api::jobs::JobView;
+use crate::web::api::openapi::WriteProblems;
+use crate::web::forms::id;
+use crate::web::visit::Person;
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What to do with each of them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "do", rename_all = "lowercase", deny_unknown_fields)]
+pub enum BulkAction {
+    Power {
+        /// start, shutdown, reboot, suspend, resume or stop.
+        #[schema(value_type = String)]
+        action: PowerAction,
+    },
+    Hibernate {},
+    /// The same name for all; without memory.
+    Snapshot {
+        name: String,
+        #[serde(default)]
+        description: String,
+    },
+    Tags {
+        #[serde(default)]
+        add: Vec<String>,
+        #[serde(default)]
+        remove: Vec<String>,
+    },
+    Migrate {
+        node: String,
+        /// Take disks along that only the present node has.
+        #[serde(default)]
+        disks: bool,
+    },
+    Delete {},
+    Give {
+        /// Login or id of the new owner.
+        owner: String,
+        /// see, use or manage: what the old owner may still do; nothing when left out.
+        #[schema(value_type = Option<String>)]
+        keep: Option<GuestRight>,
+    },
+}
+
+impl From<BulkAction> for BulkWish {
+    fn from(action: BulkAction) -> Self {
+        match action {
+            BulkAction::Power { action } => Self::Power(action),
+            BulkAction::Hibernate {} => Self::Hibernate,
+            BulkAction::Snapshot { name, description } => Self::Snapshot { name, description },
+            BulkAction::Tags { add, remove } => Self::Tags { add, remove },
+            BulkAction::Migrate { node, disks } => Self::Migrate { node, disks },
+            BulkAction::Delete {} => Self::Delete,
+            BulkAction::Give { owner, keep } => Self::Give { owner, keep },
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bulk {
+    /// Ids of 1 to 500 machines.
+    guests: Vec<String>,
+    action: BulkAction,
+    /// Only say what would be done, what would be refused and what hangs on it.
+    #[serde(default)]
+    check: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BulkRefused {
+    pub guest: String,
+    pub name: String,
+    /// A sentence.
+    pub why: String,
+}
+
+impl From<BulkRefusal> for BulkRefused {
+    fn from(r: BulkRefusal) -> Self {
+        Self { guest: r.guest.to_string(), name: r.name, why: r.why }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BulkView {
+    /// One for each machine for which it was asked; empty after a check.
+    pub jobs: Vec<JobView>,
+    /// Machines for which it is done without a job; after a check those for which it could be done.
+    pub guests: Vec<String>,
+    pub refused: Vec<BulkRefused>,
+    /// What hangs on them, summed up; only after a check of what takes something from people.
+    pub impact: Option<ImpactView>,
+}
+
+/// Does one thing to several machines: power, hibernate, snapshot, tags, migrate, delete, give. Each gets a job of
+/// its own; what is refused for one is told and does not hold up the others. A check changes nothing.
+///
+/// # Errors
+/// `Invalid` on `guests` or a part of the action; `Forbidden`.
+#[utoipa::path(post, path = "/api/v1/guests/bulk", tag = "guests", request_body = Bulk,
+    responses((status = 202, description = "Asked for", body = BulkView), (status = 200, description = "Checked", body = BulkView), WriteProblems))]
+pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Result<Response> {
+    let ids: Vec<GuestId> = wanted.guests.iter().map(|text| id(text)).collect::<Result<_>>()?;
+    let (guests, wish) = (person.web.app.guests(), BulkWish::from(wanted.action));
+    if wanted.check {
+        wish.check()?;
+        let check = guests.bulk_check(&person.actor, &ids, &wish)?;
+        let fit: Vec<GuestId> = check.fit.iter().map(|g| g.row.id).collect();
+        let impact = wish.deed().map(|deed| person.web.app.impact().of_many(&person.actor, &fit, deed)).transpose()?;
+        let view = BulkView {
+            jobs: Vec::new(),
+            guests: fit.iter().map(GuestId::to_string).collect(),
+            refused: check.refused.into_iter().map(BulkRefused::from).collect(),
+            impact: impact.map(ImpactView::from),
+        };
+        return Ok(Json(view).into_response());
+    }
+    let done = guests.bulk(&person.actor, &ids, &wish).await?;
+    let view = BulkView {
+        jobs: done.jobs.into_iter().map(JobView::from).collect(),
+        guests: done.done.iter().map(GuestId::to_string).collect(),
+        refused: done.refused.into_iter().map(BulkRefused::from).collect(),
+        impact: None,
+    };
+    Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_for_many_is_read_and_what_it_does_not_know_is_refused() {
+        let read = |text: &str| serde_json::from_str::<BulkAction>(text).map(BulkWish::from);
+        assert_eq!(read(r#"{"do":"power","action":"stop"}"#).unwrap(), BulkWish::Power(PowerAction::Stop));
+        assert_eq!(read(r#"{"do":"delete"}"#).unwrap(), BulkWish::Delete);
+        let tags = BulkWish::Tags { add: vec!["a".into()], remove: Vec::new() };
+        assert_eq!(read(r#"{"do":"tags","add":["a"]}"#).unwrap(), tags);
+        assert!(read(r#"{"do":"delete","all":true}"#).is_err());
+        assert!(read(r#"{"do":"migrate"}"#).is_err());
+    }
+}

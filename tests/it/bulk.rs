@@ -1,0 +1,133 @@
+//! One wish for several machines: each is judged by itself, by REST and on the page.
+
+use crate::house::{Answer, Browser, House};
+use crate::sharing::{connected, share};
+use axum::body::Body;
+use http::{Method, Request, StatusCode, header};
+use serde_json::{Value, json};
+use steward::app::Actor;
+use steward::base::ids::GuestId;
+use steward::model::access::GuestRight;
+use steward::model::sessions::Scope;
+use steward::model::users::Role;
+
+/// Machines of these people, one each, whatever their state.
+async fn machines_of(house: &House, owners: &[&Browser<'_>]) -> Vec<GuestId> {
+    let console = Actor::host_console();
+    let all = house.app.guests().list(&console, "kind:vm -is:template");
+    assert!(all.len() >= owners.len(), "only {} machines", all.len());
+    let mut out = Vec::new();
+    for (guest, owner) in all.iter().zip(owners) {
+        house.app.guests().set_owner(&console, guest.row.id, owner.actor().user_id(), None).await.unwrap();
+        out.push(guest.row.id);
+    }
+    out
+}
+
+async fn post(house: &House, token: &str, body: &Value) -> Answer {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/api/v1/guests/bulk")
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header(header::CONTENT_TYPE, "application/json");
+    house.call(request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+fn open(house: &House) -> Vec<(GuestId, String)> {
+    let open = house.app.jobs().all_open().unwrap().into_iter().filter_map(|j| Some((j.guest?, j.hook)));
+    open.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
+    let (house, cluster) = connected().await;
+    let admin = house.admin().await;
+    let mira = house.somebody(&admin, "mira", Role::User).await;
+    let jon = house.somebody(&admin, "jon", Role::User).await;
+    let ada = house.somebody(&admin, "ada", Role::User).await;
+    let ids = machines_of(&house, &[&jon, &mira, &mira, &mira]).await;
+    let (own, managed, seen, hidden) = (ids[0], ids[1], ids[2], ids[3]);
+    share(&house, managed, &jon, GuestRight::Manage).await;
+    share(&house, seen, &jon, GuestRight::See).await;
+    let secret = house.app.guests().get(&mira.actor(), hidden).unwrap().state.name.clone();
+    let token = house.token(&jon, Scope::Full).await;
+    let all: Vec<String> = ids.iter().chain(&[own]).map(GuestId::to_string).collect();
+    let ask = async |action: Value, check: bool| {
+        let answer = post(&house, token.expose(), &json!({ "guests": all, "action": action, "check": check })).await;
+        assert!(!answer.body.contains(&secret), "{}", answer.body);
+        answer
+    };
+    let why = |answer: &Value, id: GuestId| {
+        let refused = answer["refused"].as_array().unwrap().iter().find(|r| r["guest"] == id.to_string());
+        refused.map(|r| r["why"].as_str().unwrap().to_owned())
+    };
+
+    // A check changes nothing and says what would be refused.
+    let snapshot = json!({ "do": "snapshot", "name": "before" });
+    let checked = ask(snapshot.clone(), true).await;
+    assert_eq!(checked.status, StatusCode::OK, "{}", checked.body);
+    let checked = checked.json();
+    assert_eq!(checked["guests"].as_array().unwrap().len(), 2, "{checked:#}");
+    assert_eq!(why(&checked, seen).unwrap(), "You may not change this machine.");
+    assert_eq!(why(&checked, hidden).unwrap(), "This machine does not exist (any more).");
+    assert!(open(&house).is_empty());
+    let deleting = ask(json!({ "do": "delete" }), true).await.json();
+    assert!(deleting["impact"]["hits"].to_string().contains("Their disks, "), "{deleting:#}");
+
+    // What is wrong with the wish itself stops the whole.
+    let wrong = ask(json!({ "do": "snapshot", "name": "1st" }), false).await;
+    assert_eq!((wrong.status, wrong.json()["errors"]["name"].is_string()), (StatusCode::UNPROCESSABLE_ENTITY, true));
+    let nothing = post(&house, token.expose(), &json!({ "guests": [], "action": snapshot })).await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let reading = house.token(&jon, Scope::Read).await;
+    let refused = post(&house, reading.expose(), &json!({ "guests": all, "action": snapshot })).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+
+    // Only the owner hands a machine over.
+    let given = ask(json!({ "do": "give", "owner": "ada", "keep": "manage" }), false).await;
+    assert_eq!(given.status, StatusCode::ACCEPTED, "{}", given.body);
+    let given = given.json();
+    assert_eq!(given["guests"], json!([own.to_string()]), "{given:#}");
+    assert!(why(&given, managed).unwrap().starts_with("Only its owner"), "{given:#}");
+    assert_eq!(house.app.guests().get(&jon.actor(), own).unwrap().row.owner, ada.actor().user_id());
+
+    // One job for each of the others, and the second time they are busy.
+    let asked = ask(snapshot.clone(), false).await.json();
+    assert_eq!(asked["jobs"].as_array().unwrap().len(), 2, "{asked:#}");
+    let mut jobs = open(&house);
+    jobs.sort();
+    let mut wanted = vec![(own, "guest_snapshot".to_owned()), (managed, "guest_snapshot".to_owned())];
+    wanted.sort();
+    assert_eq!(jobs, wanted);
+    let again = ask(json!({ "do": "tags", "add": ["prod"] }), false).await.json();
+    assert_eq!(again["jobs"], json!([]), "{again:#}");
+    assert!(why(&again, own).unwrap().contains("works on this machine now"), "{again:#}");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_deleted_only_when_their_number_is_typed() {
+    let (house, cluster) = connected().await;
+    let mut admin = house.admin().await;
+    let all = house.app.guests().list(&admin.actor(), "kind:vm -is:template");
+    let (a, b) = (&all[0], &all[1]);
+    let chosen = format!("action=delete&id={}&id={}", a.row.id, b.row.id);
+    let look = admin.send("/machines", "/machines/bulk", &chosen).await;
+    assert_eq!(look.status, StatusCode::OK, "{}", look.body);
+    assert!(look.body.contains("Delete 2 machines") && look.body.contains(&a.state.name), "{}", look.body);
+    assert!(look.body.contains("Their disks, "), "{}", look.body);
+    let wrong = admin.send("/machines", "/machines/bulk", &format!("{chosen}&sure=yes&confirm=1")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", wrong.body);
+    assert!(wrong.body.contains("Type how many machines are deleted: 2."), "{}", wrong.body);
+    assert!(open(&house).is_empty());
+    let done = admin.send("/machines", "/machines/bulk", &format!("{chosen}&sure=yes&confirm=2")).await;
+    assert_eq!((done.status, done.header("location")), (StatusCode::SEE_OTHER, "/jobs"), "{}", done.body);
+    let jobs = open(&house);
+    assert!(jobs.len() == 2 && jobs.iter().all(|(_, hook)| hook == "guest_delete"), "{jobs:?}");
+    // Nothing chosen, and a word that is none.
+    let none = admin.send("/machines", "/machines/bulk", "action=delete").await;
+    assert_eq!((none.status, none.header("location")), (StatusCode::SEE_OTHER, "/machines"));
+    let odd = admin.send("/machines", "/machines/bulk", &format!("action=explode&id={}", a.row.id)).await;
+    assert_eq!((odd.status, odd.header("location")), (StatusCode::SEE_OTHER, "/machines"));
+    cluster.stop().await;
+}
