@@ -5,7 +5,7 @@
 
 use crate::base::Timestamp;
 use crate::base::ids::{GuestId, JobId};
-use crate::model::guests::GuestKind;
+use crate::model::guests::{GuestKind, PowerAction};
 use crate::model::impact::Deed;
 use crate::web::page::bulk::selection;
 use crate::web::page::form::csrf;
