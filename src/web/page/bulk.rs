@@ -40,7 +40,7 @@ pub fn bulk(page: &Page, view: &BulkView, form: &Form) -> Markup {
         @if !view.refused.is_empty() { (refusals(view)) }
         @if n == 0 { p { "It can't be done for any of the chosen machines." } div.actions { a.button href="/machines" { "Back to the machines" } } }
         @else {
-            section.card.narrow.attention.bad[bad] {
+            section.card.narrow.attention[bad].bad[bad] {
                 h2 { @if n == 1 { "This machine" } @else { "These machines" } }
                 (machines(&view.rows))
                 @if let Some(impact) = &view.impact { (list(impact)) }
@@ -52,7 +52,7 @@ pub fn bulk(page: &Page, view: &BulkView, form: &Form) -> Markup {
                     @for row in &view.rows { input type="hidden" name="id" value=(row.id); }
                     (fields(view, form))
                     div.actions {
-                        button.danger.solid[bad].primary[!bad] { (title) }
+                        button class=(if bad { "danger solid" } else { "primary" }) { (title) }
                         a.button.quiet href="/machines" { "Keep as it is" }
                     }
                 }
