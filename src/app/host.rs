@@ -3,6 +3,7 @@
 
 use crate::app::App;
 use crate::app::limits::{self, Change};
+use crate::app::templates::{is_cd, upload_cd};
 use crate::base::ids::ConnectionId;
 use crate::base::{Error, Kind, Result};
 use crate::model::connections::Limits;
@@ -181,6 +182,9 @@ impl PluginHost {
             let known = Known { host: self, run, connection, client: &client };
             let change = Change { path, params, delete: method == Method::Delete };
             limits::check(&limits, &change, &known).map_err(|text| call_error(CallErrorKind::Forbidden, text))?;
+        }
+        if is_cd(method.name(), path, params) {
+            return self.runtime.block_on(upload_cd(&client, path, params)).map_err(from_pve);
         }
         let (value, place) =
             self.runtime.block_on(client.call_placed(method.name(), path, params)).map_err(from_pve)?;

@@ -27,3 +27,4 @@ pub mod sessions;
 pub mod software;
 pub mod templates;
 pub mod users;
+pub mod windows;

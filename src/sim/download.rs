@@ -130,7 +130,11 @@ pub fn upload(call: &Call) -> Answer {
                 return Err("import failed: No space left on device".to_owned());
             }
             wanted.store(c, &bytes, now)
-        })
+        })?;
+        if wanted.content == "iso" {
+            crate::sim::world::lock(&job.world.isos).insert(wanted.volid(), bytes.to_vec());
+        }
+        Ok(())
     });
     Ok(json!(upid).into())
 }

@@ -321,6 +321,12 @@ impl Faults {
         lock(&self.0.windows).get(&vmid).and_then(|w| w.files.get(path).cloned())
     }
 
+    /// The bytes of an uploaded CD image that is on a storage.
+    pub fn iso(&self, volid: &str) -> Option<Vec<u8>> {
+        let there = self.volumes().iter().any(|v| v == volid);
+        there.then(|| lock(&self.0.isos).get(volid).cloned()).flatten()
+    }
+
     /// Takes a right from a role.
     pub fn forbid(&self, role: &str, privilege: &str) {
         self.0.change(|c| {

@@ -277,6 +277,7 @@ pub static ROUTES: &[Route] = &[
     post("/nodes/{node}/qemu/{vmid}/agent/file-write", Need::OneOf("/vms/{vmid}", &["VM.GuestAgent.FileWrite", "VM.GuestAgent.Unrestricted"]), &[&[must("file", Text(1, 4096)), must("content", Text(0, 61_440)), opt("encode", Bool)]], later!(qemu::agent::file_write)),
     get("/nodes/{node}/qemu/{vmid}/agent/{command}", All("/vms/{vmid}", &["VM.GuestAgent.Audit"]), NONE, later!(qemu::agent::query)),
     post("/nodes/{node}/qemu/{vmid}/agent/{command}", All("/vms/{vmid}", &["VM.GuestAgent.Audit"]), NONE, later!(qemu::agent::command)),
+    put("/nodes/{node}/qemu/{vmid}/sendkey", All("/vms/{vmid}", &["VM.Console"]), &[&[must("key", Text(1, 64)), SKIPLOCK]], Now(qemu::windows::send_key)),
     post("/nodes/{node}/qemu/{vmid}/vncproxy", GUEST_CONSOLE, &[&[opt("websocket", Bool), opt("generate-password", Bool)]], Now(console::screen)),
     post("/nodes/{node}/qemu/{vmid}/termproxy", GUEST_CONSOLE, &[&[opt("serial", OneOf(&["serial0", "serial1", "serial2", "serial3"]))]], Now(console::terminal)),
     get("/nodes/{node}/qemu/{vmid}/vncwebsocket", GUEST_CONSOLE, &[WEBSOCKET], Now(console::connect)),

@@ -32,6 +32,8 @@ pub struct World {
     pub agent_results: Mutex<HashMap<(u32, u32), (i64, serde_json::Value)>>,
     /// The insides of Windows machines, by number.
     pub windows: Mutex<HashMap<u32, super::qemu::windows::Windows>>,
+    /// The bytes of uploaded CD images, by volume id.
+    pub isos: Mutex<HashMap<String, Vec<u8>>>,
     pub faults: FaultBox,
     pub desk: super::console::Desk,
     pub scale: f64,
@@ -61,6 +63,7 @@ impl World {
             lists: Mutex::default(),
             agent_results: Mutex::default(),
             windows: Mutex::default(),
+            isos: Mutex::default(),
             faults: FaultBox::default(),
             desk: super::console::Desk::default(),
             scale,

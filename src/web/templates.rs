@@ -7,6 +7,7 @@ use crate::base::{Error, Result, Timestamp};
 use crate::model::images::{Algorithm, Image};
 use crate::model::impact::Deed;
 use crate::model::templates::{Place, Policy, TemplateChoices, WhenNewer};
+use crate::model::windows::{WindowsSecrets, WindowsWish};
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, id, maybe_number, number, refused};
 use crate::web::page::Form;
@@ -285,6 +286,72 @@ pub async fn upload(person: Person, sent: CheckedFile) -> Result<Response> {
             again(&person, form, at_fields(e), |p, form| page::upload(p, &view, form))
         }
     }
+}
+
+/// # Errors
+/// `Forbidden`.
+pub async fn windows_page(person: Person, Query(at): Query<Where>) -> Result<Markup> {
+    let form = Form::new().set("image", "own").set("node", at.node.unwrap_or_default());
+    let view = new_view(&person, &form).await?;
+    let isos = isos(&person, &view).await;
+    Ok(page::windows(&person.page(), &view, &isos, &Form::new()))
+}
+
+/// The images that the view's node can reach, by volume id and name.
+async fn isos(person: &Person, view: &NewView) -> Vec<(String, String)> {
+    let node = view.node.rsplit('/').next().unwrap_or_default();
+    let Some(connection) = view.connection else { return Vec::new() };
+    let found = person.web.app.nodes().choices(&person.actor, connection, node).await.unwrap_or_else(|e| {
+        tracing::debug!(error = %e.chain(), node, "no images for the form");
+        crate::model::nodes::Choices::default()
+    });
+    found.isos.iter().map(|v| (v.clone(), v.replacen(":iso/", ": ", 1))).collect()
+}
+
+/// # Errors
+/// `Forbidden`.
+pub async fn windows(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+    let form = Form::from_pairs(form);
+    let form = form.clone().replace("image", "own").replace("node", form.value("at"));
+    let view = new_view(&person, &form).await?;
+    let asked = match windows_wish(&form, &view) {
+        Ok(wish) => {
+            let secrets =
+                WindowsSecrets { password: form.value("password"), product_key: form.value("product_key").trim() };
+            person.web.app.templates().request_windows(&person.actor, view.connection, wish, &secrets).await
+        }
+        Err(e) => Err(e),
+    };
+    match asked {
+        Ok(job) => Ok(person.done(&format!("/jobs/{}", job.id), "")),
+        Err(e) => {
+            let isos = isos(&person, &view).await;
+            again(&person, form, e, |p, form| page::windows(p, &view, &isos, form))
+        }
+    }
+}
+
+fn windows_wish(form: &Form, view: &NewView) -> Result<WindowsWish> {
+    let word = |name: &str| form.value(name).trim().to_owned();
+    Ok(WindowsWish {
+        name: word("name"),
+        node: view.node.rsplit('/').next().unwrap_or_default().to_owned(),
+        release: word("release"),
+        iso: word("iso"),
+        drivers: word("drivers"),
+        extra: word("extra"),
+        edition: number(form, "edition")?,
+        language: word("language"),
+        keyboard: word("keyboard"),
+        time_zone: word("time_zone"),
+        storage: word("storage"),
+        bridge: word("bridge"),
+        vlan: maybe_number(form, "vlan")?,
+        disk: number(form, "disk")?,
+        cores: number(form, "cores")?,
+        memory: number(form, "memory")?,
+        hours: number(form, "hours")?,
+    })
 }
 
 /// At most as much as people wait for to read a sentence.

@@ -103,3 +103,37 @@ test('the wizard for Windows fits a phone in the dark', async () => {
   assertQuiet(page);
   await page.context().close();
 });
+
+test('a Windows template is asked for by its images, and what is wrong is said beside it', async () => {
+  const page = await open(browser, steward, { state });
+  await page.goto('/templates');
+  await page.getByRole('link', { name: 'Windows from an ISO image' }).click();
+  await page.getByLabel('Password of Administrator').waitFor();
+  await assertAccessible(page);
+  await picture(page, 'template');
+  assert.match(await page.getByLabel('VirtIO drivers').inputValue(), /virtio-win/);
+  assert.match(await page.getByLabel('Windows’ image').or(page.getByLabel("Windows' image")).inputValue(), /Win10/);
+  await page.getByLabel('Name of the template').fill('win-10');
+  await page.getByLabel('Password of Administrator').fill('short');
+  await page.getByRole('button', { name: 'Install it and make the template' }).click();
+  await page.getByText('Use 8 to 120 characters on one line.').waitFor();
+  assert.equal(await page.getByLabel('Password of Administrator').inputValue(), '');
+  assert.equal(await page.getByLabel('Name of the template').inputValue(), 'win-10');
+  await picture(page, 'template-wrong');
+  await page.getByLabel('Password of Administrator').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Install it and make the template' }).click();
+  await page.waitForURL(/\/jobs\/[^/]+$/);
+  await page.getByText('Starting Windows').first().waitFor({ timeout: 60_000 });
+  await picture(page, 'template-job');
+  assert.ok(!(await page.content()).includes(PASSWORD));
+  assertQuiet(page, /422/);
+  await page.context().close();
+
+  const phone = await open(browser, steward, { state, phone: true, dark: true });
+  await phone.goto('/templates/windows');
+  await phone.getByLabel('Password of Administrator').waitFor();
+  await assertNothingSticksOut(phone);
+  await picture(phone, 'template-phone-dark');
+  assertQuiet(phone);
+  await phone.context().close();
+});

@@ -313,3 +313,123 @@ async fn a_machine_from_a_windows_template_gets_its_user_by_cloudbase_init_and_n
     assert!(!in_files(&appliance.path("data"), "kettles"));
     cluster.stop().await;
 }
+
+fn build(name: &str, mark: steward::base::ids::JobId) -> Value {
+    json!({
+        "name": name, "title": "Windows 11", "notes": "Windows 11", "mark": mark, "ostype": "win11", "node": "pve1", "storage": "", "bridge": "vmbr0",
+        "vlan": null, "disk": 64, "cores": 2, "memory": 4096, "iso": "nas:iso/debian-13.1.0-amd64-netinst.iso", "drivers": "nas:iso/virtio-win-0.1.271.iso",
+        "extra": "", "hours": 6, "file": format!("steward-answers-{mark}.iso"), "answers": { "autounattend.xml": format!("<p>{PASSWORD}</p>") },
+    })
+}
+
+fn answer_cds(cluster: &Sim) -> Vec<String> {
+    cluster.faults().volumes().into_iter().filter(|v| v.contains("steward-answers")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_build_of_a_windows_template_dies_all_along_and_makes_one_without_its_answers() {
+    let cluster = crate::dying::cluster(0.0002).await;
+    cluster.faults().allow("Steward", "Datastore.Allocate");
+    let mut point = 0;
+    loop {
+        let mut job = Played::of(&cluster, "windows_build", |mark| build(&format!("win-{point}"), mark));
+        job.hurry = true;
+        let before = job.guests().await;
+        let first = job.life(&Death::at(point), Mode::Forward, false).await;
+        let died = first.is_none();
+        let last = match first {
+            Some(outcome) => outcome,
+            None => job.life(&Death::at(usize::MAX), Mode::Forward, false).await.unwrap(),
+        };
+        let log = job.disk.log.lock().unwrap().join("\n");
+        assert!(matches!(last, Outcome::Done(_)), "death at point {point}: {last:?}\n{log}");
+        let new: Vec<u64> = job.guests().await.difference(&before).copied().collect();
+        assert_eq!(new.len(), 1, "death at point {point} made {new:?}");
+        let path = format!("/nodes/pve1/qemu/{}/config", new[0]);
+        let config = job.outside.client.call("GET", &path, &Value::Null).await.unwrap();
+        assert_eq!(
+            (&config["template"], &config["citype"]),
+            (&json!(1), &json!("configdrive2")),
+            "death at point {point}: {config:#}"
+        );
+        assert!(config["sata0"].is_null() && config["sata2"].is_null(), "death at point {point}: {config:#}");
+        assert!(config["tpmstate0"].is_string() && config["efidisk0"].is_string(), "{config:#}");
+        assert_eq!(answer_cds(&cluster), [""; 0], "death at point {point}");
+        assert!(!format!("{:?}{log}", job.disk.steps.lock().unwrap()).contains("kettles"), "death at point {point}");
+        if !died {
+            break;
+        }
+        // Between two calls lie two points, so an odd step comes to both. Twelve keys with their pauses are alike.
+        point += if (36..120).contains(&point) { 11 } else { 3 };
+    }
+    assert!(point >= 40, "only {point} points: the test does not reach what it should");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answers_with_the_password_go_away_wherever_the_build_gives_up() {
+    let cluster = crate::dying::cluster(0.0002).await;
+    for (point, allowed) in (0..36).step_by(3).flat_map(|p| [(p, true), (p, false)]) {
+        if allowed {
+            cluster.faults().allow("Steward", "Datastore.Allocate");
+        } else {
+            cluster.faults().forbid("Steward", "Datastore.Allocate");
+        }
+        let mut job = Played::of(&cluster, "windows_build", |mark| build(&format!("gone-{point}-{allowed}"), mark));
+        job.hurry = true;
+        let (before, cds) = (job.guests().await, answer_cds(&cluster));
+        job.life(&Death::at(point), Mode::Forward, false).await;
+        let last = match job.life(&Death::at(point / 2), Mode::Undo, false).await {
+            Some(outcome) => outcome,
+            None => job.life(&Death::at(usize::MAX), Mode::Undo, false).await.unwrap(),
+        };
+        let log = job.disk.log.lock().unwrap().join("\n");
+        assert_eq!(last, Outcome::Undone, "death at point {point}: {log}");
+        assert_eq!(job.guests().await, before, "death at point {point} left a machine: {log}");
+        let left: Vec<String> = answer_cds(&cluster).into_iter().filter(|v| !cds.contains(v)).collect();
+        assert!(!allowed || left.is_empty(), "death at point {point} left {left:?}");
+        for volid in left {
+            let bytes = cluster.faults().iso(&volid).unwrap();
+            assert!(
+                !bytes.windows(7).any(|w| w == b"kettles"),
+                "death at point {point}: the password is still in {volid}"
+            );
+        }
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_windows_template_is_made_from_an_iso_image_and_its_password_is_nowhere() {
+    let cluster = cluster(0.005).await;
+    let mut appliance = Appliance::prepare(&cluster).await;
+    appliance.start().await;
+    appliance.until("/api/v1/nodes", 20, |v| v["nodes"].as_array().is_some_and(|a| !a.is_empty())).await;
+    let wanted = json!({
+        "name": "win-11", "node": "pve1", "release": "win11", "iso": "nas:iso/debian-13.1.0-amd64-netinst.iso", "drivers": "nas:iso/virtio-win-0.1.271.iso",
+        "edition": 6, "language": "en-US", "keyboard": "0409:00000409", "time_zone": "UTC", "bridge": "vmbr0", "disk": 64, "cores": 2,
+        "memory": 4096, "hours": 6, "password": PASSWORD, "product_key": "ABCDE-12345-ABCDE-12345-ABCDE",
+    });
+    let mut wrong = wanted.clone();
+    wrong["password"] = json!("short");
+    wrong["drivers"] = json!("");
+    let refused = appliance.ask("POST", "/api/v1/templates/windows", Some(wrong)).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.body.contains("password") && refused.body.contains("drivers"), "{}", refused.body);
+    let asked = appliance.ask("POST", "/api/v1/templates/windows", Some(wanted)).await;
+    assert_eq!(asked.status, 202, "{}", asked.body);
+    let path = format!("/api/v1/jobs/{}", asked.json()["id"].as_str().unwrap());
+    let done = appliance.until(&path, 120, |j| j["finished"].is_string()).await;
+    assert_eq!(done["state"], "succeeded", "{done:#}");
+    let all = format!("{}{done}{}", asked.body, appliance.log());
+    assert!(!all.contains("kettles") && !all.contains("12345-ABCDE"), "{all}");
+    // Without the right to remove it the CD is written over.
+    let left = answer_cds(&cluster);
+    assert_eq!(left.len(), 1);
+    assert!(!cluster.faults().iso(&left[0]).unwrap().windows(7).any(|w| w == b"kettles"));
+    assert!(done["log"].to_string().contains("Datastore.Allocate"), "{done:#}");
+    appliance.until("/api/v1/templates", 30, |v| v.to_string().contains("win-11")).await;
+    appliance.stop().await;
+    assert!(!in_files(&appliance.path("data"), "kettles"));
+    cluster.stop().await;
+}

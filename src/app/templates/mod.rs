@@ -4,10 +4,14 @@
 //! can say whether a newer one exists, and the wizard can name it.
 
 mod build;
+mod cd;
+mod iso;
 mod upload;
 mod watch;
+mod windows;
 
 pub use build::{BuildRequest, ImageChoice};
+pub use cd::{is_cd, upload_cd};
 
 use crate::app::live::GuestLive;
 use crate::app::{Actor, App, host};
@@ -24,6 +28,8 @@ use std::sync::Arc;
 
 /// The plugin's function that makes a template.
 const HOOK: &str = "template_build";
+/// The one that makes a template of Windows.
+const WINDOWS_HOOK: &str = "windows_build";
 
 pub struct Templates<'a>(pub(super) &'a App);
 
@@ -200,14 +206,16 @@ impl Templates<'_> {
     /// # Errors
     /// What the store says.
     pub async fn settle(&self, job: &Job) -> Result<()> {
-        let Some(connection) = job.connection.filter(|_| job.hook == HOOK || job.hook == "guest_delete") else {
+        let Some(connection) =
+            job.connection.filter(|_| matches!(job.hook.as_str(), HOOK | WINDOWS_HOOK | "guest_delete"))
+        else {
             return Ok(());
         };
         let ok = job.state == JobState::Succeeded;
         let made = self.made(job, connection).filter(|_| ok);
         let gone = job.args["vmid"].as_u64().and_then(|v| u32::try_from(v).ok());
         let gone = gone.filter(|_| ok && job.hook == "guest_delete");
-        let (id, over) = (job.id, job.hook == HOOK);
+        let (id, over) = (job.id, job.hook == HOOK || job.hook == WINDOWS_HOOK);
         self.0
             .store()
             .write(move |tx| {

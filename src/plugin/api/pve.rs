@@ -28,7 +28,8 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "post(path, params) -> value",
-            about: "Makes or starts something; the answer is often the task's id (UPID) for `job.wait_task`.",
+            about: "Makes or starts something; the answer is often the task's id (UPID) for `job.wait_task`. A POST to a \
+                    storage's `upload` with `filename`, `label` and `files` (names and texts) makes a CD image of them there.",
             example: r#"let upid = pve::post(`/nodes/${node}/qemu/${vmid}/status/start`, #{});"#,
             register: |m| set!(m, "post", |ctx: NativeCallContext<'_>, p: &str, a: Map| with(&ctx, Method::Post, p, a)),
         },

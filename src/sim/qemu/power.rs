@@ -120,7 +120,7 @@ pub fn running(c: &mut Cluster, vmid: u32, now: i64) {
 }
 
 /// The process is gone; what waited for that becomes true.
-fn stopped(c: &mut Cluster, vmid: u32) {
+pub fn stopped(c: &mut Cluster, vmid: u32) {
     if let Some(guest) = c.guests.get_mut(&vmid) {
         guest.run = None;
     }

@@ -3,11 +3,16 @@
 //! a test fills. Scripts that nothing fits go well and say nothing.
 
 use crate::base::random;
+use crate::sim::dispatch::Call;
+use crate::sim::error::ApiError;
+use crate::sim::http::answer::Answer;
+use crate::sim::state::Kind;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// What a script that has `part` in it does.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -228,6 +233,31 @@ impl Windows {
         process.told = from;
         format!("{state} {from} {}\n{}", all.len() - from, &all[from..])
     }
+}
+
+/// `PUT .../sendkey`. A key starts the set-up of a machine that has the answers in a drive: it installs itself and
+/// shuts down.
+pub fn send_key(call: &Call) -> Answer {
+    let (node, vmid) = (call.node().to_owned(), call.vmid());
+    let (pid, installs) = call.world.read(|c| {
+        let guest = c.guest(&node, Kind::Qemu, vmid)?;
+        let run = guest.run.as_ref().ok_or_else(|| ApiError::die(format!("VM {vmid} not running")))?;
+        let answers = guest.config.values().any(|v| v.contains("steward-answers"));
+        Ok::<_, ApiError>((run.pid, answers && guest.get("sata0").is_some()))
+    })?;
+    if installs {
+        let world = Arc::clone(&call.world);
+        call.world.background(async move {
+            tokio::time::sleep(world.scaled(1800.0)).await;
+            world.change(|c| {
+                let runs = c.guests.get(&vmid).and_then(|g| g.run.as_ref()).is_some_and(|r| r.pid == pid);
+                if runs {
+                    super::power::stopped(c, vmid);
+                }
+            });
+        });
+    }
+    Ok(Value::Null.into())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "some seconds")]

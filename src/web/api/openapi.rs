@@ -75,6 +75,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::templates::list,
         super::templates::create,
         super::templates::upload,
+        super::templates::windows,
         super::templates::rebuild,
         super::templates::delete,
         super::software::menu,

@@ -2,9 +2,10 @@
 
 use crate::app::templates::{BuildRequest, ImageChoice, ImageView as FoundImage, TemplateView as FoundTemplate};
 use crate::base::ids::{ConnectionId, GuestId};
-use crate::base::{Error, Result, Timestamp};
+use crate::base::{Error, Result, Secret, Timestamp};
 use crate::model::images::{Algorithm, Image};
 use crate::model::templates::Place;
+use crate::model::windows::{WindowsSecrets, WindowsWish};
 use crate::web::api::accepted;
 use crate::web::api::body::{Asked, Sent};
 use crate::web::api::jobs::JobView;
@@ -175,6 +176,83 @@ impl From<FoundTemplate> for TemplateView {
 pub struct TemplateList {
     /// Recommended ones first, replaced ones last.
     pub templates: Vec<TemplateView>,
+}
+
+/// A wanted template of Windows, from installation images on the node's storages.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowsCreate {
+    /// Left out: the connection that has the node.
+    connection: Option<String>,
+    /// 1 to 63 letters, digits and dashes.
+    name: String,
+    node: String,
+    /// win10, win11, server2016, server2019, server2022 or server2025.
+    release: String,
+    /// The installation image, like `local:iso/windows-11.iso`.
+    iso: String,
+    /// The image with the VirtIO drivers.
+    drivers: String,
+    /// An image that holds `CloudbaseInitSetup*.msi`.
+    #[serde(default)]
+    extra: String,
+    /// Which edition on the image, 1 to 30.
+    edition: u32,
+    /// As on the image: en-US.
+    language: String,
+    /// 0409:00000409.
+    keyboard: String,
+    /// Windows' own name, like W. Europe Standard Time.
+    time_zone: String,
+    /// The administrator's, 8 to 120 characters. Used once.
+    #[schema(value_type = String, format = Password)]
+    password: Secret<String>,
+    #[schema(value_type = Option<String>, format = Password)]
+    product_key: Option<Secret<String>>,
+    #[serde(default)]
+    storage: String,
+    bridge: String,
+    vlan: Option<u16>,
+    /// GiB, 32 to 4096.
+    disk: u64,
+    cores: u32,
+    /// MiB, 2048 and more.
+    memory: u64,
+    /// The longest that the installation may take, 1 to 24.
+    hours: u32,
+}
+
+/// Asks for a template of Windows. The job in `Location` installs it, which takes half an hour and more.
+///
+/// # Errors
+/// `Forbidden`; `Invalid` with the fields; `Conflict`; `Unavailable` while Proxmox is away.
+#[utoipa::path(post, path = "/api/v1/templates/windows", tag = "templates", request_body = WindowsCreate,
+    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Result<Response> {
+    let connection = wanted.connection.as_deref().map(id::<ConnectionId>).transpose()?;
+    let key = wanted.product_key.as_ref().map(|k| k.expose().as_str()).unwrap_or_default();
+    let secrets = WindowsSecrets { password: wanted.password.expose(), product_key: key.trim() };
+    let wish = WindowsWish {
+        name: wanted.name,
+        node: wanted.node,
+        release: wanted.release,
+        iso: wanted.iso,
+        drivers: wanted.drivers,
+        extra: wanted.extra,
+        edition: wanted.edition,
+        language: wanted.language,
+        keyboard: wanted.keyboard,
+        time_zone: wanted.time_zone,
+        storage: wanted.storage,
+        bridge: wanted.bridge,
+        vlan: wanted.vlan,
+        disk: wanted.disk,
+        cores: wanted.cores,
+        memory: wanted.memory,
+        hours: wanted.hours,
+    };
+    let job = person.web.app.templates().request_windows(&person.actor, connection, wish, &secrets).await?;
+    Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }
 
 /// Templates from which machines can be made.

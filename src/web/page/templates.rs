@@ -5,7 +5,8 @@ use crate::base::ids::{ConnectionId, GuestId, JobId};
 use crate::model::images::{Image, ImageOrigin};
 use crate::model::impact::Impact;
 use crate::model::templates::{Policy, TemplateChoices, WhenNewer};
-use crate::web::page::form::{Form, Way, csrf, number, select, switch, text, trouble, ways};
+use crate::model::windows::RELEASES;
+use crate::web::page::form::{Form, Way, csrf, number, password, select, switch, text, trouble, ways};
 use crate::web::page::impact::list as list_of;
 use crate::web::page::parts::{bytes, commands, copy, empty, icon, note, post, state, time};
 use crate::web::page::{Page, layout};
@@ -80,7 +81,7 @@ pub fn templates(page: &Page, view: &TemplatesView, form: &Form) -> Markup {
                 ul.cards { @for t in &view.templates { (template_card(page, t)) } }
             }
         }
-        section { header.split { h2 { "Images to make templates from" } @if view.connected { div.actions.tight { a.button href="/templates/new?image=own" { (icon("plus")) "Another image" } a.button href="/templates/upload" { "Upload an image" } } } }
+        section { header.split { h2 { "Images to make templates from" } @if view.connected { div.actions.tight { a.button href="/templates/new?image=own" { (icon("plus")) "Another image" } a.button href="/templates/upload" { "Upload an image" } a.button href="/templates/windows" { "Windows from an ISO image" } } } }
             div id="images" data-live data-on="job" {
                 ul.cards { @for i in &view.images { (image_card(page, view, i)) } }
             }
@@ -356,6 +357,105 @@ fn upload_form(page: &Page, view: &NewView, form: &Form) -> Markup {
                 p.hint id="file-hint" { "Sending it may take a while; leave this page open until it is done." }
             }
             div.actions { button.primary { "Upload and make the template" } }
+        }
+    }
+}
+
+/// The languages of keyboards, with their formats.
+const KEYBOARDS: [(&str, &str); 12] = [
+    ("0409:00000409", "English (United States)"),
+    ("0809:00000809", "English (United Kingdom)"),
+    ("0407:00000407", "German"),
+    ("0807:00000807", "German (Switzerland)"),
+    ("040c:0000040c", "French"),
+    ("0c0a:0000040a", "Spanish"),
+    ("0410:00000410", "Italian"),
+    ("0413:00020409", "Dutch"),
+    ("0415:00000415", "Polish"),
+    ("0416:00000416", "Portuguese (Brazil)"),
+    ("0405:00000405", "Czech"),
+    ("041f:0000041f", "Turkish"),
+];
+
+/// Windows from an ISO image: what to install from, how it is to be, and the administrator's password.
+pub fn windows(page: &Page, view: &NewView, isos: &[(String, String)], form: &Form) -> Markup {
+    let lead = html! { "Steward answers the questions of Windows' set-up and makes a template of it. That takes half an hour and more, without anybody there." };
+    let main = html! {
+        (layout::crumbs(&[("/templates", "Templates")]))
+        (layout::head("Windows from an ISO image", lead, html! {}))
+        @if view.nodes.is_empty() {
+            (empty("node", "No node to make it on", "Connect a Proxmox cluster first, or wait until it answers.", Some(("/settings", "Settings"))))
+        } @else {
+            section.card.narrow {
+                @if view.nodes.len() > 1 {
+                    form method="get" action="/templates/windows" {
+                        (select(&Form::new().set("node", &view.node), "node", "Node", &view.nodes, "Where it is installed."))
+                        div.actions { button { "Show this node's images" } }
+                    }
+                }
+                (trouble(form))
+                @if let Some(why) = &view.trouble { (note("warn", html! { p { (why) } })) }
+                @else if isos.len() < 2 {
+                    (note("warn", html! { p { "Two images are needed on a storage that this node can reach: Windows' own, and the one with the VirtIO drivers (virtio-win.iso). Put them there in Proxmox, under ISO images." } }))
+                } @else { (windows_form(page, view, isos, form)) }
+            }
+        }
+    };
+    layout::page(page, "Windows from an ISO image", main)
+}
+
+fn windows_form(page: &Page, view: &NewView, isos: &[(String, String)], form: &Form) -> Markup {
+    let names = |all: &[String]| all.iter().map(|s| (s.clone(), s.clone())).collect::<Vec<_>>();
+    let mut storages = names(&view.choices.storages);
+    storages.insert(0, (String::new(), "The one with the most room".to_owned()));
+    let releases: Vec<_> = RELEASES.iter().map(|r| (r.0.to_owned(), r.1.to_owned())).collect();
+    let keyboards: Vec<_> = KEYBOARDS.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let mut extra = isos.to_vec();
+    extra.insert(0, (String::new(), "None: cloudbase-init is left out".to_owned()));
+    let likely = |words: &[&str]| {
+        let has = |text: &str| words.iter().any(|w| text.to_lowercase().contains(w));
+        isos.iter().find(|(_, name)| has(name)).map(|(volid, _)| volid.clone()).unwrap_or_default()
+    };
+    let guess = |form: Form, name: &str, value: String| if form.has(name) { form } else { form.set(name, value) };
+    let form = guess(form.clone(), "drivers", likely(&["virtio"]));
+    let form = &guess(form, "iso", likely(&["win10", "win11", "windows", "server"]));
+    html! {
+        form method="post" action="/templates/windows" {
+            (csrf(page))
+            input type="hidden" name="at" value=(view.node);
+            (text("name", "Name of the template").default("windows").required().hint("Letters, digits and dashes.").render(form))
+            div.pair {
+                (select(form, "iso", "Windows' image", isos, ""))
+                (select(form, "release", "Which Windows it is", &releases, ""))
+            }
+            div.pair {
+                (select(form, "drivers", "VirtIO drivers", isos, "virtio-win.iso, which has the guest agent too."))
+                (number("edition", "Edition", 1, 30).default("1").required().hint("Its number on the image: 1 is the first. On images with many, 6 is often Pro.").render(form))
+            }
+            (select(form, "extra", "cloudbase-init", &extra, "An image that holds CloudbaseInitSetup_….msi. Without it machines get no user and no address by themselves."))
+            div.pair {
+                (text("language", "Language").default("en-US").required().hint("One that is on the image.").render(form))
+                (select(form, "keyboard", "Keyboard", &keyboards, ""))
+            }
+            (text("time_zone", "Time zone").default("UTC").required().hint("Windows' own name, like W. Europe Standard Time.").render(form))
+            (password("password", "Password of Administrator", "new-password").hint("8 to 120 characters; Windows wants three of: small letters, capitals, digits, others. It is on a CD for Windows' set-up, which goes away at the end.").render(form))
+            details.fold open[form.any_error(&["product_key", "storage", "disk", "cores", "memory", "bridge", "vlan", "hours"])] { summary { "More" }
+                (text("product_key", "Product key").mono().hint("Empty: the edition asks for none, or is activated later.").render(form))
+                div.pair {
+                    (select(form, "storage", "Disk on", &storages, ""))
+                    (number("disk", "Disk", 32, 4096).default("64").unit("GiB").required().render(form))
+                }
+                div.pair {
+                    (number("cores", "Cores", 1, 128).default("4").required().render(form))
+                    (number("memory", "Memory", 2048, 1_048_576).default("8192").unit("MiB").required().render(form))
+                }
+                div.pair {
+                    (select(form, "bridge", "Bridge", &names(&view.choices.bridges), ""))
+                    (number("vlan", "VLAN tag", 1, 4094).hint("Leave empty for none.").render(form))
+                }
+                (number("hours", "Give up after", 1, 24).default("6").unit("hours").required().render(form))
+            }
+            div.actions { button.primary { "Install it and make the template" } }
         }
     }
 }
