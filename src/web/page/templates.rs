@@ -426,7 +426,7 @@ fn windows_form(page: &Page, view: &NewView, isos: &[(String, String)], form: &F
             (text("name", "Name of the template").default("windows").required().hint("Letters, digits and dashes.").render(form))
             div.pair {
                 (select(form, "iso", "Windows' image", isos, ""))
-                (select(form, "release", "Which Windows it is", &releases, ""))
+                (select(form, "release", "Release", &releases, ""))
             }
             div.pair {
                 (select(form, "drivers", "VirtIO drivers", isos, "virtio-win.iso, which has the guest agent too."))
