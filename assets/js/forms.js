@@ -1,7 +1,7 @@
 // Small helps in forms: sizes to start from, no double sending, the first wrong field gets the focus.
 
 export function startForms() {
-  for (const row of document.querySelectorAll("[data-presets]")) startPresets(row);
+  for (const box of document.querySelectorAll("[data-choose]")) startChoose(box);
   for (const box of document.querySelectorAll("[data-find-box]")) startFind(box);
   document.addEventListener("change", openOptions);
   document.querySelector("[aria-invalid=true]")?.focus();
@@ -43,11 +43,9 @@ function startFind(box) {
   });
 }
 
-function startPresets(row) {
-  row.hidden = false;
-  row.addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (!button) return;
-    for (const name of ["cores", "memory", "disk"]) row.closest("form").elements[name].value = button.dataset[name];
-  });
+// A picked profile fills the form at once: the button that does it without script is pressed.
+function startChoose(box) {
+  const button = box.querySelector("button");
+  button.hidden = true;
+  box.addEventListener("change", () => box.closest("form").requestSubmit(button));
 }

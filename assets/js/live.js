@@ -6,7 +6,7 @@ import { machineEvents } from "./machines.js";
 import { fragment, json } from "./net.js";
 import { refreshTimes } from "./time.js";
 
-const KINDS = ["job", "job-log", "guest", "connection", "plugins", "users", "tick", "reset"];
+const KINDS = ["job", "job-log", "guest", "connection", "plugins", "users", "profiles", "tick", "reset"];
 /** A part is fetched at most this often, ms. */
 const PAUSE = 400;
 const due = new Map();

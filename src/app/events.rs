@@ -58,7 +58,7 @@ impl Judge<'_> {
                 Ok(snapshot.guest(*id).is_some_and(|g| self.actor.guest_right(&g.row).is_some()))
             }
             EventKind::Job { id } | EventKind::JobLog { id } => self.job(*id),
-            EventKind::Connection | EventKind::Plugins | EventKind::Users => Ok(false),
+            EventKind::Connection | EventKind::Plugins | EventKind::Users | EventKind::Profiles => Ok(false),
         }
     }
 

@@ -188,6 +188,7 @@ fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId
                 making: None,
                 missing_since: None,
                 last: Some(still),
+                profile: None,
             };
             (row, true)
         }

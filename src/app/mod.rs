@@ -28,6 +28,7 @@ pub mod live;
 pub mod nodes;
 pub mod plugins;
 pub mod profile;
+pub mod profiles;
 pub mod quotas;
 pub mod schedules;
 pub mod search;
@@ -100,6 +101,7 @@ impl App {
         links.announce(&live);
         let setup = setup::SetupCode::for_start(!people.somebody_can_sign_in());
         let started = clock.now();
+        profiles::first_start(&store, started)?;
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -202,6 +204,7 @@ nouns! {
     nodes => nodes::Nodes,
     plugins => plugins::PluginPages,
     profile => profile::Profile,
+    profiles => profiles::Profiles,
     quotas => quotas::Quotas,
     schedules => schedules::Schedules,
     search => search::Search,

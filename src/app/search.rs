@@ -14,7 +14,7 @@ pub struct Hit {
     pub url: String,
 }
 
-const PAGES: [(&str, &str, bool); 12] = [
+const PAGES: [(&str, &str, bool); 14] = [
     ("Overview", "/", false),
     ("Machines", "/machines", false),
     ("New machine", "/machines/new", false),
@@ -27,6 +27,8 @@ const PAGES: [(&str, &str, bool); 12] = [
     ("Invite a user", "/users/new", true),
     ("Audit", "/audit", true),
     ("Settings", "/settings", true),
+    ("Hardware profiles", "/settings/profiles", true),
+    ("New hardware profile", "/settings/profiles/new", true),
 ];
 const MACHINES: usize = 12;
 const JOBS: usize = 5;

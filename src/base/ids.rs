@@ -100,4 +100,6 @@ ids! {
     ConnectionId,
     /// One cron schedule.
     ScheduleId,
+    /// One hardware profile.
+    ProfileId,
 }

@@ -30,6 +30,8 @@ pub enum EventKind {
         #[n(0)]
         id: JobId,
     },
+    #[n(6)]
+    Profiles,
 }
 
 /// One event as stored under its sequence number (1, 2, 3 ... without gaps).

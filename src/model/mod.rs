@@ -20,6 +20,7 @@ pub mod lockout;
 pub mod nodes;
 pub mod plugins;
 pub mod prefs;
+pub mod profiles;
 pub mod providers;
 pub mod quotas;
 pub mod schedules;

@@ -32,10 +32,11 @@ pub enum Feature {
     ConsoleSerial,
     Agent,
     History,
+    Profiles,
 }
 
 impl Feature {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Snapshots,
         Self::SnapshotMemory,
         Self::Clone,
@@ -60,6 +61,7 @@ impl Feature {
         Self::ConsoleSerial,
         Self::Agent,
         Self::History,
+        Self::Profiles,
     ];
 
     pub fn name(self) -> &'static str {
@@ -88,6 +90,7 @@ impl Feature {
             Self::ConsoleSerial => "console_serial",
             Self::Agent => "agent",
             Self::History => "history",
+            Self::Profiles => "profiles",
         }
     }
 
@@ -120,6 +123,9 @@ impl Feature {
             Self::ConsoleSerial => "hook `console` knows the kind `serial`",
             Self::Agent => "hooks `guest_agent`, `guest_exec`, `guest_exec_status`, `guest_file_write`",
             Self::History => "hook `history` has figures of the past, for charts",
+            Self::Profiles => {
+                "`guest_create` takes `hardware` and `disks` of a hardware profile; `guest_change` knows the action `apply`"
+            }
         }
     }
 }

@@ -35,7 +35,7 @@ impl Amounts {
 
     /// What a wanted machine will have.
     pub fn wanted(spec: &GuestSpec) -> Self {
-        Self { machines: 1, cores: u64::from(spec.cores), memory: spec.memory, disk: spec.disk }
+        Self { machines: 1, cores: spec.all_cores(), memory: spec.memory, disk: spec.all_disks() }
     }
 
     /// The larger of each.

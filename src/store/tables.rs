@@ -6,7 +6,7 @@
 use super::audit::AuditHead;
 use super::key::Name;
 use super::table::{Bytes, Json, OwnedTable, Table};
-use crate::base::ids::{ConnectionId, GuestId, InviteId, JobId, ScheduleId, SessionId, TokenId, UserId};
+use crate::base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
 use crate::model::access::GuestGrant;
 use crate::model::audit::AuditEntry;
 use crate::model::connections::Connection;
@@ -15,6 +15,7 @@ use crate::model::guests::Guest;
 use crate::model::jobs::{Job, LogLine, Step};
 use crate::model::lockout::Failures;
 use crate::model::prefs::Prefs;
+use crate::model::profiles::Profile;
 use crate::model::quotas::{Claim, UserQuota};
 use crate::model::schedules::Schedule;
 use crate::model::sessions::{Session, Token};
@@ -99,6 +100,9 @@ pub const AUDIT: Table<u64, AuditEntry> = Table::new("audit");
 pub const SETTINGS: Table<Name, Json> = Table::new("settings");
 /// What plugins keep: plugin and key to value.
 pub const PLUGIN_KV: Table<(Name, Name), Json> = Table::new("plugin_kv");
+
+/// Hardware profiles for machines.
+pub const PROFILES: Table<ProfileId, Profile> = Table::new("profiles");
 
 /// What a person set for themselves.
 pub const PREFS: OwnedTable<(), Prefs> = OwnedTable::new("prefs");

@@ -115,6 +115,10 @@ pub(super) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         jobs: open.map(|j| item(person, j)).collect(),
         features: app.guests().features(guest),
         system: System::Unknown,
+        profile: app.guests().profile_of(guest)?.map(|p| {
+            let fixes = !person.actor.is_admin();
+            (p.name, if fixes { p.locked } else { Vec::new() })
+        }),
     })
 }
 

@@ -1,16 +1,19 @@
 //! The wizard that makes a machine. The browser carries all values from step to step; nothing is kept here.
 
+use crate::app::profiles::least_disk;
 use crate::app::software::{MenuItem, is_own_key};
-use crate::base::ids::{ConnectionId, JobId};
+use crate::base::ids::{ConnectionId, JobId, ProfileId};
 use crate::base::{Error, Result};
 use crate::model::connections::StoredSecret;
 use crate::model::guests::{GuestAddress, GuestSource, GuestSpec, System};
 use crate::model::nodes::Choices;
+use crate::model::profiles::Profile;
 use crate::model::software::Wish;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, maybe_number, number};
 use crate::web::page::Form;
 use crate::web::page::create::{self as page, CreateStep, CreateView, TemplateItem};
+use crate::web::page::profiles::ProfileChoice;
 use crate::web::page::recipe::values;
 use crate::web::quotas;
 use crate::web::software::warnings;
@@ -19,6 +22,7 @@ use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use maud::Markup;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
 pub struct From {
@@ -49,7 +53,15 @@ pub async fn show(person: Person, Query(from): Query<From>) -> Result<Markup> {
 pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
     let form = Form::from_pairs(form);
     let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);
+    let picked = at == CreateStep::Size && form.value("profile") != form.value("filled");
+    let form = with_fixed(&person, form);
     match form.value("go") {
+        // Who picks another one and goes straight on looks at its values first.
+        "profile" | "next" if picked => Ok(draw(&person, CreateStep::Size, &fill(&person, form)).await),
+        "profile" => Ok(draw(&person, CreateStep::Size, &form).await),
+        "next" if at == CreateStep::Source && wrong_in(&form, at).is_none() => {
+            Ok(draw(&person, CreateStep::Size, &first_pick(&person, form)).await)
+        }
         "back" => Ok(draw(&person, at.back(), &form).await),
         "create" => create(&person, form).await,
         _ => match wrong_in(&form, at) {
@@ -65,6 +77,83 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Resul
             Some(e) => refuse(&person, at, form, e).await,
         },
     }
+}
+
+/// The profile of the form.
+fn profile_of(person: &Person, form: &Form) -> Option<Profile> {
+    let id = form.value("profile").parse::<ProfileId>().ok()?;
+    person.web.app.profiles().get(&person.actor, id).ok()
+}
+
+/// GiB of the chosen template's disk; 0 for a blank one.
+fn least(person: &Person, form: &Form) -> u64 {
+    let (connection, vmid) =
+        (form.value("connection").parse::<ConnectionId>().ok(), form.value("template").parse().ok());
+    if form.value("from") == "iso" || vmid.is_none() {
+        return 0;
+    }
+    let templates = person.web.app.guests().templates(&person.actor);
+    let here = |g: &&std::sync::Arc<crate::app::live::GuestLive>| {
+        g.row.vmid == vmid && connection.is_none_or(|c| g.row.connection == c)
+    };
+    templates.iter().find(here).map_or(0, |g| least_disk(&g.state))
+}
+
+/// The form with the values of the profile that was picked; what it leaves open stays as it was typed.
+fn fill(person: &Person, form: Form) -> Form {
+    let picked = form.value("profile").to_owned();
+    let mut form = form.replace("filled", picked);
+    let Some(profile) = profile_of(person, &form) else { return form };
+    for key in ["cores", "memory", "storage", "bridge"] {
+        if let Some(value) = profile.value(key) {
+            form = form.replace(key, value);
+        }
+    }
+    if let Some(disk) = profile.disk_for(least(person, &form)) {
+        form = form.replace("disk", disk.to_string());
+    }
+    if profile.sets("vlan") {
+        form = form.replace("vlan", profile.vlan().map(|v| v.to_string()).unwrap_or_default());
+    }
+    form
+}
+
+/// Whoever must pick a profile begins with the first that can be picked.
+fn first_pick(person: &Person, form: Form) -> Form {
+    let must = person.web.app.profiles().required_of(&person.actor).unwrap_or(false);
+    if !must || profile_of(person, &form).is_some() {
+        return form;
+    }
+    let first = choices_of(person, connection_of(person, &form)).into_iter().find(|c| c.refusal.is_none());
+    match first {
+        Some(c) => fill(person, form.replace("profile", c.profile.id.to_string())),
+        None => form,
+    }
+}
+
+/// What the profile fixes for this person is as it says, whatever was sent.
+fn with_fixed(person: &Person, form: Form) -> Form {
+    let Some(profile) = profile_of(person, &form).filter(|_| !person.actor.is_admin()) else { return form };
+    let filled = fill(person, form.clone());
+    let fixed = ["cores", "memory", "disk", "storage", "bridge", "vlan"].into_iter().filter(|k| profile.locks(k));
+    fixed.fold(form, |form, key| form.replace(key, filled.value(key)))
+}
+
+fn connection_of(person: &Person, form: &Form) -> Option<ConnectionId> {
+    let chosen = form.value("connection").parse::<ConnectionId>().ok();
+    chosen.or_else(|| person.web.app.live().snapshot().connections.first().map(|c| c.id))
+}
+
+/// All profiles, with the reason where one can't be picked.
+fn choices_of(person: &Person, connection: Option<ConnectionId>) -> Vec<ProfileChoice> {
+    let profiles = person.web.app.profiles();
+    let all = profiles.list(&person.actor).unwrap_or_else(|e| {
+        tracing::warn!(error = e.chain(), "no profiles to pick from");
+        Vec::new()
+    });
+    let one =
+        |profile: Profile| ProfileChoice { refusal: connection.and_then(|c| profiles.refusal(c, &profile)), profile };
+    all.into_iter().map(one).collect()
 }
 
 async fn draw(person: &Person, step: CreateStep, form: &Form) -> Response {
@@ -177,6 +266,9 @@ fn spec(form: &Form) -> Result<GuestSpec> {
         // Sent as `off`, and as `on` too when it is ticked.
         start: form.on("start", true),
         software: Vec::new(),
+        profile: form.value("profile").parse().ok(),
+        hardware: BTreeMap::new(),
+        disks: Vec::new(),
         source,
     };
     // Both kinds of mistakes at once: what can't be read, and what does not fit.
@@ -227,6 +319,9 @@ fn from_job(person: &Person, job: &str) -> Result<Form> {
         .set("ssh_keys", spec.ssh_keys.lines().filter(|l| !is_own_key(l)).collect::<Vec<_>>().join("\n"))
         .set("tags", spec.tags.join(" "))
         .set("description", spec.description);
+    if let Some(profile) = spec.profile {
+        form = form.set("profile", profile.to_string()).set("filled", profile.to_string());
+    }
     form = match spec.source {
         GuestSource::Template { vmid, full } => {
             form.set("from", "template").set("template", vmid.to_string()).set("full", if full { "on" } else { "off" })
@@ -244,8 +339,7 @@ fn from_job(person: &Person, job: &str) -> Result<Form> {
 async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
-    let connection = form.value("connection").parse::<ConnectionId>().ok();
-    let connection = connection.or_else(|| snapshot.connections.first().map(|c| c.id));
+    let connection = connection_of(person, form);
     let nodes = connection.and_then(|c| app.nodes().usable(c).ok()).unwrap_or_default();
     let node = Some(form.value("node")).filter(|n| !n.is_empty()).map(str::to_owned).or_else(|| nodes.first().cloned());
     let choices = match (connection, &node) {
@@ -282,6 +376,10 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         my_keys: app.profile().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
         nodes,
         choices,
+        profiles: choices_of(person, connection),
+        profile: profile_of(person, form),
+        fixes: !person.actor.is_admin(),
+        must_pick: app.profiles().required_of(&person.actor).unwrap_or(false),
     }
 }
 

@@ -36,6 +36,7 @@ pub mod page;
 mod plugins;
 pub mod problem;
 mod profile;
+mod profiles;
 mod quotas;
 pub mod routes;
 mod search;

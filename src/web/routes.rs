@@ -8,8 +8,8 @@ use crate::web::api::{self, openapi};
 use crate::web::state::Web;
 use crate::web::{
     assets, audit, bulk, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts,
-    impact, jobs, metrics, moving, observe, overview, plugins, profile, quotas, search, session, settings, sharing,
-    snapshots, software, sse, templates, users,
+    impact, jobs, metrics, moving, observe, overview, plugins, profile, profiles, quotas, search, session, settings,
+    sharing, snapshots, software, sse, templates, users,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -158,6 +158,8 @@ fn pages() -> Vec<Route> {
         get("/machines/{id}/hardware/edit/{name}", USER, hardware::edit_page),
         post("/machines/{id}/hardware/edit/{name}", USER, hardware::edit),
         post("/machines/{id}/hardware/revert", USER, hardware::revert),
+        get("/machines/{id}/hardware/profile", USER, profiles::apply_page),
+        post("/machines/{id}/hardware/profile", USER, profiles::apply),
         get("/machines/{id}/hardware/disk/{name}", USER, hardware::disk_page),
         post("/machines/{id}/hardware/disk/{name}/{action}", USER, hardware::disk),
         get("/machines/{id}/hardware/nic/{name}", USER, hardware::nic_page),
@@ -219,6 +221,13 @@ fn admin_pages() -> Vec<Route> {
         post("/templates/{id}/rebuild", ADMIN, templates::rebuild),
         post("/templates/{id}/delete", ADMIN, templates::delete),
         get("/settings", ADMIN, settings::show),
+        get("/settings/profiles", ADMIN, profiles::list),
+        post("/settings/profiles/policy", ADMIN, profiles::policy),
+        get("/settings/profiles/new", ADMIN, profiles::new_page),
+        post("/settings/profiles/new", ADMIN, profiles::create),
+        get("/settings/profiles/{id}", ADMIN, profiles::show),
+        post("/settings/profiles/{id}", ADMIN, profiles::change),
+        post("/settings/profiles/{id}/delete", ADMIN, profiles::delete),
         get("/settings/connections/new", ADMIN, connections::new_page),
         post("/settings/connections/new", ADMIN, connections::step),
         get("/settings/connections/{id}", ADMIN, connections::show),
@@ -248,6 +257,13 @@ fn rest_api() -> Vec<Route> {
         rest(Method::POST, "/api/v1/auth/token", ANY, api::auth::create),
         rest(Method::DELETE, "/api/v1/auth/token/{id}", READ, api::auth::revoke),
         rest(Method::GET, "/api/v1/me", READ, api::me::show),
+        rest(Method::GET, "/api/v1/profiles", READ, api::profiles::list),
+        rest(Method::POST, "/api/v1/profiles", ADMIN, api::profiles::create),
+        rest(Method::GET, "/api/v1/profiles/{id}", READ, api::profiles::show),
+        rest(Method::PUT, "/api/v1/profiles/{id}", ADMIN, api::profiles::put),
+        rest(Method::DELETE, "/api/v1/profiles/{id}", ADMIN, api::profiles::delete),
+        rest(Method::PUT, "/api/v1/profile-policy", ADMIN, api::profiles::policy),
+        rest(Method::POST, "/api/v1/guests/{id}/profile", OPERATE, api::profiles::apply),
         rest(Method::GET, "/api/v1/me/quota", READ, api::quotas::mine),
         rest(Method::GET, "/api/v1/quota", ADMIN_READ, api::quotas::usual),
         rest(Method::PUT, "/api/v1/quota", ADMIN, api::quotas::put_usual),

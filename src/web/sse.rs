@@ -215,6 +215,7 @@ fn message_of(kind: &EventKind) -> (&'static str, Value) {
         EventKind::Connection => ("connection", json!({})),
         EventKind::Plugins => ("plugins", json!({})),
         EventKind::Users => ("users", json!({})),
+        EventKind::Profiles => ("profiles", json!({})),
     }
 }
 

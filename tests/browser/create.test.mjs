@@ -24,7 +24,7 @@ async function fillWizard(page, name, look = async () => {}) {
   await look(page);
   await page.getByLabel('Name', { exact: true }).fill(name);
   await page.getByRole('button', { name: 'Next: size' }).click();
-  await page.getByLabel('Cores').waitFor();
+  await page.getByLabel('Cores', { exact: true }).waitFor();
   await look(page);
   await page.getByLabel('Cores').fill('2');
   await page.getByLabel('Memory', { exact: true }).fill('2048');

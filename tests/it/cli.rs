@@ -461,3 +461,36 @@ async fn hardware_is_shown_planned_and_changed() {
     let twice = computer.run(&["hardware", "set", name, "cores=1", "cores=2"]).await;
     assert!(twice.code == 2 && twice.err.contains("twice"), "{twice:?}");
 }
+
+#[tokio::test]
+async fn profiles_are_listed_applied_and_machines_made_with_them() {
+    let (_cluster, _appliance, computer) = signed_in().await;
+    let list = computer.run(&["profiles", "list"]).await;
+    assert!(list.out.lines().any(|l| l.starts_with("Small") && l.contains("1 GiB memory")), "{list:?}");
+    let shown = computer.run(&["profiles", "show", "windows desktop"]).await;
+    assert!(shown.out.lines().any(|l| l.starts_with("firmware") && l.contains("ovmf")), "{shown:?}");
+    assert_eq!(computer.run(&["profiles", "show", "none"]).await.code, 3);
+    let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template kind:vm", "-o", "json"]).await.json();
+    let name = all[0]["name"].as_str().unwrap();
+    let planned = computer.run(&["profiles", "apply", name, "Windows desktop", "--dry-run"]).await;
+    assert_eq!(planned.code, 0, "{planned:?}");
+    assert!(planned.out.contains("ostype") && planned.out.contains("firmware stays"), "{planned:?}");
+    let applied = computer.run(&["profiles", "apply", name, "Small", "--wait"]).await;
+    assert_eq!(applied.code, 0, "{applied:?}");
+    let shown = computer.run(&["hardware", "show", name, "-o", "json"]).await.json();
+    let memory = shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == "memory").unwrap().clone();
+    assert_eq!(memory["current"], "1024", "{memory}");
+    assert_eq!(computer.run(&["profiles", "apply", name, "none"]).await.code, 2);
+    let templates = computer.run(&["guests", "list", "-f", "is:template kind:vm node:pve1", "-o", "json"]).await.json();
+    let template = templates[0]["vmid"].to_string();
+    let words = ["guests", "create", "by-profile", "--node", "pve1", "--template", &template, "--profile", "small"];
+    let lacks = computer.run(&words).await;
+    assert!(lacks.code == 2 && lacks.err.contains("bridge"), "{lacks:?}");
+    let mut words = words.to_vec();
+    words.extend(["--bridge", "vmbr0", "--no-start", "--wait", "--memory", "2G"]);
+    let made = computer.run(&words).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let list = computer.run(&["profiles", "list", "-o", "json"]).await.json();
+    let small = list.as_array().unwrap().iter().find(|p| p["name"] == "Small").unwrap().clone();
+    assert_eq!(small["machines"], 2, "{small}");
+}

@@ -37,6 +37,8 @@ mod machine;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod profiles;
+#[cfg(test)]
 mod proxmox;
 #[cfg(test)]
 mod quotas;

@@ -20,7 +20,7 @@ use steward::model::users::Role;
 use tokio_util::sync::CancellationToken;
 
 /// A small machine on pve1, from a template there.
-fn wanted(house: &House, name: &str) -> GuestSpec {
+pub fn wanted(house: &House, name: &str) -> GuestSpec {
     let all = house.app.guests().list(&Actor::host_console(), "is:template node:pve1 kind:vm");
     let template = all.first().expect("a template on pve1");
     GuestSpec {
@@ -41,6 +41,9 @@ fn wanted(house: &House, name: &str) -> GuestSpec {
         tags: Vec::new(),
         description: String::new(),
         software: Vec::new(),
+        profile: None,
+        hardware: BTreeMap::new(),
+        disks: Vec::new(),
         start: false,
     }
 }
@@ -51,7 +54,7 @@ async fn machines_at_most(house: &House, who: &Browser<'_>, n: u64) {
 }
 
 /// Runs jobs until this one is over.
-async fn run_until_over(house: &House, id: JobId) -> Job {
+pub async fn run_until_over(house: &House, id: JobId) -> Job {
     let stop = CancellationToken::new();
     let runner = tokio::spawn(jobs::run(house.app.clone(), stop.clone()));
     let job = over(house, id).await;
@@ -77,7 +80,7 @@ async fn over(house: &House, id: JobId) -> Job {
 }
 
 /// Looks until Proxmox tells the machine with all its figures: at first it lists it without.
-async fn listed(house: &House, name: &str) -> Arc<GuestLive> {
+pub async fn listed(house: &House, name: &str) -> Arc<GuestLive> {
     for _ in 0..400 {
         house.app.inventory().look().await;
         let all = house.app.guests().list(&Actor::host_console(), name);

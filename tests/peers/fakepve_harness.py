@@ -27,7 +27,7 @@ EVERYTHING = (
     'VM.Config.HWType VM.Config.Memory VM.Config.Network VM.Config.Options VM.Console VM.Migrate VM.PowerMgmt '
     'VM.Snapshot VM.Snapshot.Rollback VM.GuestAgent.Audit VM.GuestAgent.FileRead VM.GuestAgent.FileWrite '
     'VM.GuestAgent.FileSystemMgmt VM.GuestAgent.Unrestricted Datastore.AllocateSpace Datastore.AllocateTemplate '
-    'Datastore.Audit Pool.Audit SDN.Use Sys.Audit Sys.AccessNetwork').split()
+    'Datastore.Audit Mapping.Use Pool.Audit SDN.Use Sys.Audit Sys.AccessNetwork').split()
 ALLOWED_CALLS = {
     'lose_quorum', 'regain_quorum', 'set_node_offline', 'hold_config_lock', 'release_config_lock', 'backup',
     'snapshot_lock', 'unlock', 'fail', 'store_file', 'slow_network', 'flaky_network',

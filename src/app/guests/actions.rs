@@ -5,10 +5,10 @@ use super::Guests;
 use super::request::Ask;
 use crate::app::live::GuestLive;
 use crate::app::{Actor, host};
-use crate::base::ids::GuestId;
+use crate::base::ids::{ConnectionId, GuestId};
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
-use crate::model::guests::GuestAction;
+use crate::model::guests::{GuestAction, GuestKind};
 use crate::model::impact::Ties;
 use crate::model::jobs::Job;
 use crate::model::providers::{Feature, Features};
@@ -23,7 +23,17 @@ impl Guests<'_> {
     }
 
     fn all_features(&self, guest: &GuestLive) -> Features {
-        let plugin = self.0.connections().plugin_of(guest.row.connection).ok();
+        self.features_of(guest.row.connection)
+    }
+
+    /// Does the provider of a connection offer this for machines of that kind?
+    pub fn can(&self, connection: ConnectionId, kind: GuestKind, feature: Feature) -> bool {
+        self.features_of(connection).has(kind, feature)
+    }
+
+    /// What the provider of a connection can do.
+    pub(in crate::app) fn features_of(&self, connection: ConnectionId) -> Features {
+        let plugin = self.0.connections().plugin_of(connection).ok();
         let plugin = plugin.and_then(|name| self.0.plugin_set().get(&name));
         plugin.map(|p| p.manifest().features.clone()).unwrap_or_default()
     }
@@ -46,6 +56,7 @@ impl Guests<'_> {
         }
         self.check_limits(&guest, &action)?;
         self.check_idle(&guest, false)?;
+        self.check_fixed(actor, &guest, &action).await?;
         self.check_move(actor, &guest, &action).await?;
         let growth = self.growth(actor, &guest, &action).await?;
         let mut args = serde_json::to_value(&action).map_err(Error::internal)?;

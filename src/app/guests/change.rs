@@ -66,6 +66,15 @@ impl Guests<'_> {
                 Ok(Some(Growth { disk: -gigabytes(has), ..Growth::default() }))
             }
             GuestAction::Change { values, .. } => self.growth_of_values(actor, guest, values).await,
+            GuestAction::Apply { values, grow, add, .. } => {
+                let mut growth = self.growth_of_values(actor, guest, values).await?.unwrap_or_default();
+                growth.disk = gigabytes(add.iter().fold(0, |sum, d| sum.saturating_add(d.gib)));
+                if let Some(g) = grow {
+                    let has = self.disk_size(actor, guest, &g.disk).await?;
+                    growth.disk = growth.disk.saturating_add(gigabytes(g.gib.saturating_sub(has)));
+                }
+                Ok((growth != Growth::default()).then_some(growth))
+            }
             _ => Ok(None),
         }
     }

@@ -3,7 +3,7 @@
 use super::Guests;
 use super::sharing::drop_of_guest;
 use crate::app::quotas;
-use crate::base::ids::{ConnectionId, JobId};
+use crate::base::ids::{ConnectionId, JobId, ProfileId};
 use crate::base::{Error, Result};
 use crate::model::events::EventKind;
 use crate::model::guests::{Guest, GuestKind, GuestSpec};
@@ -24,6 +24,11 @@ pub(in crate::app) fn made_from(job: &Job) -> Option<u32> {
         _ => None,
     };
     vmid.and_then(|v| u32::try_from(v).ok())
+}
+
+/// The hardware profile that the job applies.
+fn profile_in(job: &Job) -> Option<ProfileId> {
+    serde_json::from_value(job.args["profile"].clone()).ok()
 }
 
 impl Guests<'_> {
@@ -85,6 +90,7 @@ impl Guests<'_> {
             making: Some(job.id),
             missing_since: None,
             last: None,
+            profile: profile_in(job),
         };
         tx.put(tables::GUESTS, &id, &guest)?;
         if let Ok(spec) = serde_json::from_value::<GuestSpec>(job.args.clone()) {
@@ -107,6 +113,7 @@ impl Guests<'_> {
         let (job_id, ok) = (job.id, job.state == JobState::Succeeded);
         let (create, delete) = (makes_machine(job), job.hook == "guest_delete");
         let source = made_from(job);
+        let applied = profile_in(job).filter(|_| job.hook == "guest_change");
         let row = self
             .0
             .store()
@@ -132,6 +139,9 @@ impl Guests<'_> {
                     if let Some(source) = source.transpose()?.flatten() {
                         tx.put(tables::GUEST_COPIES, &(source, id), &())?;
                     }
+                } else if ok && applied.is_some() && row.profile != applied {
+                    row.profile = applied;
+                    tx.put(tables::GUESTS, &id, &row)?;
                 }
                 tx.event(EventKind::Guest { id }, row.owner);
                 Ok(Some((row, gone)))

@@ -5,6 +5,7 @@ pub mod bulk;
 mod change;
 pub(in crate::app) mod making;
 mod moving;
+pub mod profile;
 mod request;
 pub mod sharing;
 mod snapshots;

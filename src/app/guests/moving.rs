@@ -75,6 +75,8 @@ impl Guests<'_> {
             making: None,
             missing_since: None,
             last: None,
+            // What the original's profile fixes is fixed for the copy too.
+            profile: source.row.profile,
         };
         let job = JobId::new();
         let mut args = job_args(&source, &serde_json::to_value(&wish).map_err(Error::internal)?);
@@ -83,6 +85,8 @@ impl Guests<'_> {
         args["takes"] = serde_json::to_value(takes).map_err(Error::internal)?;
         // The job knows its own machine again by this mark, after a crash too.
         args["mark"] = json!(job);
+        // A job that is tried again makes the row anew.
+        args["profile"] = json!(guest.profile);
         let new = NewJob {
             id: job,
             plugin: self.0.connections().plugin_of(connection)?,

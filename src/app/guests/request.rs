@@ -52,6 +52,7 @@ impl Guests<'_> {
         }
         let connection = self.connection_for(&spec)?;
         self.check_reach(connection)?;
+        self.0.profiles().fit(actor, connection, &mut spec)?;
         self.check_against_cluster(connection, &spec)?;
         self.check_template_storages(connection, &spec).await?;
         self.check_system(connection, &mut spec, &software).await?;
@@ -68,12 +69,17 @@ impl Guests<'_> {
             making: None,
             missing_since: None,
             last: None,
+            profile: spec.profile,
         };
         let id = JobId::new();
         let access = self.own_key(guest.id, &mut spec)?;
         let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
         // The job knows its own machine again by this mark, after a crash too.
         args["mark"] = json!(id);
+        if spec.hardware.contains_key("mac_prefix") {
+            // Two clusters in one network count their machines alike; this keeps the addresses apart.
+            args["mac_salt"] = json!(salt(connection));
+        }
         let new = NewJob {
             id,
             plugin: self.0.connections().plugin_of(connection)?,
@@ -182,7 +188,8 @@ impl Guests<'_> {
             return Err(Error::field("node", "This node is away, or Steward may not use it."));
         }
         let threads = snapshot.node(connection, &spec.node).map_or(0.0, |n| n.node.maxcpu);
-        if threads > 0.0 && f64::from(spec.cores) > threads {
+        #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
+        if threads > 0.0 && spec.all_cores() as f64 > threads {
             return Err(Error::field(
                 "cores",
                 format!("Node {} has {threads} threads; a machine can't have more.", spec.node),
@@ -350,6 +357,12 @@ impl Guests<'_> {
     }
 }
 
+/// 24 bits of a connection's id that are chance.
+fn salt(connection: ConnectionId) -> u32 {
+    let [.., a, b, c] = *connection.bytes();
+    u32::from_be_bytes([0, a, b, c])
+}
+
 /// What a job about a machine gets: which one it is, and what was asked for.
 pub(super) fn job_args(guest: &GuestLive, wish: &Value) -> Value {
     let row = &guest.row;
@@ -371,5 +384,6 @@ fn describe(spec: &GuestSpec) -> String {
         GuestSource::Template { vmid, full: false } => format!("linked clone of {vmid}"),
         GuestSource::Iso { volid, .. } => format!("from {volid}"),
     };
-    format!("{from} on {}, {} cores, {} MiB, {} GiB", spec.node, spec.cores, spec.memory, spec.disk)
+    let all = (spec.all_cores(), spec.all_disks());
+    format!("{from} on {}, {} cores, {} MiB, {} GiB", spec.node, all.0, spec.memory, all.1)
 }

@@ -60,6 +60,14 @@ pub fn images() -> Vec<CompletionCandidate> {
     all.map(|i| some(&text(i, "id"), &format!("{} {}", text(i, "name"), text(i, "version")))).collect()
 }
 
+/// Hardware profiles by name.
+pub fn profiles() -> Vec<CompletionCandidate> {
+    let found = ask(async |api| api.get("/profiles").await).unwrap_or_default();
+    let text = |p: &serde_json::Value, key: &str| p[key].as_str().unwrap_or_default().to_owned();
+    let all = found["profiles"].as_array().into_iter().flatten();
+    all.map(|p| some(&text(p, "name"), &text(p, "summary"))).collect()
+}
+
 /// Recipes by name.
 pub fn recipes() -> Vec<CompletionCandidate> {
     let found = ask(async |api| api.get("/software").await).unwrap_or_default();

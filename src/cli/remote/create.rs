@@ -29,6 +29,9 @@ pub struct Create {
     /// Start from an ISO image with a blank disk, like local:iso/name.iso.
     #[arg(long, value_name = "VOLUME")]
     iso: Option<String>,
+    /// A hardware profile's name or id; it says what is left out below. `steward profiles list` lists them.
+    #[arg(long, add = ArgValueCandidates::new(complete::profiles))]
+    profile: Option<String>,
     /// 1 to 128.
     #[arg(long)]
     cores: Option<u32>,
@@ -121,6 +124,7 @@ impl Create {
         };
         put("name", self.name.as_ref().map(|v| json!(v)));
         put("node", self.node.as_ref().map(|v| json!(v)));
+        put("profile", self.profile.as_ref().map(|v| json!(v)));
         put("cores", self.cores.map(|v| json!(v)));
         put("memory", self.memory.map(|v| json!(v)));
         put("disk", self.disk.map(|v| json!(v)));
@@ -155,24 +159,22 @@ impl Create {
             }
             put("source", Some(json!({ "from": "template", "vmid": template["vmid"], "full": !self.linked })));
         }
+        // A profile brings sizes, and perhaps the bridge; the appliance says what still lacks then.
+        let by_profile = body.contains_key("profile");
         let lacking: Vec<&str> = [
-            ("name", "NAME"),
-            ("node", "--node"),
-            ("source", "--template or --iso"),
-            ("cores", "--cores"),
-            ("memory", "--memory"),
-            ("disk", "--disk"),
-            ("bridge", "--bridge"),
+            ("name", "NAME", false),
+            ("node", "--node", false),
+            ("source", "--template or --iso", false),
+            ("cores", "--cores", by_profile),
+            ("memory", "--memory", by_profile),
+            ("disk", "--disk", by_profile),
+            ("bridge", "--bridge", by_profile),
         ]
         .into_iter()
-        .filter(|(field, _)| !body.contains_key(*field))
-        .map(|(_, option)| option)
+        .filter(|(field, _, brought)| !brought && !body.contains_key(*field))
+        .map(|(_, option, _)| option)
         .collect();
         if lacking.is_empty() {
-            return Ok(body);
-        }
-        // A profile brings some of these.
-        if body.contains_key("profile") {
             return Ok(body);
         }
         Err(Error::invalid(format!("Still needed: {}.", lacking.join(", "))))

@@ -15,6 +15,7 @@ mod impact;
 mod jobs;
 mod moving;
 mod nodes;
+mod profiles;
 mod raw;
 mod sharing;
 mod sign_in;
@@ -52,6 +53,8 @@ pub(super) enum Verb {
     Snapshots(snapshots::Snapshots),
     /// Settings, disks and network cards of machines.
     Hardware(hardware::Hardware),
+    /// Named sizes and hardware for machines: list, look, apply.
+    Profiles(profiles::Profiles),
     /// What can be installed on machines, and what is.
     Software(software::Software),
     /// What machines are made from: list, build from cloud images, delete.
@@ -155,6 +158,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
             Verb::Console(console) => console.run().await,
             Verb::Snapshots(snapshots) => snapshots.run().await,
             Verb::Hardware(hardware) => hardware.run().await,
+            Verb::Profiles(profiles) => profiles.run().await,
             Verb::Software(software) => software.run().await,
             Verb::Templates(templates) => templates.run().await,
             Verb::Jobs(jobs) => jobs.run().await,

@@ -4,12 +4,22 @@
 use super::hardware::{self, NicWish};
 use super::snapshots::check_name;
 use super::{GuestKind, GuestState, is_dns_label};
+use crate::base::ids::ProfileId;
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::jobs::Priority;
+use crate::model::profiles::MoreDisk;
 use crate::model::providers::Feature;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// A disk to this size in all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskGrowth {
+    pub disk: String,
+    pub gib: u64,
+}
 
 /// One wish. As JSON it is what the provider's job gets, with the machine's number, kind and node beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +69,20 @@ pub enum GuestAction {
         values: BTreeMap<String, String>,
         /// What was looked at when the change was thought out; another one by now is refused.
         digest: Option<String>,
+    },
+    /// The values of a hardware profile, and its disks when they were asked for.
+    Apply {
+        profile: ProfileId,
+        /// What it is called.
+        name: String,
+        values: BTreeMap<String, String>,
+        digest: Option<String>,
+        /// The first disk grows.
+        #[serde(default)]
+        grow: Option<DiskGrowth>,
+        /// Disks that the machine lacks.
+        #[serde(default)]
+        add: Vec<MoreDisk>,
     },
     /// Takes changes back that wait for a restart.
     Revert {
@@ -142,6 +166,7 @@ impl GuestAction {
             Self::Clone { .. } => "clone",
             Self::Template => "template",
             Self::Change { .. } => "change",
+            Self::Apply { .. } => "profile",
             Self::Revert { .. } => "revert",
             Self::AddDisk { .. } => "disk_add",
             Self::GrowDisk { .. } => "disk_grow",
@@ -167,7 +192,7 @@ impl GuestAction {
             Self::EditSnapshot { .. } => "guest_snapshot_edit",
             Self::Clone { .. } => "guest_clone",
             Self::Template => "guest_template",
-            Self::Change { .. } | Self::Revert { .. } => "guest_change",
+            Self::Change { .. } | Self::Apply { .. } | Self::Revert { .. } => "guest_change",
             Self::AddDisk { .. }
             | Self::GrowDisk { .. }
             | Self::MoveDisk { .. }
@@ -192,6 +217,7 @@ impl GuestAction {
             Self::Clone { .. } => Feature::Clone,
             Self::Template => Feature::Template,
             Self::Change { .. } | Self::Revert { .. } => Feature::Hardware,
+            Self::Apply { .. } => Feature::Profiles,
             Self::MoveDisk { .. } => Feature::DiskMove,
             Self::AddDisk { .. }
             | Self::GrowDisk { .. }
@@ -228,6 +254,7 @@ impl GuestAction {
             Self::Clone { name, .. } => format!("Copy {machine} to {name}"),
             Self::Template => format!("Make a template of {machine}"),
             Self::Change { .. } => format!("Change {machine}"),
+            Self::Apply { name, .. } => format!("Apply profile {name} to {machine}"),
             Self::Revert { .. } => format!("Take back waiting changes of {machine}"),
             Self::AddDisk { .. } => format!("Add a disk to {machine}"),
             Self::GrowDisk { disk, .. } => format!("Enlarge {disk} of {machine}"),
@@ -266,6 +293,13 @@ impl GuestAction {
                 };
                 values.iter().map(one).collect::<Vec<_>>().join(", ")
             }
+            Self::Apply { name, values, grow, add, .. } => {
+                let values = values.iter().map(|(key, value)| format!("{key}={value}"));
+                let grow = grow.iter().map(|g| format!("{} to {} GiB", g.disk, g.gib));
+                let add = add.iter().map(|d| format!("a disk of {} GiB", d.gib));
+                let all: Vec<String> = values.chain(grow).chain(add).collect();
+                format!("{name}: {}", all.join(", "))
+            }
             Self::Revert { keys } => keys.join(", "),
             Self::AddDisk { bus, storage, gib, .. } => format!("{gib} GiB {bus} on {storage}"),
             Self::GrowDisk { disk, gib } => format!("{disk} to {gib} GiB"),
@@ -298,6 +332,8 @@ impl GuestAction {
                 check_text(description)
             }
             Self::Change { values, .. } => hardware::check(values),
+            Self::Apply { values, .. } if values.is_empty() => Ok(()),
+            Self::Apply { values, .. } => hardware::check(values),
             Self::Revert { keys } if keys.is_empty() => Err(Error::field("keys", "Say which changes to take back.")),
             Self::AddDisk { bus, gib, path, .. } => {
                 check_bus(bus)?;

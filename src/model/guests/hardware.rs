@@ -67,7 +67,7 @@ impl Setting {
 use SettingKind::{Choice, Decimal, Fixed, Keys, Lines, Name, Number, Order, Switch, Tags, Text};
 
 /// Every setting there is, in the order of the page.
-pub const SETTINGS: [Setting; 35] = [
+pub const SETTINGS: [Setting; 51] = [
     setting("cores", "Processor", "Cores", Number(1, 512)).hint("For each socket, where it has several."),
     setting("sockets", "Processor", "Sockets", Number(1, 16)).hint("1 suits nearly all machines."),
     setting("cpus", "Processor", "Cores in use", Number(1, 8192)).hint("At most cores × sockets. Empty: all of them."),
@@ -116,6 +116,25 @@ pub const SETTINGS: [Setting; 35] = [
     setting("ci_upgrade", "First start", "Upgrade packages", Switch).hint("At the first start; it takes minutes."),
     setting("snapshot_storage", "Options", "Storage for memory", Text(100))
         .hint("Where memory goes on snapshots and hibernation. Empty: chosen by Proxmox."),
+    setting("pci", "Options", "PCI devices", Text(200))
+        .hint("Names of Proxmox' resource mappings with blanks between. Empty: none."),
+    setting("smbios_manufacturer", "Identity", "Manufacturer", Text(40))
+        .hint("What programs inside are told (SMBIOS)."),
+    setting("smbios_product", "Identity", "Product", Text(40)),
+    setting("smbios_version", "Identity", "Version", Text(40)),
+    setting("smbios_serial", "Identity", "Serial number", Text(40)),
+    setting("smbios_sku", "Identity", "Article number (SKU)", Text(40)),
+    setting("smbios_family", "Identity", "Family", Text(40)),
+    setting("smbios_uuid", "Identity", "UUID", Fixed),
+    // Of the disk that it boots from and of its first network card; pages show them with those.
+    setting("disk_cache", "First disk", "Cache", Choice),
+    setting("disk_discard", "First disk", "Give deleted room back", Switch),
+    setting("disk_ssd", "First disk", "Looks like an SSD", Switch),
+    setting("disk_iothread", "First disk", "A thread of its own", Switch),
+    setting("nic_model", "Network card", "Model", Choice).required(),
+    setting("bridge", "Network card", "Bridge", Text(40)).required(),
+    setting("vlan", "Network card", "VLAN tag", Number(0, 4094)).hint("0: none."),
+    setting("nic_firewall", "Network card", "Proxmox firewall", Switch),
 ];
 
 /// The setting of that key.
@@ -208,6 +227,17 @@ fn by_key(key: &str, value: &str) -> Option<String> {
             (!words(value).all(|w| KNOWN.contains(&w)))
                 .then(|| "Name some of network, disk, usb, cpu, memory, cloudinit; 0 for none.".to_owned())
         }
+        "pci" => {
+            let id = |w: &str| {
+                w.len() > 1
+                    && w.starts_with(|c: char| c.is_ascii_alphabetic())
+                    && w.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+            };
+            (words(value).count() > 16 || !words(value).all(id))
+                .then(|| "Give names of resource mappings, 16 at most: letters, digits, dashes.".to_owned())
+        }
+        "bridge" => (!value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)))
+            .then(|| "Use letters, digits, dots and dashes.".to_owned()),
         "cpu_type" | "snapshot_storage" => {
             let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+=;,".contains(c));
             (!plain).then(|| "Use letters, digits and dashes.".to_owned())

@@ -8,12 +8,14 @@ pub mod snapshots;
 
 pub use actions::GuestAction;
 
-use crate::base::ids::{ConnectionId, GuestId, JobId, UserId};
+use crate::base::ids::{ConnectionId, GuestId, JobId, ProfileId, UserId};
 use crate::base::{Error, Result, Timestamp};
 use crate::model::connections::StoredSecret;
+use crate::model::profiles::MoreDisk;
 use crate::model::software::Wish;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,6 +74,9 @@ pub struct Guest {
     /// The last state that Proxmox told, so a restart without Proxmox has something to show.
     #[n(9)]
     pub last: Option<GuestState>,
+    /// The hardware profile that it was made with, or that was applied last. It may be deleted since.
+    #[n(10)]
+    pub profile: Option<ProfileId>,
 }
 
 /// A guest's state as the provider plugin's `inventory` hook reports it. Amounts are bytes, `cpu` is the
@@ -277,6 +282,15 @@ pub struct GuestSpec {
     /// What to install on it then. Not part of the job that makes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub software: Vec<Wish>,
+    /// The hardware profile that it is made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileId>,
+    /// What the profile sets beside the fields above, by its keys. Filled in when it is asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hardware: BTreeMap<String, String>,
+    /// The profile's further disks. Filled in when it is asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<MoreDisk>,
 }
 
 impl GuestSpec {
@@ -305,6 +319,17 @@ impl GuestSpec {
             (_, Some(user), None) if !is_unix_user(user) => Err(Error::field("user", UNIX_USER)),
             _ => Ok(()),
         }
+    }
+
+    /// Cores in all sockets.
+    pub fn all_cores(&self) -> u64 {
+        let sockets = self.hardware.get("sockets").and_then(|v| v.parse().ok()).unwrap_or(1);
+        u64::from(self.cores).saturating_mul(sockets)
+    }
+
+    /// GiB of all disks.
+    pub fn all_disks(&self) -> u64 {
+        self.disks.iter().fold(self.disk, |sum, d| sum.saturating_add(d.gib))
     }
 
     /// Checks what can be checked without asking Proxmox. All wrong fields are named at once.
@@ -440,6 +465,7 @@ pub(crate) mod tests {
             making: None,
             missing_since: None,
             last: None,
+            profile: None,
         }
     }
 
@@ -463,6 +489,9 @@ pub(crate) mod tests {
             description: String::new(),
             start: true,
             software: Vec::new(),
+            profile: None,
+            hardware: BTreeMap::new(),
+            disks: Vec::new(),
         }
     }
 

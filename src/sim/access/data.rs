@@ -117,6 +117,7 @@ const STEWARD: &[&str] = &[
     "Datastore.AllocateSpace",
     "Datastore.AllocateTemplate",
     "Datastore.Audit",
+    "Mapping.Use",
     "Pool.Audit",
     "SDN.Use",
     "Sys.AccessNetwork",

@@ -219,6 +219,13 @@ pub fn may_set(c: &Cluster, who: &Who, path: &str, key: &str, value: &str) -> Re
     if keys::only_root(key) && !who.is_root() {
         return Err(ApiError::die(format!("only root can set '{}' config", key)));
     }
+    if keys::is_hostpci(key) && !who.is_root() {
+        if keys::is_raw_device(value) {
+            return Err(ApiError::die(format!("only root can set '{key}' config for non-mapped devices")));
+        }
+        let mapping = keys::mapping(value).ok_or_else(|| ApiError::die("either 'host' or 'mapping' must be set."))?;
+        require(c, who, &format!("/mapping/pci/{mapping}"), &["Mapping.Use"])?;
+    }
     require_any(c, who, path, keys::privileges(key, value))?;
     if key == "startup" {
         require(c, who, "/", &["Sys.Modify"])?;

@@ -37,7 +37,7 @@ pub const CONFIG: &[Param] = &[
     opt("keyboard", Text(0, 16)),
     opt("kvm", Bool),
     opt("localtime", Bool),
-    opt("machine", Text(0, 80)),
+    opt("machine", Format(machine)),
     opt("memory", Format(memory)),
     opt("name", Format(formats::dns_name)),
     opt("nameserver", Text(0, 512)),
@@ -49,7 +49,7 @@ pub const CONFIG: &[Param] = &[
     opt("scsihw", OneOf(SCSIHW)),
     opt("searchdomain", Text(0, 512)),
     opt("shares", Int(0, 50_000)),
-    opt("smbios1", Text(0, 512)),
+    opt("smbios1", Format(smbios1)),
     opt("sockets", Int(1, i64::MAX)),
     opt("sshkeys", Format(urlencoded)),
     opt("startup", Text(0, 128)),
@@ -57,7 +57,7 @@ pub const CONFIG: &[Param] = &[
     opt("tags", List(formats::tag)),
     opt("tpmstate0", Format(drive)),
     opt("vcpus", Int(1, i64::MAX)),
-    opt("vga", Text(0, 128)),
+    opt("vga", Format(vga)),
     opt("vmgenid", Text(0, 64)),
     opt("vmstatestorage", Format(formats::storage)),
     row("ide", 4, Format(drive)),
@@ -69,7 +69,7 @@ pub const CONFIG: &[Param] = &[
     row("ipconfig", 32, Format(ipconfig)),
     row("serial", 4, Format(serial)),
     row("numa", 8, Text(0, 256)),
-    row("hostpci", 16, Text(0, 512)),
+    row("hostpci", 16, Format(hostpci)),
     row("usb", 14, Text(0, 256)),
 ];
 
@@ -100,7 +100,7 @@ pub fn privileges(key: &str, value: &str) -> &'static [&'static str] {
 
 /// Keys that only `root@pam` itself may set.
 pub fn only_root(key: &str) -> bool {
-    matches!(base(key), "args" | "hookscript" | "affinity" | "hostpci" | "usb")
+    matches!(base(key), "args" | "hookscript" | "affinity" | "usb")
 }
 
 /// The key without its number.
@@ -155,6 +155,108 @@ pub fn is_drive(key: &str) -> bool {
 
 pub fn is_net(key: &str) -> bool {
     CONFIG.iter().any(|p| p.name == "net" && p.is(key))
+}
+
+/// Does a device's value name a device of the node itself? Only root may pass that through (qemu-server:
+/// `check_hostpci_perm`).
+pub fn is_raw_device(value: &str) -> bool {
+    Props::parse(value, "host").get("host").is_some()
+}
+
+/// The resource mapping that a device's value names.
+pub fn mapping(value: &str) -> Option<String> {
+    Props::parse(value, "host").get("mapping").map(str::to_owned)
+}
+
+/// The resource mappings of the cluster, with a device on every node.
+pub const MAPPINGS: &[&str] = &["gpu1", "gpu2", "capture"];
+
+pub fn is_hostpci(key: &str) -> bool {
+    CONFIG.iter().any(|p| p.name == "hostpci" && p.is(key))
+}
+
+fn hostpci(text: &str) -> Result<(), String> {
+    let p = Props::parse(text, "host");
+    let known =
+        ["host", "mapping", "rombar", "romfile", "pcie", "x-vga", "legacy-igd", "mdev", "vendor-id", "device-id"];
+    p.only(&known)?;
+    match (p.get("host"), p.get("mapping")) {
+        (Some(_), Some(_)) => return Err("Cannot set both 'host' and 'mapping'.".into()),
+        // Whoever is not root is told so when rights are looked at.
+        (None, None) => {}
+        (None, Some(name)) => formats::config_id(name).map_err(|e| format!("format error\nmapping: {e}\n"))?,
+        (Some(host), None) => {
+            let id = |c: char| c.is_ascii_hexdigit() || ":.;".contains(c);
+            if host.is_empty() || !host.chars().all(id) {
+                return Err("format error\nhost: value does not match the regex pattern\n".into());
+            }
+        }
+    }
+    booleans(&p, &["rombar", "pcie", "x-vga", "legacy-igd"])
+}
+
+/// Texts must look like base64, whether they are or not (qemu-server: `$smbios1_fmt`).
+fn smbios1(text: &str) -> Result<(), String> {
+    if text.len() > 512 {
+        return Err("value may only be 512 characters long".into());
+    }
+    let p = Props::parse(text, "");
+    p.only(&["uuid", "version", "serial", "manufacturer", "product", "sku", "family", "base64"])?;
+    let word = |t: &str| {
+        let body = t.trim_end_matches('=');
+        !body.is_empty()
+            && t.len() - body.len() <= 2
+            && body.chars().all(|c| c.is_ascii_alphanumeric() || "+/".contains(c))
+    };
+    for (key, value) in &p.0 {
+        let fits = match key.as_str() {
+            "base64" => true,
+            "uuid" => {
+                let lengths: Vec<usize> = value.split('-').map(str::len).collect();
+                lengths == [8, 4, 4, 4, 12] && value.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+            }
+            _ => word(value),
+        };
+        if !fits {
+            return Err(format!("format error\n{key}: value does not match the regex pattern\n"));
+        }
+    }
+    booleans(&p, &["base64"])
+}
+
+fn machine(text: &str) -> Result<(), String> {
+    let p = Props::parse(text, "type");
+    p.only(&["type", "viommu", "enable-s3", "enable-s4", "aw-bits"])?;
+    let kind = p.get("type").unwrap_or_default();
+    let versioned = |start: &str| {
+        kind.strip_prefix(start).is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit()) && v.contains('.'))
+    };
+    if ["pc", "q35", "virt"].contains(&kind) || ["pc-i440fx-", "pc-q35-", "pc-", "virt-"].iter().any(|s| versioned(s)) {
+        return Ok(());
+    }
+    Err("format error\ntype: value does not match the regex pattern\n".into())
+}
+
+fn vga(text: &str) -> Result<(), String> {
+    let p = Props::parse(text, "type");
+    p.only(&["type", "memory", "clipboard"])?;
+    let known = [
+        "cirrus",
+        "qxl",
+        "qxl2",
+        "qxl3",
+        "qxl4",
+        "none",
+        "serial0",
+        "serial1",
+        "serial2",
+        "serial3",
+        "std",
+        "virtio",
+        "virtio-gl",
+        "vmware",
+    ];
+    in_list(&p, "type", &known)
 }
 
 const DRIVE: &[&str] = &[

@@ -83,6 +83,11 @@ fn may_start(c: &mut Cluster, node: &str, vmid: u32) -> Work<bool> {
     if hotplug::memory_moves(guest) && !memory.is_multiple_of(512) {
         return Err(format!("memory size ({memory}) must be aligned to 512 for hotplugging"));
     }
+    for (_, device) in wanted.iter().filter(|(k, _)| keys::is_hostpci(k)) {
+        if let Some(name) = keys::mapping(device).filter(|m| !keys::MAPPINGS.contains(&m.as_str())) {
+            return Err(format!("PCI device mapping not found for '{name}'"));
+        }
+    }
     for (_, net) in wanted.iter().filter(|(k, _)| keys::is_net(k)) {
         if let Some(bridge) = Props::parse(net, "model").get("bridge")
             && !bridges.iter().any(|b| b == bridge)

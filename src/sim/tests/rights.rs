@@ -109,3 +109,21 @@ async fn a_caller_sees_its_own_tasks_with_the_token_in_a_key_of_its_own() {
     let none = c.get("/nodes/pve1/tasks/UPID:pve1:00000001:00000001:00000001:qmstart:1:root@pam:/status").await;
     assert_eq!((none.status, none.message().as_str()), (400, "no such task"));
 }
+
+#[tokio::test]
+async fn a_device_is_passed_through_by_its_mapping_and_with_the_right_to_it() {
+    let c = cluster().await;
+    let root = root(&c).await;
+    c.machine(704, "").await;
+    let set = async |value: &str| c.put("/nodes/pve1/qemu/704/config", &format!("hostpci0={value}")).await;
+    let raw = "only root can set 'hostpci0' config for non-mapped devices";
+    assert_eq!(set("0000%3A01%3A00.0").await.message(), raw);
+    assert_eq!(set("pcie%3D1").await.message(), "either 'host' or 'mapping' must be set.");
+    assert_eq!(set("mapping%3Dgpu1%2Cpcie%3D1").await.status, 200);
+    allow(&c, &root, "/mapping", "users=steward%40pve", "PVEAuditor").await;
+    let reply = set("mapping%3Dgpu2").await;
+    assert_eq!(
+        (reply.status, reply.message().as_str()),
+        (403, "Permission check failed (/mapping/pci/gpu2, Mapping.Use)")
+    );
+}

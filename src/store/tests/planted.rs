@@ -126,6 +126,7 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         making: None,
         missing_since: None,
         last: Some(GuestState { name: text("machine", n), ..GuestState::default() }),
+        profile: None,
     };
     let grant = GuestGrant { right: GuestRight::Use, by: text("sharer", n), at: Timestamp::ZERO };
     tx.put(GUEST_GRANTS, &(guest.id, user.id), &grant)?;
@@ -135,6 +136,10 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
     tx.put(USER_QUOTAS, &user.id, &UserQuota::default())?;
     tx.put(GUEST_VMIDS, &(connection.id, 100), &guest.id)?;
     tx.put(VMID_RESERVATIONS, &(connection.id, 101), &JobId::new())?;
+    let mut profile = crate::model::profiles::starting(Timestamp::ZERO).remove(0);
+    profile.note = text("note", n);
+    profile.values.insert("smbios_serial".to_owned(), text("serial", n));
+    tx.put(PROFILES, &profile.id, &profile)?;
     tx.put(CONNECTIONS, &connection.id, &connection)?;
     tx.put(GUESTS, &guest.id, &guest)
 }
@@ -200,6 +205,7 @@ pub fn readers() -> Vec<(&'static str, Reader)> {
         reader(QUOTA_CLAIMS),
         reader(USER_QUOTAS),
         reader(GUEST_VMIDS),
+        reader(PROFILES),
         reader(CONNECTIONS),
         reader(VMID_RESERVATIONS),
         reader(JOBS),

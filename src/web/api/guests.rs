@@ -1,6 +1,7 @@
 //! Machines for programs.
 
 use crate::app::live::GuestLive;
+use crate::app::profiles::Sizes;
 use crate::base::ids::GuestId;
 use crate::base::{Error, Result, Secret, Timestamp};
 use crate::model::access::GuestRight;
@@ -19,6 +20,7 @@ use axum::response::Response;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -221,15 +223,18 @@ pub struct GuestCreate {
     name: String,
     node: String,
     source: Source,
-    /// 1 to 128.
-    cores: u32,
+    /// A hardware profile's id or name. It says what is left out below, and more.
+    profile: Option<String>,
+    /// 1 to 128. Left out: the profile's, else as the template has it; likewise below.
+    cores: Option<u32>,
     /// MiB.
-    memory: u64,
+    memory: Option<u64>,
     /// GiB. A clone's disk only grows.
-    disk: u64,
-    /// Where the disk goes; left out: where the template's disk is.
+    disk: Option<u64>,
+    /// Where the disk goes; left out: the profile's, else where the template's disk is.
     storage: Option<String>,
-    bridge: String,
+    /// Needed unless the profile says it.
+    bridge: Option<String>,
     vlan: Option<u16>,
     #[serde(default)]
     address: Address,
@@ -253,34 +258,50 @@ pub struct GuestCreate {
     software: Vec<crate::web::api::software::Wanted>,
 }
 
-impl From<GuestCreate> for GuestSpec {
-    fn from(g: GuestCreate) -> Self {
-        Self {
-            name: g.name,
-            node: g.node,
-            source: match g.source {
-                Source::Template { vmid, full } => GuestSource::Template { vmid, full },
-                Source::Iso { volid, ostype } => GuestSource::Iso { volid, ostype },
-            },
-            cores: g.cores,
-            memory: g.memory,
-            disk: g.disk,
-            storage: g.storage,
-            bridge: g.bridge,
-            vlan: g.vlan,
-            address: match g.address {
+impl GuestCreate {
+    /// Filled up by its profile and by the template.
+    fn spec(self, person: &Person) -> Result<GuestSpec> {
+        let profiles = person.web.app.profiles();
+        let profile = self.profile.as_deref().map(|text| profiles.find(&person.actor, text)).transpose()?;
+        let source = match self.source {
+            Source::Template { vmid, full } => GuestSource::Template { vmid, full },
+            Source::Iso { volid, ostype } => GuestSource::Iso { volid, ostype },
+        };
+        let sizes = Sizes {
+            cores: self.cores,
+            memory: self.memory,
+            disk: self.disk,
+            storage: self.storage,
+            bridge: self.bridge,
+            vlan: self.vlan,
+        };
+        let sizes = profiles.complete(sizes, profile.as_ref(), &source, &self.node)?;
+        Ok(GuestSpec {
+            name: self.name,
+            node: self.node,
+            source,
+            cores: sizes.cores.unwrap_or_default(),
+            memory: sizes.memory.unwrap_or_default(),
+            disk: sizes.disk.unwrap_or_default(),
+            storage: sizes.storage,
+            bridge: sizes.bridge.unwrap_or_default(),
+            vlan: sizes.vlan,
+            address: match self.address {
                 Address::Dhcp => GuestAddress::Dhcp,
                 Address::Static { cidr, gateway } => GuestAddress::Static { cidr, gateway },
             },
-            user: g.user,
-            password: g.password.map(|p| StoredSecret(p.expose().clone())),
+            user: self.user,
+            password: self.password.map(|p| StoredSecret(p.expose().clone())),
             windows: false,
-            ssh_keys: g.ssh_keys,
-            tags: g.tags,
-            description: g.description,
-            start: g.start,
-            software: g.software.into_iter().map(Into::into).collect(),
-        }
+            ssh_keys: self.ssh_keys,
+            tags: self.tags,
+            description: self.description,
+            start: self.start,
+            software: self.software.into_iter().map(Into::into).collect(),
+            profile: profile.map(|p| p.id),
+            hardware: BTreeMap::new(),
+            disks: Vec::new(),
+        })
     }
 }
 
@@ -310,7 +331,7 @@ pub async fn create(person: Person, headers: HeaderMap, Sent(wanted): Sent<Guest
         ),
         None => None,
     };
-    let (guest, job) = person.web.app.guests().request_create(&person.actor, wanted.into(), key).await?;
+    let (guest, job) = person.web.app.guests().request_create(&person.actor, wanted.spec(&person)?, key).await?;
     let (guest, place) = (guest.id.to_string(), job.id.to_string());
     Ok(accepted(&place, Created { guest, job: JobView::from(job) }))
 }
@@ -355,9 +376,11 @@ mod tests {
     #[test]
     fn a_wanted_machine_has_defaults_and_refuses_what_it_does_not_know() {
         let body = r#"{"name":"web-01","node":"pve1","source":{"from":"template","vmid":9000},"cores":2,"memory":2048,"disk":16,"bridge":"vmbr0"}"#;
-        let spec = GuestSpec::from(serde_json::from_str::<GuestCreate>(body).unwrap());
-        assert_eq!(spec.source, GuestSource::Template { vmid: 9000, full: true });
-        assert!(spec.start && spec.address == GuestAddress::Dhcp);
+        let wanted = serde_json::from_str::<GuestCreate>(body).unwrap();
+        assert!(matches!(wanted.source, Source::Template { vmid: 9000, full: true }));
+        assert!(wanted.start && matches!(wanted.address, Address::Dhcp) && wanted.profile.is_none());
+        let least = r#"{"name":"web-01","node":"pve1","source":{"from":"template","vmid":9000},"profile":"Small"}"#;
+        assert_eq!(serde_json::from_str::<GuestCreate>(least).unwrap().cores, None);
         assert!(serde_json::from_str::<GuestCreate>(&body.replace("\"bridge\"", "\"brigde\"")).is_err());
         assert!(serde_json::from_str::<GuestCreate>(&body.replace("\"vmid\"", "\"fast\":1,\"vmid\"")).is_err());
     }

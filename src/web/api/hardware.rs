@@ -171,6 +171,12 @@ pub struct PlannedView {
     pub refused: Option<String>,
 }
 
+impl From<hardware::Planned> for PlannedView {
+    fn from(c: hardware::Planned) -> Self {
+        Self { key: c.key, from: c.from, to: c.to, live: c.live, why: c.why, refused: c.refused }
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PlanView {
     pub digest: String,
@@ -191,15 +197,7 @@ pub async fn plan(
 ) -> Result<Json<PlanView>> {
     let guests = person.web.app.guests();
     let plan = guests.plan_change(&person.actor, id::<GuestId>(&text)?, &wanted.settings).await?;
-    let one = |c: hardware::Planned| PlannedView {
-        key: c.key,
-        from: c.from,
-        to: c.to,
-        live: c.live,
-        why: c.why,
-        refused: c.refused,
-    };
-    Ok(Json(PlanView { digest: plan.digest, changes: plan.changes.into_iter().map(one).collect() }))
+    Ok(Json(PlanView { digest: plan.digest, changes: plan.changes.into_iter().map(Into::into).collect() }))
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]

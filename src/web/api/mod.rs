@@ -18,6 +18,7 @@ pub mod me;
 pub mod moving;
 pub mod nodes;
 pub mod openapi;
+pub mod profiles;
 pub mod quotas;
 pub mod sharing;
 pub mod snapshots;

@@ -54,6 +54,13 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::snapshots::edit,
         super::snapshots::delete,
         super::snapshots::rollback,
+        super::profiles::list,
+        super::profiles::show,
+        super::profiles::create,
+        super::profiles::put,
+        super::profiles::delete,
+        super::profiles::policy,
+        super::profiles::apply,
         super::quotas::mine,
         super::quotas::show,
         super::quotas::put,
@@ -101,6 +108,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         (name = "guests", description = "Virtual machines and containers."),
         (name = "jobs", description = "What is being done, and what became of it."),
         (name = "templates", description = "Templates, and the cloud images that they are made from."),
+        (name = "profiles", description = "Hardware profiles: named sizes and hardware for machines."),
         (name = "software", description = "What Steward can install on machines, and what it did."),
         (name = "house", description = "Nodes, connections, plugins, the audit log.")
     )

@@ -4,10 +4,12 @@
 use crate::app::software::MenuItem;
 use crate::model::guests::System;
 use crate::model::nodes::Choices;
+use crate::model::profiles::Profile;
 use crate::model::software::SoftwareOption;
 use crate::web::page::connections::{wizard_buttons, wizard_steps};
 use crate::web::page::form::{Form, Way, area, csrf, number, password, select, switch, text, trouble, ways};
 use crate::web::page::parts::{bytes, count, empty, icon, note};
+use crate::web::page::profiles::{self, ProfileChoice};
 use crate::web::page::quotas::{self, QuotaItem};
 use crate::web::page::recipe::{field_name, fields, is_secret, needs, picture};
 use crate::web::page::software::{by_category, find_box};
@@ -55,7 +57,7 @@ impl CreateStep {
     pub fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Source => &["name", "from", "template", "full", "volid", "ostype", "node", "connection"],
-            Self::Size => &["cores", "memory", "disk", "storage"],
+            Self::Size => &["profile", "filled", "cores", "memory", "disk", "storage"],
             Self::Network => &["bridge", "vlan", "mode", "cidr", "gateway"],
             Self::Access => &["user", "ssh_keys", "tags", "description", "start"],
             // Its options come too: their names begin with `software.`.
@@ -124,6 +126,20 @@ pub struct CreateView {
     pub warnings: Vec<String>,
     /// What the person's own machines have, and how much they may have.
     pub quota: Option<QuotaItem>,
+    pub profiles: Vec<ProfileChoice>,
+    /// The one that was picked.
+    pub profile: Option<Profile>,
+    /// What it fixes counts for this person.
+    pub fixes: bool,
+    /// This person must pick one.
+    pub must_pick: bool,
+}
+
+impl CreateView {
+    /// The profile that fixes this field for this person.
+    fn fixed(&self, key: &str) -> Option<&Profile> {
+        self.profile.as_ref().filter(|p| self.fixes && p.locks(key))
+    }
 }
 
 pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
@@ -261,44 +277,70 @@ const OS_TYPES: [(&str, &str); 6] = [
 
 fn size(view: &CreateView, form: &Form) -> Markup {
     let room = view.quota.as_ref().filter(|q| !q.quota.is_open());
-    let presets = [
-        ("Small", "1", "1024", "10"),
-        ("Medium", "2", "4096", "32"),
-        ("Large", "4", "8192", "64"),
-        ("Huge", "8", "16384", "128"),
-    ];
     let mut storages: Vec<_> = view.choices.storages.iter().map(|s| (s.clone(), s.clone())).collect();
     if form.value("from") != "iso" {
         storages.insert(0, (String::new(), "Where the template's disk is".to_owned()));
     }
+    let chosen = form.value("storage");
+    if !chosen.is_empty() && !storages.iter().any(|(name, _)| name == chosen) {
+        storages.push((chosen.to_owned(), format!("{chosen} (not on this node)")));
+    }
     html! {
         @if let Some(room) = room { (quotas::meters(room)) p.hint { "What your machines have and may have together." } }
-        p.presets role="group" aria-label="Sizes to start from" hidden data-presets {
-            @for (word, cores, memory, disk) in presets {
-                button type="button" data-cores=(cores) data-memory=(memory) data-disk=(disk) { strong { (word) } small { (cores) (if cores == "1" { " core, " } else { " cores, " }) (memory.parse::<u64>().unwrap_or(0) / 1024) " GiB" } }
-            }
+        @if !view.profiles.is_empty() {
+            @let none = (!view.must_pick).then_some("Choose everything yourself.");
+            (profiles::choose(form, &view.profiles, none, "profile", "Use this profile"))
+            input type="hidden" name="filled" value=(form.value("filled"));
         }
         div.pair {
-            (number("cores", "Cores", 1, 128).default("2").required().focus().render(form))
-            (number("memory", "Memory", 16, 8_388_608).default("2048").unit("MiB").required().hint("1024 MiB are 1 GiB.").render(form))
+            @if let Some(p) = view.fixed("cores") { (profiles::fixed("Cores", "cores", form.value("cores"), form.value("cores"), &p.name)) }
+            @else { (cores(form)) }
+            @if let Some(p) = view.fixed("memory") { (profiles::fixed("Memory", "memory", form.value("memory"), &format!("{} MiB", form.value("memory")), &p.name)) }
+            @else { (number("memory", "Memory", 16, 8_388_608).default("2048").unit("MiB").required().hint("1024 MiB are 1 GiB.").render(form)) }
         }
         div.pair {
-            (number("disk", "Disk", 1, 65_536).default("32").unit("GiB").required().hint("A template's disk only grows.").render(form))
-            (select(form, "storage", "Storage", &storages, ""))
+            @if let Some(p) = view.fixed("disk") { (profiles::fixed("Disk", "disk", form.value("disk"), &format!("{} GiB", form.value("disk")), &p.name)) }
+            @else { (number("disk", "Disk", 1, 65_536).default("32").unit("GiB").required().hint("A template's disk only grows.").render(form)) }
+            @if let Some(p) = view.fixed("storage") { (profiles::fixed("Storage", "storage", form.value("storage"), form.value("storage"), &p.name)) }
+            @else { (select(form, "storage", "Storage", &storages, "")) }
         }
+        (also(view))
         (wizard_buttons("Next: network", "next", true))
     }
 }
 
+/// The first field; after a profile was picked the typing stays there.
+fn cores(form: &Form) -> Markup {
+    let field = number("cores", "Cores", 1, 128).default("2").required();
+    if form.value("go") == "profile" { field.render(form) } else { field.focus().render(form) }
+}
+
+/// What else the profile brings.
+fn also(view: &CreateView) -> Markup {
+    let all = view.profile.as_ref().map(profiles::beside).unwrap_or_default();
+    html! {
+        @if let Some(p) = view.profile.as_ref().filter(|_| !all.is_empty()) {
+            details.fold { summary { "What else “" (p.name) "” sets (" (all.len()) ")" }
+                dl.about { @for (label, words) in &all { dt { (label) } dd { (words) } } }
+            }
+        }
+    }
+}
+
 fn network(view: &CreateView, form: &Form) -> Markup {
-    let bridges: Vec<_> = view.choices.bridges.iter().map(|b| (b.clone(), b.clone())).collect();
+    let mut bridges: Vec<_> = view.choices.bridges.iter().map(|b| (b.clone(), b.clone())).collect();
+    let chosen = form.value("bridge");
+    if !chosen.is_empty() && !bridges.iter().any(|(name, _)| name == chosen) {
+        bridges.push((chosen.to_owned(), format!("{chosen} (not on this node)")));
+    }
     let modes = [
         Way { value: "dhcp", title: "From the network (DHCP)".into(), text: "The router gives it an address.".into() },
         Way { value: "static", title: "A fixed address".into(), text: "You say which.".into() },
     ];
     let blank = form.value("from") == "iso";
     html! {
-        (select(form, "bridge", "Bridge", &bridges, "The network of the node that it is plugged into."))
+        @if let Some(p) = view.fixed("bridge") { (profiles::fixed("Bridge", "bridge", chosen, chosen, &p.name)) }
+        @else { (select(form, "bridge", "Bridge", &bridges, "The network of the node that it is plugged into.")) }
         @if blank {
             input type="hidden" name="mode" value="dhcp";
             (note("busy", html! { "You set the address when you install the system." }))
@@ -309,8 +351,13 @@ fn network(view: &CreateView, form: &Form) -> Markup {
                 (text("gateway", "Router").hint("Like 192.168.1.1.").mono().render(form))
             } }
         }
-        details.fold open[form.any_error(&["vlan"]) || !form.value("vlan").is_empty()] { summary { "More" }
-            (number("vlan", "VLAN tag", 1, 4094).hint("Leave empty for none.").render(form))
+        @if let Some(p) = view.fixed("vlan") {
+            @let tag = form.value("vlan");
+            (profiles::fixed("VLAN tag", "vlan", tag, if tag.is_empty() { "none" } else { tag }, &p.name))
+        } @else {
+            details.fold open[form.any_error(&["vlan"]) || !form.value("vlan").is_empty()] { summary { "More" }
+                (number("vlan", "VLAN tag", 1, 4094).hint("Leave empty for none.").render(form))
+            }
         }
         (wizard_buttons("Next: access", "next", true))
     }
@@ -418,11 +465,14 @@ fn review(view: &CreateView, form: &Form) -> Markup {
     let memory = bytes(v("memory").parse::<u64>().unwrap_or(0).saturating_mul(1 << 20));
     let vlan = if v("vlan").is_empty() { String::new() } else { format!(", VLAN {}", v("vlan")) };
     let storage = if v("storage").is_empty() { String::new() } else { format!(" on {}", v("storage")) };
+    let sockets = view.profile.as_ref().and_then(|p| p.number("sockets")).filter(|n| *n > 1);
+    let sockets = sockets.map(|n| format!(" in each of {n} sockets")).unwrap_or_default();
     let rows = [
         ("Name", v("name")),
         ("Made", from),
         ("Node", v("node")),
-        ("Size", format!("{} cores, {memory} memory, {} GiB disk{storage}", v("cores"), v("disk"))),
+        ("Profile", view.profile.as_ref().map_or_else(|| "none".to_owned(), |p| p.name.clone())),
+        ("Size", format!("{} cores{sockets}, {memory} memory, {} GiB disk{storage}", v("cores"), v("disk"))),
         ("Network", format!("{}{vlan}", v("bridge"))),
         ("Address", address),
         ("User", if is_windows(view, form) { windows_user(form) } else { who(form) }),
@@ -433,6 +483,7 @@ fn review(view: &CreateView, form: &Form) -> Markup {
     html! {
         @for w in &view.warnings { (note("warn", html! { (w) })) }
         dl.about.review { @for (word, value) in &rows { dt { (word) } dd { (value) } } }
+        (also(view))
         (secrets(view, form))
         (wizard_buttons("Make the machine", "create", true))
     }
@@ -484,6 +535,10 @@ mod tests {
             quota: None,
             menu: vec![item],
             warnings: Vec::new(),
+            profiles: Vec::new(),
+            profile: None,
+            fixes: false,
+            must_pick: false,
         }
     }
 

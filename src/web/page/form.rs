@@ -117,6 +117,8 @@ pub struct Field<'a> {
     required: bool,
     focus: bool,
     mono: bool,
+    /// Says nothing of being optional, where all fields are.
+    quiet: bool,
     rows: usize,
     /// Distinguishes fields of the same name on one page.
     scope: &'a str,
@@ -136,6 +138,7 @@ fn field<'a>(kind: &'a str, name: &'a str, label: &'a str) -> Field<'a> {
         required: false,
         focus: false,
         mono: false,
+        quiet: false,
         rows: 0,
         scope: "",
     }
@@ -207,6 +210,11 @@ impl<'a> Field<'a> {
     }
 
     #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
+    #[must_use]
     pub fn scope(self, scope: &'a str) -> Self {
         Self { scope, ..self }
     }
@@ -217,7 +225,7 @@ impl<'a> Field<'a> {
         let described = described(&id, !self.hint.is_empty(), error.is_some());
         html! {
             div.field.wrong[error.is_some()] {
-                label for=(id) { (self.label) @if !self.required && self.kind != "password" { span.optional { " optional" } } }
+                label for=(id) { (self.label) @if !self.required && !self.quiet && self.kind != "password" { span.optional { " optional" } } }
                 div.control.unit[!self.unit.is_empty()] {
                     @if self.kind == "area" { (self.area(form, &id, described.as_deref(), error.is_some())) }
                     @else { (self.input(form, &id, described.as_deref(), error.is_some())) }

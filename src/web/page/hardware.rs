@@ -7,15 +7,16 @@ use crate::model::providers::Feature;
 use crate::web::page::Page;
 use crate::web::page::form::{Form, area, csrf, number, select, switch, text, trouble};
 use crate::web::page::machine::{MachineHead, frame, happening};
-use crate::web::page::parts::{bytes, icon, note};
+use crate::web::page::parts::{bytes, count, icon, note};
 use maud::{Markup, html};
 
 /// Groups of settings in the order of the page, with the word in their address.
-pub const GROUPS: [(&str, &str); 5] = [
+pub const GROUPS: [(&str, &str); 6] = [
     ("processor", "Processor"),
     ("memory", "Memory"),
     ("start", "Start"),
     ("options", "Options"),
+    ("identity", "Identity"),
     ("first-start", "First start"),
 ];
 
@@ -33,6 +34,7 @@ pub fn hardware(page: &Page, head: &MachineHead, hardware: Result<&Hardware, &st
             Err(why) => (note("warn", html! { "The hardware can't be read now. " (why) })),
             Ok(all) => section id="hardware" data-live data-on={ "job guest:" (head.row.id) } {
                 (waiting(page, head, all))
+                (profile(head))
                 @for (slug, group) in GROUPS { (group_card(head, slug, group, all)) }
                 @if head.has(Feature::Disks) { (disks(head, all)) }
                 @if head.has(Feature::Nics) { (nics(head, all)) }
@@ -70,6 +72,23 @@ fn waiting(page: &Page, head: &MachineHead, all: &Hardware) -> Markup {
                         button { (icon("retry")) "Take these back" } }
                 }
             }
+        }
+    }
+}
+
+/// Which profile it has, and the way to another.
+fn profile(head: &MachineHead) -> Markup {
+    if !head.has(Feature::Profiles) {
+        return html! {};
+    }
+    let fixed = head.profile.as_ref().map_or(0, |(_, keys)| keys.len());
+    html! {
+        section.card.profile-line id="profile" {
+            p { @match &head.profile {
+                Some((name, _)) => { "Profile: " strong { (name) } @if fixed > 0 { span.dim { (icon("lock")) (count(fixed, "value is", "values are")) " fixed by it" } } }
+                None => { "Profile: " span.dim { "none" } }
+            } }
+            @if head.can_manage { a.button href=(head.at("hardware/profile")) { "Apply a profile" } }
         }
     }
 }
@@ -219,7 +238,7 @@ pub fn edit(page: &Page, head: &MachineHead, slug: &str, group: &str, all: &Hard
             form method="post" action=(head.at(&format!("hardware/edit/{slug}"))) {
                 (csrf(page))
                 input type="hidden" name="digest" value=(all.digest);
-                @for (s, v) in of_group(group, all) { (one_field(s, v, all.running, form)) }
+                @for (s, v) in of_group(group, all) { (one_field(head, s, v, all.running, form)) }
                 div.actions { button.primary name="go" value="preview" { "Look at the change" } a.button.quiet href=(head.at("hardware")) { "Cancel" } }
             }
         }
@@ -227,8 +246,12 @@ pub fn edit(page: &Page, head: &MachineHead, slug: &str, group: &str, all: &Hard
     frame(page, head, "hardware", body)
 }
 
-fn one_field(s: &Setting, v: &HardwareValue, running: bool, form: &Form) -> Markup {
+fn one_field(head: &MachineHead, s: &Setting, v: &HardwareValue, running: bool, form: &Form) -> Markup {
     let wanted = v.wanted();
+    let lock = if s.key == "cpus" { "cores" } else { s.key };
+    if let Some(profile) = head.fixed(lock) {
+        return html! { div.field.fixed { span.label { (s.label) } p { (icon("lock")) strong { (shown(v, wanted)) } small.dim { "fixed by " (profile) } } } };
+    }
     let field = match s.kind {
         SettingKind::Fixed => {
             return html! { p.dim { (s.label) ": " (shown(v, wanted)) " (can't be changed on an existing machine)" } };

@@ -41,11 +41,18 @@ pub struct MachineHead {
     pub features: Vec<Feature>,
     /// What runs inside, where the tab needs it.
     pub system: System,
+    /// Its hardware profile, and the keys that it fixes for this person.
+    pub profile: Option<(String, Vec<String>)>,
 }
 
 impl MachineHead {
     pub fn has(&self, feature: Feature) -> bool {
         self.features.contains(&feature)
+    }
+
+    /// The name of the profile that fixes this value for the person who looks.
+    pub fn fixed(&self, key: &str) -> Option<&str> {
+        self.profile.as_ref().filter(|(_, keys)| keys.iter().any(|k| k == key)).map(|(name, _)| name.as_str())
     }
 
     /// The address of a part of this machine.

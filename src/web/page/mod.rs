@@ -25,6 +25,7 @@ pub mod overview;
 pub mod parts;
 pub mod plugins;
 pub mod profile;
+pub mod profiles;
 pub mod quotas;
 pub mod recipe;
 pub mod settings;

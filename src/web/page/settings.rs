@@ -40,7 +40,7 @@ pub struct SettingsView {
 
 pub fn settings(page: &Page, view: &SettingsView) -> Markup {
     let main = html! {
-        (layout::head("Settings", html! { "What Steward may reach, and where it may act." }, html! { a.button href="/templates" { (icon("box")) "Templates" } }))
+        (layout::head("Settings", html! { "What Steward may reach, and where it may act." }, html! { a.button href="/settings/profiles" { (icon("columns")) "Hardware profiles" } a.button href="/templates" { (icon("box")) "Templates" } }))
         section {
             header.split { h2 { "Connections" }
                 div.tools {

@@ -7,6 +7,7 @@ mod hardware;
 mod hooks;
 mod moving;
 mod power;
+mod profiles;
 mod snapshots;
 
 use crate::proxmox::Bench;

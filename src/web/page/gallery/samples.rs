@@ -282,6 +282,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         jobs: Vec::new(),
         features: Feature::ALL.to_vec(),
         system: crate::model::guests::System::Linux,
+        profile: None,
     }
 }
 
@@ -451,6 +452,10 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
             isos: Vec::new(),
         },
         quota: Some(quota()),
+        profiles: super::profiles::choices(),
+        profile: Some(super::profiles::one()),
+        fixes: true,
+        must_pick: false,
         my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(),
     }
 }

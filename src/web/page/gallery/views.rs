@@ -15,6 +15,7 @@ pub fn all() -> Vec<(&'static str, String)> {
     let mut list = work();
     list.extend(house());
     list.extend(super::templates::all());
+    list.extend(super::profiles::all());
     list.extend(doors());
     list.into_iter().map(|(name, html)| (name, html.into_string())).collect()
 }

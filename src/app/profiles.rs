@@ -1,0 +1,337 @@
+//! Hardware profiles: admins keep them, everybody makes machines with them. What a profile fixes is checked here and
+//! in `guests/profile.rs`, so that pages, the REST API and the command line can't differ.
+
+use crate::app::{Actor, App};
+use crate::base::ids::{ConnectionId, ProfileId};
+use crate::base::{Error, Result, Timestamp};
+use crate::model::events::EventKind;
+use crate::model::guests::{GuestKind, GuestSource, GuestSpec, GuestState};
+use crate::model::profiles::{Profile, ProfileWish, starting};
+use crate::model::providers::Feature;
+use crate::store::{Json, Name, Read, Scan, Store, WriteTx, tables};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The name of the setting that says who must choose one. It is there as soon as the first profiles are.
+const POLICY: &str = "profiles";
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Policy {
+    /// Whoever is no admin must choose a profile.
+    required: bool,
+}
+
+/// Sizes and places of a wanted machine, as far as they were given.
+#[derive(Clone, Debug, Default)]
+pub struct Sizes {
+    pub cores: Option<u32>,
+    /// MiB.
+    pub memory: Option<u64>,
+    /// GiB.
+    pub disk: Option<u64>,
+    pub storage: Option<String>,
+    pub bridge: Option<String>,
+    pub vlan: Option<u16>,
+}
+
+pub struct Profiles<'a>(pub(super) &'a App);
+
+/// Makes the profiles of the start, once in a store's life: who deletes them does not get them back.
+pub(super) fn first_start(store: &Store, now: Timestamp) -> Result<()> {
+    if store.read(|tx| tx.get(tables::SETTINGS, &Name::new(POLICY)))?.is_some() {
+        return Ok(());
+    }
+    let policy = Json(serde_json::to_value(Policy::default()).map_err(Error::internal)?);
+    store.write_blocking(move |tx| {
+        for profile in starting(now) {
+            tx.put(tables::PROFILES, &profile.id, &profile)?;
+        }
+        tx.put(tables::SETTINGS, &Name::new(POLICY), &policy)
+    })
+}
+
+fn gone() -> Error {
+    Error::not_found("This profile does not exist (any more).")
+}
+
+impl Profiles<'_> {
+    /// All profiles by size and name. Everybody signed in may see them: the create form needs them.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn list(&self, _: &Actor) -> Result<Vec<Profile>> {
+        let all = self.0.store().read(|tx| tx.list(tables::PROFILES, Scan::all(), usize::MAX))?;
+        let mut all: Vec<Profile> = all.into_iter().map(|(_, p)| p).collect();
+        let size = |p: &Profile| (p.number("cores").unwrap_or(0), p.number("memory").unwrap_or(0));
+        all.sort_by(|a, b| {
+            size(a).cmp(&size(b)).then_with(|| a.values.len().cmp(&b.values.len())).then_with(|| a.name.cmp(&b.name))
+        });
+        Ok(all)
+    }
+
+    /// One profile.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn get(&self, _: &Actor, id: ProfileId) -> Result<Profile> {
+        self.known(id)?.ok_or_else(gone)
+    }
+
+    pub(in crate::app) fn known(&self, id: ProfileId) -> Result<Option<Profile>> {
+        self.0.store().read(|tx| tx.get(tables::PROFILES, &id))
+    }
+
+    /// The profile of that id or name; small and capital letters are the same.
+    ///
+    /// # Errors
+    /// `Invalid` on `profile` when there is none.
+    pub fn find(&self, actor: &Actor, text: &str) -> Result<Profile> {
+        let text = text.trim();
+        let id = text.parse::<ProfileId>().ok();
+        let mine = |p: &Profile| Some(p.id) == id || p.name.to_lowercase() == text.to_lowercase();
+        let found = self.list(actor)?.into_iter().find(mine);
+        found.ok_or_else(|| Error::field("profile", format!("There is no profile “{text}”. Choose one from the list.")))
+    }
+
+    /// Names of all storages for disks and all bridges that may be used anywhere, for the form of a profile. A node
+    /// that does not answer leaves its bridges out.
+    ///
+    /// # Errors
+    /// `Forbidden` unless an admin asks.
+    pub async fn places(&self, actor: &Actor) -> Result<(Vec<String>, Vec<String>)> {
+        actor.require_admin()?;
+        let snapshot = self.0.live().snapshot();
+        let (mut storages, mut bridges) = (BTreeSet::new(), BTreeSet::new());
+        for c in &snapshot.connections {
+            let limits = self.0.connections().limits(c.id)?;
+            let disks = c.storages.iter().filter(|s| s.content.iter().any(|k| k == "images"));
+            storages.extend(disks.map(|s| s.name.clone()).filter(|s| limits.allows_storage(s)));
+            let told = self.0.nodes().bridges(actor, c.id).await?;
+            bridges.extend(told.into_iter().filter(|b| limits.allows_bridge(b)));
+        }
+        Ok((storages.into_iter().collect(), bridges.into_iter().collect()))
+    }
+
+    /// Names of the machines that have it, as far as the actor may see them.
+    pub fn used_by(&self, actor: &Actor, id: ProfileId) -> Vec<String> {
+        let snapshot = self.0.live().snapshot();
+        let mine = snapshot.guests.iter().filter(|g| g.row.profile == Some(id) && actor.guest_right(&g.row).is_some());
+        mine.map(|g| g.state.name.clone()).collect()
+    }
+
+    /// Makes a profile, or changes the one with this id.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`; `Invalid` with a sentence per field.
+    pub async fn put(&self, actor: &Actor, id: Option<ProfileId>, wish: ProfileWish) -> Result<Profile> {
+        actor.require_full_admin()?;
+        let wish = wish.tidy();
+        wish.check()?;
+        let now = self.0.now();
+        let word = if id.is_some() { "profile.change" } else { "profile.create" };
+        let profile = Profile {
+            id: id.unwrap_or_else(ProfileId::new),
+            name: wish.name,
+            note: wish.note,
+            values: wish.values,
+            locked: wish.locked.into_iter().collect(),
+            disks: wish.disks,
+            created: now,
+            changed: now,
+            by: actor.login().to_owned(),
+        };
+        let fixed =
+            if profile.locked.is_empty() { String::new() } else { format!("; fixed: {}", profile.locked.join(", ")) };
+        let record = actor.record(now, word, &profile.name, format!("{}{fixed}", profile.summary()));
+        self.0
+            .store()
+            .write(move |tx| {
+                let old = tx.get(tables::PROFILES, &profile.id)?;
+                if id.is_some() && old.is_none() {
+                    return Err(gone());
+                }
+                check_name(tx, &profile)?;
+                let profile = Profile { created: old.map_or(now, |o| o.created), ..profile };
+                tx.put(tables::PROFILES, &profile.id, &profile)?;
+                tx.event(EventKind::Profiles, None);
+                tx.audit(record);
+                Ok(profile)
+            })
+            .await
+    }
+
+    /// Deletes a profile; machines made with it stay as they are, and what it fixed is free. `name` is what the
+    /// person typed to confirm.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`; `Invalid` on `name`.
+    pub async fn remove(&self, actor: &Actor, id: ProfileId, name: &str) -> Result<()> {
+        actor.require_full_admin()?;
+        let profile = self.get(actor, id)?;
+        if name.trim() != profile.name {
+            return Err(Error::field("confirm", "Type the profile's name exactly as shown to delete it."));
+        }
+        let used = self.used_by(actor, id).len();
+        let record = actor.record(self.0.now(), "profile.delete", &profile.name, format!("used by {used} machines"));
+        self.0
+            .store()
+            .write(move |tx| {
+                if !tx.delete(tables::PROFILES, &id)? {
+                    return Err(gone());
+                }
+                tx.event(EventKind::Profiles, None);
+                tx.audit(record);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Must whoever is no admin choose a profile?
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn required(&self) -> Result<bool> {
+        let policy = self.0.store().read(|tx| tx.get(tables::SETTINGS, &Name::new(POLICY)))?;
+        let policy = policy.map(|Json(v)| serde_json::from_value::<Policy>(v)).transpose().map_err(Error::internal)?;
+        Ok(policy.unwrap_or_default().required)
+    }
+
+    /// Must this actor?
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn required_of(&self, actor: &Actor) -> Result<bool> {
+        Ok(!actor.is_admin() && self.required()?)
+    }
+
+    /// Sets whether whoever is no admin must choose one.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub async fn set_required(&self, actor: &Actor, required: bool) -> Result<()> {
+        actor.require_full_admin()?;
+        let words = if required { "must be chosen" } else { "may be chosen" };
+        let record = actor.record(self.0.now(), "profile.policy", "everybody", words);
+        let policy = Json(serde_json::to_value(Policy { required }).map_err(Error::internal)?);
+        self.0
+            .store()
+            .write(move |tx| {
+                tx.put(tables::SETTINGS, &Name::new(POLICY), &policy)?;
+                tx.event(EventKind::Profiles, None);
+                tx.audit(record);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Why this profile can't be used on a connection: its provider knows only the basics.
+    pub fn refusal(&self, connection: ConnectionId, profile: &Profile) -> Option<String> {
+        let features = self.0.guests().features_of(connection);
+        let beyond = profile.beyond_basics();
+        (!beyond.is_empty() && !features.has(GuestKind::Qemu, Feature::Profiles)).then(|| {
+            format!(
+                "Machines there can't have what “{}” sets: {}. Choose another profile.",
+                profile.name,
+                beyond.join(", ")
+            )
+        })
+    }
+
+    /// Completes sizes that were not given: by the profile, else as the template has it.
+    ///
+    /// # Errors
+    /// `Invalid` with a sentence per field that nobody said.
+    pub fn complete(&self, sizes: Sizes, profile: Option<&Profile>, source: &GuestSource, node: &str) -> Result<Sizes> {
+        let template = self.template(source, node);
+        let least = template.as_ref().map_or(0, least_disk);
+        let mine = |key: &str| profile.and_then(|p| p.number(key));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cores of a template, clamped")]
+        let cores = template.as_ref().map(|t| t.maxcpu.clamp(1.0, 128.0).ceil() as u32);
+        let memory = template.as_ref().map(|t| t.maxmem >> 20).filter(|m| *m > 0);
+        let text = |given: Option<String>, key: &str| given.or_else(|| profile?.value(key).map(str::to_owned));
+        let full = Sizes {
+            cores: sizes.cores.or_else(|| mine("cores").and_then(|n| n.try_into().ok())).or(cores),
+            memory: sizes.memory.or_else(|| mine("memory")).or(memory),
+            disk: sizes.disk.or_else(|| profile?.disk_for(least)).or_else(|| (least > 0).then_some(least)),
+            storage: text(sizes.storage, "storage"),
+            bridge: text(sizes.bridge, "bridge"),
+            vlan: sizes.vlan.or_else(|| profile?.vlan()),
+        };
+        let lacks = [
+            (full.cores.is_none(), "cores"),
+            (full.memory.is_none(), "memory"),
+            (full.disk.is_none(), "disk"),
+            (full.bridge.is_none(), "bridge"),
+        ];
+        let lacks: Vec<&str> = lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, name)| name).collect();
+        if lacks.is_empty() {
+            return Ok(full);
+        }
+        let start = Error::invalid("Please correct the marked fields.");
+        Err(lacks.into_iter().fold(start, |e, name| e.with_field(name, "This is needed: no profile says it.")))
+    }
+
+    /// What the live picture tells of the template that a machine is made from.
+    fn template(&self, source: &GuestSource, node: &str) -> Option<GuestState> {
+        let GuestSource::Template { vmid, .. } = source else { return None };
+        let snapshot = self.0.live().snapshot();
+        let connection = snapshot.nodes.iter().find(|n| n.node.name == node)?.connection;
+        let mut here = snapshot.guests.iter().filter(|g| g.row.connection == connection && g.state.template);
+        here.find(|g| g.row.vmid == Some(*vmid)).map(|g| g.state.clone())
+    }
+
+    /// Checks a wanted machine against its profile and fills in what the profile sets beside.
+    pub(in crate::app) fn fit(&self, actor: &Actor, connection: ConnectionId, spec: &mut GuestSpec) -> Result<()> {
+        // What is sent along counts for nothing: the profile's row does.
+        spec.hardware.clear();
+        spec.disks.clear();
+        let Some(id) = spec.profile else {
+            if self.required_of(actor)? {
+                return Err(Error::field("profile", "Choose a profile: an admin decided that every machine has one."));
+            }
+            return Ok(());
+        };
+        let profile = self.known(id)?;
+        let profile = profile.ok_or_else(|| Error::field("profile", "This profile is gone. Choose another."))?;
+        if let Some(why) = self.refusal(connection, &profile) {
+            return Err(Error::field("profile", why));
+        }
+        let mut wrong = Vec::new();
+        if !actor.is_admin() {
+            let least = self.template(&spec.source, &spec.node).as_ref().map_or(0, least_disk);
+            wrong = profile.overstepped(spec, least);
+        }
+        if let Some(least) = profile.number("memory_min").filter(|n| *n > spec.memory) {
+            wrong.push(("memory", format!("The profile “{}” keeps at least {least} MiB.", profile.name)));
+        }
+        let limits = self.0.connections().limits(connection)?;
+        let more = profile.disks.iter().filter_map(|d| d.storage.as_deref());
+        if let Some(storage) = more.into_iter().find(|s| !limits.allows_storage(s)) {
+            let text = format!("“{}” puts a disk on {storage}, where Steward may not put disks.", profile.name);
+            wrong.push(("profile", text));
+        }
+        if !wrong.is_empty() {
+            let start = Error::invalid("Please correct the marked fields.");
+            return Err(wrong.into_iter().fold(start, |e, (name, text)| e.with_field(name, text)));
+        }
+        spec.hardware = profile.hardware();
+        spec.disks = profile.disks;
+        Ok(())
+    }
+}
+
+/// GiB of a template's disk, broken ones as whole ones.
+pub fn least_disk(state: &GuestState) -> u64 {
+    state.maxdisk.div_ceil(1 << 30)
+}
+
+fn check_name(tx: &WriteTx, profile: &Profile) -> Result<()> {
+    let all = tx.list(tables::PROFILES, Scan::all(), usize::MAX)?;
+    let same = |(id, other): &(ProfileId, Profile)| {
+        *id != profile.id && other.name.to_lowercase() == profile.name.to_lowercase()
+    };
+    if all.iter().any(same) {
+        return Err(Error::field("name", "There is a profile with this name already. Choose another."));
+    }
+    Ok(())
+}
