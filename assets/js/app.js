@@ -21,6 +21,9 @@ startPalette();
 startMachines();
 startCopy();
 startLive();
+const strip = document.querySelector(".tabs");
+const tab = strip?.querySelector("[aria-current]");
+if (tab) strip.scrollLeft = tab.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
 for (const part of document.querySelectorAll("[data-charts]")) {
   import("./charts.js").then((charts) => charts.startCharts(part, { json, bytes }));
 }

@@ -107,6 +107,27 @@ pub async fn revert(
     }
 }
 
+/// Asks for what a part's form wishes. A refusal comes back on the part's own page, with what was typed.
+async fn ask<D: Fn(&Page, &Form) -> Markup>(
+    person: &Person,
+    guest: &GuestLive,
+    form: Form,
+    wish: Result<GuestAction>,
+    draw: impl Future<Output = Result<D>>,
+) -> Result<Response> {
+    let asked = match wish {
+        Ok(wish) => person.web.app.guests().request_action(&person.actor, guest.row.id, wish).await,
+        Err(e) => Err(e),
+    };
+    match asked {
+        Ok(job) => {
+            let back = format!("/machines/{}/hardware", guest.row.id);
+            Ok(finished(person, &back, &format!("{}: asked for.", job.title)))
+        }
+        Err(e) => again(person, form, e, draw.await?),
+    }
+}
+
 async fn choices(person: &Person, guest: &GuestLive) -> Choices {
     // Without an answer the lists are empty; the provider's refusal is the last word anyway.
     person.web.app.guests().choices(&person.actor, guest).await.unwrap_or_default()
@@ -140,21 +161,8 @@ pub async fn disk(
 ) -> Result<Response> {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
-    let asked = match disk_wish(&key, &what, &form) {
-        Ok(wish) => person.web.app.guests().request_action(&person.actor, guest.row.id, wish).await,
-        Err(e) => Err(e),
-    };
-    match asked {
-        Ok(job) => Ok(finished(
-            &person,
-            &format!("/machines/{}/hardware", guest.row.id),
-            &format!("{}: asked for.", job.title),
-        )),
-        Err(e) => {
-            let draw = draw_disk(&person, &guest, &key).await?;
-            again(&person, form, e, draw)
-        }
-    }
+    let wish = disk_wish(&key, &what, &form);
+    ask(&person, &guest, form, wish, draw_disk(&person, &guest, &key)).await
 }
 
 fn disk_wish(key: &str, what: &str, form: &Form) -> Result<GuestAction> {
@@ -202,21 +210,8 @@ pub async fn nic(
 ) -> Result<Response> {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
-    let asked = match nic_wish(&key, &what, &form) {
-        Ok(wish) => person.web.app.guests().request_action(&person.actor, guest.row.id, wish).await,
-        Err(e) => Err(e),
-    };
-    match asked {
-        Ok(job) => Ok(finished(
-            &person,
-            &format!("/machines/{}/hardware", guest.row.id),
-            &format!("{}: asked for.", job.title),
-        )),
-        Err(e) => {
-            let draw = draw_nic(&person, &guest, &key).await?;
-            again(&person, form, e, draw)
-        }
-    }
+    let wish = nic_wish(&key, &what, &form);
+    ask(&person, &guest, form, wish, draw_nic(&person, &guest, &key)).await
 }
 
 fn nic_wish(key: &str, what: &str, form: &Form) -> Result<GuestAction> {

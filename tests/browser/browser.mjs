@@ -122,7 +122,8 @@ export async function assertNothingSticksOut(page) {
 
 /** One address of each kind that links on the pages lead to, beginning at the overview. */
 export async function crawl(page, { start = '/', most = 60 } = {}) {
-  const kind = (path) => path.replace(/\/(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-z]{20,}|\d+)(?=\/|$)/g, '/{id}');
+  const id = /\/(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-z]{20,}|\d+)(?=\/|$)/g;
+  const kind = (path) => path.replace(/(?<=^\/plugins\/software-).+/, '{name}').replace(id, '/{id}');
   const found = new Map([[kind(start), start]]);
   const queue = [start];
   while (queue.length > 0 && found.size < most) {

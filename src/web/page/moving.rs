@@ -185,7 +185,7 @@ fn choice(page: &Page, head: &MachineHead, view: &MoveView, check: &MoveCheck, h
 
 fn obstacles(check: &MoveCheck, node: &MoveNode) -> Markup {
     html! {
-        @if node.problems.is_empty() && check.problems.is_empty() { span.state.ok { "Nothing" } }
+        @if node.problems.is_empty() && check.problems.is_empty() { span.state.ok { "Nothing in the way" } }
         @for text in &node.problems { p { (icon("cross")) span { (text) } } }
         @for text in &node.warnings { p.dim { (icon("info")) span { (text) } } }
     }
