@@ -33,7 +33,8 @@ lab_up() {
     [ -n "$mirrors" ] || die "apt names no mirror here, so nothing could be installed in the test's machine"
     node "$ROOT/tests/software/proxy.mjs" out "$lab_dir/proxy.sock" "$mirrors" >"$lab_dir/proxy.log" 2>&1 &
     lab_pids+=($!)
-    in_lab node "$ROOT/tests/software/proxy.mjs" in "$lab_dir/proxy.sock" $LAB_HOST 3128 >>"$lab_dir/proxy.log" 2>&1 &
+    # Not by in_lab: a function in the background is a shell of its own, which alone would hear the kill.
+    ip netns exec "$LAB" node "$ROOT/tests/software/proxy.mjs" in "$lab_dir/proxy.sock" $LAB_HOST 3128 >>"$lab_dir/proxy.log" 2>&1 &
     lab_pids+=($!)
 }
 
