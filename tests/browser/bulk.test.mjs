@@ -58,6 +58,20 @@ test('several machines get a tag at once, on a phone in the dark too, and the jo
   }
 });
 
+test('what is refused for a machine is said with its reason before anything is done', async () => {
+  const [on] = await machines('status:running');
+  const [off] = await machines('status:stopped');
+  const page = await open(browser, steward, { state });
+  await choose(page, [on, off], 'Hibernate');
+  const refusals = page.locator('.refusals');
+  assert.match(await refusals.innerText(), new RegExp(`${off.name}\\s+It is stopped now`));
+  await page.getByRole('heading', { level: 1, name: 'Hibernate 1 machine' }).waitFor();
+  await page.getByRole('link', { name: 'Keep as it is' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Machines' }).waitFor();
+  assertQuiet(page);
+  await page.context().close();
+});
+
 test('several machines are deleted only with their number typed, and without JavaScript', async () => {
   const [on] = (await machines('status:running')).slice(-1);
   const [off] = await machines('status:stopped');
@@ -73,19 +87,5 @@ test('several machines are deleted only with their number typed, and without Jav
   await page.waitForURL(/\/jobs$/);
   for (const { id } of chosen) await until(() => guests(steward), (now) => now.every((g) => g.id !== id));
   assertQuiet(page, /\b422\b/);
-  await page.context().close();
-});
-
-test('what is refused for a machine is said with its reason before anything is done', async () => {
-  const [on] = await machines('status:running');
-  const [off] = await machines('status:stopped');
-  const page = await open(browser, steward, { state });
-  await choose(page, [on, off], 'Hibernate');
-  const refusals = page.locator('.refusals');
-  assert.match(await refusals.innerText(), new RegExp(`${off.name}\\s+It is stopped now`));
-  await page.getByRole('heading', { level: 1, name: 'Hibernate 1 machine' }).waitFor();
-  await page.getByRole('link', { name: 'Keep as it is' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Machines' }).waitFor();
-  assertQuiet(page);
   await page.context().close();
 });

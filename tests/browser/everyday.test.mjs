@@ -55,7 +55,7 @@ test('a snapshot is taken, something is changed, and the machine is brought back
   await page.goto(`/machines/${machine.id}/snapshots`);
   await page.locator('.tree').getByRole('link', { name: 'before-work' }).click();
   await assertAccessible(page);
-  assert.match(await page.getByRole('main').innerText(), /What came after is lost/);
+  assert.match(await page.getByRole('main').innerText(), /What was written to its disks since/);
   await page.getByRole('button', { name: 'Go back to before-work' }).click();
   await idle();
   assert.equal((await setting('description')).current, was);
