@@ -19,10 +19,10 @@ pub fn protect(kvm: &KvmHost) {
 async fn open(kvm: &KvmHost, path: &str, kind: &str) -> Result<Socket, Refused> {
     let appliance = &kvm.appliance;
     let ask = async || appliance.ask("POST", &format!("{path}/console"), Some(json!({ "kind": kind }))).await;
-    let mut answer = ask().await;
-    if answer.status == 503 {
-        // After a cut the first call finds out that its connection is dead.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    let (mut answer, began) = (ask().await, Instant::now());
+    // After a cut the host counts as away until the next look at it.
+    while answer.status == 503 && began.elapsed() < Duration::from_secs(20) {
+        tokio::time::sleep(Duration::from_millis(500)).await;
         answer = ask().await;
     }
     assert_eq!(answer.status, 201, "{answer:?}");
