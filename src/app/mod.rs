@@ -46,6 +46,7 @@ use crate::base::{Clock, Result, Secret, Timestamp};
 use crate::config::Settings;
 use crate::crypto::SealKey;
 use crate::plugin::Plugins;
+use crate::remote::neighbours::Neighbours;
 use crate::store::Store;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
@@ -69,6 +70,7 @@ struct Inner {
     ssh: ssh::Sessions,
     systems: guests::Systems,
     keys: host_keys::HostKeys,
+    neighbours: Neighbours,
     job_bell: Notify,
     /// Counts looks at Proxmox; pages with live numbers wait on it.
     tick: watch::Sender<u64>,
@@ -117,12 +119,18 @@ impl App {
             ssh: ssh::Sessions::default(),
             systems: guests::Systems::default(),
             keys: host_keys,
+            neighbours: Neighbours::default(),
             job_bell: Notify::new(),
             tick: watch::Sender::new(0),
             look_now: Notify::new(),
             looking: tokio::sync::Mutex::default(),
             started,
         })))
+    }
+
+    /// The machines of the own network.
+    fn neighbours(&self) -> &Neighbours {
+        &self.0.neighbours
     }
 
     pub fn store(&self) -> &Store {

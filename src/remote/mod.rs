@@ -6,5 +6,6 @@
 //! the jobs, and its neighbours on the same floor not at all.
 
 pub mod fetch;
+pub mod neighbours;
 pub mod pve;
 pub mod ssh;

@@ -84,7 +84,9 @@ pub async fn listed(house: &House, name: &str) -> Arc<GuestLive> {
     for _ in 0..400 {
         house.app.inventory().look().await;
         let all = house.app.guests().list(&Actor::host_console(), name);
-        if let Some(found) = all.into_iter().find(|g| g.state.name == name && g.state.maxcpu > 0.0) {
+        if let Some(found) =
+            all.into_iter().find(|g| g.state.name == name && g.state.maxcpu > 0.0 && g.state.lock.is_none())
+        {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,6 +1,7 @@
 // Recipes on a real Debian machine: from the wizard in a browser to a service that answers, then failures made
 // for real. The machine plays the one that the simulated cluster makes: it has the address that was asked for.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import {
   assertAccessible,
@@ -168,6 +169,52 @@ test('a machine that shows another host key is refused until somebody forgets th
   await api(steward, 'POST', `/api/v1/jobs/${id}/retry`);
   await until('it goes on', 60_000, async () => (await job(id)).log.some((l) => /The machine answers/.test(l.text)));
   await api(steward, 'POST', `/api/v1/jobs/${id}/cancel`);
+});
+
+test('a machine whose agent does not answer is found on the network by its card', { timeout: 300_000 }, async () => {
+  const over = async (asked) => {
+    assert.equal(asked.status, 202, JSON.stringify(asked.body));
+    const { id } = asked.body.job ?? asked.body;
+    const end = await until('the end of a job', 90_000, async () => {
+      const now = await job(id);
+      return now.finished && now;
+    });
+    assert.equal(end.state, 'succeeded', JSON.stringify(end, null, 1));
+    return asked.body;
+  };
+  const { body } = await api(steward, 'GET', '/api/v1/templates');
+  const { vmid, node } = body.templates.find((t) => t.name === 'debian-12');
+  const made = await over(
+    await api(steward, 'POST', '/api/v1/guests', {
+      name: 'without-agent', node, source: { from: 'template', vmid, full: true }, cores: 1, memory: 1024, disk: 16,
+      bridge: 'vmbr0', user: 'mira', address: { mode: 'dhcp' },
+    }),
+  );
+  const path = `/api/v1/guests/${made.guest}`;
+  const is = (status) =>
+    until(status, 30_000, async () => {
+      const { body } = await api(steward, 'GET', path);
+      return body.status === status && body.lock === null;
+    });
+  await is('running');
+  await over(await api(steward, 'PATCH', `${path}/hardware`, { settings: { agent: '0' } }));
+  await over(await api(steward, 'POST', `${path}/power`, { action: 'stop' }));
+  await is('stopped');
+  await over(await api(steward, 'POST', `${path}/power`, { action: 'start' }));
+  await is('running');
+  const { mac } = (await api(steward, 'GET', `${path}/hardware`)).body.nics[0];
+  inside(`ip link set host0 address ${mac}`);
+  execFileSync('ip', ['neigh', 'flush', 'dev', 'host0']);
+
+  guest = made.guest;
+  await letKeyIn(steward, guest);
+  const ask = { recipe: 'software-nginx', options: { port: '8089' } };
+  assert.equal((await api(steward, 'POST', `${path}/software`, ask)).status, 202);
+  await until('nginx', INSTALLED_MS, async () => (await recipe('software-nginx')).state === 'installed');
+  assert.match(await (await fetch(`http://${ADDRESS}:8089/`)).text(), /It works/);
+  const page = await open(browser, steward, { state });
+  await page.goto(`/machines/${guest}`);
+  await page.locator('#machine-head').getByText(ADDRESS).first().waitFor();
 });
 
 test('the simulated cluster still lists the machine', async () => {

@@ -110,10 +110,14 @@ impl Guests<'_> {
     /// What Proxmox calls the machine, for hooks.
     pub(in crate::app) fn target(guest: &GuestLive) -> Result<Value> {
         match guest.row.vmid.filter(|_| guest.row.making.is_none()) {
-            Some(vmid) => Ok(json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node,
-                                     "status": guest.state.status })),
+            Some(vmid) => Ok(Self::target_now(guest, vmid)),
             None => Err(Error::conflict("It is being made right now.")),
         }
+    }
+
+    /// The same with its number, also while it is being made.
+    pub(super) fn target_now(guest: &GuestLive, vmid: u32) -> Value {
+        json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node, "status": guest.state.status })
     }
 
     /// What ties the machine to others and to its node; `None` when its provider does not tell such things.

@@ -6,7 +6,7 @@ use crate::app::quotas;
 use crate::base::ids::{ConnectionId, JobId, ProfileId};
 use crate::base::{Error, Result};
 use crate::model::events::EventKind;
-use crate::model::guests::{Guest, GuestKind, GuestSpec};
+use crate::model::guests::{Guest, GuestKind, GuestSpec, GuestState};
 use crate::model::jobs::{Job, JobState};
 use crate::model::quotas::{Amounts, Growth};
 use crate::store::{Read, Scan, WriteTx, tables};
@@ -114,6 +114,7 @@ impl Guests<'_> {
         let (create, delete) = (makes_machine(job), job.hook == "guest_delete");
         let source = made_from(job);
         let applied = profile_in(job).filter(|_| job.hook == "guest_change");
+        let node = job.result.get("node").and_then(serde_json::Value::as_str).map(str::to_owned);
         let row = self
             .0
             .store()
@@ -134,6 +135,12 @@ impl Guests<'_> {
                     }
                 } else if row.making == Some(job_id) {
                     row.making = None;
+                    // Until the next look only the job knows where it is, and it can be worked with at once.
+                    if let Some(node) = node.filter(|_| row.last.is_none()) {
+                        let name = row.name.clone();
+                        row.last =
+                            Some(GuestState { name, node, status: "unknown".to_owned(), ..GuestState::default() });
+                    }
                     tx.put(tables::GUESTS, &id, &row)?;
                     let source = source.map(|vmid| tx.get(tables::GUEST_VMIDS, &(row.connection, vmid)));
                     if let Some(source) = source.transpose()?.flatten() {

@@ -1,6 +1,7 @@
 //! Machines: seeing them, making, powering and deleting them.
 
 mod actions;
+mod addresses;
 pub mod bulk;
 mod change;
 pub(in crate::app) mod making;
@@ -220,18 +221,6 @@ impl Guests<'_> {
         serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })
-    }
-
-    /// The machine's addresses, as its guest agent or settings tell.
-    ///
-    /// # Errors
-    /// `Unavailable` when Proxmox does not answer.
-    pub async fn addresses(&self, actor: &Actor, id: GuestId) -> Result<Vec<String>> {
-        let guest = self.get(actor, id)?;
-        let Some(vmid) = guest.row.vmid.filter(|_| guest.row.making.is_none()) else { return Ok(Vec::new()) };
-        let target = json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node, "status": guest.state.status });
-        let value = host::call(self.0, guest.row.connection, "addresses", vec![target]).await?;
-        serde_json::from_value(value).map_err(Error::internal)
     }
 
     /// Jobs and audit entries of a machine. Those who do not manage it are not told with whom it is shared, and

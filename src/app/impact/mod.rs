@@ -1,5 +1,5 @@
 //! What hangs on a machine before it is stopped, moved, changed or taken away. Each source of facts is one function
-//! in [`sources`]; whoever adds a noun that hangs on machines adds one there.
+//! in `sources.rs`; whoever adds a noun that hangs on machines adds one there.
 
 mod own;
 mod sources;

@@ -5,7 +5,7 @@ mod follow;
 
 pub use follow::{Follower, Look};
 
-use crate::app::{App, host};
+use crate::app::App;
 use crate::base::ids::{ConnectionId, GuestId};
 use crate::base::{Error, Kind, Result, Secret};
 use crate::model::jobs::Job;
@@ -144,7 +144,7 @@ impl Ssh<'_> {
                 let host = match &key.address {
                     Some(address) => address.clone(),
                     None => self.address(id).await?.ok_or_else(|| {
-                        let text = "The machine has no address yet: its guest agent does not answer.";
+                        let text = "The machine has no address yet: its guest agent does not answer, and nobody in Steward's own network has its card.";
                         SshError::new(SshErrorKind::Unreachable, text)
                     })?,
                 };
@@ -163,14 +163,11 @@ impl Ssh<'_> {
         self.0.store().read(|tx| tx.get(tables::GUEST_KEYS, &id))
     }
 
-    /// The machine's address by its provider: the first that others can reach, IPv4 before IPv6.
+    /// The machine's address by its provider or the own network: the first that others can reach, IPv4 before IPv6.
     pub(super) async fn address(&self, id: GuestId) -> Result<Option<String>, SshError> {
         let guest = self.0.live().snapshot().guest(id).cloned();
         let Some(guest) = guest else { return Err(invalid("This machine does not exist (any more).")) };
-        let Some(vmid) = guest.row.vmid else { return Ok(None) };
-        let target = json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node, "status": guest.state.status });
-        let list = host::call(self.0, guest.row.connection, "addresses", vec![target]).await;
-        let list: Vec<String> = list.ok().and_then(|v| serde_json::from_value(v).ok()).unwrap_or_default();
+        let list = self.0.guests().addresses_of(&guest, true).await.unwrap_or_default();
         Ok(best_address(&list))
     }
 
