@@ -1,12 +1,12 @@
 //! Jobs: asking for them, reading them, and what people do with them. Running them is the runner's business.
 
-use crate::app::guests::Guests;
+use crate::app::guests::{self, Guests};
 use crate::app::{Actor, App};
 use crate::base::ids::{ConnectionId, GuestId, JobId, UserId};
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::events::EventKind;
-use crate::model::jobs::{Job, JobState, LogLine, Priority, Progress, Step};
+use crate::model::jobs::{Job, JobState, LogLine, Priority, Progress, Step, StepState};
 use crate::model::sessions::Scope;
 use crate::store::{Name, Read, Scan, WriteTx, tables};
 use serde_json::Value;
@@ -91,6 +91,7 @@ pub(super) fn enqueue_for(tx: &mut WriteTx, owner: Option<UserId>, asked_by: &st
         wait: None,
         error: None,
         cancel_asked: false,
+        again: false,
         result: Value::Null,
         connection: new.connection,
     };
@@ -274,7 +275,9 @@ impl Jobs<'_> {
         .await
     }
 
-    /// Tries a failed or cancelled job again, from where it stands: finished steps are not done twice.
+    /// Tries a failed or cancelled job again. What could not be taken back is taken back first. A provider's job
+    /// then starts from nothing, as the world may have changed since, unless nobody knows whether its last step
+    /// happened; another job (a recipe) goes on where it stands.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` when it has not failed.
@@ -285,8 +288,16 @@ impl Jobs<'_> {
         {
             return Err(Error::conflict(format!("“{}” works on this machine now. Wait until it is done.", open.title)));
         }
-        let undone = view.steps.iter().any(|s| s.name.starts_with("undo:"));
-        let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| self.0.plugin_set().by_hash(h).is_none());
+        let plugins = self.0.plugin_set();
+        let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| plugins.by_hash(h).is_none());
+        let provider = plugins.get(&view.job.plugin).is_some_and(|p| p.manifest().kind == "provider");
+        let undos = |s: &&Step| s.name.starts_with("undo:");
+        let undone = view.steps.iter().any(|s| undos(&s));
+        let open = view.steps.iter().any(|s| s.state == StepState::Begun && !s.name.contains(':'));
+        // A job that makes a machine can take all of it back, also what nobody knows of; its number was given away.
+        let half = view.steps.iter().filter(undos).any(|s| s.state != StepState::Done)
+            || (open && guests::makes_machine(&view.job));
+        let anew = undone || plugin_gone || (provider && !open);
         let wanted = self
             .change(actor, id, "job.retry", move |tx, job| {
                 if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
@@ -295,16 +306,16 @@ impl Jobs<'_> {
                         job.state.name()
                     )));
                 }
-                (job.state, job.attempts, job.cancel_asked) = (JobState::Queued, 0, false);
-                (job.not_before, job.error, job.wait) = (tx.now(), None, None);
-                (job.started, job.finished) = (None, None);
-                if undone || plugin_gone {
-                    job.plugin_hash = None;
-                }
-                if undone {
+                let hash = job.plugin_hash.clone();
+                let progress = job.progress.clone();
+                job.start_anew(tx.now());
+                if half && !plugin_gone {
+                    (job.state, job.again, job.plugin_hash) = (JobState::Undoing, true, hash);
+                } else if anew {
                     // It was taken back whole, so it starts from nothing, with the plugin of today.
-                    job.progress = Progress::default();
                     tx.delete_all(tables::STEPS, Scan::prefix(&id))?;
+                } else {
+                    (job.plugin_hash, job.progress) = (hash, progress);
                 }
                 Guests::want_again(tx, job)
             })

@@ -70,6 +70,12 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// Where time comes from. Handed in, so tests can move it.
 pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp;
+
+    /// How long a pause of `d` between two looks at something outside really lasts: `d`. Only a test's clock
+    /// shortens it.
+    fn pause(&self, d: Duration) -> Duration {
+        d
+    }
 }
 
 /// The machine's clock.

@@ -29,6 +29,7 @@ pub fn apply(job: &mut Job, outcome: Outcome, now: Timestamp, away: bool) {
             }
         }
         Outcome::Undone if job.cancel_asked => end(job, JobState::Cancelled, now),
+        Outcome::Undone if job.again => job.start_anew(now),
         Outcome::Undone => end(job, JobState::Failed, now),
         Outcome::Cancelled => take_back(job, now),
         Outcome::Failed(failure) => failed(job, &failure, now, away && within_patience(job, now)),
@@ -43,9 +44,10 @@ fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
     let text = failure.error.message.clone();
     let undoing = job.state == JobState::Undoing;
     if away && failure.retry {
-        job.error = Some(format!("{text} Steward goes on as soon as Proxmox answers."));
         job.not_before = now.plus(AWAY_EVERY);
+        // Why it is taken back stays; that Proxmox is away then stands in the log.
         if !undoing {
+            job.error = Some(format!("{text} Steward goes on as soon as Proxmox answers."));
             job.state = JobState::Queued;
         }
         return;
@@ -62,16 +64,20 @@ fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
             job.state = JobState::Queued;
         }
     } else if undoing {
-        let first = job.error.take().unwrap_or_default();
-        job.error = Some(
-            format!("{first} Taking it back failed too: {text} Look at the steps and clean up by hand.")
-                .trim()
-                .to_owned(),
-        );
+        job.error = Some(both_reasons(&job.error.take().unwrap_or_default(), &text));
         end(job, JobState::Failed, now);
     } else {
         job.error = Some(text);
         take_back(job, now);
+    }
+}
+
+fn both_reasons(first: &str, text: &str) -> String {
+    const ADVICE: &str = "Look at the steps and clean up by hand, or try it again when the reason is gone.";
+    match first {
+        "" => format!("Taking it back failed: {text} {ADVICE}"),
+        first if first == text => format!("{first} It could not be taken back for the same reason. {ADVICE}"),
+        first => format!("{first} Taking it back failed too: {text} {ADVICE}"),
     }
 }
 
@@ -83,7 +89,7 @@ fn take_back(job: &mut Job, now: Timestamp) {
 }
 
 fn end(job: &mut Job, state: JobState, now: Timestamp) {
-    job.state = state;
+    (job.state, job.again) = (state, false);
     job.finished = Some(now);
 }
 
@@ -120,6 +126,7 @@ mod tests {
             wait: None,
             error: None,
             cancel_asked: false,
+            again: false,
             result: Value::Null,
             connection: None,
         }
@@ -169,6 +176,20 @@ mod tests {
         apply(&mut job, failure(true), Timestamp::ZERO, false);
         assert_eq!(job.state, JobState::Failed);
         assert!(job.error.unwrap().starts_with("No room. Taking it back failed too"));
+    }
+
+    #[test]
+    fn taking_back_while_proxmox_is_away_keeps_the_first_reason() {
+        let mut job = Job { state: JobState::Undoing, error: Some("No room.".into()), ..a_job() };
+        apply(&mut job, failure(true), Timestamp::ZERO, true);
+        assert_eq!((job.state, job.error.as_deref(), job.attempts), (JobState::Undoing, Some("No room."), 0));
+    }
+
+    #[test]
+    fn a_retry_of_what_was_not_taken_back_starts_anew_once_it_is() {
+        let mut job = Job { state: JobState::Undoing, again: true, attempts: 2, ..a_job() };
+        apply(&mut job, Outcome::Undone, Timestamp::from_secs(9), false);
+        assert_eq!((job.state, job.again, job.attempts), (JobState::Queued, false, 0));
     }
 
     #[test]

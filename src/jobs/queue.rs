@@ -90,6 +90,7 @@ mod tests {
             wait: None,
             error: None,
             cancel_asked: false,
+            again: false,
             result: Value::Null,
             connection: None,
         }

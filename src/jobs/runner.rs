@@ -10,7 +10,7 @@ use crate::base::{Error, Kind, Result};
 use crate::model::jobs::{Job, JobState, LogLevel, Wait};
 use crate::model::plugins::ScriptError;
 use crate::plugin::{Failure, Journal, Mode, Outcome, Run};
-use crate::store::{Read, tables};
+use crate::store::{Read, Scan, tables};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,7 +155,11 @@ async fn run_once(app: &App, id: JobId) -> Result<()> {
         .write(move |tx| {
             let now = tx.now();
             let mut row = tx.get(tables::JOBS, &id)?.ok_or_else(|| Error::not_found("the job is gone"))?;
+            let undone = outcome == Outcome::Undone;
             outcome::apply(&mut row, outcome, now, away);
+            if undone && row.state == JobState::Queued {
+                tx.delete_all(tables::STEPS, Scan::prefix(&id))?;
+            }
             crate::app::jobs::put(tx, &row)?;
             Ok(row)
         })

@@ -73,7 +73,7 @@ async fn wait_for_command(app: App, job: Job, id: &str) -> Result<()> {
             // it is settled when the job is over.
             _ => return Ok(()),
         }
-        tokio::time::sleep(pace).await;
+        tokio::time::sleep(app.clock().pause(pace)).await;
     }
 }
 
@@ -114,10 +114,11 @@ async fn poll(app: &App, job: &Job, client: &PveClient, upid: &str) -> String {
                 return format!("Proxmox no longer knows this task: {}", e.message);
             }
             // Short tasks are over before anybody could read how far they are.
-            Ok(_) if pace > FIRST * 2 => seen.show(app, job, client, upid).await,
-            Ok(_) | Err(_) => {}
+            Ok(_) if pace > FIRST * 2 || seen.silent => seen.show(app, job, client, upid).await,
+            Ok(_) => {}
+            Err(e) => seen.show_silence(app, job, &e.message).await,
         }
-        tokio::time::sleep(pace).await;
+        tokio::time::sleep(app.clock().pause(pace)).await;
         pace = (pace + pace / 4).min(SLOWEST);
     }
 }
@@ -128,17 +129,33 @@ struct Amounts {
     /// Lines of the log that were read.
     lines: u64,
     shown: String,
+    /// Proxmox did not answer last time.
+    silent: bool,
 }
 
 impl Amounts {
     async fn show(&mut self, app: &App, job: &Job, client: &PveClient, upid: &str) {
         let new = client.task_log(upid, self.lines, 500).await.unwrap_or_default();
         self.lines = new.last().map_or(self.lines, |line| line.n.max(self.lines));
-        let Some(amount) = new.iter().rev().find_map(|line| amount(&line.text)).filter(|a| *a != self.shown) else {
+        let amount = new.iter().rev().find_map(|line| amount(&line.text)).filter(|a| *a != self.shown);
+        if amount.is_none() && !std::mem::take(&mut self.silent) {
             return;
-        };
-        self.shown.clone_from(&amount);
-        let (id, wait, label) = (job.id, job.wait.clone(), format!("{} · {amount}", job.progress.label));
+        }
+        self.silent = false;
+        self.shown = amount.unwrap_or_else(|| std::mem::take(&mut self.shown));
+        self.tell(app, job, &self.shown).await;
+    }
+
+    /// The task goes on or not, nobody knows; the person should know at least that.
+    async fn show_silence(&mut self, app: &App, job: &Job, why: &str) {
+        if !std::mem::replace(&mut self.silent, true) {
+            self.tell(app, job, &format!("{why} Steward waits until it answers.")).await;
+        }
+    }
+
+    async fn tell(&self, app: &App, job: &Job, more: &str) {
+        let label = [job.progress.label.as_str(), more].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>();
+        let (id, wait, label) = (job.id, job.wait.clone(), label.join(" · "));
         let told = app.store().write(move |tx| {
             let Some(mut row) = tx.get(tables::JOBS, &id)?.filter(|row| row.wait == wait) else { return Ok(()) };
             row.progress.label = label;

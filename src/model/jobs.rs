@@ -164,6 +164,20 @@ pub struct Job {
     /// The connection whose Proxmox it drives.
     #[n(24)]
     pub connection: Option<crate::base::ids::ConnectionId>,
+    /// It was tried again before all was taken back: when that is done, it starts from nothing.
+    #[n(25)]
+    #[cbor(default)]
+    pub again: bool,
+}
+
+impl Job {
+    /// As it was when it was asked for, with the plugin of today. Its steps must go in the same commit.
+    pub fn start_anew(&mut self, now: Timestamp) {
+        (self.state, self.attempts, self.cancel_asked, self.again) = (JobState::Queued, 0, false, false);
+        (self.not_before, self.error, self.wait) = (now, None, None);
+        (self.started, self.finished, self.plugin_hash) = (None, None, None);
+        self.progress = Progress::default();
+    }
 }
 
 /// A step's entry in the journal, keyed by job and name.

@@ -5,7 +5,7 @@ use super::access::permissions::{require, require_any};
 use super::access::who::{Who, identify};
 use super::control;
 use super::error::ApiError;
-use super::faults::AnswerFault;
+use super::faults::{AnswerFault, Faults, Trap};
 use super::formats;
 use super::http::answer::Answer;
 use super::http::form::percent_decode;
@@ -60,14 +60,27 @@ pub async fn handle(world: Arc<World>, request: Decoded, peer: SocketAddr) -> Ou
     let Some(path) = request.path.strip_prefix("/api2/json").map(str::to_owned) else {
         return Outcome::Answer(Err(ApiError::not_implemented(&request.method, &request.path)));
     };
+    let (later, now): (Vec<_>, Vec<_>) =
+        world.faults.traps_for(&request.method, &path).into_iter().partition(|trap| trap.after);
+    switch_on(&world, now).await;
     let plan = world.faults.answer_for(&request.method, &path).unwrap_or_default();
     let delay = world.faults.slow() + plan.delay;
     tokio::time::sleep(Duration::from_secs_f64(delay.max(0.0))).await;
     if plan.after || (plan.status == 0 && !plan.cut) {
         let answer = call(&world, request, &path).await;
+        switch_on(&world, later).await;
         return if plan.after { faulty(&plan) } else { Outcome::Answer(answer) };
     }
+    switch_on(&world, later).await;
     faulty(&plan)
+}
+
+async fn switch_on(world: &Arc<World>, traps: Vec<Trap>) {
+    for fault in traps.into_iter().flat_map(|trap| trap.then) {
+        if let Err(e) = Faults(Arc::clone(world)).set(fault).await {
+            tracing::warn!(error = e.chain(), "a fault could not be switched on");
+        }
+    }
 }
 
 fn faulty(plan: &AnswerFault) -> Outcome {

@@ -8,7 +8,9 @@ use super::qemu::windows::{Ran, Reply};
 use super::world::{World, lock};
 use crate::base::Result;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
@@ -16,8 +18,9 @@ use tokio::sync::watch;
 /// `{"node_down":"pve2"}`, `{"quorum":false}`, `{"lock":{"vmid":100,"lock":"backup"}}`,
 /// `{"task":{"type":"qmclone","fail":"no space left","times":1}}`, `{"task":{"type":"qmstart","hang":true}}`,
 /// `{"answer":{"path":"/config","status":596,"after":true}}`, `{"answer":{"path":"/clone","cut":true,"times":1}}`,
-/// `{"slow":2.5}`, `{"away":"refuse"}`, `{"new_certificate":true}`,
-/// `{"cut_consoles":true}`.
+/// `{"slow":2.5}`, `{"away":"refuse"}`, `{"new_certificate":true}`, `{"cut_consoles":true}`,
+/// `{"role":{"name":"Steward","only":"Audit"}}`,
+/// `{"when":{"method":"WRITE","path":"/clone","after":true,"then":[{"node_down":"pve1"}]}}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
@@ -47,6 +50,14 @@ pub enum Fault {
     Away(Away),
     /// A new leaf certificate, signed by the same CA, with a new key.
     NewCertificate(bool),
+    /// The role keeps only the rights with this text in their names (`Audit`; nothing has `-`); `null` gives it
+    /// all back.
+    Role {
+        name: String,
+        only: Option<String>,
+    },
+    /// Switches others on when a certain call comes in.
+    When(Trap),
     /// Every open console is cut now; the next one works again.
     CutConsoles(bool),
     /// The guest does not react to ACPI nor to guest-shutdown.
@@ -84,11 +95,25 @@ pub struct TaskFault {
     pub times: u32,
 }
 
+/// When a matching call comes in, the faults of `then` are switched on, once.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Trap {
+    /// As in [`AnswerFault`].
+    pub method: String,
+    pub path: String,
+    /// So many matching calls go by first.
+    pub skip: u32,
+    /// When its work was begun and before it is answered, instead of before its work.
+    pub after: bool,
+    pub then: Vec<Fault>,
+}
+
 /// The next `times` calls whose method and path match are answered by the fault.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerFault {
-    /// `GET`, `POST`, ...; empty for any.
+    /// `GET`, `POST`, ...; `WRITE` for all but `GET`; empty for any.
     pub method: String,
     /// A part of the path behind `/api2/json`; empty for any.
     pub path: String,
@@ -142,6 +167,22 @@ struct Active {
     answers: Vec<AnswerFault>,
     slow: f64,
     held: Vec<(u32, super::world::FileLock)>,
+    traps: Vec<Trap>,
+    /// Rights that were taken from roles.
+    rights: BTreeMap<String, BTreeSet<String>>,
+    /// How many planned answers, tasks and traps have come.
+    came: u32,
+    /// Calls that change something, oldest first: method and path.
+    writes: Vec<(String, String)>,
+}
+
+/// Calls that are remembered.
+const REMEMBERED: usize = 1000;
+
+fn fits(wanted: (&str, &str), method: &str, path: &str) -> bool {
+    let (wanted, part) = wanted;
+    let by_method = wanted.is_empty() || wanted == method || (wanted == "WRITE" && method != "GET");
+    by_method && path.contains(part)
 }
 
 impl Default for FaultBox {
@@ -183,6 +224,7 @@ impl FaultBox {
         let fault = active.tasks[at].clone();
         active.tasks[at].times = fault.times.saturating_sub(1);
         active.tasks.retain(|t| t.times > 0);
+        active.came += 1;
         if fault.hang {
             return Some(Planned::Hang);
         }
@@ -195,12 +237,34 @@ impl FaultBox {
     /// Takes what is planned for a call.
     pub fn answer_for(&self, method: &str, path: &str) -> Option<AnswerFault> {
         let mut active = lock(&self.active);
-        let fits = |a: &AnswerFault| (a.method.is_empty() || a.method == method) && path.contains(&a.path);
-        let at = active.answers.iter().position(fits)?;
+        let at = active.answers.iter().position(|a| fits((&a.method, &a.path), method, path))?;
         let fault = active.answers[at].clone();
         active.answers[at].times = fault.times.max(1) - 1;
         active.answers.retain(|a| a.times > 0);
+        active.came += 1;
         Some(fault)
+    }
+
+    /// Takes the traps that this call sets off, and remembers the call when it is one that changes something.
+    pub fn traps_for(&self, method: &str, path: &str) -> Vec<Trap> {
+        let mut active = lock(&self.active);
+        if method != "GET" && active.writes.len() < REMEMBERED {
+            active.writes.push((method.to_owned(), path.to_owned()));
+        }
+        let mut found = Vec::new();
+        active.traps.retain_mut(|trap| {
+            if !fits((&trap.method, &trap.path), method, path) {
+                return true;
+            }
+            if trap.skip > 0 {
+                trap.skip -= 1;
+                return true;
+            }
+            found.push(trap.clone());
+            false
+        });
+        active.came += u32::try_from(found.len()).unwrap_or(0);
+        found
     }
 }
 
@@ -209,8 +273,12 @@ impl FaultBox {
 pub struct Faults(pub(super) Arc<World>);
 
 impl Faults {
-    /// Switches one fault on or off.
-    pub async fn set(&self, fault: Fault) -> Result<()> {
+    /// Switches one fault on or off. (Boxed: a trap holds further faults.)
+    pub fn set(&self, fault: Fault) -> Pin<Box<dyn Future<Output = Result<()>> + Send + '_>> {
+        Box::pin(self.set_one(fault))
+    }
+
+    async fn set_one(&self, fault: Fault) -> Result<()> {
         let world = &self.0;
         match fault {
             Fault::NodeDown(name) => self.node(&name, true),
@@ -239,6 +307,9 @@ impl Faults {
                 world.leaf.store(Arc::new(world.authority.leaf(&names)?));
             }
             Fault::CutConsoles(_) => world.desk.cut(),
+            Fault::Role { name, only: Some(part) } => self.strip(&name, &part),
+            Fault::Role { name, only: None } => self.give_back(Some(&name)),
+            Fault::When(trap) => lock(&world.faults.active).traps.push(trap),
             Fault::Deaf { vmid, deaf } => self.guest(vmid, |g| g.deaf = deaf),
             Fault::Windows { vmid, reply } => self.windows(vmid, reply),
             Fault::Load { vmid, load } => self.guest(vmid, |g| g.load = load),
@@ -248,6 +319,7 @@ impl Faults {
 
     /// Ends every fault: nodes up, quorum back, nothing planned, nothing held. Locks in guests' files stay.
     pub fn clear(&self) {
+        self.give_back(None);
         *lock(&self.0.faults.active) = Active::default();
         self.0.faults.away.send_replace(Away::No);
         self.0.change(|c| {
@@ -281,6 +353,36 @@ impl Faults {
                 s.other = if full { s.other + room } else { s.other.saturating_sub(room) };
             }
         });
+    }
+
+    /// How many planned answers, tasks and traps have come since the last [`Self::clear`].
+    pub fn came(&self) -> u32 {
+        lock(&self.0.faults.active).came
+    }
+
+    /// The calls that changed something (or tried to) since the last [`Self::clear`]: method and path.
+    pub fn writes(&self) -> Vec<(String, String)> {
+        lock(&self.0.faults.active).writes.clone()
+    }
+
+    fn strip(&self, role: &str, part: &str) {
+        let had = self.0.change(|c| {
+            let rights = c.access.roles.get_mut(role)?;
+            let had = rights.clone();
+            rights.retain(|r| r.contains(part));
+            Some(had)
+        });
+        if let Some(had) = had {
+            lock(&self.0.faults.active).rights.entry(role.to_owned()).or_insert(had);
+        }
+    }
+
+    /// To one role, or to all.
+    fn give_back(&self, role: Option<&str>) {
+        let mut all = std::mem::take(&mut lock(&self.0.faults.active).rights);
+        let mine: BTreeMap<_, _> = all.extract_if(.., |name, _| role.is_none_or(|r| r == name)).collect();
+        lock(&self.0.faults.active).rights.append(&mut all);
+        self.0.change(|c| c.access.roles.extend(mine));
     }
 
     /// Gives a role more rights, as `pveum role modify NAME --append 1` does.

@@ -21,6 +21,7 @@ mod faults;
 mod formats;
 mod http;
 pub mod images;
+mod kept;
 mod load;
 mod lxc;
 mod nodes;
@@ -42,9 +43,10 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub use faults::{AnswerFault, Away, Fault, Faults, TaskFault};
+pub use faults::{AnswerFault, Away, Fault, Faults, TaskFault, Trap};
+pub use kept::Kept;
 
-use crate::base::{Error, Result, Secret, random};
+use crate::base::{Clock, Error, Result, Secret, SystemClock, random};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,6 +75,8 @@ pub struct Options {
     pub root_password: Option<String>,
     /// Kept here across restarts, when given.
     pub state_file: Option<PathBuf>,
+    /// Where its calendar comes from.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Options {
@@ -89,6 +93,7 @@ impl Default for Options {
             bare: false,
             root_password: None,
             state_file: None,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -147,9 +152,15 @@ pub async fn start(options: Options) -> Result<Sim> {
 
 /// The cluster of the state file, else a fresh one.
 fn build(options: &Options) -> Result<world::World> {
-    use crate::base::Clock as _;
     let make = |cluster, password, authority, leaf| {
-        world::World::new(cluster, options.time_scale, options.seed, password, authority, leaf)
+        world::World::new(
+            cluster,
+            (options.time_scale, Arc::clone(&options.clock)),
+            options.seed,
+            password,
+            authority,
+            leaf,
+        )
     };
     let saved = options.state_file.as_deref().map(persist::load).transpose()?.flatten();
     if let Some(mut saved) = saved {
@@ -164,7 +175,7 @@ fn build(options: &Options) -> Result<world::World> {
     }
     let secret = options.token_secret.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let password = options.root_password.clone().unwrap_or_else(|| random::code(4));
-    let now = crate::base::SystemClock.now().0;
+    let now = options.clock.now().0;
     let size = demo_data::Size { nodes: options.nodes, guests: options.guests, seed: options.seed, now };
     let mut cluster = demo_data::build(size, &options.token_id, &secret);
     if options.bare {

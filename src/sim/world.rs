@@ -4,7 +4,7 @@
 use super::faults::FaultBox;
 use super::http::tls::{Authority, Leaf};
 use super::state::Cluster;
-use crate::base::{Clock, Secret, SystemClock};
+use crate::base::{Clock, Secret};
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::future::Future;
@@ -37,6 +37,7 @@ pub struct World {
     pub faults: FaultBox,
     pub desk: super::console::Desk,
     pub scale: f64,
+    clock: Arc<dyn Clock>,
     pub seed: u64,
     pub root_password: Secret<String>,
     pub authority: Authority,
@@ -48,7 +49,7 @@ pub struct World {
 impl World {
     pub fn new(
         cluster: Cluster,
-        scale: f64,
+        (scale, clock): (f64, Arc<dyn Clock>),
         seed: u64,
         root_password: String,
         authority: Authority,
@@ -67,6 +68,7 @@ impl World {
             faults: FaultBox::default(),
             desk: super::console::Desk::default(),
             scale,
+            clock,
             seed,
             root_password: Secret::new(root_password),
             authority,
@@ -94,7 +96,7 @@ impl World {
 
     /// Unix milliseconds. The calendar is never scaled, only waiting is.
     pub fn now(&self) -> i64 {
-        SystemClock.now().0
+        self.clock.now().0
     }
 
     pub fn seconds(&self) -> i64 {

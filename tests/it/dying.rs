@@ -38,6 +38,11 @@ impl Death {
         self.dead.load(Ordering::SeqCst)
     }
 
+    /// How many points were passed.
+    pub fn passed(&self) -> usize {
+        self.points.load(Ordering::SeqCst)
+    }
+
     pub fn came(&self) -> bool {
         self.dead.load(Ordering::SeqCst)
     }
@@ -194,7 +199,7 @@ pub struct Played {
     pub outside: Arc<Outside>,
     pub disk: Arc<Disk>,
     id: JobId,
-    hook: &'static str,
+    hook: String,
     args: Value,
     /// Pauses are skipped, as the clock says that they are over.
     pub hurry: bool,
@@ -202,7 +207,7 @@ pub struct Played {
 
 impl Played {
     /// A job of `hook`; `args` gets the job's id, for its mark.
-    pub fn of(cluster: &Sim, hook: &'static str, args: impl FnOnce(JobId) -> Value) -> Self {
+    pub fn of(cluster: &Sim, hook: &str, args: impl FnOnce(JobId) -> Value) -> Self {
         let target = Target {
             endpoints: vec![cluster.url.clone()],
             trust: Trust::Fingerprints(vec![cluster.fingerprint]),
@@ -213,7 +218,7 @@ impl Played {
         let id = JobId::new();
         let args = args(id);
         let plugin = Plugins::load(None).get("proxmox").unwrap();
-        Self { plugin, outside: Arc::new(outside), disk: Arc::default(), id, hook, args, hurry: false }
+        Self { plugin, outside: Arc::new(outside), disk: Arc::default(), id, hook: hook.to_owned(), args, hurry: false }
     }
 
     /// A job of a recipe.
@@ -235,9 +240,9 @@ impl Played {
         let journal: Arc<dyn Journal> =
             Arc::new(TestJournal { disk: Arc::clone(&self.disk), death: Arc::clone(death) });
         let run =
-            Run { plugin: self.plugin.name().into(), hook: self.hook.into(), job: Some(self.id), ..Run::default() };
-        let (plugin, hook, args) = (Arc::clone(&self.plugin), self.hook, self.args.clone());
-        tokio::task::spawn_blocking(move || plugin.run_job(&host, journal, hook, args, run, mode)).await.unwrap()
+            Run { plugin: self.plugin.name().into(), hook: self.hook.clone(), job: Some(self.id), ..Run::default() };
+        let (plugin, hook, args) = (Arc::clone(&self.plugin), self.hook.clone(), self.args.clone());
+        tokio::task::spawn_blocking(move || plugin.run_job(&host, journal, &hook, args, run, mode)).await.unwrap()
     }
 
     /// Runs until the job is over or the process dies.

@@ -21,6 +21,8 @@ mod everyday;
 #[cfg(test)]
 mod fakepve;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod impact;

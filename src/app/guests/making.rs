@@ -12,7 +12,7 @@ use crate::model::quotas::{Amounts, Growth};
 use crate::store::{Read, Scan, WriteTx, tables};
 
 /// Whether the job's machine comes to be by it, and goes when it gives up.
-fn makes_machine(job: &Job) -> bool {
+pub(in crate::app) fn makes_machine(job: &Job) -> bool {
     matches!(job.hook.as_str(), "guest_create" | "guest_clone")
 }
 

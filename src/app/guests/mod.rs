@@ -14,6 +14,8 @@ mod system;
 
 pub(in crate::app) use system::Systems;
 
+pub(in crate::app) use making::makes_machine;
+
 use crate::app::live::GuestLive;
 use crate::app::{Actor, App, host};
 use crate::base::ids::{ConnectionId, GuestId, UserId};

@@ -70,7 +70,7 @@ fn settled(
         Ok(value) => value.flatten(),
         Err(error) => {
             let failed = Failed::from_script(&error);
-            let message = format!("whether step \"{name}\" happened can't be found out: {}", failed.message);
+            let message = format!("It can't be found out whether the step “{name}” was done: {}", failed.message);
             return now.run.stop(Stop::Failed(Failed { message, ..failed }));
         }
     };

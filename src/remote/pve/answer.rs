@@ -98,6 +98,8 @@ fn kind(status: u16, text: &str, errors: &BTreeMap<String, String>) -> PveErrorK
         400 if says("already exists") => PveErrorKind::Conflict,
         400 if says("no such task") => PveErrorKind::NotFound,
         400 => PveErrorKind::Invalid,
+        // Nothing was done, and it passes by itself: as if nobody were there.
+        500 if says("no quorum") => PveErrorKind::Unreachable,
         500 if says("already exists") || says("checksum mismatch") || says("detected modified configuration") => {
             PveErrorKind::Conflict
         }
@@ -130,6 +132,10 @@ fn sentence(
             "The Proxmox cluster has no quorum: more than half of its nodes must \
              be online before anything can be changed (Proxmox says: no quorum)."
                 .to_owned()
+        }
+        (500, PveErrorKind::Locked) if text.contains("can't lock file") => {
+            let machine = asked.vmid().map_or_else(|| "the machine".to_owned(), |vmid| format!("machine {vmid}"));
+            format!("Proxmox is busy with {machine}: another operation holds its configuration.")
         }
         (501, _) if text.is_empty() || text.contains("not implemented") => {
             format!("This Proxmox does not offer {} {}.", asked.method, asked.path)
@@ -224,7 +230,7 @@ mod tests {
             PveErrorKind::NotFound
         );
         assert_eq!(kind(500, "hostname lookup 'x' failed - failed to get address info"), PveErrorKind::NotFound);
-        assert_eq!(kind(500, "cluster not ready - no quorum?"), PveErrorKind::Refused);
+        assert_eq!(kind(500, "cluster not ready - no quorum?"), PveErrorKind::Unreachable);
         assert_eq!(kind(400, "no such task"), PveErrorKind::NotFound);
         assert_eq!(kind(401, "Authentication failed!"), PveErrorKind::Auth);
         assert_eq!(kind(595, "No route to host"), PveErrorKind::Unreachable);

@@ -150,6 +150,7 @@ pub fn job(title: &str, state: JobState) -> Job {
         wait: None,
         error: None,
         cancel_asked: false,
+        again: false,
         result: serde_json::Value::Null,
         connection: None,
     }

@@ -144,6 +144,7 @@ pub fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> 
         error: (state == JobState::Failed)
             .then(|| "Proxmox refused: storage local-lvm has no room (12 GiB wanted, 3 GiB free).".into()),
         cancel_asked: false,
+        again: false,
         result: serde_json::Value::Null,
         connection: None,
     };

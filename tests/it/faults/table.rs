@@ -1,0 +1,154 @@
+//! The document that is made of what was found.
+
+use super::Cell;
+use super::play::Played;
+use super::work::{GROUPS, Work};
+use std::fmt::Write as _;
+use std::path::Path;
+use steward::model::jobs::JobState;
+
+type Found = [(Work, Vec<Cell>)];
+
+/// All that is not as it must be.
+pub fn wrongs(found: &Found) -> Vec<String> {
+    let mut all = Vec::new();
+    for (work, cells) in found {
+        for cell in cells {
+            for (n, played) in cell.played.iter().flatten().enumerate() {
+                let mut wrongs = played.wrongs.clone();
+                if cell.must_pass && played.state != JobState::Succeeded && !played.said.contains("as root:") {
+                    wrongs.push(format!("it must succeed by itself, but is {}", played.state.name()));
+                }
+                let good = played.state == JobState::Succeeded;
+                if !good && !played.left.is_empty() && !admits(&played.said) {
+                    wrongs.push(format!("left behind without a word: {:?}", played.left));
+                }
+                if !wrongs.is_empty() {
+                    let said = &played.said;
+                    all.push(format!(
+                        "- {} / {} / {n}: {}\n    [{said}]",
+                        work.title(),
+                        cell.title,
+                        wrongs.join("\n    ")
+                    ));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Does the text say that something stays behind and what to do?
+fn admits(said: &str) -> bool {
+    ["clean up by hand", "Proxmox reported success", "too late", "as root:", "It is off now", "stays"]
+        .iter()
+        .any(|words| said.contains(words))
+}
+
+/// The worst of several.
+fn worst(played: &[Played]) -> &Played {
+    let rank = |p: &Played| match p.state {
+        JobState::Succeeded => usize::from(!p.left.is_empty()),
+        JobState::Cancelled => 2 + usize::from(!p.left.is_empty()) + usize::from(p.helped),
+        _ => 5 + usize::from(!p.left.is_empty()),
+    };
+    played.iter().max_by_key(|p| rank(p)).expect("a row has at least one trouble")
+}
+
+fn sign(cell: &Cell) -> &'static str {
+    match &cell.played {
+        Err(_) => "–",
+        Ok(all) => match worst(all) {
+            p if p.state == JobState::Succeeded && p.left.is_empty() => "done",
+            p if p.state == JobState::Succeeded => "done, warned",
+            p if !p.left.is_empty() => "**left**",
+            p if p.state == JobState::Cancelled => "cancelled",
+            _ => "failed",
+        },
+    }
+}
+
+const HEAD: &str = "# Faults\n\nWhat becomes of each job when something goes wrong at Proxmox while it runs. The test\n`each_trouble_during_each_job_ends_in_the_right_state` (tests/it/faults) makes these tables: it runs every job on a\nsimulated cluster, switches the fault on at the moment that is named, and compares the cluster's own state with what\nthe job says.\n\n";
+
+pub fn document(found: &Found) -> String {
+    let mut text = HEAD.to_owned();
+    for (title, works) in GROUPS {
+        let here: Vec<&(Work, Vec<Cell>)> = found.iter().filter(|(w, _)| works.contains(w)).collect();
+        let Some((_, first)) = here.first() else { continue };
+        _ = writeln!(text, "## {title}\n");
+        let names: Vec<&str> = here.iter().map(|(w, _)| w.title()).collect();
+        _ = writeln!(text, "| fault | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len()));
+        for (n, cell) in first.iter().enumerate() {
+            let signs: Vec<&str> = here.iter().map(|(_, cells)| sign(&cells[n])).collect();
+            _ = writeln!(text, "| {} | {} |", cell.title, signs.join(" | "));
+        }
+        text.push('\n');
+        for (work, cells) in here {
+            let told: Vec<String> = cells.iter().filter_map(told).collect();
+            if !told.is_empty() {
+                _ = writeln!(
+                    text,
+                    "### {}\n\n| fault | end | what the person reads |\n|---|---|---|\n{}\n",
+                    capital(work.title()),
+                    told.join("\n")
+                );
+            }
+        }
+    }
+    format!("{}\n", text.trim_end())
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The row of a cell that did not simply succeed.
+fn told(cell: &Cell) -> Option<String> {
+    let p = worst(cell.played.as_ref().ok()?);
+    let end = match p.state {
+        JobState::Succeeded if p.left.is_empty() => return None,
+        JobState::Succeeded => "done, with a warning".to_owned(),
+        JobState::Failed if p.helped => "failed; tried again after the commands: succeeded".to_owned(),
+        JobState::Cancelled if p.helped => "cancelled, once the task was ended in Proxmox".to_owned(),
+        state => state.name().to_owned(),
+    };
+    let end = match &p.waited {
+        Some(words) => format!("waits (“{words}”) until the person cancels; then {end}"),
+        None => end,
+    };
+    let end = if p.left.is_empty() { end } else { format!("{end}; stays behind: {}", p.left.join("; ")) };
+    Some(format!("| {} | {end} | {} |", cell.title, steady(&p.said)))
+}
+
+/// Without what differs from run to run.
+fn steady(said: &str) -> String {
+    let mut out = String::new();
+    let mut rest = said;
+    while let Some(at) = rest.find("127.0.0.1:") {
+        out.push_str(&rest[..at]);
+        out.push_str("pve1:8006");
+        rest = rest[at + 10..].trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    out.push_str(rest);
+    out.replace('|', "/")
+}
+
+pub fn compare(wanted: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/FAULTS.md");
+    let present = std::fs::read_to_string(&path).unwrap_or_default();
+    if present == wanted {
+        return;
+    }
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, wanted).unwrap();
+        return;
+    }
+    let line = present.lines().zip(wanted.lines()).position(|(a, b)| a != b);
+    let line = line.unwrap_or_else(|| present.lines().count().min(wanted.lines().count()));
+    panic!(
+        "docs/FAULTS.md is not what the jobs do; its line {} should be: {}\nRun: UPDATE_DOCS=1 cargo test --test it faults::",
+        line + 1,
+        wanted.lines().nth(line).unwrap_or("(nothing)"),
+    );
+}
