@@ -256,6 +256,8 @@ fn spec(stage: &Stage) -> GuestSpec {
         description: String::new(),
         start: true,
         software: Vec::new(),
+        password: None,
+        windows: false,
     }
 }
 
