@@ -225,7 +225,6 @@ impl<'a> Scene<'a> {
             played.wrongs.push(format!("tasks still run in Proxmox: {running:?}"));
         }
         stage.cluster.interrupt().await;
-        stage.seen().await;
         let subject = job.guest;
         if let Some(why) = stage.busy(subject) {
             played.wrongs.push(why);

@@ -39,7 +39,7 @@ impl Clock for Skipping {
     }
 
     fn pause(&self, d: Duration) -> Duration {
-        d / 60
+        d / 40
     }
 }
 
@@ -60,7 +60,7 @@ impl Stage {
         let options = sim::Options {
             nodes: 2,
             guests: 10,
-            time_scale: 0.004,
+            time_scale: 0.002,
             clock: Arc::<Skipping>::clone(&clock),
             ..sim::Options::default()
         };
@@ -209,6 +209,6 @@ impl Stage {
         }
         let console = Actor::host_console();
         let live = self.app.guests().get(&console, guest).ok()?;
-        self.app.guests().general_refusal(&console, &live)
+        live.row.making.map(|_| "it is still being made".to_owned())
     }
 }
