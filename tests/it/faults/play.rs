@@ -80,7 +80,8 @@ impl<'a> Scene<'a> {
         let (mut all, mut total) = (Vec::new(), usize::MAX);
         for nth in 0..5 {
             self.stage.cluster.put_back(&self.kept).await;
-            let played = dying::Played::of(&self.stage.cluster, &good.hook, |_| good.args.clone()).in_a_hurry();
+            let mut played = dying::Played::of(&self.stage.cluster, &good.hook, |_| good.args.clone());
+            played.hurry = true;
             // The first goes through, to count the points.
             let death = Death::at(if nth == 0 { usize::MAX } else { (total - 1) * nth / 5 + 1 });
             let mut last = played.life(&death, Mode::Forward, false).await;
