@@ -198,17 +198,13 @@ impl Stage {
     pub fn warning(&self, id: JobId) -> Option<String> {
         let log = self.app.jobs().log(&Actor::host_console(), id, 0, 1000).unwrap();
         let ours = |line: &LogLine| line.level == LogLevel::Warn && !line.text.starts_with("Proxmox: ");
-        log.into_iter().map(|(_, line)| line).filter(ours).next_back().map(|line| line.text)
+        log.into_iter().map(|(_, line)| line).rfind(ours).map(|line| line.text)
     }
 
-    /// Whether the person can ask for the next thing: no job holds the machine, and nothing speaks against it.
+    /// Whether the person can ask for the next thing: no job holds the machine.
     pub fn busy(&self, guest: Option<GuestId>) -> Option<String> {
         let guest = guest?;
-        if let Some(open) = self.app.jobs().open_of_guest(guest).unwrap() {
-            return Some(format!("“{}” still holds the machine", open.title));
-        }
-        let console = Actor::host_console();
-        let live = self.app.guests().get(&console, guest).ok()?;
-        live.row.making.map(|_| "it is still being made".to_owned())
+        let open = self.app.jobs().open_of_guest(guest).unwrap()?;
+        Some(format!("“{}” still holds the machine", open.title))
     }
 }

@@ -1,6 +1,7 @@
 //! The jobs of the table: on which machine, and how each is asked for, as a person does.
 
 use super::stage::Stage;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use steward::app::Actor;
@@ -9,7 +10,7 @@ use steward::app::templates::{BuildRequest, ImageChoice};
 use steward::base::Result;
 use steward::base::ids::GuestId;
 use steward::model::guests::hardware::NicWish;
-use steward::model::guests::{GuestAction, GuestAddress, GuestSource, GuestSpec, PowerAction};
+use steward::model::guests::{GuestAction, GuestSpec, PowerAction};
 use steward::model::jobs::{Job, JobState};
 use steward::model::templates::Place;
 
@@ -239,26 +240,13 @@ fn change(key: &str, value: &str) -> GuestAction {
 fn spec(stage: &Stage) -> GuestSpec {
     let all = stage.app.guests().templates(&Actor::host_console());
     let template = all.iter().min_by_key(|t| t.row.vmid).expect("a template").row.vmid.unwrap();
-    GuestSpec {
-        name: NAME.into(),
-        node: "pve1".into(),
-        source: GuestSource::Template { vmid: template, full: true },
-        cores: 2,
-        memory: 2048,
-        disk: 20,
-        storage: None,
-        bridge: "vmbr0".into(),
-        vlan: None,
-        address: GuestAddress::Dhcp,
-        user: Some("mira".into()),
-        ssh_keys: String::new(),
-        tags: Vec::new(),
-        description: String::new(),
-        start: true,
-        software: Vec::new(),
-        password: None,
-        windows: false,
-    }
+    // From JSON, so that what is not this test's matter has its usual value.
+    let spec = json!({
+        "name": NAME, "node": "pve1", "source": { "from": "template", "vmid": template, "full": true }, "cores": 2,
+        "memory": 2048, "disk": 20, "storage": null, "bridge": "vmbr0", "vlan": null, "address": { "mode": "dhcp" },
+        "user": "mira", "start": true,
+    });
+    serde_json::from_value(spec).unwrap()
 }
 
 fn build() -> BuildRequest {
