@@ -172,10 +172,10 @@ mod tests {
 
     #[test]
     fn an_undo_that_fails_for_good_says_both_reasons() {
-        let mut job = Job { state: JobState::Undoing, error: Some("No room.".into()), attempts: 2, ..a_job() };
+        let mut job = Job { state: JobState::Undoing, error: Some("Busy.".into()), attempts: 2, ..a_job() };
         apply(&mut job, failure(true), Timestamp::ZERO, false);
         assert_eq!(job.state, JobState::Failed);
-        assert!(job.error.unwrap().starts_with("No room. Taking it back failed too"));
+        assert!(job.error.unwrap().starts_with("Busy. Taking it back failed too: No room."));
     }
 
     #[test]

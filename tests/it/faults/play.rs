@@ -178,7 +178,7 @@ impl<'a> Scene<'a> {
                         cancelled = Some(Instant::now());
                         stage.app.jobs().cancel(&Actor::host_console(), job.id).await.unwrap();
                     }
-                    Some(at) if at.elapsed() > Duration::from_millis(400) && !helped => {
+                    Some(at) if at.elapsed() > Duration::from_millis(1500) && !helped => {
                         helped = true;
                         stage.cluster.interrupt().await;
                     }
@@ -186,7 +186,7 @@ impl<'a> Scene<'a> {
                 }
             }
             // As long as Proxmox is away nobody knows what became of a task: the job waits until the person has enough.
-            let stuck = waits && came.is_some_and(|(at, _)| at.elapsed() > Duration::from_millis(400));
+            let stuck = waits && came.is_some() && job.progress.label.contains("waits until it answers");
             if trouble.course == Course::Stays && stuck && waited.is_none() && trouble.hides_tasks() {
                 waited = Some(job.progress.label.clone());
                 stage.clock.skip(Duration::from_secs(7200));

@@ -68,7 +68,7 @@ fn sign(cell: &Cell) -> &'static str {
     }
 }
 
-const HEAD: &str = "# Faults\n\nWhat becomes of each job when something goes wrong at Proxmox while it runs. The test\n`each_trouble_during_each_job_ends_in_the_right_state` (tests/it/faults) makes these tables: it runs every job on a\nsimulated cluster, switches the fault on at the moment that is named, and compares the cluster's own state with what\nthe job says.\n\n";
+const HEAD: &str = "# Faults\n\nWhat becomes of each job when something goes wrong at Proxmox while it runs. The test\n`each_trouble_during_each_job_ends_in_the_right_state` (tests/it/faults) makes these tables: it runs every job on a\nsimulated cluster, switches the fault on at the moment that is named, and compares the cluster's own state with what\nthe job says. What a good run changes is there then, once; or nothing is. A job that did not come to a good end is tried\nagain when the fault is over, and that must succeed.\n\n| word | what it means |\n|---|---|\n| done | it came to a good end by itself; after a passing fault that is a must |\n| done, warned | it is done, but a part is not as wished, and the job's log says so |\n| failed | nothing has changed; the text under the table is what the person reads |\n| cancelled | the person cancelled it, and nothing has changed |\n| **left** | something had happened already, or nobody can know it yet; the text says so, and trying again when the fault is over puts it right |\n| – | does not apply, by what a good run of the job does: no task to fail, no machine to lock, nothing asked of the system inside |\n\nOne row stands for several runs where the fault can come at several calls or tasks; the worst of them is shown.\n\n";
 
 pub fn document(found: &Found) -> String {
     let mut text = HEAD.to_owned();
@@ -114,11 +114,21 @@ fn told(cell: &Cell) -> Option<String> {
         state => state.name().to_owned(),
     };
     let end = match &p.waited {
-        Some(words) => format!("waits (“{words}”) until the person cancels; then {end}"),
+        Some(words) => format!("waits (“{}”) until the person cancels; then {end}", steady(words)),
         None => end,
     };
-    let end = if p.left.is_empty() { end } else { format!("{end}; stays behind: {}", p.left.join("; ")) };
+    let end = if p.left.is_empty() { end } else { format!("{end}; stays behind: {}", short(&p.left)) };
     Some(format!("| {} | {end} | {} |", cell.title, steady(&p.said)))
+}
+
+/// What stays behind, without what goes with a machine or disk that is named already.
+fn short(left: &[String]) -> String {
+    let new = left.iter().any(|l| l.starts_with("new machine: "));
+    let of_machines = left.iter().any(|l| !l.starts_with("volume "));
+    let named = |l: &&String| !l.starts_with("new machine") && !(of_machines && l.starts_with("volume "));
+    let state = left.iter().find(|l| new && left.len() == 1 && l.contains(": state = "));
+    let machine = if new && state.is_none() { Some("the new machine".to_owned()) } else { state.cloned() };
+    machine.into_iter().chain(left.iter().filter(named).cloned()).collect::<Vec<_>>().join("; ")
 }
 
 /// Without what differs from run to run.

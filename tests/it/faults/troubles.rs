@@ -56,7 +56,7 @@ impl Trouble {
     /// While it lasts nobody can ask what became of a task.
     pub fn hides_tasks(&self) -> bool {
         let words = format!("{:?}", self.on);
-        ["NodeDown", "Away", "Role"].iter().any(|w| words.contains(w))
+        ["NodeDown", "Away"].iter().any(|w| words.contains(w))
     }
 }
 
@@ -77,9 +77,10 @@ fn trouble(on: Vec<Fault>, course: Course) -> Trouble {
     Trouble { on, off: Vec::new(), course, at_once: false }
 }
 
-/// At each changing call by itself; where nothing was done at the first one only: that is the same at each.
+/// At each changing call by itself; what is the same at each (nothing was done, or the same kind of answer) at the
+/// first one only.
 fn answers(trace: &Trace, answer: &AnswerFault) -> Result<Vec<Trouble>, &'static str> {
-    let calls = if answer.after { trace.writes.len() } else { 1 };
+    let calls = if answer.after && answer.status < 595 { trace.writes.len() } else { 1 };
     let at = |(n, _)| {
         let then = vec![Fault::Answer(AnswerFault { method: "WRITE".into(), ..answer.clone() })];
         let trap = Trap { method: "WRITE".into(), skip: u32::try_from(n).unwrap_or(0), then, ..Trap::default() };
@@ -169,7 +170,12 @@ pub fn rows(trace: &Trace) -> Vec<Row> {
     let slow = Trouble { at_once: true, ..trouble(vec![Fault::Slow(0.02)], staying) };
     row("every answer is slow", true, Ok(vec![slow]));
 
-    let away = |after, how, course| Ok(vec![trouble(trap(after, vec![Fault::Away(how)]), course)]);
+    // The call that comes in when it goes away is not worked on, or the change would be made.
+    let lost = || Fault::Answer(AnswerFault { method: "WRITE".into(), ..answer(0, true, false) });
+    let away = |after, how, course| {
+        let then = if after { vec![Fault::Away(how)] } else { vec![lost(), Fault::Away(how)] };
+        Ok(vec![trouble(trap(after, then), course)])
+    };
     row("Proxmox is away before the first change and comes back", true, away(false, Away::Reset, passing));
     row("Proxmox is away after the first change and comes back", true, away(true, Away::Refuse, passing));
     row("Proxmox is away before the first change and stays away", false, away(false, Away::Refuse, staying));
