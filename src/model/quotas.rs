@@ -273,16 +273,23 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// What counts for a machine that has `now`. While the job is open the larger of old and new counts.
+    /// What counts for a machine that has `now`. While the job is open the larger of old and new counts; after it
+    /// too, as a change may wait for a restart. What was just made has what was wanted: a fresh copy is listed with
+    /// its template's sizes for a while.
     pub fn counted(&self, now: Amounts) -> Amounts {
-        if self.over.is_some() { now.max(self.to) } else { now.max(self.to).max(self.before) }
+        let made = self.before.machines == 0 && self.to.machines > 0;
+        match self.over {
+            None => now.max(self.to).max(self.before),
+            Some(_) if made => Amounts { disk: now.disk.max(self.to.disk), ..self.to },
+            Some(_) => now.max(self.to),
+        }
     }
 
     /// The claim after its job is over; `None` when nothing of it is left.
     #[must_use]
     pub fn settled(self, succeeded: bool, at: Timestamp) -> Option<Self> {
         let left = if succeeded { self.to } else { Amounts { machines: 0, cores: 0, memory: 0, ..self.before } };
-        (left != Amounts::default()).then_some(Self { to: left, before: left, over: Some(at), ..self })
+        (left != Amounts::default()).then_some(Self { to: left, over: Some(at), ..self })
     }
 
     /// What is left when the provider's list of after its end was read: more disk than that list tells.
@@ -362,6 +369,8 @@ mod tests {
         assert_eq!(failed.counted(before), before);
         let new = Claim { before: Amounts::default(), ..claim };
         assert_eq!(new.settled(false, Timestamp::ZERO), None, "nothing was made");
+        let made = new.settled(true, Timestamp::ZERO).unwrap();
+        assert_eq!(made.counted(amounts(1, 8, 4096, 16)), to, "the list shows the template's sizes");
     }
 
     #[test]

@@ -70,7 +70,8 @@ pub(in crate::plugin) static METHODS: &[Method] = &[
     Method {
         signature: "wait_task(upid) -> text",
         about: "Waits until a Proxmox task is over and returns its exit status (`OK` or `WARNINGS: n`). When it failed, \
-                throws `#{kind: \"task\", message}`, and the step that started it is done again by the next try.",
+                throws `#{kind: \"task\", message}` (`unreachable` when the cluster had no quorum), and the step that \
+                started it is done again by the next try.",
         example: "job.wait_task(upid);",
         register: |e| {
             set!(e, "wait_task", |ctx: NativeCallContext<'_>, _: JobHandle, upid: &str| waits::task(&ctx, upid));

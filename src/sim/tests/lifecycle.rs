@@ -5,12 +5,18 @@ use super::client::cluster;
 #[tokio::test]
 async fn a_machine_is_cloned_from_a_template_started_and_deleted() {
     let c = cluster().await;
+    // A clone takes milliseconds here: one that hangs shows how it is meanwhile.
+    c.sim.faults().hang_task("qmclone");
+    let hanging = c.post("/nodes/pve1/qemu/9000/clone", "newid=600&name=fresh").await;
+    assert_eq!(c.get("/nodes/pve1/qemu/600/config").await.data()["lock"], "clone");
+    assert_eq!(c.put("/nodes/pve1/qemu/600/config", "cores=4").await.message(), "VM is locked (clone)");
+    c.sim.interrupt().await;
+    assert_ne!(c.exit(&hanging).await, "OK");
+
     let clone = c.post("/nodes/pve1/qemu/9000/clone", "newid=600&name=fresh").await;
     let upid = clone.data().as_str().unwrap().to_owned();
     let parts: Vec<&str> = upid.split(':').collect();
     assert_eq!((parts.len(), parts[5], parts[6], parts[7]), (9, "qmclone", "9000", "steward@pve!appliance"));
-    assert_eq!(c.get("/nodes/pve1/qemu/600/config").await.data()["lock"], "clone");
-    assert_eq!(c.put("/nodes/pve1/qemu/600/config", "cores=4").await.message(), "VM is locked (clone)");
     assert_eq!(c.exit(&clone).await, "OK");
     let config = c.get("/nodes/pve1/qemu/600/config").await.data();
     assert_eq!(config["name"], "fresh");

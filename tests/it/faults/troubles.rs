@@ -170,11 +170,12 @@ pub fn rows(trace: &Trace) -> Vec<Row> {
     let slow = Trouble { at_once: true, ..trouble(vec![Fault::Slow(0.02)], staying) };
     row("every answer is slow", true, Ok(vec![slow]));
 
-    // The call that comes in when it goes away is not worked on, or the change would be made.
-    let lost = || Fault::Answer(AnswerFault { method: "WRITE".into(), ..answer(0, true, false) });
+    // The first change loses its answer, before its work or after it: a cut that comes at the same time as the
+    // answer would lose it only sometimes.
     let away = |after, how, course| {
-        let then = if after { vec![Fault::Away(how)] } else { vec![lost(), Fault::Away(how)] };
-        Ok(vec![trouble(trap(after, then), course)])
+        let lost = Fault::Answer(AnswerFault { method: "WRITE".into(), ..answer(0, true, after) });
+        let gone = trap(after, vec![Fault::Away(how)]);
+        Ok(vec![trouble([vec![lost], gone].concat(), course)])
     };
     row("Proxmox is away before the first change and comes back", true, away(false, Away::Reset, passing));
     row("Proxmox is away after the first change and comes back", true, away(true, Away::Refuse, passing));
