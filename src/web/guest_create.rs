@@ -380,6 +380,7 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         profile: profile_of(person, form),
         fixes: !person.actor.is_admin(),
         must_pick: app.profiles().required_of(&person.actor).unwrap_or(false),
+        features: connection.map(|c| app.guests().features_of(c).qemu).unwrap_or_default(),
     }
 }
 

@@ -32,7 +32,7 @@ impl Guests<'_> {
     }
 
     /// What the provider of a connection can do.
-    pub(in crate::app) fn features_of(&self, connection: ConnectionId) -> Features {
+    pub fn features_of(&self, connection: ConnectionId) -> Features {
         let plugin = self.0.connections().plugin_of(connection).ok();
         let plugin = plugin.and_then(|name| self.0.plugin_set().get(&name));
         plugin.map(|p| p.manifest().features.clone()).unwrap_or_default()

@@ -2,9 +2,11 @@
 
 use super::Guests;
 use super::sharing::drop_of_guest;
-use crate::app::quotas;
-use crate::base::ids::{ConnectionId, JobId, ProfileId};
+use crate::app::jobs::{NewJob, enqueue};
+use crate::app::{Actor, quotas};
+use crate::base::ids::{ConnectionId, GuestId, JobId, ProfileId};
 use crate::base::{Error, Result};
+use crate::model::audit::AuditRecord;
 use crate::model::events::EventKind;
 use crate::model::guests::{Guest, GuestKind, GuestSpec, GuestState};
 use crate::model::jobs::{Job, JobState};
@@ -31,7 +33,51 @@ fn profile_in(job: &Job) -> Option<ProfileId> {
     serde_json::from_value(job.args["profile"].clone()).ok()
 }
 
+/// A machine that somebody asks for, and the job that will make it.
+pub(super) struct Wanted {
+    pub guest: Guest,
+    pub job: NewJob,
+    /// For its owner's quota.
+    pub takes: Amounts,
+    pub record: AuditRecord,
+}
+
 impl Guests<'_> {
+    /// One commit holds the wanted machine, its job, the event and the audit entry, and what `more` writes. The same
+    /// request again gives the first one's machine and writes nothing.
+    ///
+    /// # Errors
+    /// `Conflict` when the owner's quota has no room, or the first one's machine is gone; what `more` says.
+    pub(super) async fn make(
+        &self,
+        actor: &Actor,
+        wanted: Wanted,
+        more: impl Fn(&mut WriteTx, GuestId, JobId) -> Result<()> + Send + 'static,
+    ) -> Result<(Guest, Job)> {
+        let (actor, Wanted { mut guest, job, takes, record }) = (actor.clone(), wanted);
+        let (guest, job) = self
+            .0
+            .store()
+            .write(move |tx| {
+                let job = enqueue(tx, &actor, job)?;
+                if let Some(first) = job.guest.filter(|id| *id != guest.id) {
+                    let row = tx.get(tables::GUESTS, &first)?;
+                    return Ok((row.ok_or_else(|| Error::conflict("This machine was asked for already."))?, job));
+                }
+                guest.making = Some(job.id);
+                tx.put(tables::GUESTS, &guest.id, &guest)?;
+                more(tx, guest.id, job.id)?;
+                quotas::claim_new(tx, &guest, job.id, takes)?;
+                tx.event(EventKind::Guest { id: guest.id }, guest.owner);
+                tx.audit(record);
+                Ok((guest, job))
+            })
+            .await?;
+        self.0.live().put_rows(vec![guest.clone()]);
+        self.0.job_bell().notify_one();
+        Ok((guest, job))
+    }
+
     /// Keeps a number for a job and writes it on the machine that the job makes. On a blocking thread.
     pub(in crate::app) fn keep_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
         let row = self.0.store().write_blocking(move |tx| {
@@ -79,19 +125,9 @@ impl Guests<'_> {
             return Ok(None);
         }
         let name = job.args["name"].as_str().unwrap_or_default().to_owned();
-        let guest = Guest {
-            id,
-            connection,
-            vmid: None,
-            kind: if job.args["kind"] == GuestKind::Lxc.name() { GuestKind::Lxc } else { GuestKind::Qemu },
-            name,
-            owner: job.owner,
-            created: tx.now(),
-            making: Some(job.id),
-            missing_since: None,
-            last: None,
-            profile: profile_in(job),
-        };
+        let kind = if job.args["kind"] == GuestKind::Lxc.name() { GuestKind::Lxc } else { GuestKind::Qemu };
+        let wanted = Guest::wanted(connection, kind, name, job.owner, tx.now());
+        let guest = Guest { id, making: Some(job.id), profile: profile_in(job), ..wanted };
         tx.put(tables::GUESTS, &id, &guest)?;
         if let Ok(spec) = serde_json::from_value::<GuestSpec>(job.args.clone()) {
             quotas::claim_new(tx, &guest, job.id, Amounts::wanted(&spec))?;

@@ -1,20 +1,19 @@
 //! Copies of machines, and moving them to another node.
 
+use super::making::Wanted;
 use super::request::job_args;
 use super::{Guests, subject};
-use crate::app::jobs::{NewJob, enqueue};
+use crate::app::Actor;
+use crate::app::jobs::NewJob;
 use crate::app::live::GuestLive;
-use crate::app::{Actor, quotas};
 use crate::base::ids::{GuestId, JobId};
 use crate::base::{Error, Result};
-use crate::model::events::EventKind;
 use crate::model::guests::moving::MoveCheck;
 use crate::model::guests::{Guest, GuestAction, GuestKind, GuestState};
 use crate::model::jobs::Job;
 use crate::model::providers::Feature;
 use crate::model::quotas::Amounts;
 use crate::model::sessions::Scope;
-use crate::store::{Read, tables};
 use serde_json::json;
 
 impl Guests<'_> {
@@ -64,20 +63,9 @@ impl Guests<'_> {
                 return Err(Error::field("storage", format!("Node {to} has no storage {storage} for disks.")));
             }
         }
-        let mut guest = Guest {
-            id: GuestId::new(),
-            connection,
-            vmid: None,
-            kind: source.row.kind,
-            name: name.clone(),
-            owner: actor.user_id(),
-            created: self.0.now(),
-            making: None,
-            missing_since: None,
-            last: None,
-            // What the original's profile fixes is fixed for the copy too.
-            profile: source.row.profile,
-        };
+        let wanted = Guest::wanted(connection, source.row.kind, name.clone(), actor.user_id(), self.0.now());
+        // What the original's profile fixes is fixed for the copy too.
+        let guest = Guest { profile: source.row.profile, ..wanted };
         let job = JobId::new();
         let mut args = job_args(&source, &serde_json::to_value(&wish).map_err(Error::internal)?);
         // A template counts nothing, a copy of it does.
@@ -101,28 +89,7 @@ impl Guests<'_> {
             max_attempts: 3,
         };
         let record = actor.record(guest.created, "guest.clone", subject(&source.row), wish.describe());
-        let actor = actor.clone();
-        let (guest, job) = self
-            .0
-            .store()
-            .write(move |tx| {
-                let job = enqueue(tx, &actor, new)?;
-                if let Some(first) = job.guest.filter(|id| *id != guest.id) {
-                    // The same request came before.
-                    let row = tx.get(tables::GUESTS, &first)?;
-                    return Ok((row.ok_or_else(|| Error::conflict("This copy was asked for already."))?, job));
-                }
-                guest.making = Some(job.id);
-                tx.put(tables::GUESTS, &guest.id, &guest)?;
-                quotas::claim_new(tx, &guest, job.id, takes)?;
-                tx.event(EventKind::Guest { id: guest.id }, guest.owner);
-                tx.audit(record);
-                Ok((guest, job))
-            })
-            .await?;
-        self.0.live().put_rows(vec![guest.clone()]);
-        self.0.job_bell().notify_one();
-        Ok((guest, job))
+        self.make(actor, Wanted { guest, job: new, takes, record }, |_, _, _| Ok(())).await
     }
 
     /// What stands in the way of moving the machine to each other node, asked from its provider now.

@@ -1,5 +1,6 @@
 //! Asking for a machine, its power, its end: each is one commit with the job, the event and the audit entry.
 
+use super::making::Wanted;
 use super::{Guests, subject};
 use crate::app::jobs::{NewJob, enqueue};
 use crate::app::limits;
@@ -10,9 +11,9 @@ use crate::base::ids::{ConnectionId, GuestId, JobId};
 use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::connections::Reach;
-use crate::model::events::EventKind;
 use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction, System};
 use crate::model::jobs::{Job, Priority};
+use crate::model::providers::Feature;
 use crate::model::quotas::{Amounts, Growth};
 use crate::model::sessions::Scope;
 use crate::model::software::{GuestKey, Software};
@@ -58,19 +59,8 @@ impl Guests<'_> {
         self.check_system(connection, &mut spec, &software).await?;
         let secrets = spec.password.take().map(|p| Json(json!({ "password": p.0 })));
         let now = self.0.now();
-        let mut guest = Guest {
-            id: GuestId::new(),
-            connection,
-            vmid: None,
-            kind: GuestKind::Qemu,
-            name: spec.name.clone(),
-            owner: actor.user_id(),
-            created: now,
-            making: None,
-            missing_since: None,
-            last: None,
-            profile: spec.profile,
-        };
+        let wanted = Guest::wanted(connection, GuestKind::Qemu, spec.name.clone(), actor.user_id(), now);
+        let guest = Guest { profile: spec.profile, ..wanted };
         let id = JobId::new();
         let access = self.own_key(guest.id, &mut spec)?;
         let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
@@ -94,35 +84,17 @@ impl Guests<'_> {
             max_attempts: 3,
         };
         let record = actor.record(now, "guest.create", subject(&guest), describe(&spec));
-        let (actor, wanted) = (actor.clone(), Amounts::wanted(&spec));
-        let (guest, job) = self
-            .0
-            .store()
-            .write(move |tx| {
-                let job = enqueue(tx, &actor, new)?;
-                if let Some(first) = job.guest.filter(|id| *id != guest.id) {
-                    // The same request came before.
-                    let row = tx.get(tables::GUESTS, &first)?;
-                    return Ok((row.ok_or_else(|| Error::conflict("This machine was asked for already."))?, job));
-                }
-                guest.making = Some(job.id);
-                tx.put(tables::GUESTS, &guest.id, &guest)?;
-                if let Some(access) = &access {
-                    tx.put(tables::GUEST_KEYS, &guest.id, access)?;
-                }
-                if let Some(secrets) = &secrets {
-                    tx.put(tables::JOB_SECRETS, &job.id, secrets)?;
-                }
-                put_wishes(tx, guest.id, &software, now)?;
-                quotas::claim_new(tx, &guest, job.id, wanted)?;
-                tx.event(EventKind::Guest { id: guest.id }, guest.owner);
-                tx.audit(record);
-                Ok((guest, job))
-            })
-            .await?;
-        self.0.live().put_rows(vec![guest.clone()]);
-        self.0.job_bell().notify_one();
-        Ok((guest, job))
+        let wanted = Wanted { guest, job: new, takes: Amounts::wanted(&spec), record };
+        self.make(actor, wanted, move |tx, guest, job| {
+            if let Some(access) = &access {
+                tx.put(tables::GUEST_KEYS, &guest, access)?;
+            }
+            if let Some(secrets) = &secrets {
+                tx.put(tables::JOB_SECRETS, &job, secrets)?;
+            }
+            put_wishes(tx, guest, &software, now)
+        })
+        .await
     }
 
     /// User, password and software must fit what the template holds. Windows takes no SSH keys.
@@ -199,6 +171,14 @@ impl Guests<'_> {
         // What was made a moment ago has no name in Proxmox' list yet.
         if others.any(|g| g.state.name == spec.name || g.row.name == spec.name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
+        }
+        for (asked, feature, field, text) in [
+            (spec.vlan.is_some(), Feature::Vlan, "vlan", "This host has no VLAN tags. Leave it empty."),
+            (!spec.tags.is_empty(), Feature::Tags, "tags", "Machines of this host have no tags. Leave it empty."),
+        ] {
+            if asked && !self.can(connection, GuestKind::Qemu, feature) {
+                return Err(Error::field(field, text));
+            }
         }
         let limits = self.0.connections().limits(connection)?;
         if let Some(storage) = spec.storage.as_deref().filter(|s| !limits.allows_storage(s)) {

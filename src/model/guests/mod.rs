@@ -79,6 +79,31 @@ pub struct Guest {
     pub profile: Option<ProfileId>,
 }
 
+impl Guest {
+    /// One that is to be made: without a number and a state yet.
+    pub fn wanted(
+        connection: ConnectionId,
+        kind: GuestKind,
+        name: String,
+        owner: Option<UserId>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id: GuestId::new(),
+            connection,
+            vmid: None,
+            kind,
+            name,
+            owner,
+            created: now,
+            making: None,
+            missing_since: None,
+            last: None,
+            profile: None,
+        }
+    }
+}
+
 /// A guest's state as the provider plugin's `inventory` hook reports it. Amounts are bytes, `cpu` is the
 /// share of `maxcpu` in use (0 to 1), counters count since the guest's start.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use crate::app::software::MenuItem;
 use crate::model::guests::System;
 use crate::model::nodes::Choices;
 use crate::model::profiles::Profile;
+use crate::model::providers::Feature;
 use crate::model::software::SoftwareOption;
 use crate::web::page::connections::{wizard_buttons, wizard_steps};
 use crate::web::page::form::{Form, Way, area, csrf, number, password, select, switch, text, trouble, ways};
@@ -133,9 +134,16 @@ pub struct CreateView {
     pub fixes: bool,
     /// This person must pick one.
     pub must_pick: bool,
+    /// What the provider can do with such machines.
+    pub features: Vec<Feature>,
 }
 
 impl CreateView {
+    /// Is the field asked? Also without the provider's help when it has a value, so that this can be taken away.
+    fn offers(&self, feature: Feature, form: &Form, field: &str) -> bool {
+        self.features.contains(&feature) || !form.value(field).is_empty()
+    }
+
     /// The profile that fixes this field for this person.
     fn fixed(&self, key: &str) -> Option<&Profile> {
         self.profile.as_ref().filter(|p| self.fixes && p.locks(key))
@@ -354,7 +362,7 @@ fn network(view: &CreateView, form: &Form) -> Markup {
         @if let Some(p) = view.fixed("vlan") {
             @let tag = form.value("vlan");
             (profiles::fixed("VLAN tag", "vlan", tag, if tag.is_empty() { "none" } else { tag }, &p.name))
-        } @else {
+        } @else if view.offers(Feature::Vlan, form, "vlan") {
             details.fold open[form.any_error(&["vlan"]) || !form.value("vlan").is_empty()] { summary { "More" }
                 (number("vlan", "VLAN tag", 1, 4094).hint("Leave empty for none.").render(form))
             }
@@ -374,8 +382,10 @@ fn access(view: &CreateView, form: &Form) -> Markup {
             (text("user", "User on the machine").default(usual_user(view, form)).hint("Made by cloud-init, may use sudo.").render(form))
             (area("ssh_keys", "SSH keys", 4).mono().default(&view.my_keys).hint("Public keys, one per line. Without one you can't sign in by SSH.").render(form))
         }
-        (text("tags", "Tags").hint("Words with spaces between, to find it by.").render(form))
-        details.fold open[form.any_error(&["description"])] { summary { "More" } (area("description", "Notes", 3).hint("Shown in Proxmox too.").render(form)) }
+        @if view.offers(Feature::Tags, form, "tags") {
+            (text("tags", "Tags").hint("Words with spaces between, to find it by.").render(form))
+        }
+        details.fold open[form.any_error(&["description"])] { summary { "More" } (area("description", "Notes", 3).hint("Kept with the machine, also outside of Steward.").render(form)) }
         (switch(form, "start", "Start it when it is made", true, ""))
         (wizard_buttons("Next: software", "next", true))
     }
@@ -539,7 +549,21 @@ mod tests {
             profile: None,
             fixes: false,
             must_pick: false,
+            features: Vec::new(),
         }
+    }
+
+    #[test]
+    fn only_what_the_provider_can_is_asked_but_a_value_can_be_taken_away() {
+        let drawn = |view: &CreateView, form: &Form| (network(view, form).0, access(view, form).0);
+        let plain = view(CreateStep::Network);
+        let (net, access) = drawn(&plain, &Form::new());
+        assert!(!net.contains("name=\"vlan\"") && !access.contains("name=\"tags\""));
+        let able = CreateView { features: vec![Feature::Vlan, Feature::Tags], ..plain.clone() };
+        let (net, access) = drawn(&able, &Form::new());
+        assert!(net.contains("name=\"vlan\"") && access.contains("name=\"tags\""));
+        let (net, access) = drawn(&plain, &Form::new().set("vlan", "7").set("tags", "web"));
+        assert!(net.contains("name=\"vlan\"") && access.contains("name=\"tags\""));
     }
 
     #[test]

@@ -118,7 +118,7 @@ async fn errors_of_the_catalogue_get_the_kind_that_scripts_act_on() {
     let fake = FakePve::start();
     let client = fake.client("full");
     let path = "/nodes/pve2/qemu/101/status/start";
-    for (name, kind) in [("no_quorum", PveErrorKind::Refused), ("permission_denied", PveErrorKind::Forbidden)] {
+    for (name, kind) in [("no_quorum", PveErrorKind::Unreachable), ("permission_denied", PveErrorKind::Forbidden)] {
         fake.order(&json!({"call": "fail", "args": ["POST", path], "kwargs": {"error": name, "times": 1}}));
         let e = client.call("POST", path, NONE).await.unwrap_err();
         assert_eq!(e.kind, kind, "{name}: {e}");

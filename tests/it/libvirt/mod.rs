@@ -98,6 +98,12 @@ async fn a_machine_lives_its_whole_life_on_a_plain_kvm_host() {
         "cores": 1, "memory": 256, "disk": 1, "bridge": "default", "user": "mira",
         "ssh_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u mira@home",
     });
+    for (field, value) in [("vlan", json!(7)), ("tags", json!(["web"]))] {
+        let mut more = wanted.clone();
+        more[field] = value;
+        let refused = appliance.ask("POST", "/api/v1/guests", Some(more)).await;
+        assert!(refused.json()["errors"][field].as_str().is_some_and(|t| t.contains("Leave it empty")), "{refused:?}");
+    }
     let asked = appliance.ask("POST", "/api/v1/guests", Some(wanted)).await;
     assert_eq!(asked.status, 202, "{asked:?}");
     let path = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());

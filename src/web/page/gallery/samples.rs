@@ -457,6 +457,7 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
         profile: Some(super::profiles::one()),
         fixes: true,
         must_pick: false,
+        features: Feature::ALL.to_vec(),
         my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(),
     }
 }
