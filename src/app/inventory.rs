@@ -194,9 +194,7 @@ fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId
         }
         Some(row) => {
             let differs = row.missing_since.is_some() || row.last.as_ref() != Some(&still) || row.kind != guest.kind;
-            // A new VM has no name until Proxmox' next cycle, a copy one of its number until it is complete.
-            let wanted = still.name.is_empty() || row.making.is_some();
-            let name = if wanted { row.name.clone() } else { still.name.clone() };
+            let name = row.called(&still.name).to_owned();
             let row = Guest { kind: guest.kind, name, missing_since: None, last: Some(still), ..row.clone() };
             (row, differs)
         }

@@ -375,10 +375,7 @@ impl Work {
             // Known from before the restart, or made a moment ago: Proxmox has not listed it since.
             None => (row.last.clone().unwrap_or_else(|| unlisted(row)), Rates::default(), Arc::default(), None),
         };
-        // Until a copy is complete Proxmox lists it without a name, or as "VM 105".
-        if state.name.is_empty() || row.making.is_some() {
-            row.name.clone_into(&mut state.name);
-        }
+        state.name = row.called(&state.name).to_owned();
         GuestLive { row: row.clone(), state, rates, spark, at, stale: away }
     }
 }

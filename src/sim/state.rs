@@ -228,7 +228,7 @@ impl Guest {
     }
 
     pub fn name(&self) -> String {
-        let (key, letters) = if self.kind == Kind::Qemu { ("name", "VM") } else { ("hostname", "CT") };
+        let (key, letters) = if self.kind == Kind::Qemu { ("name", "VM ") } else { ("hostname", "CT") };
         self.get(key).map_or_else(|| format!("{letters}{}", self.vmid), str::to_owned)
     }
 

@@ -433,6 +433,67 @@ async fn a_machine_is_shared_and_handed_over() {
 }
 
 #[tokio::test]
+async fn machines_are_copied_moved_and_treated_together() {
+    let (_cluster, appliance, computer) = signed_in().await;
+    let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
+    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").expect("a stopped machine").clone();
+    let (name, node) = (vm["name"].as_str().unwrap(), vm["node"].as_str().unwrap());
+    let copied = computer.run(&["guests", "clone", name, "copy-01", "--wait"]).await;
+    assert_eq!(copied.code, 0, "{copied:?}");
+    let show = async |name: &str| computer.run(&["guests", "show", name, "-o", "json"]).await.json();
+    assert_eq!(show("copy-01").await["node"], node);
+
+    let check = computer.run(&["guests", "migrate", "copy-01", "-o", "json"]).await.json();
+    let there = check["nodes"].as_array().unwrap().iter().find(|n| n["problems"] == serde_json::json!([]));
+    let there = there.unwrap_or_else(|| panic!("{check}"))["name"].as_str().unwrap();
+    let moved = computer.run(&["guests", "migrate", "copy-01", there, "--disks", "--wait"]).await;
+    assert_eq!(moved.code, 0, "{moved:?}");
+    assert_eq!(show("copy-01").await["node"], there);
+
+    let words = ["guests", "bulk", "tags", "--add", "together", name, "copy-01", "--wait"];
+    assert_eq!(computer.run(&words).await.code, 0);
+    // Until the next look the list shows the old ones.
+    appliance.until("/api/v1/guests?q=tag:together", 20, |v| v["total"] == 2).await;
+    let again = computer.run(&words).await;
+    assert_eq!(again.code, 1, "{again:?}");
+    assert!(again.err.contains("Not for copy-01: Its tags are as wished already."), "{again:?}");
+    let taken = computer.run(&["guests", "bulk", "snapshot", "safe", "--filter", "tag:together", "--wait"]).await;
+    assert_eq!(taken.code, 0, "{taken:?}");
+    assert!(computer.run(&["snapshots", "list", "copy-01"]).await.out.contains("safe"));
+    let none = computer.run(&["guests", "bulk", "snapshot", "safe", "--filter", "tag:no-such-tag"]).await;
+    assert_eq!(none.code, 2, "{none:?}");
+}
+
+#[tokio::test]
+async fn what_goes_for_good_is_asked_at_the_terminal_with_what_hangs_on_it() {
+    let (_cluster, _appliance, computer) = signed_in().await;
+    let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
+    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").expect("a stopped machine").clone();
+    let name = vm["name"].as_str().unwrap().to_owned();
+    let unsure = computer.run(&["guests", "bulk", "delete", &name]).await;
+    assert_eq!(unsure.code, 2, "nobody can be asked here: {unsure:?}");
+    for (answer, code) in [("n", 1), ("y", 0)] {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let (terminal, slave) = (std::fs::File::from(pty.master), std::fs::File::from(pty.slave));
+        let mut command = computer.command(&["guests", "bulk", "delete", &name, "--wait"]);
+        command.stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap()).stdout(Stdio::piped());
+        let child = command.spawn().unwrap();
+        drop((command, slave));
+        let typed = tokio::task::spawn_blocking(move || {
+            let (mut terminal, mut seen) = (terminal, String::new());
+            shown_until(&mut terminal, &mut seen, "Delete for good 1 machine? [y/N] ");
+            terminal.write_all(format!("{answer}\n").as_bytes()).unwrap();
+            (terminal, seen)
+        });
+        let said = Said::from(child.wait_with_output().await.unwrap());
+        let (_terminal, seen) = typed.await.unwrap();
+        assert!(seen.contains("go with everything on them"), "{seen}");
+        assert_eq!(said.code, code, "{answer}: {said:?} {seen}");
+    }
+    assert_eq!(computer.run(&["guests", "show", &name]).await.code, 3);
+}
+
+#[tokio::test]
 async fn hardware_is_shown_planned_and_changed() {
     let (_cluster, _appliance, computer) = signed_in().await;
     let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
