@@ -24,8 +24,14 @@ startLive();
 const strip = document.querySelector(".tabs");
 const tab = strip?.querySelector("[aria-current]");
 if (tab) strip.scrollLeft = tab.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
-for (const part of document.querySelectorAll("[data-charts]")) {
-  import("./charts.js").then((charts) => charts.startCharts(part, { json, bytes }));
+startCharts();
+document.addEventListener("fresh", startCharts);
+/** Charts also come later, when a machine is made. */
+function startCharts() {
+  for (const part of document.querySelectorAll("[data-charts]:not([data-started])")) {
+    part.dataset.started = "";
+    import("./charts.js").then((charts) => charts.startCharts(part, { json, bytes }));
+  }
 }
 const consoles = () => import("./console.js");
 for (const part of document.querySelectorAll("[data-console]")) consoles().then((c) => c.startConsole(part, { csrf, post }));

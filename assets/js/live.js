@@ -17,15 +17,17 @@ let cut = false;
 let asking = 0;
 
 export function startLive() {
-  if (!document.body.hasAttribute("data-live-stream")) return;
+  const after = document.body.dataset.liveStream;
+  if (after === undefined) return;
   follow(document);
-  connect(false);
+  // What happened since the page was made comes first.
+  connect(false, `/events?after=${after}`);
   document.addEventListener("visibilitychange", () => document.hidden || run());
 }
 
 /** `again`: the stream was lost for good, so the server can't say what was missed. */
-function connect(again) {
-  const source = new EventSource("/events");
+function connect(again, url = "/events") {
+  const source = new EventSource(url);
   let lost = 0;
   source.addEventListener("open", () => {
     clearTimeout(lost);
@@ -129,6 +131,7 @@ function replace(part, page) {
     callbacks: { beforeAttributeUpdated: keep },
   });
   if (atEnd) follow(part.parentNode ?? document);
+  document.dispatchEvent(new Event("fresh"));
 }
 
 /** What the person did to the page stays: open menus, ticked boxes, sent marks. */

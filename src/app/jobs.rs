@@ -302,7 +302,7 @@ impl Jobs<'_> {
             .change(actor, id, "job.retry", move |tx, job| {
                 if !matches!(job.state, JobState::Failed | JobState::Cancelled) {
                     return Err(Error::conflict(format!(
-                        "Only a failed or cancelled job can be tried again; this one {}.",
+                        "Only a failed or cancelled job can be tried again; this one is {}.",
                         job.state.name()
                     )));
                 }
@@ -332,7 +332,7 @@ impl Jobs<'_> {
         self.change(actor, id, "job.discard", |_, job| {
             if job.state != JobState::Failed {
                 return Err(Error::conflict(format!(
-                    "Only a failed job can be discarded; this one {}.",
+                    "Only a failed job can be discarded; this one is {}.",
                     job.state.name()
                 )));
             }

@@ -280,10 +280,13 @@ impl Live {
         });
     }
 
-    /// Shows a state that a finished job is sure of, until the next report.
-    pub(super) fn set_status(&self, id: GuestId, status: &str) {
+    /// Shows what a finished job knows, until the next report: the state that it is sure of, and that the lock of its
+    /// own work is gone. (A list that was made meanwhile would refuse what is asked next.)
+    pub(super) fn job_is_over(&self, id: GuestId, status: Option<&str>) {
         self.change(|work| {
-            if let Some(seen) = work.states.get_mut(&id) {
+            let Some(seen) = work.states.get_mut(&id) else { return };
+            seen.state.lock.take_if(|lock| !matches!(lock.as_str(), "suspended" | "backup"));
+            if let Some(status) = status {
                 status.clone_into(&mut seen.state.status);
                 if status != "running" {
                     (seen.state.cpu, seen.state.mem, seen.state.uptime) = (0.0, 0, 0);

@@ -181,6 +181,7 @@ fn visit(web: &Web, request: &Request, address: IpAddr, mut cookies: Cookies, ac
         actor,
         address,
         path: request.uri().path().to_owned(),
+        after: *web.app.bell().borrow(),
         fragment: request.headers().contains_key("x-fragment"),
         device: device_name(text(header::USER_AGENT)),
         origin: origin(web, request),

@@ -2,7 +2,7 @@
 
 use crate::app::impact::Asked;
 use crate::app::live::GuestLive;
-use crate::base::Result;
+use crate::base::{Error, Result};
 use crate::model::guests::GuestAction;
 use crate::model::impact::{Deed, Impact};
 use crate::web::guest::{find, head};
@@ -26,7 +26,7 @@ pub struct Wanted {
 pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<Wanted>) -> Result<Markup> {
     let guest = find(&person, &text)?;
     let deed = Deed::parse(&wanted.action).filter(|d| d.power().is_some() || *d == Deed::Hibernate);
-    let deed = deed.unwrap_or(Deed::Stop);
+    let deed = deed.ok_or_else(|| Error::not_found("There is nothing at this address."))?;
     let guests = person.web.app.guests();
     let refusal = match deed.power() {
         Some(action) => {

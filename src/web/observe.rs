@@ -94,6 +94,7 @@ fn stranger(web: &Web, values: Vec<HeaderValue>, path: String, address: std::net
         actor,
         address,
         path,
+        after: 0,
         fragment: false,
         device: String::new(),
         origin: String::new(),

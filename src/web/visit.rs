@@ -27,6 +27,9 @@ pub struct Inner {
     pub actor: Option<Actor>,
     pub address: IpAddr,
     pub path: String,
+    /// The last event before anything was read for this request: the page's stream goes on from there, so that
+    /// nothing is missed that happens before it is open.
+    pub after: u64,
     /// Our script asked for the live part only.
     pub fragment: bool,
     /// Browser and system in words.
@@ -81,6 +84,7 @@ impl Visit {
         Page {
             who: self.actor.as_ref().and_then(who),
             path: self.path.clone(),
+            after: self.after,
             csrf: sign::mask(self.form_mark),
             now: self.web.now(),
             theme: self.theme(),

@@ -85,6 +85,35 @@ test('a change that waits for a restart is shown with old and new and can be tak
   assert.equal((await setting('cpu_limit')).current, '1.5');
 });
 
+test('what happens before the stream of events is open is not missed', async () => {
+  const page = await open(browser, steward, { state });
+  await page.route('**/events*', async (route) => {
+    await new Promise((r) => setTimeout(r, 2000));
+    await route.continue();
+  });
+  const cores = Number((await setting('cores')).current);
+  await page.goto(`/machines/${machine.id}/hardware/edit/processor`);
+  await page.getByLabel('Cores', { exact: false }).first().fill(String(cores + 1));
+  await page.getByRole('button', { name: 'Look at the change' }).click();
+  await page.getByRole('button', { name: 'Change it' }).click();
+  await idle();
+  await page.locator('#waiting').getByText(`Cores: ${cores} → ${cores + 1}`).waitFor({ timeout: 10_000 });
+  await page.getByRole('button', { name: 'Take these back' }).click();
+  await idle();
+  await page.locator('#waiting').waitFor({ state: 'detached', timeout: 10_000 });
+  assertQuiet(page);
+});
+
+test('a job on the overview of a machine goes when it is done', async () => {
+  const page = await open(browser, steward, { state });
+  await page.goto(`/machines/${machine.id}`);
+  await api(steward, 'POST', `/api/v1/guests/${machine.id}/power`, { action: 'reboot' });
+  await page.getByText('Happening now').waitFor({ timeout: 10_000 });
+  await idle();
+  await page.getByText('Happening now').waitFor({ state: 'detached', timeout: 10_000 });
+  assertQuiet(page);
+});
+
 test('a disk is enlarged while the machine runs, and a wrong value stays with its sentence', async () => {
   const page = await open(browser, steward, { state });
   await page.goto(`/machines/${machine.id}/hardware`);

@@ -100,6 +100,74 @@ async fn hardware_is_previewed_changed_and_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_said_at_once_and_nothing_else_is_hit() {
+    let (cluster, mut appliance, guest) = house(0.05).await;
+    // No way around the settings: a key of the configuration is no card and no disk.
+    let detach = || Some(json!({ "action": "detach" }));
+    for (method, part, body) in [
+        ("DELETE", "nics/protection", None),
+        ("DELETE", "nics/memory", None),
+        ("DELETE", "nics/scsi0", None),
+        ("PUT", "nics/description", Some(json!({ "bridge": "vmbr0" }))),
+        ("POST", "disks/cores", detach()),
+        ("POST", "disks/net0", detach()),
+        ("DELETE", "disks/unused7", None),
+        ("POST", "snapshots/nope/rollback", None),
+        ("DELETE", "snapshots/nope", None),
+    ] {
+        let refused = appliance.ask(method, &format!("{guest}/{part}"), body).await;
+        assert_eq!(refused.status, 404, "{method} {part}: {refused:?}");
+        assert!(refused.json()["detail"].as_str().unwrap().contains("(any more)"), "{refused:?}");
+    }
+    let snapshots = format!("{guest}/snapshots");
+    over(&appliance, &appliance.ask("POST", &snapshots, Some(json!({ "name": "once" }))).await).await;
+    let twice = appliance.ask("POST", &snapshots, Some(json!({ "name": "once" }))).await;
+    assert!(twice.json()["errors"]["name"].as_str().is_some_and(|t| t.contains("already")), "{twice:?}");
+
+    let hardware = format!("{guest}/hardware");
+    for (key, value) in
+        [("boot", "scsi9"), ("hotplug", "disk,memory"), ("snapshot_storage", "nope"), ("cpu_type", "x;y")]
+    {
+        let wish = json!({ "settings": { key: value } });
+        let refused = appliance.ask("PATCH", &hardware, Some(wish)).await;
+        let sentence = refused.json()["errors"][key].as_str().map(str::to_owned);
+        assert!(refused.status == 422 && sentence.is_some_and(|t| t.ends_with('.')), "{key}: {refused:?}");
+    }
+
+    let disk = json!({ "bus": "scsi", "storage": "nas", "gib": 1 });
+    let job = over(&appliance, &appliance.ask("POST", &format!("{guest}/disks"), Some(disk)).await).await;
+    let disk = job["result"]["disk"].as_str().unwrap();
+    let protect = json!({ "settings": { "protection": "1" } });
+    over(&appliance, &appliance.ask("PATCH", &hardware, Some(protect)).await).await;
+    let kept = appliance.ask("DELETE", &guest, None).await;
+    assert_eq!(kept.status, 409, "{kept:?}");
+    assert!(kept.body.contains("protected"), "{kept:?}");
+    let off = appliance.ask("POST", &format!("{guest}/disks/{disk}"), detach()).await;
+    let id = off.json()["id"].as_str().unwrap().to_owned();
+    let job = appliance.until(&format!("/api/v1/jobs/{id}"), 60, |v| v["finished"].is_string()).await;
+    assert!(job["error"].as_str().unwrap().contains("protected, and so are its disks"), "{job:#}");
+
+    let list = appliance.ask("GET", "/api/v1/guests?q=is:template%20kind:vm", None).await.json();
+    let template = &list["guests"][0];
+    let wanted = |bridge: &str, storage: &str, text: &str| {
+        json!({
+            "name": "new-01", "node": template["node"], "source": { "from": "template", "vmid": template["vmid"], "full": true },
+            "cores": 1, "memory": 512, "disk": 200, "bridge": bridge, "storage": storage, "description": text,
+        })
+    };
+    for (field, body) in [
+        ("bridge", wanted("vmbr9", "nas", "")),
+        ("storage", wanted("vmbr0", "nope", "")),
+        ("description", wanted("vmbr0", "nas", &"x".repeat(9000))),
+    ] {
+        let refused = appliance.ask("POST", "/api/v1/guests", Some(body)).await;
+        assert!(refused.json()["errors"][field].is_string(), "{field}: {refused:?}");
+    }
+    appliance.stop().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_is_copied_made_a_template_moved_and_hibernated() {
     let (cluster, mut appliance, guest) = house(0.05).await;
     // A copy: the new machine is there at once.

@@ -85,7 +85,8 @@ pub async fn listed(house: &House, name: &str) -> Arc<GuestLive> {
         house.app.inventory().look().await;
         let all = house.app.guests().list(&Actor::host_console(), name);
         if let Some(found) =
-            all.into_iter().find(|g| g.state.name == name && g.state.maxcpu > 0.0 && g.state.lock.is_none())
+            // A copy is listed with its template's sizes first, and that one has one core.
+            all.into_iter().find(|g| g.state.name == name && g.state.maxcpu > 1.0 && g.state.lock.is_none())
         {
             return found;
         }
@@ -114,7 +115,7 @@ async fn two_requests_at_once_do_not_both_take_the_last_room() {
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1, "{results:?}");
     let refused = results.into_iter().find_map(Result::err).unwrap();
     assert_eq!(refused.kind(), Kind::Conflict);
-    assert!(refused.message().contains("mira may have 1 machine in all and has 1 already"), "{refused}");
+    assert!(refused.message().contains("mira may have 1 machine in all and has 1 machine already"), "{refused}");
     assert_eq!(house.app.jobs().open(&actor).unwrap().len(), 1, "the refused one left nothing");
     assert_eq!(used(&house, &mira), (1, 2), "the one that is being made counts");
     cluster.stop().await;

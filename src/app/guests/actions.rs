@@ -45,6 +45,19 @@ impl Guests<'_> {
     /// `Invalid` with the fields; `NotFound`, `Forbidden`; `Conflict` when it makes no sense now or the provider
     /// can't, with the reason; `Unavailable` while the provider is away.
     pub async fn request_action(&self, actor: &Actor, id: GuestId, action: GuestAction) -> Result<Job> {
+        self.request_wish(actor, id, action, true).await
+    }
+
+    /// One of many: the provider is not asked first whether the parts are there that it names; then its job fails
+    /// with the reason.
+    ///
+    /// # Errors
+    /// As [`Self::request_action`].
+    pub(super) async fn request_action_of_many(&self, actor: &Actor, id: GuestId, action: GuestAction) -> Result<Job> {
+        self.request_wish(actor, id, action, false).await
+    }
+
+    async fn request_wish(&self, actor: &Actor, id: GuestId, action: GuestAction, alone: bool) -> Result<Job> {
         actor.require_scope(Scope::Operate)?;
         action.check()?;
         if matches!(action, GuestAction::Clone { .. }) {
@@ -56,6 +69,9 @@ impl Guests<'_> {
         }
         self.check_limits(&guest, &action)?;
         self.check_idle(&guest, false)?;
+        if alone {
+            self.check_named(actor, &guest, &action).await?;
+        }
         self.check_fixed(actor, &guest, &action).await?;
         self.check_move(actor, &guest, &action).await?;
         let growth = self.growth(actor, &guest, &action).await?;

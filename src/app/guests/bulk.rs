@@ -141,12 +141,12 @@ impl Guests<'_> {
     async fn bulk_one(&self, actor: &Actor, guest: &GuestLive, wish: &BulkWish) -> Result<Option<Job>> {
         let id = guest.row.id;
         if let Some(action) = wish.action(&guest.state) {
-            return self.request_action(actor, id, action).await.map(Some);
+            return self.request_action_of_many(actor, id, action).await.map(Some);
         }
         match wish {
             BulkWish::Power(action) => self.request_power(actor, id, *action).await.map(Some),
             // What was typed is how many there are; the id stands for the name.
-            BulkWish::Delete => self.request_delete(actor, id, &guest.state.name).await.map(Some),
+            BulkWish::Delete => self.request_delete_of_many(actor, id, &guest.state.name).await.map(Some),
             BulkWish::Give { owner, keep } => {
                 let owner = self.person_for_sharing(actor, id, owner)?;
                 self.set_owner(actor, id, Some(owner), *keep).await?;

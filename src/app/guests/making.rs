@@ -198,9 +198,7 @@ impl Guests<'_> {
             Some((row, false)) => self.0.live().put_rows(vec![row]),
             None => {}
         }
-        if let Some(status) = job.result.get("status").and_then(serde_json::Value::as_str) {
-            self.0.live().set_status(id, status);
-        }
+        self.0.live().job_is_over(id, job.result.get("status").and_then(serde_json::Value::as_str));
         self.0.inventory().look_soon();
         Ok(())
     }

@@ -6,6 +6,7 @@ pub mod bulk;
 mod change;
 pub(in crate::app) mod making;
 mod moving;
+mod named;
 pub mod profile;
 mod request;
 pub mod sharing;

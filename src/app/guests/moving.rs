@@ -40,6 +40,7 @@ impl Guests<'_> {
             return Ok(first);
         }
         self.check_idle(&source, false)?;
+        self.check_named(actor, &source, &wish).await?;
         let snapshot = self.0.live().snapshot();
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         // What was made a moment ago has no name in Proxmox' list yet.

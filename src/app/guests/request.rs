@@ -12,6 +12,7 @@ use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::connections::Reach;
 use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction, System};
+use crate::model::impact::{Deed, Weight};
 use crate::model::jobs::{Job, Priority};
 use crate::model::providers::Feature;
 use crate::model::quotas::{Amounts, Growth};
@@ -55,6 +56,7 @@ impl Guests<'_> {
         self.check_reach(connection)?;
         self.0.profiles().fit(actor, connection, &mut spec)?;
         self.check_against_cluster(connection, &spec)?;
+        self.check_choices(actor, connection, &spec).await?;
         self.check_template_storages(connection, &spec).await?;
         self.check_system(connection, &mut spec, &software).await?;
         let secrets = spec.password.take().map(|p| Json(json!({ "password": p.0 })));
@@ -261,8 +263,23 @@ impl Guests<'_> {
     /// Asks to delete a machine with its disks. `name` is what the person typed to confirm.
     ///
     /// # Errors
-    /// `Invalid` on `name`; `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
+    /// `Invalid` on `name`; `NotFound`, `Forbidden`, `Unavailable`; `Conflict` with the reason when something stands
+    /// in the way: it is protected, machines share its disks.
     pub async fn request_delete(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
+        // Who may not manage it is told nothing of it.
+        self.get_for(actor, id, GuestRight::Manage)?;
+        let impact = self.0.impact().of(actor, id, &Deed::Delete.into()).await?;
+        if let Some(hit) = impact.hits.into_iter().find(|hit| hit.weight == Weight::Blocks) {
+            return Err(Error::conflict(hit.text));
+        }
+        self.request_delete_of_many(actor, id, name).await
+    }
+
+    /// One of many: its provider is not asked first what stands in the way; then its job fails with the reason.
+    ///
+    /// # Errors
+    /// As [`Self::request_delete`].
+    pub(super) async fn request_delete_of_many(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.get_for(actor, id, GuestRight::Manage)?;
         if name.trim() != guest.state.name {

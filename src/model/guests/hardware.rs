@@ -238,12 +238,26 @@ fn by_key(key: &str, value: &str) -> Option<String> {
         }
         "bridge" => (!value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)))
             .then(|| "Use letters, digits, dots and dashes.".to_owned()),
-        "cpu_type" | "snapshot_storage" => {
-            let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+=;,".contains(c));
+        "cpu_type" => {
+            (!is_cpu_type(value)).then(|| "Write it like host, or x86-64-v2-AES,flags=+aes;-pcid.".to_owned())
+        }
+        "snapshot_storage" => {
+            let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
             (!plain).then(|| "Use letters, digits and dashes.".to_owned())
         }
         _ => None,
     }
+}
+
+/// A CPU type, and what Proxmox' schema of `cpu` knows beside it.
+fn is_cpu_type(value: &str) -> bool {
+    let mut parts = value.split(',');
+    let plain = |t: &str, more: &str| {
+        !t.is_empty() && t.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || more.contains(c))
+    };
+    let known = ["flags", "hidden", "hv-vendor-id", "phys-bits", "reported-model"];
+    parts.next().is_some_and(|name| plain(name.strip_prefix("cputype=").unwrap_or(name), "."))
+        && parts.all(|p| p.split_once('=').is_some_and(|(key, v)| known.contains(&key) && plain(v, "+;")))
 }
 
 /// Words between blanks, commas or semicolons.

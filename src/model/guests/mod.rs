@@ -404,6 +404,9 @@ impl GuestSpec {
         if !self.tags.iter().all(|t| is_tag(t)) {
             wrong.push(("tags", "Tags use letters, digits, dash, dot, plus and underscore."));
         }
+        if self.description.len() > 8000 {
+            wrong.push(("description", "Use at most 8000 bytes."));
+        }
         if !self.software.is_empty() {
             match &self.source {
                 GuestSource::Iso { .. } => {

@@ -145,6 +145,10 @@ fn judge(c: &Cluster, call: &Call) -> Result<Vec<(String, Pending)>, ApiError> {
         if matches!(key.as_str(), "rootfs" | "memory" | "hostname") && key == "rootfs" {
             return Err(ApiError::die("unable to delete required option 'rootfs'"));
         }
+        let volume = ["mp", "unused"].iter().any(|start| key.starts_with(start));
+        if volume && guest.get("protection") == Some("1") {
+            return Err(ApiError::die(format!("can't remove CT {vmid} drive '{key}' - protection mode enabled")));
+        }
         out.push((key, Pending::Delete { force: false }));
     }
     if out.is_empty() && p.list("revert").is_empty() {

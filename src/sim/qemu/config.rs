@@ -178,6 +178,9 @@ fn judge(c: &Cluster, who: &Who, node: &str, vmid: u32, p: &Params) -> Result<Ve
                 format!("you can't use '-{key}' and '-delete {key}' at the same time"),
             ));
         }
+        if (keys::is_drive(&key) || key.starts_with("unused")) && guest.get("protection") == Some("1") {
+            return Err(ApiError::die(format!("can't remove drive '{key}' - protection mode enabled")));
+        }
         out.push((key, Pending::Delete { force: p.flag("force") }));
     }
     if let Some(key) = p.list("revert").iter().find(|k| !keys::exists(k)) {

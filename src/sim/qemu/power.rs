@@ -77,6 +77,9 @@ fn may_start(c: &mut Cluster, node: &str, vmid: u32) -> Work<bool> {
         return Err("start failed: QEMU exited with code 1".into());
     }
     let memory = number("memory", 512);
+    if hotplug::feature(guest, "memory") && wanted.get("numa").is_none_or(|v| v != "1") {
+        return Err("NUMA needs to be enabled for memory hotplug".into());
+    }
     if hotplug::memory_moves(guest) && memory < hotplug::STATIC_MEMORY {
         return Err(format!("minimum memory must be {}MB", hotplug::STATIC_MEMORY));
     }

@@ -474,6 +474,7 @@ fn review(view: &CreateView, form: &Form) -> Markup {
     };
     let memory = bytes(v("memory").parse::<u64>().unwrap_or(0).saturating_mul(1 << 20));
     let vlan = if v("vlan").is_empty() { String::new() } else { format!(", VLAN {}", v("vlan")) };
+    let cores = count(v("cores").parse().unwrap_or(0), "core", "cores");
     let storage = if v("storage").is_empty() { String::new() } else { format!(" on {}", v("storage")) };
     let sockets = view.profile.as_ref().and_then(|p| p.number("sockets")).filter(|n| *n > 1);
     let sockets = sockets.map(|n| format!(" in each of {n} sockets")).unwrap_or_default();
@@ -482,7 +483,7 @@ fn review(view: &CreateView, form: &Form) -> Markup {
         ("Made", from),
         ("Node", v("node")),
         ("Profile", view.profile.as_ref().map_or_else(|| "none".to_owned(), |p| p.name.clone())),
-        ("Size", format!("{} cores{sockets}, {memory} memory, {} GiB disk{storage}", v("cores"), v("disk"))),
+        ("Size", format!("{cores}{sockets}, {memory} memory, {} GiB disk{storage}", v("disk"))),
         ("Network", format!("{}{vlan}", v("bridge"))),
         ("Address", address),
         ("User", if is_windows(view, form) { windows_user(form) } else { who(form) }),
@@ -492,6 +493,9 @@ fn review(view: &CreateView, form: &Form) -> Markup {
     ];
     html! {
         @for w in &view.warnings { (note("warn", html! { (w) })) }
+        @if form.value("from") != "iso" && !is_windows(view, form) && v("ssh_keys").trim().is_empty() {
+            (note("warn", html! { "Without an SSH key nobody can sign in to it. Go back to Access and paste one." }))
+        }
         dl.about.review { @for (word, value) in &rows { dt { (word) } dd { (value) } } }
         (also(view))
         (secrets(view, form))

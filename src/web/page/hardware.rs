@@ -117,7 +117,7 @@ fn shown(v: &HardwareValue, value: &str) -> Markup {
             (_, "") => span.dim { "–" },
             // Proxmox writes no limit as 0.
             (_, "0") if v.key == "cpu_limit" => span.dim { "none" },
-            (Some(SettingKind::Keys), keys) => { (keys.lines().count()) " keys" },
+            (Some(SettingKind::Keys), keys) => { (count(keys.lines().count(), "key", "keys")) },
             (Some(SettingKind::Lines(_)), text) => span.words { (text) },
             (_, text) => { (text) @if let Some(s) = setting { @if !s.unit.is_empty() { " " (s.unit) } } },
         }
@@ -235,12 +235,13 @@ pub fn edit(page: &Page, head: &MachineHead, slug: &str, group: &str, all: &Hard
         section.card.narrow {
             h2 { (group) }
             (trouble(form))
-            form method="post" action=(head.at(&format!("hardware/edit/{slug}"))) {
+            @if !head.can_manage { (note("warn", html! { "You may look at it, but only those who manage it may change it." })) }
+            @else { form method="post" action=(head.at(&format!("hardware/edit/{slug}"))) {
                 (csrf(page))
                 input type="hidden" name="digest" value=(all.digest);
                 @for (s, v) in of_group(group, all) { (one_field(head, s, v, all.running, form)) }
                 div.actions { button.primary name="go" value="preview" { "Look at the change" } a.button.quiet href=(head.at("hardware")) { "Cancel" } }
-            }
+            } }
         }
     };
     frame(page, head, "hardware", body)

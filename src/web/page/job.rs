@@ -119,7 +119,7 @@ fn waits(page: &Page, wait: &Wait) -> Markup {
 fn failed(view: &JobView) -> Markup {
     let job = &view.job;
     html! {
-        p { strong { "It gave up after " (crate::web::page::parts::count(job.attempts as usize, "try", "tries")) ". " } @if let Some(why) = &job.error { (why) } }
+        p { strong { "It gave up" @if job.attempts > 1 { " after " (job.attempts) " tries" } ". " } @if let Some(why) = &job.error { (why) } }
         @if let Some(cause) = view.cause {
             p { (cause.advice()) @if let (Some((id, _)), Some(word)) = (&view.machine, hardware_word(cause)) {
                 " " a href={ "/machines/" (id) "/hardware" } { (word) }

@@ -104,7 +104,7 @@ fn document(page: &Page, title: &str, body: Markup) -> Markup {
                 link rel="stylesheet" href=(asset("style.css"));
                 script type="module" src=(asset("app.js")) {}
             }
-            body data-live-stream[page.who.is_some()] { (body) }
+            body data-live-stream=[page.who.as_ref().map(|_| page.after)] { (body) }
         }
     }
 }

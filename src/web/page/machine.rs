@@ -70,9 +70,9 @@ pub struct HistoryView {
 /// The first tab: charts, and the figures in words for those without script.
 pub fn machine(page: &Page, head: &MachineHead) -> Markup {
     let body = html! {
-        @if !head.jobs.is_empty() { section.card { h2 { "Happening now" } (short(page, &head.jobs)) } }
+        (happening(page, head))
         @if head.system == System::Windows && !head.row.template { (remote_desktop(head)) }
-        @if head.row.maxmem > 0 { (figures(head)) }
+        (figures(head))
         (charts(head))
     };
     frame(page, head, "", body)
@@ -283,20 +283,29 @@ fn figures(head: &MachineHead) -> Markup {
     let what = if row.kind == GuestKind::Lxc { "shares the node's kernel" } else { "since its last start" };
     html! {
         section id="figures" data-live data-on={ "guest:" (row.id) } {
-            dl.figures id={ "g-" (row.id) } {
-                div { dt { "CPU" } dd.c-cpu { @match row.cpu { Some(c) => (meter(c, &percent(c))), None => span.dim { "off" } } small { "of " (format!("{:.0}", row.cores)) " cores" } } }
+            @if row.maxmem > 0 { dl.figures id={ "g-" (row.id) } {
+                div { dt { "CPU" } dd.c-cpu { @match row.cpu { Some(c) => (meter(c, &percent(c))), None => span.dim { "off" } } small { "of " (cores(row.cores)) } } }
                 div { dt { "Memory" } dd.c-mem { @match row.mem { Some(m) => (meter(share(m, row.maxmem), &bytes(m))), None => span.dim { "off" } } small { "of " (bytes(row.maxmem)) } } }
                 div { dt { "Disk" } dd { (bytes(head.maxdisk)) small { "given" } } }
                 div { dt { "Up for" } dd { @if row.uptime > 0 { (duration(Duration::from_secs(row.uptime))) } @else { span.dim { "off" } } small { (what) } } }
-            }
+            } }
         }
     }
+}
+
+/// `1 core`, `0.5 cores`, `4 cores`.
+fn cores(n: f64) -> String {
+    if (n - 1.0).abs() < f64::EPSILON { "1 core".to_owned() } else { format!("{n} cores") }
 }
 
 /// Filled by the script from history.json; marks show what was changed.
 fn charts(head: &MachineHead) -> Markup {
     if head.row.vmid.is_none() {
-        return empty("clock", "It is being made", "Charts appear when it runs.", None);
+        return html! {
+            section id="charts" data-live data-on={ "guest:" (head.row.id) } {
+                (empty("clock", "It is being made", "Charts appear when it runs.", None))
+            }
+        };
     }
     if !head.has(Feature::History) {
         return html! { p.dim { "Its host keeps no figures of the past, so there are no charts." } };
@@ -304,7 +313,7 @@ fn charts(head: &MachineHead) -> Markup {
     let ranges = [("hour", "Hour"), ("day", "Day"), ("week", "Week"), ("month", "Month"), ("year", "Year")];
     let kinds = [("cpu", "CPU"), ("mem", "Memory"), ("net", "Network"), ("disk", "Disk")];
     html! {
-        section.charts-part data-charts={ "/machines/" (head.row.id) "/history.json" } {
+        section.charts-part id="charts" data-charts={ "/machines/" (head.row.id) "/history.json" } {
             div.tools {
                 span.seg role="group" aria-label="Range of the charts" {
                     @for (n, (value, word)) in ranges.iter().enumerate() {

@@ -53,6 +53,8 @@ pub struct Page {
     pub who: Option<Who>,
     /// The request's path, to mark the place in the rail.
     pub path: String,
+    /// The page's stream of events goes on behind this one.
+    pub after: u64,
     /// Goes into a hidden field of every form.
     pub csrf: String,
     pub now: Timestamp,

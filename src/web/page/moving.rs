@@ -131,6 +131,13 @@ pub fn migrate(page: &Page, head: &MachineHead, view: &MoveView, hit: &Markup, f
         (happening(page, head))
         h2 { "Move to another node" }
         (trouble(form))
+        section id="places" data-live data-on={ "job guest:" (head.row.id) } { (places_of(page, head, view, hit, form)) }
+    };
+    frame(page, head, "migrate", body)
+}
+
+fn places_of(page: &Page, head: &MachineHead, view: &MoveView, hit: &Markup, form: &Form) -> Markup {
+    html! {
         @if let Some(why) = &view.refusal { (note("warn", html! { (why) })) }
         @match &view.check {
             None => (note("warn", html! { "What stands in the way can't be found out now. " (view.trouble) })),
@@ -141,8 +148,7 @@ pub fn migrate(page: &Page, head: &MachineHead, view: &MoveView, hit: &Markup, f
                 @if check.nodes.is_empty() { p.dim { "This cluster has no other node." } } @else { (choice(page, head, view, check, hit, form)) }
             }
         }
-    };
-    frame(page, head, "migrate", body)
+    }
 }
 
 fn choice(page: &Page, head: &MachineHead, view: &MoveView, check: &MoveCheck, hit: &Markup, form: &Form) -> Markup {

@@ -73,7 +73,8 @@ fn take(page: &Page, head: &MachineHead, view: &SnapshotsView, form: &Form) -> M
                     @if running && head.has(Feature::SnapshotMemory) {
                         (switch(form, "memory", "Also what is in memory", false, "Going back then goes on where it was. It takes longer, and as much room as the machine has memory."))
                     }
-                    @if running { p.dim { "It goes on running. Without memory, going back is like after a power cut; with the guest agent its files are in order." } }
+                    @if running && head.has(Feature::SnapshotMemory) { p.dim { "It goes on running. Without memory, going back is like after a power cut; with the guest agent its files are in order." } }
+                    @else if running { p.dim { "It goes on running. Going back is like after a power cut." } }
                     div.actions { button.primary { (icon("plus")) "Take snapshot" } }
                 }
             }

@@ -31,6 +31,7 @@ pub fn page(path: &str) -> Page {
     Page {
         who: Some(Who { id: UserId::from_bytes([7; 16]), login: "mira".into(), name: "Mira Lind".into(), admin: true }),
         path: path.into(),
+        after: 0,
         csrf: "sample-csrf".into(),
         now: ago(0),
         theme: Theme::System,

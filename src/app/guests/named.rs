@@ -1,0 +1,93 @@
+//! What a wish names must be there: disks, network cards, snapshots; storages, bridges and images of a node. The
+//! provider is asked before there is a job, so that a mistyped name is told at once and beside its field.
+
+use super::Guests;
+use crate::app::Actor;
+use crate::app::live::GuestLive;
+use crate::base::ids::ConnectionId;
+use crate::base::{Error, Result};
+use crate::model::guests::{GuestAction, GuestSource, GuestSpec};
+use crate::model::providers::Feature;
+
+/// A part of a machine.
+enum Part<'a> {
+    Disk(&'a str),
+    Nic(&'a str),
+    Snapshot(&'a str),
+    /// One that must not be there yet.
+    NewSnapshot(&'a str),
+}
+
+fn part(action: &GuestAction) -> Option<Part<'_>> {
+    use GuestAction as A;
+    match action {
+        A::GrowDisk { disk, .. }
+        | A::MoveDisk { disk, .. }
+        | A::DetachDisk { disk }
+        | A::AttachDisk { disk, .. }
+        | A::DeleteDisk { disk }
+        | A::ChangeCd { disk, .. } => Some(Part::Disk(disk)),
+        A::ChangeNic { key, .. } | A::RemoveNic { key } => Some(Part::Nic(key)),
+        A::Rollback { name, .. } | A::DeleteSnapshot { name } | A::EditSnapshot { name, .. } => {
+            Some(Part::Snapshot(name))
+        }
+        A::Snapshot { name, .. } => Some(Part::NewSnapshot(name)),
+        A::Clone { snapshot: Some(name), .. } => Some(Part::Snapshot(name)),
+        _ => None,
+    }
+}
+
+impl Guests<'_> {
+    /// Asks the provider whether the wish can be: its parts are there, it takes the values.
+    ///
+    /// # Errors
+    /// `NotFound` when the machine has no such part, `Invalid` where a field names it; what asking the provider says.
+    pub(super) async fn check_named(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Result<()> {
+        let (id, features) = (guest.row.id, self.features(guest));
+        if let GuestAction::Change { values, .. } = action {
+            return self.good_plan(actor, id, values).await.map(|_| ());
+        }
+        let Some(part) = part(action) else { return Ok(()) };
+        let sentence = match part {
+            Part::Disk(_) | Part::Nic(_) if !features.contains(&Feature::Hardware) => return Ok(()),
+            Part::Disk(key) if !self.hardware(actor, id).await?.disks.iter().any(|d| d.key == key) => {
+                format!("The machine has no disk {key} (any more).")
+            }
+            Part::Nic(key) if !self.hardware(actor, id).await?.nics.iter().any(|n| n.key == key) => {
+                format!("The machine has no network card {key} (any more).")
+            }
+            Part::Snapshot(name) if self.snapshots(actor, id).await?.get(name).is_none() => {
+                format!("The machine has no snapshot {name} (any more).")
+            }
+            Part::NewSnapshot(name) if self.snapshots(actor, id).await?.get(name).is_some() => {
+                format!("There is a snapshot called {name} already. Choose another name.")
+            }
+            _ => return Ok(()),
+        };
+        Err(match action {
+            GuestAction::Snapshot { .. } => Error::field("name", sentence),
+            GuestAction::Clone { .. } => Error::field("snapshot", sentence),
+            _ => Error::not_found(sentence),
+        })
+    }
+
+    /// Storage, bridge and ISO image of a new machine must be there on its node. A node that tells nothing of a kind
+    /// is not asked more than it knows.
+    pub(super) async fn check_choices(&self, actor: &Actor, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
+        let there = self.0.nodes().choices(actor, connection, &spec.node).await?;
+        let lacks = |all: &[String], name: &str| !all.is_empty() && !all.iter().any(|have| have == name);
+        let node = &spec.node;
+        if let Some(storage) = spec.storage.as_deref().filter(|s| lacks(&there.storages, s)) {
+            return Err(Error::field("storage", format!("Node {node} has no storage {storage} for disks.")));
+        }
+        if lacks(&there.bridges, &spec.bridge) {
+            return Err(Error::field("bridge", format!("Node {node} has no bridge {}.", spec.bridge)));
+        }
+        match &spec.source {
+            GuestSource::Iso { volid, .. } if lacks(&there.isos, volid) => {
+                Err(Error::field("volid", format!("Node {node} can't reach an ISO image {volid}.")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
