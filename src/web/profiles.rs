@@ -3,7 +3,7 @@
 use crate::base::ids::ProfileId;
 use crate::base::{Error, Result};
 use crate::model::guests::GuestKind;
-use crate::model::profiles::{FIELDS, MOST_DISKS, MoreDisk, ProfileWish};
+use crate::model::profiles::{FIELDS, MOST_DISKS, MoreDisk, Profile, ProfileWish};
 use crate::model::providers::Feature;
 use crate::web::csrf::{Checked, Pairs};
 use crate::web::forms::{again, finished, id};
@@ -215,8 +215,13 @@ pub async fn apply_page(person: Person, Path(text): Path<String>) -> Result<Mark
 fn offers(person: &Person, guest: &crate::app::live::GuestLive) -> Result<(Vec<ProfileChoice>, Option<String>)> {
     let app = &person.web.app;
     let all = app.profiles().list(&person.actor)?.into_iter();
-    let has = app.guests().profile_of(guest)?.map(|p| p.name);
-    Ok((all.map(|profile| ProfileChoice { profile, refusal: None }).collect(), has))
+    let has = app.guests().profile_of(guest)?;
+    let bound = has.as_ref().filter(|p| !p.locked.is_empty() && !person.actor.is_admin());
+    let refusal = |other: &Profile| {
+        bound.filter(|p| p.id != other.id).map(|_| "Its present profile fixes values, so only an admin can apply another.".to_owned())
+    };
+    let choices = all.map(|profile| ProfileChoice { refusal: refusal(&profile), profile }).collect();
+    Ok((choices, has.map(|p| p.name)))
 }
 
 /// Preview, then apply.
