@@ -14,6 +14,7 @@ mod connections;
 mod console;
 mod cookies;
 mod csrf;
+mod drain;
 mod flash;
 mod forms;
 mod guard;

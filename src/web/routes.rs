@@ -5,6 +5,7 @@
 
 use crate::model::sessions::Scope;
 use crate::web::api::{self, openapi};
+use crate::web::drain;
 use crate::web::state::Web;
 use crate::web::{
     assets, audit, bulk, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts,
@@ -265,6 +266,7 @@ fn rest_api() -> Vec<Route> {
         rest(Method::PUT, "/api/v1/profile-policy", ADMIN, api::profiles::policy),
         rest(Method::POST, "/api/v1/guests/{id}/profile", OPERATE, api::profiles::apply),
         rest(Method::GET, "/api/v1/me/quota", READ, api::quotas::mine),
+        rest(Method::GET, "/api/v1/quotas", ADMIN_READ, api::quotas::list),
         rest(Method::GET, "/api/v1/quota", ADMIN_READ, api::quotas::usual),
         rest(Method::PUT, "/api/v1/quota", ADMIN, api::quotas::put_usual),
         rest(Method::GET, "/api/v1/users/{id}/quota", ADMIN_READ, api::quotas::show),
@@ -364,6 +366,7 @@ pub fn router(web: Web) -> Router {
         .layer(CompressionLayer::new().br(true).gzip(true).quality(CompressionLevel::Fastest))
         .layer(from_fn_with_state(web.clone(), observe::layer))
         .layer(from_fn(vary_by_fragment))
+        .layer(from_fn(drain::layer))
         .with_state(web)
 }
 

@@ -76,9 +76,12 @@ impl Guests<'_> {
                 .general_refusal(actor, guest)
                 .or_else(|| action.refusal(guest.row.kind, state))
                 .or_else(|| idle(*action == crate::model::guests::PowerAction::Stop)),
-            BulkWish::Give { .. } => {
-                let may = self.may_hand_over(actor, guest);
-                (!may).then(|| "Only its owner and admins may hand this machine over.".to_owned())
+            BulkWish::Give { .. } if !self.may_hand_over(actor, guest) => {
+                Some("Only its owner and admins may hand this machine over.".to_owned())
+            }
+            BulkWish::Give { owner, .. } if owner.is_empty() => None,
+            BulkWish::Give { owner, .. } => {
+                self.person_for_sharing(actor, guest.row.id, owner).err().map(|e| sentence(&e))
             }
             BulkWish::Delete => {
                 let manage = actor.guest_right(&guest.row) == Some(GuestRight::Manage);
@@ -130,7 +133,7 @@ impl Guests<'_> {
                 Ok(None) => done.done.push(guest.row.id),
                 Err(e) if matches!(e.kind(), Kind::Internal | Kind::Storage) => return Err(e),
                 Err(e) => {
-                    let why = e.fields().values().next().map_or(e.message(), String::as_str).to_owned();
+                    let why = sentence(&e);
                     done.refused.push(BulkRefusal { guest: guest.row.id, name: guest.state.name.clone(), why });
                 }
             }
@@ -155,6 +158,11 @@ impl Guests<'_> {
             _ => Err(Error::internal("a wish without a way")),
         }
     }
+}
+
+/// What is wrong, as one sentence.
+fn sentence(e: &Error) -> String {
+    e.fields().values().next().map_or(e.message(), String::as_str).to_owned()
 }
 
 /// Each once, in the order in which they came.

@@ -12,6 +12,7 @@ use crate::model::guests::{Guest, GuestKind, GuestSpec, GuestState};
 use crate::model::jobs::{Job, JobState};
 use crate::model::quotas::{Amounts, Growth};
 use crate::store::{Read, Scan, WriteTx, tables};
+use serde_json::Value;
 
 /// Whether the job's machine comes to be by it, and goes when it gives up.
 pub(in crate::app) fn makes_machine(job: &Job) -> bool {
@@ -33,6 +34,27 @@ fn profile_in(job: &Job) -> Option<ProfileId> {
     serde_json::from_value(job.args["profile"].clone()).ok()
 }
 
+/// Makes a request harmless when it is sent twice.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// Whoever asks chooses it.
+    pub key: String,
+    /// Stands for what was asked for: the same request has the same mark. Nothing can be read from it.
+    pub mark: String,
+}
+
+/// Where a job keeps [`Once::mark`].
+pub(super) const REQUEST: &str = "request";
+
+/// # Errors
+/// `Conflict` when the job was asked for by a request of another content.
+pub(super) fn same_request(first: &Job, mark: &Value) -> Result<()> {
+    if first.args[REQUEST] == *mark {
+        return Ok(());
+    }
+    Err(Error::conflict("This Idempotency-Key was used for another request, which is under way. Use another key."))
+}
+
 /// A machine that somebody asks for, and the job that will make it.
 pub(super) struct Wanted {
     pub guest: Guest,
@@ -47,7 +69,8 @@ impl Guests<'_> {
     /// request again gives the first one's machine and writes nothing.
     ///
     /// # Errors
-    /// `Conflict` when the owner's quota has no room, or the first one's machine is gone; what `more` says.
+    /// `Conflict` when the owner's quota has no room, or the first one's machine is gone or was asked for in other
+    /// words; what `more` says.
     pub(super) async fn make(
         &self,
         actor: &Actor,
@@ -59,8 +82,10 @@ impl Guests<'_> {
             .0
             .store()
             .write(move |tx| {
+                let mark = job.args[REQUEST].clone();
                 let job = enqueue(tx, &actor, job)?;
                 if let Some(first) = job.guest.filter(|id| *id != guest.id) {
+                    same_request(&job, &mark)?;
                     let row = tx.get(tables::GUESTS, &first)?;
                     return Ok((row.ok_or_else(|| Error::conflict("This machine was asked for already."))?, job));
                 }
@@ -150,7 +175,7 @@ impl Guests<'_> {
         let (create, delete) = (makes_machine(job), job.hook == "guest_delete");
         let source = made_from(job);
         let applied = profile_in(job).filter(|_| job.hook == "guest_change");
-        let node = job.result.get("node").and_then(serde_json::Value::as_str).map(str::to_owned);
+        let node = job.result.get("node").and_then(Value::as_str).map(str::to_owned);
         let row = self
             .0
             .store()
@@ -198,7 +223,7 @@ impl Guests<'_> {
             Some((row, false)) => self.0.live().put_rows(vec![row]),
             None => {}
         }
-        self.0.live().job_is_over(id, job.result.get("status").and_then(serde_json::Value::as_str));
+        self.0.live().job_is_over(id, job.result.get("status").and_then(Value::as_str));
         self.0.inventory().look_soon();
         Ok(())
     }

@@ -15,6 +15,7 @@ mod system;
 
 pub(in crate::app) use system::Systems;
 
+pub use making::Once;
 pub(in crate::app) use making::makes_machine;
 
 use crate::app::live::GuestLive;
@@ -74,6 +75,16 @@ pub fn subject(guest: &Guest) -> String {
     }
 }
 
+/// What somebody may do with a machine who asked for more.
+fn too_little(have: Option<GuestRight>) -> &'static str {
+    match have {
+        Some(GuestRight::Use | GuestRight::Manage) => {
+            "You may switch this machine on and off and open its console, but not change it."
+        }
+        Some(GuestRight::See) | None => "You may look at this machine, but not change it.",
+    }
+}
+
 impl Guests<'_> {
     /// The machines that the actor may see and that fit the filter words, by name. Keys: `status:`, `node:`,
     /// `tag:`, `owner:`, `kind:` (vm, container), `id:`, `is:template`.
@@ -126,11 +137,8 @@ impl Guests<'_> {
     /// One machine on which the actor has at least this right.
     pub(in crate::app) fn get_for(&self, actor: &Actor, id: GuestId, right: GuestRight) -> Result<Arc<GuestLive>> {
         let guest = self.get(actor, id)?;
-        if actor.guest_right(&guest.row).is_some_and(|have| have >= right) {
-            Ok(guest)
-        } else {
-            Err(Error::forbidden("You may look at this machine, but not change it."))
-        }
+        let have = actor.guest_right(&guest.row);
+        if have.is_some_and(|have| have >= right) { Ok(guest) } else { Err(Error::forbidden(too_little(have))) }
     }
 
     /// What can be done with a machine now.
@@ -148,7 +156,7 @@ impl Guests<'_> {
     /// Why nothing at all can be done to this machine now.
     pub fn general_refusal(&self, actor: &Actor, guest: &GuestLive) -> Option<String> {
         if actor.guest_right(&guest.row) < Some(GuestRight::Use) {
-            return Some("You may look at this machine, but not change it.".to_owned());
+            return Some(too_little(actor.guest_right(&guest.row)).to_owned());
         }
         if guest.row.making.is_some() {
             return Some("It is being made right now.".to_owned());

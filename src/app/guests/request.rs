@@ -1,6 +1,6 @@
 //! Asking for a machine, its power, its end: each is one commit with the job, the event and the audit entry.
 
-use super::making::Wanted;
+use super::making::{Once, REQUEST, Wanted, same_request};
 use super::{Guests, subject};
 use crate::app::jobs::{NewJob, enqueue};
 use crate::app::limits;
@@ -38,18 +38,24 @@ pub(super) struct Ask {
 
 impl Guests<'_> {
     /// Asks for a new machine: one commit holds the wanted machine, its job, the event and the audit entry.
-    /// `key` makes asking twice harmless: the second time gives the first one's machine.
+    /// `once` makes asking twice harmless: the second time gives the first one's machine.
     ///
     /// # Errors
     /// `Invalid` with a sentence per field; `Unavailable` while Proxmox is away; `Forbidden` for a token that
-    /// may only read.
-    pub async fn request_create(&self, actor: &Actor, mut spec: GuestSpec, key: Option<&str>) -> Result<(Guest, Job)> {
+    /// may only read; `Conflict` when the key of `once` stands for another request.
+    pub async fn request_create(
+        &self,
+        actor: &Actor,
+        mut spec: GuestSpec,
+        once: Option<&Once>,
+    ) -> Result<(Guest, Job)> {
         actor.require_scope(Scope::Operate)?;
         spec.check()?;
         let software = self.0.software().accept(actor, &std::mem::take(&mut spec.software))?;
-        let dedup = key.map(|k| format!("create:{}:{k}", actor.login()));
+        let dedup = once.map(|o| format!("create:{}:{}", actor.login(), o.key));
         // Asked again: the machine's own name would be in the way of the checks below.
         if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
+            once.map(|o| same_request(&first.1, &json!(o.mark))).transpose()?;
             return Ok(first);
         }
         let connection = self.connection_for(&spec)?;
@@ -68,6 +74,9 @@ impl Guests<'_> {
         let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
         // The job knows its own machine again by this mark, after a crash too.
         args["mark"] = json!(id);
+        if let Some(once) = once {
+            args[REQUEST] = json!(once.mark);
+        }
         if spec.hardware.contains_key("mac_prefix") {
             // Two clusters in one network count their machines alike; this keeps the addresses apart.
             args["mac_salt"] = json!(salt(connection));

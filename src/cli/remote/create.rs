@@ -92,7 +92,7 @@ fn amount(text: &str, unit: u64) -> std::result::Result<u64, String> {
     if bytes.is_multiple_of(unit) { Ok(bytes / unit) } else { Err("this is too fine".to_owned()) }
 }
 
-fn mebibytes(text: &str) -> std::result::Result<u64, String> {
+pub fn mebibytes(text: &str) -> std::result::Result<u64, String> {
     amount(text, 1 << 20)
 }
 

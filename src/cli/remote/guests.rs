@@ -1,9 +1,11 @@
 //! `steward guests`: machines.
 
+use super::super::say::say;
 use super::actions::{self, Wait};
 use super::bulk::Bulk;
 use super::client::{Api, part};
 use super::create::Create;
+use super::impact::{Asks, Deed};
 use super::moving::{Copy, Migrate, Template};
 use super::table::{self, Cell, state};
 use super::{Common, complete, find, impact, sharing};
@@ -76,8 +78,19 @@ enum Verb {
     Give(sharing::Give),
     /// One thing for several machines: snapshot, tags, migrate, give, delete.
     Bulk(Bulk),
-    /// Delete machines with their disks. They must be stopped.
+    /// Delete machines with their disks. One that runs is switched off first.
     Delete(Asking),
+    /// What hangs on a machine: what would be lost, who would be cut off. Nothing is changed.
+    Impact {
+        #[command(flatten)]
+        guest: One,
+        /// What would be done: stop, shutdown, reboot, suspend, hibernate, delete, migrate, rollback or template.
+        #[arg(long, default_value = "stop")]
+        action: String,
+        /// The snapshot to go back to, for rollback.
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
+        snapshot: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -132,6 +145,17 @@ impl Guests {
             Verb::Give(give) => give.run(&mut api).await,
             Verb::Bulk(bulk) => bulk.run(&mut api, &common).await,
             Verb::Delete(asking) => delete(&mut api, &common, asking).await,
+            Verb::Impact { guest, action, snapshot } => {
+                let found = find::guest(&mut api, &guest.guest).await?;
+                let deed = Deed { action: &action, snapshot: &snapshot, asks: Asks::WhenHit, refused: "" };
+                let impact = impact::of(&mut api, &found, &deed).await?;
+                if common.json() {
+                    table::json(&impact);
+                } else {
+                    impact::lines(&impact).iter().for_each(|line| say(line));
+                }
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 }
@@ -238,12 +262,12 @@ async fn meant(api: &mut Api, names: &[String]) -> Result<Vec<Value>> {
     Ok(all)
 }
 
-/// Shows what hangs on the machines and asks. `always`: also when nothing does.
-async fn sure(api: &mut Api, guests: &[Value], action: &str, words: &str, always: bool, yes: bool) -> Result<()> {
+/// Shows what hangs on the machines and asks.
+async fn sure(api: &mut Api, guests: &[Value], action: &str, words: &str, asks: Asks, yes: bool) -> Result<()> {
     let names: Vec<String> = guests.iter().map(|g| table::plain(text(g, "name"))).collect();
     let question = format!("{words} {}?", names.join(", "));
     let refused = if action == "delete" { "Nothing was deleted." } else { "Nothing was done." };
-    let deed = impact::Deed { action, snapshot: "", always, refused };
+    let deed = Deed { action, snapshot: "", asks, refused };
     impact::sure(api, &guests.iter().collect::<Vec<_>>(), deed, &question, yes).await
 }
 
@@ -256,7 +280,9 @@ async fn power(api: &mut Api, common: &Common, asking: Asking, action: &str) -> 
         "reboot" => "Reboot",
         _ => "Suspend",
     };
-    sure(api, &guests, action, words, false, yes).await?;
+    // Like pulling the plug: the page asks each time, too.
+    let asks = if action == "stop" { Asks::Always } else { Asks::WhenHit };
+    sure(api, &guests, action, words, asks, yes).await?;
     let mut jobs = Vec::new();
     for guest in guests {
         let path = format!("/guests/{}/power", part(text(&guest, "id")));
@@ -268,7 +294,7 @@ async fn power(api: &mut Api, common: &Common, asking: Asking, action: &str) -> 
 async fn hibernate(api: &mut Api, common: &Common, asking: Asking) -> Result<ExitCode> {
     let Asking { many, yes } = asking;
     let guests = meant(api, &many.guests).await?;
-    sure(api, &guests, "hibernate", "Hibernate", false, yes).await?;
+    sure(api, &guests, "hibernate", "Hibernate", Asks::WhenHit, yes).await?;
     let mut jobs = Vec::new();
     for guest in guests {
         jobs.push(api.post(&format!("/guests/{}/hibernate", part(text(&guest, "id"))), None).await?);
@@ -279,7 +305,7 @@ async fn hibernate(api: &mut Api, common: &Common, asking: Asking) -> Result<Exi
 async fn delete(api: &mut Api, common: &Common, asking: Asking) -> Result<ExitCode> {
     let Asking { many, yes } = asking;
     let guests = meant(api, &many.guests).await?;
-    sure(api, &guests, "delete", "Delete for good", true, yes).await?;
+    sure(api, &guests, "delete", "Delete for good", Asks::Needed, yes).await?;
     let mut jobs = Vec::new();
     for guest in guests {
         jobs.push(api.delete(&format!("/guests/{}", part(text(&guest, "id")))).await?);

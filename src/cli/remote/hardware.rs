@@ -1,9 +1,9 @@
 //! `steward hardware`: settings, disks and network cards of a machine.
 
-use super::super::say::say;
+use super::super::say::{complain, say};
 use super::actions::{self, Wait};
 use super::client::{Api, part};
-use super::create::gibibytes;
+use super::create::{gibibytes, mebibytes};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find};
 use crate::base::{Error, Result};
@@ -25,7 +25,7 @@ pub struct Hardware {
 enum Verb {
     /// What a machine has, and what waits for its next restart.
     Show(Guest),
-    /// Change settings: `steward hardware set web-01 cores=4 memory=4096`.
+    /// Change settings: `steward hardware set web-01 cores=4 memory=4G`.
     Set {
         #[command(flatten)]
         guest: Guest,
@@ -217,6 +217,29 @@ fn values(pairs: &[String]) -> Result<Map<String, Value>> {
     Ok(all)
 }
 
+/// Like `2G`.
+fn with_unit(value: &Value) -> bool {
+    let text = value.as_str().unwrap_or_default();
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(|c: char| c.is_ascii_alphabetic())
+}
+
+/// Amounts with a unit become those that the machine's settings count in; other texts stay.
+fn into_units(wished: &mut Map<String, Value>, hardware: &Value) -> Result<()> {
+    let settings = hardware["settings"].as_array();
+    for (key, value) in wished.iter_mut().filter(|(_, value)| with_unit(value)) {
+        let setting = settings.into_iter().flatten().find(|s| text(s, "key") == key);
+        let read: fn(&str) -> std::result::Result<u64, String> = match setting.map(|s| text(s, "unit")) {
+            Some("MiB") => mebibytes,
+            Some("GiB") => gibibytes,
+            _ => continue,
+        };
+        let amount =
+            read(value.as_str().unwrap_or_default()).map_err(|why| Error::invalid(format!("{key}: {why}.")))?;
+        *value = json!(amount.to_string());
+    }
+    Ok(())
+}
+
 impl Hardware {
     /// # Errors
     /// What the API refuses.
@@ -227,13 +250,25 @@ impl Hardware {
             Verb::Show(guest) => return show(&mut api, &common, &guest).await,
             Verb::Set { guest, values: pairs, dry_run, wait } => {
                 let path = format!("{}/hardware", guest.path(&mut api).await?);
-                let wished = values(&pairs)?;
-                let plan = api.post(&format!("{path}/plan"), Some(&json!({ "settings": wished }))).await?;
-                if dry_run {
-                    return Ok(planned(&common, &plan));
+                let mut wished = values(&pairs)?;
+                if wished.values().any(with_unit) {
+                    into_units(&mut wished, &api.get(&path).await?)?;
                 }
-                if !common.json() {
+                let plan = api.post(&format!("{path}/plan"), Some(&json!({ "settings": wished }))).await?;
+                if dry_run || !common.json() {
                     planned(&common, &plan);
+                }
+                if dry_run {
+                    let refused = plan["changes"].as_array().into_iter().flatten().filter(|c| c["refused"].is_string());
+                    let refused: Vec<&Value> = refused.collect();
+                    for c in &refused {
+                        complain(&format!(
+                            "steward: {}: {}",
+                            table::plain(text(c, "key")),
+                            table::plain(text(c, "refused"))
+                        ));
+                    }
+                    return Ok(if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
                 }
                 // What was just looked at: if somebody was quicker, nothing is changed.
                 let body = json!({ "settings": wished, "digest": plan["digest"] });
@@ -307,10 +342,10 @@ impl NicVerb {
 }
 
 /// What a change would do.
-fn planned(common: &Common, plan: &Value) -> ExitCode {
+fn planned(common: &Common, plan: &Value) {
     if common.json() {
         table::json(plan);
-        return ExitCode::SUCCESS;
+        return;
     }
     let row = |c: &Value| {
         let when = match (c["refused"].as_str(), c["live"] == true) {
@@ -322,7 +357,6 @@ fn planned(common: &Common, plan: &Value) -> ExitCode {
     };
     let rows: Vec<Vec<Cell>> = plan["changes"].as_array().into_iter().flatten().map(row).collect();
     table::print(&["key", "now", "new", "when"], &rows, "All of this is so already.");
-    ExitCode::SUCCESS
 }
 
 async fn show(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
@@ -388,6 +422,19 @@ async fn show(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_have_units_as_in_create() {
+        let hardware = json!({ "settings": [{ "key": "memory", "unit": "MiB" }, { "key": "name", "unit": "" }] });
+        let set = |key: &str, value: &str| {
+            let mut wished = values(&[format!("{key}={value}")])?;
+            into_units(&mut wished, &hardware).map(|()| wished[key].as_str().unwrap().to_owned())
+        };
+        assert_eq!(set("memory", "2G").unwrap(), "2048");
+        assert_eq!(set("memory", "2048").unwrap(), "2048");
+        assert_eq!(set("name", "2G").unwrap(), "2G", "not an amount");
+        assert!(set("memory", "2x").unwrap_err().message().contains("no unit"));
+    }
 
     #[test]
     fn wishes_are_pairs_and_none_is_there_twice() {

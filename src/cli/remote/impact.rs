@@ -8,13 +8,10 @@ use serde_json::{Value, json};
 
 /// Shows what hangs on a machine and asks; nothing is shown or asked with `yes`.
 ///
-/// `always`: ask also when nothing hangs on it, and refuse when nobody is there to be asked. Without it scripts
-/// go on as they are.
-///
 /// # Errors
-/// `Conflict` when the answer is no; what the API refuses.
+/// `Conflict` when the answer is no; `Invalid` when nobody is there to give one that is needed; what the API refuses.
 pub async fn sure(api: &mut Api, guests: &[&Value], deed: Deed<'_>, question: &str, yes: bool) -> Result<()> {
-    if yes || (!deed.always && !terminal::somebody()) {
+    if yes || (deed.asks != Asks::Needed && !terminal::somebody()) {
         return Ok(());
     }
     let impact = match guests {
@@ -22,20 +19,31 @@ pub async fn sure(api: &mut Api, guests: &[&Value], deed: Deed<'_>, question: &s
         many => of_many(api, many, &deed).await?,
     };
     lines(&impact).iter().for_each(|line| complain(line));
-    let asks = deed.always || impact["asks"] == true;
+    let asks = deed.asks != Asks::WhenHit || impact["asks"] == true;
     if !asks || terminal::confirm(question)? { Ok(()) } else { Err(Error::conflict(deed.refused)) }
+}
+
+/// When a person is asked before something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// At a terminal, when something hangs on the machine. Scripts go on.
+    WhenHit,
+    /// At a terminal always. Scripts go on.
+    Always,
+    /// Always; scripts must say `--yes`.
+    Needed,
 }
 
 /// What is about to be done, as the API calls it.
 pub struct Deed<'a> {
     pub action: &'a str,
     pub snapshot: &'a str,
-    pub always: bool,
+    pub asks: Asks,
     /// What is said when the answer is no.
     pub refused: &'a str,
 }
 
-async fn of(api: &mut Api, guest: &Value, deed: &Deed<'_>) -> Result<Value> {
+pub async fn of(api: &mut Api, guest: &Value, deed: &Deed<'_>) -> Result<Value> {
     let id = part(guest["id"].as_str().unwrap_or_default());
     let mut pairs = vec![("action", deed.action)];
     if !deed.snapshot.is_empty() {

@@ -16,6 +16,7 @@ mod jobs;
 mod moving;
 mod nodes;
 mod profiles;
+mod quotas;
 mod raw;
 mod sharing;
 mod sign_in;
@@ -61,6 +62,8 @@ pub(super) enum Verb {
     Templates(templates::Templates),
     /// What is being done, and what became of it.
     Jobs(jobs::Jobs),
+    /// How much everybody may have, and has: list, show, set.
+    Quotas(quotas::Quotas),
     /// The nodes that the machines are on.
     Nodes(nodes::Nodes),
     /// Any call of the REST API, for what has no command of its own.
@@ -162,6 +165,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
             Verb::Software(software) => software.run().await,
             Verb::Templates(templates) => templates.run().await,
             Verb::Jobs(jobs) => jobs.run().await,
+            Verb::Quotas(quotas) => quotas.run().await,
             Verb::Nodes(nodes) => nodes.run().await,
             Verb::Api(raw) => raw.run().await,
         }

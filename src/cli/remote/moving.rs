@@ -3,7 +3,7 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
-use super::impact::Deed;
+use super::impact::{Asks, Deed};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
 use crate::base::Result;
@@ -92,7 +92,7 @@ impl Template {
         let path = under(&found);
         let question =
             format!("Make a template of “{}”? It can't be started any more, and there is no way back.", self.guest);
-        let deed = Deed { action: "template", snapshot: "", always: true, refused: "Nothing was changed." };
+        let deed = Deed { action: "template", snapshot: "", asks: Asks::Needed, refused: "Nothing was changed." };
         impact::sure(api, &[&found], deed, &question, self.yes).await?;
         let job = api.post(&format!("{path}/template"), None).await?;
         actions::finish(api, common, &self.wait, vec![job]).await
@@ -132,7 +132,7 @@ impl Migrate {
             return Ok(ExitCode::SUCCESS);
         };
         let question = format!("Move “{}” to {node}?", self.guest);
-        let deed = Deed { action: "migrate", snapshot: "", always: false, refused: "Nothing was changed." };
+        let deed = Deed { action: "migrate", snapshot: "", asks: Asks::WhenHit, refused: "Nothing was changed." };
         impact::sure(api, &[&found], deed, &question, self.yes).await?;
         let mut body = json!({ "node": node, "disks": self.disks });
         if let Some(storage) = self.storage {

@@ -3,7 +3,7 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
-use super::impact::Deed;
+use super::impact::{Asks, Deed};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
 use crate::base::Result;
@@ -103,8 +103,12 @@ impl Snapshots {
             Verb::Rollback { one, start, yes, wait } => {
                 let found = find::guest(&mut api, &one.guest.guest).await?;
                 let question = format!("Go back to “{}”?", one.name);
-                let deed =
-                    Deed { action: "rollback", snapshot: &one.name, always: true, refused: "Nothing was changed." };
+                let deed = Deed {
+                    action: "rollback",
+                    snapshot: &one.name,
+                    asks: Asks::Needed,
+                    refused: "Nothing was changed.",
+                };
                 impact::sure(&mut api, &[&found], deed, &question, yes).await?;
                 let path = format!("{}/{}/rollback", under(&found), part(&one.name));
                 (api.post(&path, Some(&json!({ "start": start }))).await?, wait)

@@ -208,7 +208,12 @@ impl Install {
         let mut options = Map::new();
         for text in &self.set {
             let (key, text) = pair(text)?;
-            options.insert(key.to_owned(), value(option(key)?, key, text)?);
+            let option = option(key)?;
+            if option["kind"] == "password" {
+                // Others on this computer see command lines, and the shell keeps them.
+                return Err(Error::invalid(format!("{key} is a password: give it by --set-file {key}=FILE.")));
+            }
+            options.insert(key.to_owned(), value(option, key, text)?);
         }
         for text in &self.set_file {
             let (key, path) = pair(text)?;

@@ -4,8 +4,9 @@ use super::super::say::complain;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
 use super::create::gibibytes;
+use super::impact::{Asks, Deed};
 use super::table::{self, Cell, Tone};
-use super::{Common, complete, find};
+use super::{Common, complete, find, impact};
 use crate::base::Result;
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
@@ -35,7 +36,13 @@ enum Verb {
     /// Make a template of the newest image in the place of this one.
     Rebuild(One),
     /// Delete a template, if no machine hangs on it.
-    Delete(One),
+    Delete {
+        #[command(flatten)]
+        one: One,
+        /// Ask nothing.
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,21 +94,24 @@ impl Templates {
             Verb::Images { look } => return images(&mut api, &common, look).await,
             Verb::Build(build) => (api.post("/templates", Some(&build.body())).await?, build.wait),
             Verb::Rebuild(one) => {
-                let path = of(&mut api, &one.template).await?;
+                let path = path(&find::guest(&mut api, &one.template).await?);
                 (api.post(&format!("{path}/rebuild"), None).await?, one.wait)
             }
-            Verb::Delete(one) => {
-                let path = of(&mut api, &one.template).await?;
-                (api.delete(&path).await?, one.wait)
+            Verb::Delete { one, yes } => {
+                let found = find::guest(&mut api, &one.template).await?;
+                let refused = "Nothing was deleted.";
+                let deed = Deed { action: "delete", snapshot: "", asks: Asks::Needed, refused };
+                let question = format!("Delete for good {}?", table::plain(text(&found, "name")));
+                impact::sure(&mut api, &[&found], deed, &question, yes).await?;
+                (api.delete(&path(&found)).await?, one.wait)
             }
         };
         actions::finish(&mut api, &common, &wait, vec![job]).await
     }
 }
 
-async fn of(api: &mut Api, wanted: &str) -> Result<String> {
-    let found = find::guest(api, wanted).await?;
-    Ok(format!("/templates/{}", part(found["id"].as_str().unwrap_or_default())))
+fn path(template: &Value) -> String {
+    format!("/templates/{}", part(text(template, "id")))
 }
 
 impl Build {

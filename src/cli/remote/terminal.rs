@@ -61,6 +61,9 @@ pub fn ask(text: &str) -> Result<String> {
 /// # Errors
 /// `Invalid` when nobody is there.
 pub fn confirm(text: &str) -> Result<bool> {
+    if !somebody() {
+        return Err(Error::invalid("Nobody is at the terminal to be asked. With --yes nothing is asked."));
+    }
     let answer = ask(&format!("{text} [y/N] "))?;
     Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }

@@ -1,8 +1,8 @@
 //! One wish for several machines, for programs.
 
-use crate::app::guests::bulk::BulkRefusal;
-use crate::base::Result;
+use crate::app::guests::bulk::{BulkCheck, BulkDone, BulkRefusal};
 use crate::base::ids::GuestId;
+use crate::base::{Error, Result};
 use crate::model::access::GuestRight;
 use crate::model::guests::PowerAction;
 use crate::model::guests::bulk::BulkWish;
@@ -10,7 +10,7 @@ use crate::web::api::body::Sent;
 use crate::web::api::impact::ImpactView;
 use crate::web::api::jobs::JobView;
 use crate::web::api::openapi::WriteProblems;
-use crate::web::forms::id;
+use crate::web::api::words::{PowerWord, RightWord};
 use crate::web::visit::Person;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 pub enum BulkAction {
     Power {
         /// start, shutdown, reboot, suspend, resume or stop.
-        #[schema(value_type = String)]
+        #[schema(value_type = PowerWord)]
         action: PowerAction,
     },
     Hibernate {},
@@ -51,7 +51,7 @@ pub enum BulkAction {
         /// Login or id of the new owner.
         owner: String,
         /// see, use or manage: what the old owner may still do; nothing when left out.
-        #[schema(value_type = Option<String>)]
+        #[schema(value_type = Option<RightWord>)]
         keep: Option<GuestRight>,
     },
 }
@@ -110,33 +110,66 @@ pub struct BulkView {
 /// its own; what is refused for one is told and does not hold up the others. A check changes nothing.
 ///
 /// # Errors
-/// `Invalid` on `guests` or a part of the action; `Forbidden`.
+/// `Invalid` on `guests` or a part of the action; `Forbidden`; `Conflict` with a sentence for each machine when it can't
+/// be done for any of them.
 #[utoipa::path(post, path = "/api/v1/guests/bulk", tag = "guests", request_body = Bulk,
     responses((status = 202, description = "Asked for", body = BulkView), (status = 200, description = "Checked", body = BulkView), WriteProblems))]
 pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Result<Response> {
-    let ids: Vec<GuestId> = wanted.guests.iter().map(|text| id(text)).collect::<Result<_>>()?;
     let (guests, wish) = (person.web.app.guests(), BulkWish::from(wanted.action));
+    wish.check()?;
+    let (ids, odd) = read(&wanted.guests);
+    // With odd ones only, there is nothing to ask the house for.
+    let nothing = ids.is_empty() && !odd.is_empty();
     if wanted.check {
-        wish.check()?;
-        let check = guests.bulk_check(&person.actor, &ids, &wish)?;
+        let check = if nothing { BulkCheck::default() } else { guests.bulk_check(&person.actor, &ids, &wish)? };
         let fit: Vec<GuestId> = check.fit.iter().map(|g| g.row.id).collect();
         let impact = wish.deed().map(|deed| person.web.app.impact().of_many(&person.actor, &fit, deed)).transpose()?;
         let view = BulkView {
             jobs: Vec::new(),
             guests: fit.iter().map(GuestId::to_string).collect(),
-            refused: check.refused.into_iter().map(BulkRefused::from).collect(),
+            refused: odd.into_iter().chain(check.refused.into_iter().map(BulkRefused::from)).collect(),
             impact: impact.map(ImpactView::from),
         };
         return Ok(Json(view).into_response());
     }
-    let done = guests.bulk(&person.actor, &ids, &wish).await?;
+    let done = if nothing { BulkDone::default() } else { guests.bulk(&person.actor, &ids, &wish).await? };
+    let none = done.count() == 0;
+    let refused: Vec<BulkRefused> = odd.into_iter().chain(done.refused.into_iter().map(BulkRefused::from)).collect();
+    if none {
+        return Err(in_vain(refused));
+    }
     let view = BulkView {
         jobs: done.jobs.into_iter().map(JobView::from).collect(),
         guests: done.done.iter().map(GuestId::to_string).collect(),
-        refused: done.refused.into_iter().map(BulkRefused::from).collect(),
+        refused,
         impact: None,
     };
     Ok((StatusCode::ACCEPTED, Json(view)).into_response())
+}
+
+/// The ids, and what is none.
+fn read(texts: &[String]) -> (Vec<GuestId>, Vec<BulkRefused>) {
+    let (mut ids, mut odd) = (Vec::new(), Vec::new());
+    for text in texts {
+        match text.parse() {
+            Ok(id) => ids.push(id),
+            Err(_) => odd.push(BulkRefused {
+                guest: text.clone(),
+                name: text.clone(),
+                why: "This is no id of a machine.".to_owned(),
+            }),
+        }
+    }
+    (ids, odd)
+}
+
+/// The answer when each is refused: a sentence by machine.
+fn in_vain(refused: Vec<BulkRefused>) -> Error {
+    let e = Error::conflict("It can't be done for any of them.");
+    refused.into_iter().fold(e, |e, r| {
+        let name = if e.fields().contains_key(&r.name) { format!("{} ({})", r.name, r.guest) } else { r.name };
+        e.with_field(&name, r.why)
+    })
 }
 
 #[cfg(test)]

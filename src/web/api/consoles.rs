@@ -5,6 +5,7 @@ use crate::base::{Result, Timestamp};
 use crate::model::consoles::ConsoleKind;
 use crate::web::api::body::Sent;
 use crate::web::api::openapi::WriteProblems;
+use crate::web::api::words::ConsoleWord;
 use crate::web::forms::id;
 use crate::web::visit::Person;
 use axum::Json;
@@ -18,7 +19,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct ConsoleAsked {
     /// vnc (the screen) or serial (the serial line, or a container's terminal).
-    #[schema(value_type = String)]
+    #[schema(value_type = ConsoleWord)]
     kind: ConsoleKind,
 }
 
@@ -29,7 +30,7 @@ pub struct ConsoleTicketView {
     /// RFB for vnc (with VNC authentication by `password`), bare terminal bytes for serial; a text frame
     /// `{"columns":80,"rows":24}` gives a terminal its size.
     pub websocket: String,
-    #[schema(value_type = String)]
+    #[schema(value_type = ConsoleWord)]
     pub kind: ConsoleKind,
     #[schema(value_type = String, format = DateTime)]
     pub expires: Timestamp,

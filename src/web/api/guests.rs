@@ -1,5 +1,6 @@
 //! Machines for programs.
 
+use crate::app::guests::Once;
 use crate::app::live::GuestLive;
 use crate::app::profiles::Sizes;
 use crate::base::ids::GuestId;
@@ -7,12 +8,14 @@ use crate::base::{Error, Result, Secret, Timestamp};
 use crate::model::access::GuestRight;
 use crate::model::connections::StoredSecret;
 use crate::model::guests::{GuestAddress, GuestKind, GuestSource, GuestSpec, PowerAction};
-use crate::web::api::body::{Asked, Sent};
+use crate::web::api::body::{Asked, Sent, SentWhole};
 use crate::web::api::jobs::JobView;
 use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::web::api::words::{KindWord, PowerWord, RightWord};
 use crate::web::api::{accepted, limit};
 use crate::web::forms::id;
 use crate::web::kept;
+use crate::web::sign;
 use crate::web::visit::Person;
 use axum::Json;
 use axum::extract::Path;
@@ -47,7 +50,7 @@ pub struct GuestView {
     /// Proxmox' number; `null` until a new machine has got one.
     pub vmid: Option<u32>,
     /// qemu or lxc.
-    #[schema(value_type = String)]
+    #[schema(value_type = KindWord)]
     pub kind: GuestKind,
     pub name: String,
     pub node: String,
@@ -58,7 +61,7 @@ pub struct GuestView {
     /// The owner's login.
     pub owner: Option<String>,
     /// see, use or manage: what the person behind the token may do with it.
-    #[schema(value_type = String)]
+    #[schema(value_type = RightWord)]
     pub right: GuestRight,
     pub cpu: f64,
     pub cores: f64,
@@ -194,17 +197,22 @@ pub enum Source {
 }
 
 /// How the first network card gets its address.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Address {
-    #[default]
-    Dhcp,
+    Dhcp {},
     Static {
         /// `192.168.1.44/24`
         cidr: String,
         #[serde(default)]
         gateway: String,
     },
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self::Dhcp {}
+    }
 }
 
 fn yes() -> bool {
@@ -287,7 +295,7 @@ impl GuestCreate {
             bridge: sizes.bridge.unwrap_or_default(),
             vlan: sizes.vlan,
             address: match self.address {
-                Address::Dhcp => GuestAddress::Dhcp,
+                Address::Dhcp {} => GuestAddress::Dhcp,
                 Address::Static { cidr, gateway } => GuestAddress::Static { cidr, gateway },
             },
             user: self.user,
@@ -313,25 +321,31 @@ pub struct Created {
 }
 
 /// Asks for a new machine. The job in `Location` makes it. With an `Idempotency-Key` the same request sent
-/// twice gives the same machine while its job is open.
+/// twice gives the same machine while its job is open; another request with that key is refused.
 ///
 /// # Errors
-/// `Invalid` with the fields; `Forbidden`; `Unavailable` while Proxmox is away.
+/// `Invalid` with the fields; `Forbidden`; `Conflict` when the key was used for something else; `Unavailable` while
+/// Proxmox is away.
 #[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestCreate,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters of your choice")),
     responses((status = 202, description = "Asked for", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn create(person: Person, headers: HeaderMap, Sent(wanted): Sent<GuestCreate>) -> Result<Response> {
-    let key = match headers.get("idempotency-key") {
-        Some(value) => Some(
-            value
-                .to_str()
-                .ok()
-                .filter(|k| (1..=200).contains(&k.len()))
-                .ok_or_else(|| Error::field("Idempotency-Key", "Use 1 to 200 plain characters."))?,
-        ),
+pub async fn create(
+    person: Person,
+    headers: HeaderMap,
+    SentWhole(wanted, whole): SentWhole<GuestCreate>,
+) -> Result<Response> {
+    let once = match headers.get("idempotency-key") {
+        Some(value) => {
+            let key = value.to_str().ok().filter(|k| (1..=200).contains(&k.len()));
+            let key = key.ok_or_else(|| Error::field("Idempotency-Key", "Use 1 to 200 plain characters."))?;
+            // Keyed, as the body may hold a password.
+            let mark = sign::mark(person.web.app.form_key().expose(), "idempotent request", whole.expose().as_bytes());
+            Some(Once { key: key.to_owned(), mark: hex::encode(mark) })
+        }
         None => None,
     };
-    let (guest, job) = person.web.app.guests().request_create(&person.actor, wanted.spec(&person)?, key).await?;
+    let spec = wanted.spec(&person)?;
+    let (guest, job) = person.web.app.guests().request_create(&person.actor, spec, once.as_ref()).await?;
     let (guest, place) = (guest.id.to_string(), job.id.to_string());
     Ok(accepted(&place, Created { guest, job: JobView::from(job) }))
 }
@@ -340,7 +354,7 @@ pub async fn create(person: Person, headers: HeaderMap, Sent(wanted): Sent<Guest
 #[serde(deny_unknown_fields)]
 pub struct Power {
     /// start, shutdown, reboot, suspend, resume or stop.
-    #[schema(value_type = String)]
+    #[schema(value_type = PowerWord)]
     action: PowerAction,
 }
 
@@ -355,7 +369,7 @@ pub async fn power(person: Person, Path(text): Path<String>, Sent(wanted): Sent<
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }
 
-/// Asks to delete a machine with its disks. It must be stopped.
+/// Asks to delete a machine with its disks. A running one is switched off first, like pulling the plug.
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
@@ -378,7 +392,7 @@ mod tests {
         let body = r#"{"name":"web-01","node":"pve1","source":{"from":"template","vmid":9000},"cores":2,"memory":2048,"disk":16,"bridge":"vmbr0"}"#;
         let wanted = serde_json::from_str::<GuestCreate>(body).unwrap();
         assert!(matches!(wanted.source, Source::Template { vmid: 9000, full: true }));
-        assert!(wanted.start && matches!(wanted.address, Address::Dhcp) && wanted.profile.is_none());
+        assert!(wanted.start && matches!(wanted.address, Address::Dhcp {}) && wanted.profile.is_none());
         let least = r#"{"name":"web-01","node":"pve1","source":{"from":"template","vmid":9000},"profile":"Small"}"#;
         assert_eq!(serde_json::from_str::<GuestCreate>(least).unwrap().cores, None);
         assert!(serde_json::from_str::<GuestCreate>(&body.replace("\"bridge\"", "\"brigde\"")).is_err());

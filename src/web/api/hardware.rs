@@ -265,7 +265,7 @@ pub enum DiskAct {
         keep: bool,
     },
     /// Off the machine; its data stays as an unused disk.
-    Detach,
+    Detach {},
     /// An unused disk back onto the machine.
     Attach { bus: String, path: Option<String> },
     /// Another image into a CD drive; `null` takes it out.
@@ -287,7 +287,7 @@ pub async fn act_disk(
     let wish = match wanted {
         DiskAct::Grow { gib } => GuestAction::GrowDisk { disk, gib },
         DiskAct::Move { storage, format, keep } => GuestAction::MoveDisk { disk, storage, format, keep },
-        DiskAct::Detach => GuestAction::DetachDisk { disk },
+        DiskAct::Detach {} => GuestAction::DetachDisk { disk },
         DiskAct::Attach { bus, path } => GuestAction::AttachDisk { disk, bus, path },
         DiskAct::Image { volid } => GuestAction::ChangeCd { disk, volid },
     };

@@ -1,11 +1,12 @@
 //! What hangs on a machine, for programs.
 
 use crate::app::impact::Asked as What;
-use crate::base::Result;
 use crate::base::ids::GuestId;
+use crate::base::{Error, Result};
 use crate::model::impact::{Deed, Hit, HitKind, Impact, Item, Place, Weight};
 use crate::web::api::body::Asked;
-use crate::web::api::openapi::OneProblems;
+use crate::web::api::openapi::FoundProblems;
+use crate::web::api::words::{DeedWord, WeightWord};
 use crate::web::forms::id;
 use crate::web::visit::Person;
 use axum::Json;
@@ -17,10 +18,10 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Look {
-    /// stop, shutdown, reboot, suspend, hibernate, delete, migrate, rollback or template.
-    #[param(value_type = String)]
+    /// What is about to be done.
+    #[param(value_type = DeedWord)]
     action: Deed,
-    /// The snapshot to go back to; for rollback.
+    /// The snapshot to go back to; needed for rollback.
     snapshot: Option<String>,
 }
 
@@ -56,7 +57,7 @@ pub struct ImpactHit {
     #[schema(value_type = String)]
     pub kind: HitKind,
     /// blocks, lost, cut or known.
-    #[schema(value_type = String)]
+    #[schema(value_type = WeightWord)]
     pub weight: Weight,
     /// A sentence.
     pub text: String,
@@ -96,9 +97,13 @@ impl From<Impact> for ImpactView {
 /// # Errors
 /// `NotFound`; `Invalid` on `action` or `snapshot`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/impact", tag = "guests", params(("id" = String, Path), Look),
-    responses((status = 200, body = ImpactView), OneProblems))]
+    responses((status = 200, body = ImpactView), FoundProblems))]
 pub async fn show(person: Person, Path(text): Path<String>, Asked(look): Asked<Look>) -> Result<Json<ImpactView>> {
-    let what = What { deed: look.action, snapshot: look.snapshot };
+    let snapshot = look.snapshot.filter(|name| !name.is_empty());
+    if look.action == Deed::Rollback && snapshot.is_none() {
+        return Err(Error::field("snapshot", "Say which snapshot to go back to."));
+    }
+    let what = What { deed: look.action, snapshot };
     let impact = person.web.app.impact().of(&person.actor, id::<GuestId>(&text)?, &what).await?;
     Ok(Json(impact.into()))
 }

@@ -4,7 +4,7 @@ use crate::base::ids::JobId;
 use crate::base::{Error, Result, Timestamp};
 use crate::model::jobs::{Job, JobState, LogLine, Step, StepState};
 use crate::web::api::body::Asked;
-use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::web::api::openapi::{FoundProblems, ListProblems, WriteProblems};
 use crate::web::api::{limit, object};
 use crate::web::forms::id;
 use crate::web::visit::Person;
@@ -186,9 +186,9 @@ pub struct LogFrom {
 /// One job with its steps and its log.
 ///
 /// # Errors
-/// `NotFound`.
+/// `NotFound`; `Invalid` on `log_from`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path), LogFrom),
-    responses((status = 200, body = JobWhole), OneProblems))]
+    responses((status = 200, body = JobWhole), FoundProblems))]
 pub async fn show(person: Person, Path(text): Path<String>, Asked(query): Asked<LogFrom>) -> Result<Json<JobWhole>> {
     let job = id::<JobId>(&text)?;
     let jobs = person.web.app.jobs();

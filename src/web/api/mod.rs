@@ -20,11 +20,13 @@ pub mod nodes;
 pub mod openapi;
 pub mod profiles;
 pub mod quotas;
+pub mod reading;
 pub mod sharing;
 pub mod snapshots;
 pub mod software;
 pub mod templates;
 pub mod tokens;
+pub mod words;
 
 use crate::base::{Error, Result};
 use axum::Json;

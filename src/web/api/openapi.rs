@@ -62,6 +62,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::profiles::policy,
         super::profiles::apply,
         super::quotas::mine,
+        super::quotas::list,
         super::quotas::show,
         super::quotas::put,
         super::quotas::usual,
@@ -175,6 +176,17 @@ pub struct OneProblems;
 impl IntoResponses for OneProblems {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
         problems(&[&ALWAYS[..], &[(404, "It does not exist, or not for this caller.")]].concat())
+    }
+}
+
+/// The same where there are parameters besides.
+#[derive(Debug)]
+pub struct FoundProblems;
+
+impl IntoResponses for FoundProblems {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let more = [(404, "It does not exist, or not for this caller."), (422, "A parameter does not fit.")];
+        problems(&[&ALWAYS[..], &more].concat())
     }
 }
 

@@ -52,7 +52,7 @@ pub enum Words {
 
 /// A number, or `usual` or `unlimited`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "give a whole number, 0 or more, or “usual” or “unlimited”")]
 pub enum Own {
     AtMost(u64),
     Words(Words),
@@ -131,24 +131,47 @@ pub async fn mine(person: Person) -> Result<Json<QuotaView>> {
     Ok(Json(person.web.app.quotas().mine(&person.actor)?.into()))
 }
 
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuotaList {
+    /// By login.
+    pub quotas: Vec<QuotaView>,
+}
+
+/// Everybody's quota and use.
+///
+/// # Errors
+/// `Forbidden`.
+#[utoipa::path(get, path = "/api/v1/quotas", tag = "house", responses((status = 200, body = QuotaList), ListProblems))]
+pub async fn list(person: Person) -> Result<Json<QuotaList>> {
+    let all = person.web.app.quotas().all(&person.actor)?;
+    Ok(Json(QuotaList { quotas: all.into_iter().map(Into::into).collect() }))
+}
+
+/// Somebody by login or id. Only admins come here, so nobody tries out logins.
+fn user(person: &Person, text: &str) -> Result<UserId> {
+    let known = person.web.app.people().by_login(&text.to_lowercase());
+    known.map_or_else(|| id::<UserId>(text), |u| Ok(u.id))
+}
+
 /// Somebody's quota and use.
 ///
 /// # Errors
 /// `Forbidden`, `NotFound`.
-#[utoipa::path(get, path = "/api/v1/users/{id}/quota", tag = "house", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/users/{id}/quota", tag = "house", params(("id" = String, Path, description = "Login or id")),
     responses((status = 200, body = QuotaView), OneProblems))]
 pub async fn show(person: Person, Path(text): Path<String>) -> Result<Json<QuotaView>> {
-    Ok(Json(person.web.app.quotas().of(&person.actor, id::<UserId>(&text)?)?.into()))
+    Ok(Json(person.web.app.quotas().of(&person.actor, user(&person, &text)?)?.into()))
 }
 
 /// Sets what counts for one person. What they have already stays, whatever the numbers.
 ///
 /// # Errors
 /// `Forbidden`, `NotFound`; `Invalid` on a field.
-#[utoipa::path(put, path = "/api/v1/users/{id}/quota", tag = "house", params(("id" = String, Path)), request_body = OwnQuota,
+#[utoipa::path(put, path = "/api/v1/users/{id}/quota", tag = "house",
+    params(("id" = String, Path, description = "Login or id")), request_body = OwnQuota,
     responses((status = 200, body = QuotaView), WriteProblems))]
 pub async fn put(person: Person, Path(text): Path<String>, Sent(own): Sent<OwnQuota>) -> Result<Json<QuotaView>> {
-    let (quotas, user) = (person.web.app.quotas(), id::<UserId>(&text)?);
+    let (quotas, user) = (person.web.app.quotas(), user(&person, &text)?);
     let mut wanted = UserQuota::default();
     wanted.set(Resource::Machines, own.machines.into());
     wanted.set(Resource::Cores, own.cores.into());

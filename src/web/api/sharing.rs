@@ -6,6 +6,7 @@ use crate::base::{Error, Result, Timestamp};
 use crate::model::access::GuestRight;
 use crate::web::api::body::Sent;
 use crate::web::api::openapi::{OneProblems, WriteProblems};
+use crate::web::api::words::RightWord;
 use crate::web::forms::id;
 use crate::web::visit::Person;
 use axum::Json;
@@ -20,7 +21,7 @@ pub struct GrantView {
     pub login: String,
     pub name: String,
     /// see, use or manage.
-    #[schema(value_type = String)]
+    #[schema(value_type = RightWord)]
     pub right: GuestRight,
     /// Who shared it.
     pub by: String,
@@ -72,7 +73,7 @@ pub async fn show(person: Person, Path((text, user)): Path<(String, String)>) ->
 #[serde(deny_unknown_fields)]
 pub struct GrantPut {
     /// see, use or manage.
-    #[schema(value_type = String)]
+    #[schema(value_type = RightWord)]
     right: GuestRight,
 }
 
@@ -117,7 +118,7 @@ pub struct OwnerPut {
     /// Login or id of the new owner; `null` for nobody, which only admins may say.
     owner: Option<String>,
     /// see, use or manage: what the old owner may still do; nothing when left out.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<RightWord>)]
     keep: Option<GuestRight>,
 }
 

@@ -7,6 +7,7 @@ use crate::model::software::{SoftwareState, Wish};
 use crate::web::api::accepted;
 use crate::web::api::body::Sent;
 use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::web::api::words::OptionValue;
 use crate::web::forms::id;
 use crate::web::visit::Person;
 use axum::Json;
@@ -64,7 +65,7 @@ pub struct OptionView {
     /// text, number, bool, choice, multi, password or path.
     #[schema(value_type = String)]
     pub kind: crate::model::software::OptionKind,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<OptionValue>)]
     pub default: Value,
     /// Pairs of value and words.
     pub choices: Vec<(String, String)>,

@@ -10,6 +10,7 @@ use crate::web::api::accepted;
 use crate::web::api::body::{Asked, Sent};
 use crate::web::api::jobs::JobView;
 use crate::web::api::openapi::{ListProblems, WriteProblems};
+use crate::web::api::words::FileBytes;
 use crate::web::forms::id;
 use crate::web::templates::image_id;
 use crate::web::upload::{FileStream, content_length};
@@ -413,7 +414,7 @@ fn eight() -> u64 {
 /// # Errors
 /// `Invalid` with the fields; `Forbidden`; `Unavailable` while Proxmox is away.
 #[utoipa::path(post, path = "/api/v1/templates/upload", tag = "templates", params(Upload),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The image's file"),
+    request_body(content = FileBytes, content_type = "application/octet-stream", description = "The image's file"),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) -> Result<Response> {
     let size = content_length(request.headers())?;

@@ -6,6 +6,7 @@ use crate::base::{Result, Secret, Timestamp};
 use crate::model::sessions::Scope;
 use crate::web::api::body::{MaybeSent, Sent};
 use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::web::api::words::ScopeWord;
 use crate::web::forms::id;
 use crate::web::visit::Person;
 use axum::Json;
@@ -69,7 +70,7 @@ pub struct TokenCreate {
     /// What it is for, 1 to 60 characters.
     name: String,
     /// read, operate or full.
-    #[schema(value_type = String)]
+    #[schema(value_type = ScopeWord)]
     scope: Scope,
     /// 1 to 3650; left out: no end.
     days: Option<u32>,
