@@ -4,6 +4,7 @@ use crate::house::{Answer, Browser, House, PASSWORD};
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
+use steward::model::access::GuestRight;
 use steward::model::sessions::Scope;
 use steward::model::users::Role;
 use steward::web::Options;
@@ -174,6 +175,10 @@ async fn bodies_are_checked_and_the_field_is_named() {
         (with("colour", json!("red")), "colour"),
         (with("name", json!("-x")), "name"),
         (json!({ "name": "web-01" }), "node"),
+        (json!({ "name": "web-01" }), "source"),
+        (with("source", json!(["template", 9000])), "source"),
+        (with("address", json!({ "mode": "dhcp", "cidr": "192.0.2.4/24" })), "address.cidr"),
+        (with("source", json!({ "from": "moon" })), "source.from"),
         (good.clone(), "node"),
     ];
     for (body, field) in cases {
@@ -187,6 +192,87 @@ async fn bodies_are_checked_and_the_field_is_named() {
     assert!(answer.json()["errors"]["limit"].is_string(), "{}", answer.body);
     let answer = program.call(Method::GET, "/jobs?colour=red", None).await;
     assert!(answer.json()["errors"]["colour"].is_string(), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn every_body_is_an_object_and_what_is_wrong_is_told_in_everyday_words() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let program = program(&house, &admin, Scope::Full).await;
+    let document: Value = serde_json::from_str(steward::web::openapi_json()).unwrap();
+    let id = "01a20005dda271e0a079b91984045600";
+    let odd = [json!([1, 2, 3, 4]), json!(["start"]), json!("x"), json!(7), json!({ "no-such-field": 1 })];
+    let jargon = ["expected", "u32", "u64", "struct", "variant", "enum", "invalid type", "digit", "backtick", "`"];
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if !operation["requestBody"]["content"]["application/json"].is_object() {
+                continue;
+            }
+            let path = path.trim_start_matches("/api/v1").replace("{id}", id).replace("{name}", "scsi0");
+            let path = path.replace("{user}", "root");
+            for body in &odd {
+                let method: Method = method.to_uppercase().parse().unwrap();
+                let answer = program.call(method.clone(), &path, Some(body.clone())).await;
+                assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{method} {path} {body}: {}", answer.body);
+                let said = answer.json();
+                let said = format!("{} {}", said["detail"], said["errors"]).to_lowercase();
+                assert!(!jargon.iter().any(|word| said.contains(word)), "{method} {path} {body}: {said}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 100, "only {tried}");
+    let mine = program.call(Method::GET, "/quota", None).await.json();
+    assert!(mine["machines"].is_null(), "{mine}");
+    let quota = program.call(Method::PUT, "/users/root/quota", Some(json!({ "cores": -1 }))).await;
+    let why = "Give a whole number, 0 or more, or “usual” or “unlimited”.";
+    assert_eq!(quota.json()["errors"]["cores"], why, "{}", quota.body);
+    let from = program.call(Method::GET, &format!("/jobs/{id}?log_from=-1"), None).await;
+    assert!(from.json()["errors"]["log_from"].as_str().unwrap().starts_with("Give a whole number"), "{}", from.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_may_do_is_said_truly_and_a_rollback_needs_its_snapshot() {
+    let (house, cluster) = crate::sharing::connected().await;
+    let admin = house.admin().await;
+    let mira = house.somebody(&admin, "mira", Role::User).await;
+    let jon = house.somebody(&admin, "jon", Role::User).await;
+    let guest = crate::sharing::a_machine_of(&house, &mira).await;
+    let jons = program(&house, &jon, Scope::Full).await;
+    let path = format!("/guests/{guest}");
+    for (right, words) in [(GuestRight::See, "may look at"), (GuestRight::Use, "open its console, but not change")] {
+        crate::sharing::share(&house, guest, &jon, right).await;
+        let refused = jons.call(Method::DELETE, &path, None).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.body);
+        assert!(refused.json()["detail"].as_str().unwrap().contains(words), "{}", refused.body);
+    }
+    let hers = program(&house, &mira, Scope::Full).await;
+    for query in ["action=rollback", "action=rollback&snapshot=", "action=fly"] {
+        let answer = hers.call(Method::GET, &format!("{path}/impact?{query}"), None).await;
+        let field = if query == "action=fly" { "action" } else { "snapshot" };
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}: {}", answer.body);
+        assert!(answer.json()["errors"][field].is_string(), "{query}: {}", answer.body);
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn quotas_are_read_by_login_and_by_everybody_for_admins_only() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let mira = house.somebody(&admin, "mira", Role::User).await;
+    let root = program(&house, &admin, Scope::Full).await;
+    let set = root.call(Method::PUT, "/users/Mira/quota", Some(json!({ "machines": 3 }))).await;
+    assert_eq!((set.status, set.json()["limits"]["machines"].as_u64()), (StatusCode::OK, Some(3)), "{}", set.body);
+    let all = root.call(Method::GET, "/quotas", None).await.json();
+    let logins: Vec<&str> = all["quotas"].as_array().unwrap().iter().filter_map(|q| q["login"].as_str()).collect();
+    assert_eq!(logins, ["mira", "root"]);
+    assert_eq!(root.call(Method::GET, "/users/nobody/quota", None).await.status, StatusCode::NOT_FOUND);
+    let hers = program(&house, &mira, Scope::Full).await;
+    for path in ["/quotas", "/users/mira/quota", "/users/nobody/quota"] {
+        assert_eq!(hers.call(Method::GET, path, None).await.status, StatusCode::FORBIDDEN, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -83,6 +83,16 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     let refused = post(&house, reading.expose(), &json!({ "guests": all, "action": snapshot })).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
 
+    // Nobody gets it who is not there, and what is no id spoils nothing.
+    let nobody = ask(json!({ "do": "give", "owner": "no-such-person" }), true).await.json();
+    assert_eq!((&nobody["guests"], why(&nobody, own)), (&json!([]), Some("There is nobody with this login.".into())));
+    let mixed = json!({ "guests": ["zz", own.to_string()], "action": snapshot, "check": true });
+    let mixed = post(&house, token.expose(), &mixed).await.json();
+    assert_eq!(mixed["guests"], json!([own.to_string()]), "{mixed:#}");
+    assert_eq!(mixed["refused"][0], json!({ "guest": "zz", "name": "zz", "why": "This is no id of a machine." }));
+    let odd = post(&house, token.expose(), &json!({ "guests": ["zz"], "action": snapshot })).await;
+    assert_eq!((odd.status, odd.json()["errors"]["zz"].is_string()), (StatusCode::CONFLICT, true), "{}", odd.body);
+
     // Only the owner hands a machine over.
     let given = ask(json!({ "do": "give", "owner": "ada", "keep": "manage" }), false).await;
     assert_eq!(given.status, StatusCode::ACCEPTED, "{}", given.body);
@@ -99,9 +109,11 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     let mut wanted = vec![(own, "guest_snapshot".to_owned()), (managed, "guest_snapshot".to_owned())];
     wanted.sort();
     assert_eq!(jobs, wanted);
-    let again = ask(json!({ "do": "tags", "add": ["prod"] }), false).await.json();
-    assert_eq!(again["jobs"], json!([]), "{again:#}");
-    assert!(why(&again, own).unwrap().contains("works on this machine now"), "{again:#}");
+    let again = ask(json!({ "do": "tags", "add": ["prod"] }), false).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.body);
+    let name = house.app.guests().get(&jon.actor(), own).unwrap().state.name.clone();
+    let sentence = again.json()["errors"][&name].as_str().unwrap().to_owned();
+    assert!(sentence.contains("works on this machine now"), "{}", again.body);
     cluster.stop().await;
 }
 

@@ -170,6 +170,14 @@ async fn a_command_waits_for_its_job_and_ends_as_the_job_does() {
     let running = computer.run(&["guests", "list", "-f", "status:running", "-o", "json"]).await.json();
     let vm = running.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").unwrap().clone();
     let name = vm["name"].as_str().unwrap();
+    let told = computer.run(&["guests", "impact", name, "--action", "delete"]).await;
+    assert!(told.code == 0 && told.out.contains("go with everything on them"), "{told:?}");
+    assert_eq!(computer.run(&["guests", "impact", name, "--action", "fly"]).await.code, 2);
+    // A person is asked each time, a script never.
+    let question = format!("Stop at once, like pulling the plug: {name}? [y/N] ");
+    let (no, seen) = at_terminal(&computer, &["guests", "stop", name], &question, "n").await;
+    assert_eq!(no.code, 1, "{no:?} {seen}");
+    assert_eq!(computer.run(&["guests", "show", name, "-o", "json"]).await.json()["status"], "running");
     let stopped = computer.run(&["guests", "stop", name, "--wait"]).await;
     assert_eq!(stopped.code, 0, "{stopped:?}");
     assert!(stopped.out.contains("succeeded"), "{stopped:?}");
@@ -275,7 +283,12 @@ async fn a_template_is_built_from_the_catalogue_and_deleted() {
     let list = computer.run(&["templates", "list"]).await;
     let line = list.out.lines().find(|l| l.contains("trixie")).unwrap_or_else(|| panic!("{list:?}"));
     assert!(line.contains("Debian 13 (trixie)") && line.contains("6 GiB"), "{list:?}");
-    let deleted = computer.run(&["templates", "delete", "trixie", "--wait"]).await;
+    let unsure = computer.run(&["templates", "delete", "trixie"]).await;
+    assert!(unsure.code == 2 && unsure.err.contains("--yes"), "{unsure:?}");
+    let (no, seen) =
+        at_terminal(&computer, &["templates", "delete", "trixie"], "Delete for good trixie? [y/N] ", "n").await;
+    assert!(no.code == 1 && no.out.is_empty(), "{no:?} {seen}");
+    let deleted = computer.run(&["templates", "delete", "trixie", "--yes", "--wait"]).await;
     assert_eq!(deleted.code, 0, "{deleted:?}");
 }
 
@@ -313,6 +326,26 @@ fn shown_until(terminal: &mut std::fs::File, seen: &mut String, mark: &str) {
         let count = terminal.read(&mut buffer).unwrap_or(0);
         seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
+}
+
+/// Runs a command for somebody at a terminal who answers its question; also what the terminal showed.
+async fn at_terminal(computer: &Computer, words: &[&str], question: &str, answer: &str) -> (Said, String) {
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let (terminal, slave) = (std::fs::File::from(pty.master), std::fs::File::from(pty.slave));
+    let mut command = computer.command(words);
+    command.stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap()).stdout(Stdio::piped());
+    let child = command.spawn().unwrap();
+    drop((command, slave));
+    let (question, answer) = (question.to_owned(), format!("{answer}\n"));
+    let typed = tokio::task::spawn_blocking(move || {
+        let (mut terminal, mut seen) = (terminal, String::new());
+        shown_until(&mut terminal, &mut seen, &question);
+        terminal.write_all(answer.as_bytes()).unwrap();
+        (terminal, seen)
+    });
+    let said = Said::from(child.wait_with_output().await.unwrap());
+    let (_terminal, seen) = typed.await.unwrap();
+    (said, seen)
 }
 
 #[tokio::test]
@@ -473,20 +506,8 @@ async fn what_goes_for_good_is_asked_at_the_terminal_with_what_hangs_on_it() {
     let unsure = computer.run(&["guests", "bulk", "delete", &name]).await;
     assert_eq!(unsure.code, 2, "nobody can be asked here: {unsure:?}");
     for (answer, code) in [("n", 1), ("y", 0)] {
-        let pty = nix::pty::openpty(None, None).unwrap();
-        let (terminal, slave) = (std::fs::File::from(pty.master), std::fs::File::from(pty.slave));
-        let mut command = computer.command(&["guests", "bulk", "delete", &name, "--wait"]);
-        command.stdin(slave.try_clone().unwrap()).stderr(slave.try_clone().unwrap()).stdout(Stdio::piped());
-        let child = command.spawn().unwrap();
-        drop((command, slave));
-        let typed = tokio::task::spawn_blocking(move || {
-            let (mut terminal, mut seen) = (terminal, String::new());
-            shown_until(&mut terminal, &mut seen, "Delete for good 1 machine? [y/N] ");
-            terminal.write_all(format!("{answer}\n").as_bytes()).unwrap();
-            (terminal, seen)
-        });
-        let said = Said::from(child.wait_with_output().await.unwrap());
-        let (_terminal, seen) = typed.await.unwrap();
+        let words = ["guests", "bulk", "delete", &name, "--wait"];
+        let (said, seen) = at_terminal(&computer, &words, "Delete for good 1 machine? [y/N] ", answer).await;
         assert!(seen.contains("go with everything on them"), "{seen}");
         assert_eq!(said.code, code, "{answer}: {said:?} {seen}");
     }
@@ -518,9 +539,41 @@ async fn hardware_is_shown_planned_and_changed() {
     assert_eq!(added.code, 0, "{added:?}");
     let shown = computer.run(&["hardware", "show", name]).await;
     assert!(shown.out.contains(&format!("{size} GiB")) && shown.out.contains("net1"), "{shown:?}");
+    let more = computer.run(&["hardware", "set", name, "memory=3G", "--wait"]).await;
+    assert_eq!(more.code, 0, "{more:?}");
+    let shown = computer.run(&["hardware", "show", name, "-o", "json"]).await.json();
+    let memory = shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == "memory").unwrap().clone();
+    assert_eq!(memory["current"], "3072", "{memory}");
+    let refused = computer.run(&["hardware", "set", name, "bridge=vmbr77", "--dry-run"]).await;
+    assert!(refused.code == 1 && refused.err.contains("bridge: ") && refused.err.contains("vmbr77"), "{refused:?}");
     assert_eq!(computer.run(&["hardware", "set", name, "colour=red"]).await.code, 2);
+    let words = ["software", "install", name, "software-adguard", "--set", "password=three green lamps"];
+    let secret = computer.run(&words).await;
+    assert!(secret.code == 2 && secret.err.contains("--set-file password=FILE"), "{secret:?}");
     let twice = computer.run(&["hardware", "set", name, "cores=1", "cores=2"]).await;
     assert!(twice.code == 2 && twice.err.contains("twice"), "{twice:?}");
+}
+
+#[tokio::test]
+async fn quotas_are_set_and_what_is_not_named_stays() {
+    let (_cluster, appliance, computer) = signed_in().await;
+    let invited = appliance.command(&["user", "add", "jon"]).output().await.unwrap();
+    assert!(invited.status.success(), "{invited:?}");
+    let all = computer.run(&["quotas", "set", "everybody", "machines=4", "memory=8G"]).await;
+    assert!(all.code == 0 && all.out.contains("8 GiB"), "{all:?}");
+    assert_eq!(computer.run(&["quotas", "set", "jon", "cores=6", "disk=unlimited"]).await.code, 0);
+    let set = computer.run(&["quotas", "set", "jon", "cores=8", "-o", "json"]).await.json();
+    assert_eq!(
+        set["own"],
+        serde_json::json!({ "machines": "usual", "cores": 8, "memory": "usual", "disk": "unlimited" })
+    );
+    let shown = computer.run(&["quotas", "show", "jon"]).await;
+    assert!(shown.out.lines().any(|l| l.starts_with("memory") && l.contains("8 GiB")), "{shown:?}");
+    let list = computer.run(&["quotas", "list"]).await;
+    assert!(list.out.lines().any(|l| l.starts_with("jon") && l.contains("0 of 4")), "{list:?}");
+    assert_eq!(computer.run(&["quotas", "show", "no-such-person"]).await.code, 3);
+    assert_eq!(computer.run(&["quotas", "set", "jon", "colour=3"]).await.code, 2);
+    assert_eq!(computer.run(&["quotas", "show", "-o", "json"]).await.json()["login"], "mira");
 }
 
 #[tokio::test]

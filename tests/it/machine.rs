@@ -54,6 +54,11 @@ async fn the_same_request_sent_twice_with_a_key_makes_one_machine() {
     assert_eq!((first.status, second.status), (202, 202), "{second:?}");
     assert_eq!(first.json()["guest"], second.json()["guest"]);
     assert_eq!(first.json()["job"]["id"], second.json()["job"]["id"]);
+    let mut other = wanted.clone();
+    other["name"] = json!("another");
+    let third = appliance.ask_with("POST", "/api/v1/guests", &headers, Some(other)).await;
+    assert_eq!(third.status, 409, "{third:?}");
+    assert!(third.json()["detail"].as_str().unwrap().contains("Use another key"), "{third:?}");
     let without = appliance.ask("POST", "/api/v1/guests", Some(wanted)).await;
     assert_eq!(without.status, 422, "{without:?}");
     appliance.stop().await;

@@ -123,6 +123,37 @@ async fn an_open_event_stream_ends_with_the_service() {
 }
 
 #[tokio::test]
+async fn a_refused_request_leaves_its_connection_usable_or_says_that_it_closes() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path()).await;
+    let mut stream = running.connect("http/1.1").await;
+    let head = |length: usize| {
+        let kind = "content-type: application/json";
+        format!("POST /api/v1/guests HTTP/1.1\r\nhost: localhost\r\n{kind}\r\ncontent-length: {length}\r\n\r\n")
+    };
+    let mut buffer = [0; 8192];
+    for n in 0..10 {
+        // The body comes when the refusal could be out already.
+        stream.write_all(head(12).as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        stream.write_all(br#"{"name":"x"}"#).await.unwrap();
+        stream.flush().await.unwrap();
+        let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut buffer)).await.unwrap();
+        let answer = String::from_utf8_lossy(&buffer[..read.unwrap_or(0)]).to_lowercase();
+        assert!(answer.starts_with("http/1.1 401"), "request {n}: {answer:?}");
+        assert!(!answer.contains("connection: close"), "request {n}: {answer}");
+    }
+    stream.write_all(head(100 << 20).as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut buffer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&buffer[..read]).to_lowercase();
+    assert!(answer.starts_with("http/1.1 401") && answer.contains("connection: close"), "{answer}");
+    running.end().await;
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_speak_tls_is_let_go() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let folder = tempfile::tempdir().unwrap();

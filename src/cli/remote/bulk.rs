@@ -5,7 +5,7 @@ use super::actions::{self, Wait};
 use super::client::Api;
 use super::sharing::Right;
 use super::{Common, complete, find, impact, table, terminal};
-use crate::base::{Error, Result};
+use crate::base::{Error, Kind, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Value, json};
@@ -112,13 +112,19 @@ impl Bulk {
         if !which.yes {
             look(api, &ids, &action, words, always).await?;
         }
-        let done = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action }))).await?;
+        let asked = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action }))).await;
+        let done = asked.map_err(|e| {
+            if e.kind() != Kind::Conflict {
+                return e;
+            }
+            for (name, why) in e.fields() {
+                complain(&format!("Not for {}: {}", table::plain(name), table::plain(why)));
+            }
+            Error::conflict(e.message())
+        })?;
         tell(&done);
         let jobs = done["jobs"].as_array().cloned().unwrap_or_default();
         let given = done["guests"].as_array().map_or(0, Vec::len);
-        if jobs.is_empty() && given == 0 {
-            return Err(Error::conflict("It can't be done for any of them."));
-        }
         if given > 0 && !common.json() {
             say(&format!("Done for {given}."));
         }

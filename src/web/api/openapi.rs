@@ -101,7 +101,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
         super::admin::plugins,
         document,
     ),
-    components(schemas(ProblemDocument)),
+    components(schemas(ProblemDocument, super::words::DeedWord)),
     modifiers(&Bearer),
     security(("bearer" = [])),
     tags(

@@ -8,6 +8,7 @@ use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected};
 use serde_path_to_error::{Path, Segment};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 /// So many faults are told at once.
@@ -80,7 +81,7 @@ impl Node {
             let sentence = match wrong {
                 Wrong::Missing(name) => {
                     at.push(Step::Name(name.to_owned()));
-                    "This is missing.".to_owned()
+                    MISSING.to_owned()
                 }
                 Wrong::Unknown(name, known) => {
                     // The path ends with the name already, where the reader got as far as that.
@@ -98,7 +99,19 @@ impl Node {
                 return Err(Error::invalid(format!("The body does not fit. {sentence}")));
             }
             // The same fault again: what follows can't be read.
-            if found.insert(name, sentence).is_some() || !self.mend(&at, gone) {
+            match found.entry(name) {
+                Entry::Vacant(place) => {
+                    place.insert(sentence);
+                }
+                // A word that is missing: which there are.
+                Entry::Occupied(first) => {
+                    if first.get() == MISSING && sentence.starts_with("Choose ") {
+                        *first.into_mut() = format!("{MISSING} {sentence}");
+                    }
+                    break;
+                }
+            }
+            if !self.mend(&at, gone) {
                 break;
             }
         }
@@ -157,6 +170,7 @@ fn name(at: &[Step]) -> String {
     out
 }
 
+const MISSING: &str = "This is missing.";
 const TWICE: &str = "twice: ";
 const UNKNOWN: &str = "There is no such field";
 const OBJECT: &str = "This must be an object with named fields: { … }.";
@@ -526,7 +540,7 @@ mod tests {
         let with = |more: &str| one(&format!(r#"{{"cores":1,"name":"a",{more}}}"#));
         assert_eq!(with(r#""from":{"how":"fly"}"#), said("from.how", "Choose copy or nothing."));
         assert_eq!(with(r#""from":{"how":"nothing","x":1}"#), said("from.x", "There is no such field here."));
-        assert_eq!(with(r#""from":{"vmid":1}"#), said("from.how", "This is missing."));
+        assert_eq!(with(r#""from":{"vmid":1}"#), said("from.how", "This is missing. Choose copy or nothing."));
         assert_eq!(with(r#""start":true,"start":true"#).0, "start");
         let query = |text: &str| Node::of_query(text).and_then(Node::read::<Wanted>).unwrap_err().fields().clone();
         assert_eq!(query("cores=-1&name=a")["cores"], number);
