@@ -20,10 +20,7 @@ const LIST: &str = "/settings/profiles";
 
 fn view(person: &Person) -> Result<ProfilesView> {
     let profiles = person.web.app.profiles();
-    let item = |p: crate::model::profiles::Profile| ProfileItem {
-        machines: profiles.used_by(&person.actor, p.id).len(),
-        profile: p,
-    };
+    let item = |p: Profile| ProfileItem { machines: profiles.used_by(&person.actor, p.id).len(), profile: p };
     Ok(ProfilesView {
         items: profiles.list(&person.actor)?.into_iter().map(item).collect(),
         required: profiles.required()?,
@@ -218,7 +215,9 @@ fn offers(person: &Person, guest: &crate::app::live::GuestLive) -> Result<(Vec<P
     let has = app.guests().profile_of(guest)?;
     let bound = has.as_ref().filter(|p| !p.locked.is_empty() && !person.actor.is_admin());
     let refusal = |other: &Profile| {
-        bound.filter(|p| p.id != other.id).map(|_| "Its present profile fixes values, so only an admin can apply another.".to_owned())
+        bound
+            .filter(|p| p.id != other.id)
+            .map(|_| "Its present profile fixes values, so only an admin can apply another.".to_owned())
     };
     let choices = all.map(|profile| ProfileChoice { refusal: refusal(&profile), profile }).collect();
     Ok((choices, has.map(|p| p.name)))
