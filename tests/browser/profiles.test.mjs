@@ -95,7 +95,7 @@ test('a picked profile fills the form at once, and the machine has it', async ()
   for (const word of ['Next: network', 'Next: access', 'Next: software', 'Next: look it over'])
     await page.getByRole('button', { name: word }).click();
   await page.getByRole('button', { name: 'Make the machine' }).waitFor();
-  assert.match(await page.getByRole('main').innerText(), /Profile\s+Small[\s\S]*1 cores[\s\S]*1\.5/);
+  assert.match(await page.getByRole('main').innerText(), /Profile\s+Small[\s\S]*1 core,[\s\S]*1\.5/);
   await page.getByRole('button', { name: 'Make the machine' }).click();
   await page.waitForURL(/\/(machines|jobs)\/[^/]+$/);
   const end = Date.now() + WORK_MS;
