@@ -2,10 +2,10 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its figure and may stop at once")]
 
+use plugin::{Call, CallError, Host, Plugins, Run, stack};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
-use steward::plugin::{Call, CallError, Host, Plugins, Run, stack};
 
 const TOML: &str = "name = \"bench\"\nversion = \"1\"\nabout = \"x\"\nkind = \"rule\"\napi = 1\ngrants = [\"pve\"]\n\
                     [hooks]\nnothing = { params = 0, mode = \"pure\" }\ndecide = { params = 1, mode = \"pure\" }\n\
@@ -51,7 +51,7 @@ fn main() {
     std::fs::create_dir(&plugin).unwrap();
     std::fs::write(plugin.join("plugin.toml"), TOML).unwrap();
     std::fs::write(plugin.join("main.rhai"), MAIN).unwrap();
-    let plugins = Plugins::load(Some(folder.path()));
+    let plugins = Plugins::load(base::files::Files::default(), Some(folder.path()));
     let plugin = plugins.get("bench").unwrap();
     let host: Arc<dyn Host> = Arc::new(Nothing);
     let time = |hook: &str, args: &[Value], rounds: u32| {

@@ -4,15 +4,15 @@
 //! temporary files (`TMPDIR` chooses another disk).
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
 
+use base::ids::UserId;
+use base::{SystemClock, Timestamp};
+use crypto::SealKey;
+use model::users::{Role, User};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use steward::base::ids::UserId;
-use steward::base::{SystemClock, Timestamp};
-use steward::crypto::SealKey;
-use steward::model::users::{Role, User};
-use steward::store::tables::USERS;
-use steward::store::{Read as _, Scan, Seal, Store};
+use store::tables::USERS;
+use store::{Read as _, Scan, Seal, Store};
 
 struct Key(SealKey);
 

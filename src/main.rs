@@ -1,5 +1,5 @@
-//! The roof: everything is in the library, so tests and benchmarks reach it too.
+//! The program: the roof and the files that are built in.
 
 fn main() -> std::process::ExitCode {
-    steward::cli::main()
+    cli::main(embedded::FILES)
 }

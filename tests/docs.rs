@@ -5,11 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use model::providers::Feature;
+use plugin::limits;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use steward::model::providers::Feature;
-use steward::plugin::limits;
-use steward::web::routes::{self, Access, Door, Route};
+use web::routes::{self, Access, Door, Route};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -44,7 +44,7 @@ fn generated(document: &str, mark: &str, wanted: &str) {
 
 #[test]
 fn the_host_functions_are_those_that_are_registered() {
-    generated("docs/PLUGINS.md", "host functions", &steward::plugin::docs::markdown());
+    generated("docs/PLUGINS.md", "host functions", &plugin::docs::markdown());
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn the_limits_are_those_of_the_code() {
         ("input of a command, a file put or got over SSH", mib(limits::SSH_INPUT_BYTES as u64)),
         ("log lines", grouped(limits::LOG_LINES.into())),
         ("bytes of one log line", grouped(limits::LOG_LINE_BYTES as u64)),
-        ("log lines kept for one job", grouped(steward::app::jobs::LOG_LINES.into())),
+        ("log lines kept for one job", grouped(app::jobs::LOG_LINES.into())),
         ("text in one value", mib(limits::STRING_BYTES as u64)),
         ("elements of all arrays in one value", grouped(limits::ARRAY_ITEMS as u64)),
         ("entries of all maps in one value", grouped(limits::MAP_ENTRIES as u64)),
@@ -106,7 +106,7 @@ fn the_example_plugin_passes_its_own_tests() {
         let (_, code) = rest.split_once('\n').unwrap();
         std::fs::write(plugin.join(file), code.split_once("\n```").unwrap().0).unwrap();
     }
-    let report = steward::plugin::check::run(&plugin);
+    let report = plugin::check::run(embedded::FILES.plugins, &plugin);
     assert!(report.failed == 0 && report.passed == 4, "{report}");
 }
 
@@ -140,7 +140,7 @@ fn documents() -> Vec<String> {
 #[test]
 fn every_setting_is_in_the_operations_document() {
     let text = read("docs/OPERATIONS.md");
-    let settings = serde_json::to_value(steward::config::Settings::default()).unwrap();
+    let settings = serde_json::to_value(config::Settings::default()).unwrap();
     for key in settings.as_object().unwrap().keys() {
         let row = format!("| `{key}` | `STEWARD_{}` |", key.to_uppercase());
         assert!(text.contains(&row), "docs/OPERATIONS.md has no row that begins with: {row}");

@@ -1,17 +1,17 @@
 //! Who acts: a person (through a browser, an API token or a short token), or the host's own console.
 
-use crate::app::guests::sharing::Grants;
-use crate::app::keys::VaultSeal;
-use crate::base::ids::{SessionId, TokenId, UserId};
-use crate::base::{Error, Result, Timestamp};
-use crate::crypto::VaultKey;
-use crate::model::access::{GuestRight, guest_right, person_right};
-use crate::model::audit::AuditRecord;
-use crate::model::guests::Guest;
-use crate::model::sessions::Scope;
-use crate::model::users::{Role, User};
-use crate::store::Keyspace;
+use crate::guests::sharing::Grants;
+use crate::keys::VaultSeal;
+use base::ids::{SessionId, TokenId, UserId};
+use base::{Error, Result, Timestamp};
+use crypto::VaultKey;
+use model::access::{GuestRight, guest_right, person_right};
+use model::audit::AuditRecord;
+use model::guests::Guest;
+use model::sessions::Scope;
+use model::users::{Role, User};
 use std::sync::Arc;
+use store::Keyspace;
 
 /// How the actor proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! Reading the audit log.
 
-use crate::app::{Actor, App};
-use crate::base::Result;
-use crate::model::audit::AuditEntry;
-use crate::model::filter::Filter;
-use crate::store::{Read, Scan, tables};
+use crate::{Actor, App};
+use base::Result;
+use model::audit::AuditEntry;
+use model::filter::Filter;
 use std::ops::ControlFlow;
+use store::{Read, Scan, tables};
 
-pub use crate::store::AuditCheck;
+pub use store::AuditCheck;
 
 /// A page of the log, the newest first.
 #[derive(Clone, Debug)]
@@ -102,8 +102,8 @@ fn fits(filter: &Filter, entry: &AuditEntry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Timestamp;
-    use crate::model::audit::AuditRecord;
+    use base::Timestamp;
+    use model::audit::AuditRecord;
 
     fn fits_words(words: &str) -> bool {
         let record = AuditRecord {

@@ -1,10 +1,10 @@
 //! The certificate that the pages are served with, kept sealed in the store. Making one is the web door's
 //! business; here it only rests.
 
-use crate::app::App;
-use crate::base::{Result, Secret};
-use crate::store::{Json, Name, Read, tables};
+use crate::App;
+use base::{Result, Secret};
 use serde_json::json;
+use store::{Json, Name, Read, tables};
 
 #[derive(Debug)]
 pub struct Certificate<'a>(pub(super) &'a App);

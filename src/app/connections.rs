@@ -1,22 +1,22 @@
 //! Connections to Proxmox: adding one (accept the certificate, log in once or give a token), checking its
 //! rights, limiting where it may act.
 
-use crate::app::guests::sharing::drop_of_guest;
-use crate::app::joining::MARK;
-use crate::app::live::Live;
-use crate::app::{Actor, App, host};
-use crate::base::ids::ConnectionId;
-use crate::base::{Error, Result, Secret, random};
-use crate::model::connections::{Connection, Limits, Reach, SshAccess, StoredSecret, Trust};
-use crate::model::events::EventKind;
-use crate::plugin::Run;
-use crate::remote::pve::{self, CertificateInfo, PveClient, PveError, PveErrorKind, Target};
-use crate::store::{Read, Scan, Store, tables};
+use crate::guests::sharing::drop_of_guest;
+use crate::joining::MARK;
+use crate::live::Live;
+use crate::{Actor, App, host};
 use arc_swap::ArcSwap;
+use base::ids::ConnectionId;
+use base::{Error, Result, Secret, random};
+use model::connections::{Connection, Limits, Reach, SshAccess, StoredSecret, Trust};
+use model::events::EventKind;
+use plugin::Run;
+use remote::pve::{self, CertificateInfo, PveClient, PveError, PveErrorKind, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
+use store::{Read, Scan, Store, tables};
 
 /// The plugin behind a connection when nothing else was chosen.
 const PROXMOX: &str = "proxmox";

@@ -1,11 +1,11 @@
 //! What open pages listen to.
 
-use crate::app::{Actor, App};
-use crate::base::Result;
-use crate::base::ids::JobId;
-use crate::model::events::{Event, EventKind};
-use crate::store::{Read, Scan, tables};
+use crate::{Actor, App};
+use base::Result;
+use base::ids::JobId;
+use model::events::{Event, EventKind};
 use std::collections::HashMap;
+use store::{Read, Scan, tables};
 use tokio::sync::watch;
 
 impl App {

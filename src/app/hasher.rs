@@ -1,7 +1,7 @@
 //! Password hashing takes tens of milliseconds of a core. It runs on few blocking threads with a short queue,
 //! so a flood of sign-ins waits in line and the pages stay quick.
 
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;

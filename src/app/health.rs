@@ -1,8 +1,8 @@
 //! How the appliance itself is doing: for `/readyz`, `/metrics`, `steward doctor` and the settings page.
 
-use crate::app::App;
-use crate::model::connections::Reach;
-use crate::model::jobs::JobState;
+use crate::App;
+use model::connections::Reach;
+use model::jobs::JobState;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;

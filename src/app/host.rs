@@ -1,19 +1,19 @@
 //! What plugins reach of the world: each host call is checked against the run's connection and its limits,
 //! then carried out. Runs on blocking threads only.
 
-use crate::app::App;
-use crate::app::limits::{self, Change};
-use crate::app::templates::{is_cd, upload_cd};
-use crate::base::ids::ConnectionId;
-use crate::base::{Error, Kind, Result};
-use crate::model::connections::Limits;
-use crate::model::jobs::LogLevel;
-use crate::plugin::{Call, CallError, CallErrorKind, Host, Method, Run, Say, SshCall};
-use crate::remote::pve::{Place, PveClient, PveError, PveErrorKind};
-use crate::remote::ssh::{SshError, SshErrorKind};
-use crate::store::{Json, Name, Read, tables};
+use crate::App;
+use crate::limits::{self, Change};
+use crate::templates::{is_cd, upload_cd};
+use base::ids::ConnectionId;
+use base::{Error, Kind, Result};
+use model::connections::Limits;
+use model::jobs::LogLevel;
+use plugin::{Call, CallError, CallErrorKind, Host, Method, Run, Say, SshCall};
+use remote::pve::{Place, PveClient, PveError, PveErrorKind};
+use remote::ssh::{SshError, SshErrorKind};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
+use store::{Json, Name, Read, tables};
 use tokio::runtime::Handle;
 
 /// Plugins' own small store: at most so many bytes of JSON under one key.

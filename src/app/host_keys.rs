@@ -1,7 +1,7 @@
 //! Keys that the machine derives from the appliance key, so they need no row of their own.
 
-use crate::base::Secret;
-use crate::crypto::SealKey;
+use base::Secret;
+use crypto::SealKey;
 
 pub(super) struct HostKeys {
     /// Signs JWTs (HS256).

@@ -1,13 +1,13 @@
 //! Hosts that are reached by SSH and have no API of their own: a plain KVM host with libvirt. Each is a connection
 //! like a Proxmox cluster; only how Steward gets in differs.
 
-use crate::app::connections::check_name;
-use crate::app::ssh::Place;
-use crate::app::{Actor, App};
-use crate::base::ids::ConnectionId;
-use crate::base::{Error, Kind, Result, Secret};
-use crate::model::connections::{Connection, Limits, SshAccess, StoredSecret, Trust};
-use crate::remote::ssh::{Auth, HostKey, KeyPair, RunOptions, SshError, SshErrorKind, SshSession, Target};
+use crate::connections::check_name;
+use crate::ssh::Place;
+use crate::{Actor, App};
+use base::ids::ConnectionId;
+use base::{Error, Kind, Result, Secret};
+use model::connections::{Connection, Limits, SshAccess, StoredSecret, Trust};
+use remote::ssh::{Auth, HostKey, KeyPair, RunOptions, SshError, SshErrorKind, SshSession, Target};
 use std::sync::Arc;
 
 /// The plugin behind such a connection.

@@ -1,16 +1,16 @@
 //! Looking at Proxmox: one call of the provider's `inventory` hook brings all nodes and guests.
 
-use crate::app::guests::sharing::drop_of_guest;
-use crate::app::live::{Report, ReportedGuest};
-use crate::app::{App, host, quotas};
-use crate::base::ids::{ConnectionId, GuestId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::connections::Reach;
-use crate::model::events::EventKind;
-use crate::model::guests::{Guest, GuestState};
-use crate::store::{Read, tables};
+use crate::guests::sharing::drop_of_guest;
+use crate::live::{Report, ReportedGuest};
+use crate::{App, host, quotas};
+use base::ids::{ConnectionId, GuestId};
+use base::{Error, Result, Timestamp};
+use model::connections::Reach;
+use model::events::EventKind;
+use model::guests::{Guest, GuestState};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+use store::{Read, tables};
 
 /// A guest that Proxmox no longer lists is kept this long: lists have gaps while a node changes hands.
 const MISSING_FOR: Duration = Duration::from_secs(30);

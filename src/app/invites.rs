@@ -1,17 +1,17 @@
 //! One-time links: the first password of an invited person, or a new one after a reset.
 
-use crate::app::sessions::SignedIn;
-use crate::app::{App, users};
-use crate::base::ids::{InviteId, UserId};
-use crate::base::{Error, Result, Secret, Timestamp, random};
-use crate::crypto::{VaultKey, slots, token};
-use crate::model::users::{Invite, User, check_password};
-use crate::model::{audit::AuditRecord, events::EventKind};
-use crate::store::{Read, tables};
+use crate::sessions::SignedIn;
+use crate::{App, users};
+use base::ids::{InviteId, UserId};
+use base::{Error, Result, Secret, Timestamp, random};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use crypto::{VaultKey, slots, token};
+use model::users::{Invite, User, check_password};
+use model::{audit::AuditRecord, events::EventKind};
 use std::sync::Arc;
 use std::time::Duration;
+use store::{Read, tables};
 
 /// How long a link is good.
 const GOOD_FOR: Duration = Duration::from_secs(72 * 3600);

@@ -1,17 +1,17 @@
 //! Jobs: asking for them, reading them, and what people do with them. Running them is the runner's business.
 
-use crate::app::guests::{self, Guests};
-use crate::app::{Actor, App};
-use crate::base::ids::{ConnectionId, GuestId, JobId, UserId};
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::events::EventKind;
-use crate::model::jobs::{Job, JobState, LogLine, Priority, Progress, Step, StepState};
-use crate::model::sessions::Scope;
-use crate::store::{Name, Read, Scan, WriteTx, tables};
+use crate::guests::{self, Guests};
+use crate::{Actor, App};
+use base::ids::{ConnectionId, GuestId, JobId, UserId};
+use base::{Error, Result};
+use model::access::GuestRight;
+use model::events::EventKind;
+use model::jobs::{Job, JobState, LogLine, Priority, Progress, Step, StepState};
+use model::sessions::Scope;
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use store::{Name, Read, Scan, WriteTx, tables};
 
 /// Log lines kept for one job.
 pub const LOG_LINES: u32 = 5_000;
@@ -108,7 +108,7 @@ pub(super) fn enqueue_for(tx: &mut WriteTx, owner: Option<UserId>, asked_by: &st
 }
 
 /// Writes a changed job and tells the pages. Keeps the index of open jobs true.
-pub(crate) fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
+pub fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
     tx.put(tables::JOBS, &job.id, job)?;
     if job.state.is_over() {
         tx.delete(tables::OPEN_JOBS, &job.id)?;

@@ -1,11 +1,11 @@
 //! Joining the Proxmox cluster of the host that Steward itself runs on. Root makes role, user and token there
 //! (`steward proxmox join`); what comes in here is only what Steward must know and keep.
 
-use crate::app::connections::{Probe, SetupPlan};
-use crate::app::{Actor, App};
-use crate::base::ids::ConnectionId;
-use crate::base::{Error, Result, Secret};
-use crate::model::connections::{Connection, Limits, StoredSecret, Trust};
+use crate::connections::{Probe, SetupPlan};
+use crate::{Actor, App};
+use base::ids::ConnectionId;
+use base::{Error, Result, Secret};
+use model::connections::{Connection, Limits, StoredSecret, Trust};
 use serde::{Deserialize, Serialize};
 
 /// The comment on everything that Steward made on Proxmox. Only what carries it is removed again.

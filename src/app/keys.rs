@@ -1,8 +1,8 @@
 //! Joins crypto's keys to the store's idea of sealing.
 
-use crate::base::ids::UserId;
-use crate::crypto::{SealKey, VaultKey};
-use crate::store::{OwnedSeal, Seal};
+use base::ids::UserId;
+use crypto::{SealKey, VaultKey};
+use store::{OwnedSeal, Seal};
 
 /// The appliance key: seals what the machine itself must be able to use.
 pub struct ApplianceSeal(SealKey);

@@ -4,7 +4,7 @@
 //! What only reads is free: a template may be cloned from a node that is not allowed, as long as the copy goes to
 //! one that is.
 
-use crate::model::connections::Limits;
+use model::connections::Limits;
 use serde_json::Value;
 
 /// One change that is about to be sent.

@@ -1,15 +1,15 @@
 //! What is known of nodes and guests right now, in memory: Steward's own rows joined with the provider's last
 //! report. Pages and the REST API read one immutable snapshot; the poller and the use cases publish a new one.
 
-use crate::base::ids::{ConnectionId, GuestId, UserId};
-use crate::base::{Result, Timestamp};
-use crate::model::connections::Reach;
-use crate::model::guests::{Guest, GuestState};
-use crate::model::nodes::{Node, Storage};
-use crate::store::{Read, Scan, Store, tables};
 use arc_swap::ArcSwap;
+use base::ids::{ConnectionId, GuestId, UserId};
+use base::{Result, Timestamp};
+use model::connections::Reach;
+use model::guests::{Guest, GuestState};
+use model::nodes::{Node, Storage};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use store::{Read, Scan, Store, tables};
 
 /// Points of the small charts: one a minute, an hour back.
 const SPARK_POINTS: usize = 60;
@@ -190,7 +190,7 @@ fn yes() -> bool {
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct ReportedGuest {
     pub vmid: u32,
-    pub kind: crate::model::guests::GuestKind,
+    pub kind: model::guests::GuestKind,
     #[serde(flatten)]
     pub state: GuestState,
 }

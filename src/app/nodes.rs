@@ -1,10 +1,10 @@
 //! Nodes and what they offer for new machines.
 
-use crate::app::live::NodeLive;
-use crate::app::{Actor, App, host};
-use crate::base::ids::ConnectionId;
-use crate::base::{Error, Result};
-use crate::model::nodes::Choices;
+use crate::live::NodeLive;
+use crate::{Actor, App, host};
+use base::ids::ConnectionId;
+use base::{Error, Result};
+use model::nodes::Choices;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! The Plugins page: what is loaded, what is wrong with it, reload.
 
-use crate::app::{Actor, App};
-use crate::base::{Error, Result};
-use crate::model::events::EventKind;
-use crate::model::plugins::PluginInfo;
+use crate::{Actor, App};
+use base::{Error, Result};
+use model::events::EventKind;
+use model::plugins::PluginInfo;
 
 pub struct PluginPages<'a>(pub(super) &'a App);
 

@@ -1,9 +1,9 @@
 //! A person's own settings, kept under their vault key.
 
-use crate::app::{Actor, App};
-use crate::base::{Error, Result};
-use crate::model::prefs::Prefs;
-use crate::store::{Read, tables};
+use crate::{Actor, App};
+use base::{Error, Result};
+use model::prefs::Prefs;
+use store::{Read, tables};
 
 /// Languages that the pages speak.
 pub const LANGUAGES: [(&str, &str); 1] = [("en", "English")];
@@ -28,7 +28,7 @@ impl Profile<'_> {
         if prefs.language.as_deref().is_some_and(|l| !LANGUAGES.iter().any(|(tag, _)| *tag == l)) {
             return Err(Error::field("language", "Steward does not speak this language yet."));
         }
-        if prefs.ssh_keys.len() > 32_768 || !crate::model::guests::are_public_keys(&prefs.ssh_keys) {
+        if prefs.ssh_keys.len() > 32_768 || !model::guests::are_public_keys(&prefs.ssh_keys) {
             return Err(Error::field(
                 "ssh_keys",
                 "Paste public keys as in authorized_keys, one per line: ssh-ed25519 AAAA...",

@@ -1,16 +1,16 @@
 //! Hardware profiles: admins keep them, everybody makes machines with them. What a profile fixes is checked here and
 //! in `guests/profile.rs`, so that pages, the REST API and the command line can't differ.
 
-use crate::app::{Actor, App};
-use crate::base::ids::{ConnectionId, ProfileId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::events::EventKind;
-use crate::model::guests::{GuestKind, GuestSource, GuestSpec, GuestState};
-use crate::model::profiles::{Profile, ProfileWish, starting};
-use crate::model::providers::Feature;
-use crate::store::{Json, Name, Read, Scan, Store, WriteTx, tables};
+use crate::{Actor, App};
+use base::ids::{ConnectionId, ProfileId};
+use base::{Error, Result, Timestamp};
+use model::events::EventKind;
+use model::guests::{GuestKind, GuestSource, GuestSpec, GuestState};
+use model::profiles::{Profile, ProfileWish, starting};
+use model::providers::Feature;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use store::{Json, Name, Read, Scan, Store, WriteTx, tables};
 
 /// The name of the setting that says who must choose one. It is there as soon as the first profiles are.
 const POLICY: &str = "profiles";
@@ -77,7 +77,7 @@ impl Profiles<'_> {
         self.known(id)?.ok_or_else(gone)
     }
 
-    pub(in crate::app) fn known(&self, id: ProfileId) -> Result<Option<Profile>> {
+    pub(crate) fn known(&self, id: ProfileId) -> Result<Option<Profile>> {
         self.0.store().read(|tx| tx.get(tables::PROFILES, &id))
     }
 
@@ -281,7 +281,7 @@ impl Profiles<'_> {
     }
 
     /// Checks a wanted machine against its profile and fills in what the profile sets beside.
-    pub(in crate::app) fn fit(&self, actor: &Actor, connection: ConnectionId, spec: &mut GuestSpec) -> Result<()> {
+    pub(crate) fn fit(&self, actor: &Actor, connection: ConnectionId, spec: &mut GuestSpec) -> Result<()> {
         // What is sent along counts for nothing: the profile's row does.
         spec.hardware.clear();
         spec.disks.clear();

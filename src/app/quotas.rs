@@ -4,19 +4,19 @@
 //! What counts for a machine is what its provider's list told last, and what an open job will make of it (its
 //! *claim*). Machines without an owner and machines of admins have no limit.
 
-use crate::app::{Actor, App};
-use crate::base::ids::{GuestId, JobId, UserId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::events::EventKind;
-use crate::model::guests::Guest;
-use crate::model::jobs::Job;
-use crate::model::quotas::{Amounts, Claim, Growth, Quota, Resource, UserQuota};
-use crate::model::users::{Role, User};
-use crate::store::{Json, Name, Read, Scan, WriteTx, tables};
+use crate::{Actor, App};
+use base::ids::{GuestId, JobId, UserId};
+use base::{Error, Result, Timestamp};
+use model::events::EventKind;
+use model::guests::Guest;
+use model::jobs::Job;
+use model::quotas::{Amounts, Claim, Growth, Quota, Resource, UserQuota};
+use model::users::{Role, User};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
+use store::{Json, Name, Read, Scan, WriteTx, tables};
 
 /// Proxmox' list of machines is up to ten seconds old; a claim counts until a list is surely newer.
 const LIST_AGE: Duration = Duration::from_secs(30);
@@ -171,7 +171,7 @@ impl Quotas<'_> {
 ///
 /// # Errors
 /// `Conflict` with a sentence beside each field when its owner's quota has no room; the commit must fail then.
-pub(in crate::app) fn claim_new(tx: &mut WriteTx, guest: &Guest, job: JobId, to: Amounts) -> Result<()> {
+pub(crate) fn claim_new(tx: &mut WriteTx, guest: &Guest, job: JobId, to: Amounts) -> Result<()> {
     claim(tx, guest, job, Amounts::default(), to)
 }
 
@@ -179,7 +179,7 @@ pub(in crate::app) fn claim_new(tx: &mut WriteTx, guest: &Guest, job: JobId, to:
 ///
 /// # Errors
 /// As [`claim_new`]; `NotFound` when the machine is gone.
-pub(in crate::app) fn claim_change(tx: &mut WriteTx, guest: GuestId, job: JobId, growth: &Growth) -> Result<()> {
+pub(crate) fn claim_change(tx: &mut WriteTx, guest: GuestId, job: JobId, growth: &Growth) -> Result<()> {
     let row = tx.get(tables::GUESTS, &guest)?.ok_or_else(|| Error::not_found("This machine is gone."))?;
     let before = counted(told(&row), tx.get(tables::QUOTA_CLAIMS, &guest)?.as_ref(), None);
     claim(tx, &row, job, before, growth.of(before))
@@ -194,13 +194,13 @@ fn claim(tx: &mut WriteTx, guest: &Guest, job: JobId, before: Amounts, to: Amoun
 ///
 /// # Errors
 /// `Conflict` when there is no room.
-pub(in crate::app) fn check_takeover(tx: &WriteTx, guest: &Guest) -> Result<()> {
+pub(crate) fn check_takeover(tx: &WriteTx, guest: &Guest) -> Result<()> {
     let has = counted(told(guest), tx.get(tables::QUOTA_CLAIMS, &guest.id)?.as_ref(), None);
     check(tx, guest.owner, Amounts::default(), has, None)
 }
 
 /// What the end of a job means for its claim. Running it again does no harm.
-pub(in crate::app) fn settle(tx: &mut WriteTx, guest: GuestId, job: JobId, succeeded: bool) -> Result<()> {
+pub(crate) fn settle(tx: &mut WriteTx, guest: GuestId, job: JobId, succeeded: bool) -> Result<()> {
     let open = tx.get(tables::QUOTA_CLAIMS, &guest)?.filter(|c| c.job == job && c.over.is_none());
     let Some(claim) = open else { return Ok(()) };
     match claim.settled(succeeded, tx.now()) {
@@ -210,12 +210,12 @@ pub(in crate::app) fn settle(tx: &mut WriteTx, guest: GuestId, job: JobId, succe
 }
 
 /// The machine is gone, and what counted for it.
-pub(in crate::app) fn forget(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
+pub(crate) fn forget(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
     tx.delete(tables::QUOTA_CLAIMS, &guest).map(|_| ())
 }
 
 /// Claims whose jobs were over before the list that was asked for at `asked` was made.
-pub(in crate::app) fn ripe(app: &App, asked: Timestamp) -> Result<Vec<GuestId>> {
+pub(crate) fn ripe(app: &App, asked: Timestamp) -> Result<Vec<GuestId>> {
     let all = app.store().read(|tx| claims(tx))?;
     let over = |c: &Claim| c.over.is_some_and(|at| at.plus(LIST_AGE) <= asked);
     // What is left of a claim after that is only disk that the list does not tell; it has nothing to lose.
@@ -224,7 +224,7 @@ pub(in crate::app) fn ripe(app: &App, asked: Timestamp) -> Result<Vec<GuestId>> 
 }
 
 /// Lets go of what the list shows now.
-pub(in crate::app) fn fade(tx: &mut WriteTx, guests: &[GuestId]) -> Result<()> {
+pub(crate) fn fade(tx: &mut WriteTx, guests: &[GuestId]) -> Result<()> {
     for id in guests {
         let (Some(claim), Some(row)) = (tx.get(tables::QUOTA_CLAIMS, id)?, tx.get(tables::GUESTS, id)?) else {
             continue;
@@ -305,7 +305,7 @@ fn limit_words(what: Resource, most: Option<u64>) -> String {
 }
 
 fn allowance_words(what: Resource, own: &UserQuota) -> String {
-    use crate::model::quotas::Allowance::{AtMost, NoLimit, Usual};
+    use model::quotas::Allowance::{AtMost, NoLimit, Usual};
     match own.get(what) {
         Usual => format!("{} as usual", what.name()),
         NoLimit => limit_words(what, None),

@@ -1,15 +1,15 @@
 //! Cron schedules: when the time has come they make a job, nothing more.
 
-use crate::app::jobs::{NewJob, enqueue};
-use crate::app::{Actor, App};
-use crate::base::ids::{JobId, ScheduleId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::jobs::Priority;
-use crate::model::plugins::{HookMode, Manifest};
-use crate::model::schedules::Schedule;
-use crate::store::{Read, Scan, tables};
+use crate::jobs::{NewJob, enqueue};
+use crate::{Actor, App};
+use base::ids::{JobId, ScheduleId};
+use base::{Error, Result, Timestamp};
 use chrono::TimeZone as _;
+use model::jobs::Priority;
+use model::plugins::{HookMode, Manifest};
+use model::schedules::Schedule;
 use std::str::FromStr as _;
+use store::{Read, Scan, tables};
 
 pub struct Schedules<'a>(pub(super) &'a App);
 

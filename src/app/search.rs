@@ -1,7 +1,7 @@
 //! The command palette: machines, jobs and pages that fit what was typed.
 
-use crate::app::{Actor, App};
-use crate::base::Result;
+use crate::{Actor, App};
+use base::Result;
 use serde::Serialize;
 
 /// One line of the palette.

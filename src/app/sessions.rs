@@ -1,20 +1,20 @@
 //! Signing in and out. A session is a key slot: the cookie holds the secret that unwraps the vault key, so a
 //! restart logs nobody out and no open key rests in the store. Deleting the row revokes it at once.
 
-use crate::app::actor::Via;
-use crate::app::{Actor, App, users};
-use crate::base::ids::{SessionId, UserId};
-use crate::base::{Error, Result, Secret, Timestamp, random};
-use crate::crypto::{VaultKey, slots};
-use crate::model::audit::AuditRecord;
-use crate::model::lockout::{FREE_ACCOUNT, FREE_ADDRESS, Failures};
-use crate::model::sessions::{Session, SessionKind};
-use crate::model::users::User;
-use crate::store::{Name, Read, Scan, tables};
+use crate::actor::Via;
+use crate::{Actor, App, users};
+use base::ids::{SessionId, UserId};
+use base::{Error, Result, Secret, Timestamp, random};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
+use crypto::{VaultKey, slots};
+use model::audit::AuditRecord;
+use model::lockout::{FREE_ACCOUNT, FREE_ADDRESS, Failures};
+use model::sessions::{Session, SessionKind};
+use model::users::User;
 use std::sync::Arc;
 use std::time::Duration;
+use store::{Name, Read, Scan, tables};
 
 /// A browser stays signed in for 30 days after it was last seen.
 const BROWSER_GOOD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -325,11 +325,11 @@ impl Sessions<'_> {
     /// `Invalid` on `current` or `password`; `TooMany` while a delay runs.
     pub async fn change_password(&self, actor: &Actor, current: Secret<String>, new: Secret<String>) -> Result<()> {
         let user = actor.require_person()?;
-        crate::model::users::check_password(new.expose(), actor.login())?;
+        model::users::check_password(new.expose(), actor.login())?;
         let address = actor.address().unwrap_or_default();
         let checked = self.check_password(actor.login(), current, address).await;
         let (row, vault) = checked.map_err(|e| match e.kind() {
-            crate::base::Kind::Unauthenticated => Error::field("current", "This is not your present password."),
+            base::Kind::Unauthenticated => Error::field("current", "This is not your present password."),
             _ => e,
         })?;
         let slot = self.0.0.hasher.run(move || slots::password::wrap(&vault, &new, user.bytes())).await?;

@@ -1,15 +1,15 @@
 //! The first start: a code that only somebody on the host can read makes the first admin.
 
-use crate::app::App;
-use crate::app::sessions::SignedIn;
-use crate::base::ids::UserId;
-use crate::base::{Error, Kind, Result, Secret, random};
-use crate::crypto::{VaultKey, slots, token};
-use crate::model::events::EventKind;
-use crate::model::users::{Role, User, check_password, parse_login};
-use crate::model::{audit::AuditRecord, lockout::FREE_ACCOUNT};
-use crate::store::{Read, Scan, tables};
+use crate::App;
+use crate::sessions::SignedIn;
+use base::ids::UserId;
+use base::{Error, Kind, Result, Secret, random};
+use crypto::{VaultKey, slots, token};
+use model::events::EventKind;
+use model::users::{Role, User, check_password, parse_login};
+use model::{audit::AuditRecord, lockout::FREE_ACCOUNT};
 use std::sync::Mutex;
+use store::{Read, Scan, tables};
 
 /// The code of this start; there is none once somebody can sign in.
 pub(super) struct SetupCode(Mutex<Option<Secret<String>>>);

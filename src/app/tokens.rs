@@ -1,13 +1,13 @@
 //! API tokens and the short tokens (JWT, RFC 7519) made from them. Both are key slots like a session.
 
-use crate::app::actor::Via;
-use crate::app::{Actor, App, sessions};
-use crate::base::ids::{SessionId, TokenId};
-use crate::base::{Error, Result, Secret, Timestamp, random};
-use crate::crypto::{jwt, slots};
-use crate::model::sessions::{Scope, Session, SessionKind, Token};
-use crate::store::{Read, Scan, tables};
+use crate::actor::Via;
+use crate::{Actor, App, sessions};
+use base::ids::{SessionId, TokenId};
+use base::{Error, Result, Secret, Timestamp, random};
+use crypto::{jwt, slots};
+use model::sessions::{Scope, Session, SessionKind, Token};
 use std::time::Duration;
+use store::{Read, Scan, tables};
 
 /// Makes a leaked token easy to find, also for the scanners of code hosts.
 const PREFIX: &str = "stw_";
@@ -259,8 +259,8 @@ impl Tokens<'_> {
 
     fn sign(
         &self,
-        user: crate::base::ids::UserId,
-        vault: &crate::crypto::VaultKey,
+        user: base::ids::UserId,
+        vault: &crypto::VaultKey,
         scope: Scope,
         device: &str,
         address: &str,
@@ -281,7 +281,7 @@ impl Tokens<'_> {
         Ok((AccessToken { text, id: session.id, expires, scope }, session))
     }
 
-    async fn store_jwt(&self, session: Session, record: crate::model::audit::AuditRecord) -> Result<()> {
+    async fn store_jwt(&self, session: Session, record: model::audit::AuditRecord) -> Result<()> {
         self.0
             .store()
             .write(move |tx| {

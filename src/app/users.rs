@@ -1,16 +1,16 @@
 //! People: the list that is kept in memory, and what admins do with it.
 
-use crate::app::guests::sharing::drop_of_user;
-use crate::app::{Actor, App};
-use crate::base::ids::{InviteId, UserId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::lockout::Failures;
-use crate::model::users::{Role, User, parse_email, parse_login};
-use crate::model::{events::EventKind, sessions::Scope};
-use crate::store::{Name, Read, Scan, Store, WriteTx, tables};
+use crate::guests::sharing::drop_of_user;
+use crate::{Actor, App};
 use arc_swap::ArcSwap;
+use base::ids::{InviteId, UserId};
+use base::{Error, Result, Timestamp};
+use model::lockout::Failures;
+use model::users::{Role, User, parse_email, parse_login};
+use model::{events::EventKind, sessions::Scope};
 use std::collections::HashMap;
 use std::sync::Arc;
+use store::{Name, Read, Scan, Store, WriteTx, tables};
 
 /// All users in memory. Few, asked for with every request, changed seldom.
 pub struct People(ArcSwap<HashMap<UserId, Arc<User>>>);
@@ -371,7 +371,7 @@ impl Users<'_> {
 pub(super) fn insert(tx: &mut WriteTx, user: &User) -> Result<()> {
     let login = Name::new(user.login.clone());
     if tx.get(tables::USER_LOGINS, &login)?.is_some() {
-        return Err(Error::new(crate::base::Kind::Conflict, "Please correct the marked fields.")
+        return Err(Error::new(base::Kind::Conflict, "Please correct the marked fields.")
             .with_field("login", "This login is taken. Choose another."));
     }
     tx.put(tables::USER_LOGINS, &login, &user.id)?;
@@ -379,7 +379,7 @@ pub(super) fn insert(tx: &mut WriteTx, user: &User) -> Result<()> {
 }
 
 /// Ends all sessions of a user, except `keep`.
-pub(super) fn end_sessions(tx: &mut WriteTx, user: UserId, keep: Option<crate::base::ids::SessionId>) -> Result<()> {
+pub(super) fn end_sessions(tx: &mut WriteTx, user: UserId, keep: Option<base::ids::SessionId>) -> Result<()> {
     for ((_, session), ()) in tx.list(tables::USER_SESSIONS, Scan::prefix(&user), usize::MAX)? {
         if Some(session) != keep {
             tx.delete(tables::SESSIONS, &session)?;

@@ -1,18 +1,17 @@
 //! Building the appliance and running it until it is told to stop.
 
 use super::{logging, socket};
-use crate::app::App;
-use crate::base::{Error, Result, SystemClock};
-use crate::config::Settings;
-use crate::crypto::appliance;
-use crate::plugin::{limits, stack};
-use crate::store::Store;
-use crate::{jobs, web};
+use app::App;
+use base::{Error, Result, SystemClock};
+use config::Settings;
+use crypto::appliance;
+use plugin::{limits, stack};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;

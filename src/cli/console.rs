@@ -1,11 +1,11 @@
 //! What the host's console may ask of the running appliance. Whoever reaches the socket is the service's own
 //! user or root, so they act as an admin without a vault.
 
-use crate::app::joining::Way;
-use crate::app::users::{NewUser, UserChange};
-use crate::app::{Actor, App};
-use crate::base::{Error, Result, Secret};
-use crate::model::users::Role;
+use app::joining::Way;
+use app::users::{NewUser, UserChange};
+use app::{Actor, App};
+use base::{Error, Result, Secret};
+use model::users::Role;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt::Write as _;
 

@@ -3,16 +3,16 @@
 use super::appliance::{Running, block_on};
 use super::say::say;
 use super::{Overrides, logging};
-use crate::app::Actor;
-use crate::app::users::NewUser;
-use crate::base::ids::ConnectionId;
-use crate::base::{Error, Result, Secret, random};
-use crate::config::Settings;
-use crate::model::connections::{Connection, Limits, StoredSecret, Trust};
-use crate::model::sessions::Scope;
-use crate::model::users::Role;
-use crate::sim;
+use app::Actor;
+use app::users::NewUser;
+use base::ids::ConnectionId;
+use base::{Error, Result, Secret, random};
+use config::Settings;
+use model::connections::{Connection, Limits, StoredSecret, Trust};
+use model::sessions::Scope;
+use model::users::Role;
 use serde_json::json;
+use sim;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -159,7 +159,7 @@ impl Demo {
     }
 }
 
-fn connection(cluster: &sim::Sim, now: crate::base::Timestamp) -> Connection {
+fn connection(cluster: &sim::Sim, now: base::Timestamp) -> Connection {
     Connection {
         id: ConnectionId::new(),
         name: "Home".to_owned(),
@@ -177,7 +177,7 @@ fn connection(cluster: &sim::Sim, now: crate::base::Timestamp) -> Connection {
 /// Stand-ins for the images of the built-in catalogue, at the addresses that a mirror would have.
 fn served() -> Vec<sim::images::Served> {
     let path = |url: &str| url.split_once("://").map(|(_, rest)| format!("/{rest}")).unwrap_or_default();
-    let images = crate::config::catalogue(None).images.into_iter();
+    let images = config::catalogue(None).images.into_iter();
     let served = images.map(|(image, _)| sim::images::Served {
         path: path(&image.url),
         list: image.checksums.as_deref().map(path),
@@ -234,7 +234,7 @@ impl Sim {
         let listen = flags.listen.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8006)));
         block_on(async move {
             let cluster = self.cluster.start(listen, self.bare).await?;
-            let fingerprint = crate::app::connections::fingerprint_text(&cluster.fingerprint);
+            let fingerprint = app::connections::fingerprint_text(&cluster.fingerprint);
             let (token, password) = (cluster.token_secret.expose(), cluster.root_password.expose());
             if self.json {
                 let line = json!({ "url": cluster.url, "fingerprint": fingerprint, "ca": cluster.ca_pem, "token_id": cluster.token_id, "token_secret": token, "root_password": password });

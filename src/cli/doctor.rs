@@ -3,8 +3,8 @@
 use super::console::Request;
 use super::say::say;
 use super::socket;
-use crate::config::Settings;
-use crate::plugin::Plugins;
+use config::Settings;
+use plugin::Plugins;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn folder(path: &Path) -> (bool, String) {
 
 fn plugins(settings: &Settings) -> (bool, String) {
     let folder = settings.plugins_dir.as_deref().filter(|p| p.is_dir());
-    let all = Plugins::load(folder).list();
+    let all = Plugins::load(settings.built_in.plugins, folder).list();
     let broken: Vec<String> = all.into_iter().filter_map(|p| p.error.map(|e| format!("{}: {e}", p.name))).collect();
     (broken.is_empty(), if broken.is_empty() { "all can be loaded".to_owned() } else { broken.join("; ") })
 }

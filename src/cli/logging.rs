@@ -1,6 +1,6 @@
 //! Where the log goes: the journal when systemd started us, else standard error.
 
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;

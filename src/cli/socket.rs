@@ -2,8 +2,8 @@
 //! service's own user and root, nobody else.
 
 use super::console::Request;
-use crate::app::App;
-use crate::base::{Error, Kind, Result};
+use app::App;
+use base::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;

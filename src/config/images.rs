@@ -1,6 +1,6 @@
 //! The catalogue of cloud images: what is built in, and the admin's file that adds and replaces.
 
-use crate::model::images::{Catalogue, Image, ImageOrigin};
+use model::images::{Catalogue, Image, ImageOrigin};
 use serde::Deserialize;
 use std::path::Path;
 use toml::Spanned;

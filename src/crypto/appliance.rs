@@ -1,7 +1,7 @@
 //! The appliance key: outside the data folder, from a systemd credential or a file only the service reads.
 
 use super::SealKey;
-use crate::base::{Error, Kind, Result};
+use base::{Error, Kind, Result};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};

@@ -1,7 +1,7 @@
 //! Short-lived tokens for the REST interface: JWT (RFC 7519) signed with HMAC-SHA256.
 
-use crate::base::ids::{SessionId, UserId};
-use crate::base::{Error, Result, Secret, Timestamp};
+use base::ids::{SessionId, UserId};
+use base::{Error, Result, Secret, Timestamp};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 

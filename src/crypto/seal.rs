@@ -1,8 +1,8 @@
 //! Sealing with AES-SIV (RFC 5297): deterministic, authenticated, safe without a nonce.
 
-use crate::base::{Secret, random};
 use aes_siv::KeyInit as _;
 use aes_siv::siv::Aes256Siv;
+use base::{Secret, random};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};

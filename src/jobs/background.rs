@@ -1,11 +1,11 @@
 //! What happens by the clock: looking at Proxmox, firing schedules, sweeping up.
 
-use crate::app::App;
-use crate::base::Result;
-use crate::model::jobs::Job;
-use crate::store::{Read, Scan, tables};
+use app::App;
+use base::Result;
+use model::jobs::Job;
 use std::ops::ControlFlow;
 use std::time::Duration;
+use store::{Read, Scan, tables};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 

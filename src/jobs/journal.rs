@@ -1,15 +1,15 @@
 //! A job's journal on the store. Each answer means: it is on disk.
 
-use crate::app::App;
-use crate::app::jobs::LOG_LINES;
-use crate::base::ids::{JobId, UserId};
-use crate::base::{Result, Timestamp};
-use crate::model::events::EventKind;
-use crate::model::jobs::{LogLevel, LogLine, Progress, Step, StepState};
-use crate::plugin::Journal;
-use crate::store::{Name, Read, Scan, WriteTx, tables};
+use app::App;
+use app::jobs::LOG_LINES;
+use base::ids::{JobId, UserId};
+use base::{Result, Timestamp};
+use model::events::EventKind;
+use model::jobs::{LogLevel, LogLine, Progress, Step, StepState};
+use plugin::Journal;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
+use store::{Name, Read, Scan, WriteTx, tables};
 
 /// One run's view of a job's journal. Used on a blocking thread.
 pub(super) struct StoreJournal {

@@ -1,9 +1,9 @@
 //! What a run's end means for the job. Pure: row and outcome in, changed row out.
 
-use crate::base::Timestamp;
-use crate::model::backoff;
-use crate::model::jobs::{Job, JobState};
-use crate::plugin::{Failure, Outcome};
+use base::Timestamp;
+use model::backoff;
+use model::jobs::{Job, JobState};
+use plugin::{Failure, Outcome};
 use std::time::Duration;
 
 /// While Proxmox is away a job does not use up its tries; it looks again this often.
@@ -96,9 +96,9 @@ fn end(job: &mut Job, state: JobState, now: Timestamp) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::JobId;
-    use crate::model::jobs::{Priority, Progress};
-    use crate::model::plugins::ScriptError;
+    use base::ids::JobId;
+    use model::jobs::{Priority, Progress};
+    use model::plugins::ScriptError;
     use serde_json::{Value, json};
 
     fn a_job() -> Job {

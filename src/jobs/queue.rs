@@ -1,8 +1,8 @@
 //! Which job runs next. Pure: rows and the clock in, one choice out.
 
-use crate::base::Timestamp;
-use crate::base::ids::{JobId, UserId};
-use crate::model::jobs::{Job, JobState, Wait};
+use base::Timestamp;
+use base::ids::{JobId, UserId};
+use model::jobs::{Job, JobState, Wait};
 use std::collections::HashMap;
 
 /// A job that holds a place now: it runs, or it is suspended between two steps.
@@ -61,7 +61,7 @@ pub fn pick<'a>(ready: &[&'a Job], active: &HashMap<JobId, Active>, lane_width: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::jobs::{Priority, Progress};
+    use model::jobs::{Priority, Progress};
     use proptest::prelude::*;
     use serde_json::Value;
 

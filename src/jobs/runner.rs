@@ -4,16 +4,16 @@ use super::journal::StoreJournal;
 use super::outcome;
 use super::queue::{self, Active};
 use super::waits;
-use crate::app::App;
-use crate::base::ids::JobId;
-use crate::base::{Error, Kind, Result};
-use crate::model::jobs::{Job, JobState, LogLevel, Wait};
-use crate::model::plugins::ScriptError;
-use crate::plugin::{Failure, Journal, Mode, Outcome, Run};
-use crate::store::{Read, Scan, tables};
+use app::App;
+use base::ids::JobId;
+use base::{Error, Kind, Result};
+use model::jobs::{Job, JobState, LogLevel, Wait};
+use model::plugins::ScriptError;
+use plugin::{Failure, Journal, Mode, Outcome, Run};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use store::{Read, Scan, tables};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -160,7 +160,7 @@ async fn run_once(app: &App, id: JobId) -> Result<()> {
             if undone && row.state == JobState::Queued {
                 tx.delete_all(tables::STEPS, Scan::prefix(&id))?;
             }
-            crate::app::jobs::put(tx, &row)?;
+            app::jobs::put(tx, &row)?;
             Ok(row)
         })
         .await?;
@@ -190,7 +190,7 @@ async fn claim(app: &App, id: JobId) -> Result<Option<Job>> {
             if job.plugin_hash.is_none() {
                 job.plugin_hash = plugins.get(&job.plugin).map(|p| p.hash().to_owned());
             }
-            crate::app::jobs::put(tx, &job)?;
+            app::jobs::put(tx, &job)?;
             Ok(Some(job))
         })
         .await

@@ -1,14 +1,14 @@
 //! Waiting for Proxmox tasks on behalf of suspended jobs: one light poll per waiting job, no thread held.
 
 use super::journal::StoreJournal;
-use crate::app::App;
-use crate::base::{Error, Result};
-use crate::model::jobs::{Job, JobState, LogLevel, Wait};
-use crate::plugin::Journal as _;
-use crate::remote::pve::{PveClient, PveErrorKind};
-use crate::store::{Read, tables};
+use app::App;
+use base::{Error, Result};
+use model::jobs::{Job, JobState, LogLevel, Wait};
+use plugin::Journal as _;
+use remote::pve::{PveClient, PveErrorKind};
 use serde_json::json;
 use std::time::Duration;
+use store::{Read, tables};
 
 /// Polls start at this pace and slow down to `SLOWEST`.
 const FIRST: Duration = Duration::from_millis(500);
@@ -159,7 +159,7 @@ impl Amounts {
         let told = app.store().write(move |tx| {
             let Some(mut row) = tx.get(tables::JOBS, &id)?.filter(|row| row.wait == wait) else { return Ok(()) };
             row.progress.label = label;
-            crate::app::jobs::put(tx, &row)
+            app::jobs::put(tx, &row)
         });
         if let Err(e) = told.await {
             tracing::debug!(job.id = %job.id, error = e.chain(), "progress was not written");
@@ -199,7 +199,7 @@ async fn wake(app: &App, job: &Job) -> Result<()> {
                 row.state = JobState::Queued;
                 row.not_before = tx.now();
             }
-            crate::app::jobs::put(tx, &row)
+            app::jobs::put(tx, &row)
         })
         .await
 }

@@ -1,10 +1,10 @@
 //! Who may do what: the rules, without knowing how anybody proved who they are.
 
-use crate::base::Timestamp;
-use crate::base::ids::UserId;
-use crate::model::guests::Guest;
-use crate::model::sessions::Scope;
-use crate::model::users::Role;
+use crate::guests::Guest;
+use crate::sessions::Scope;
+use crate::users::Role;
+use base::Timestamp;
+use base::ids::UserId;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,7 @@ pub fn guest_right(right: Option<GuestRight>, scope: Option<Scope>) -> Option<Gu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::guests::tests::a_guest;
+    use crate::guests::tests::a_guest;
 
     #[test]
     fn owners_and_admins_may_everything_others_what_was_granted() {

@@ -1,7 +1,7 @@
 //! The audit log: a chain of entries, each with the hash of the one before it.
 
-use crate::base::Timestamp;
-use crate::base::ids::UserId;
+use base::Timestamp;
+use base::ids::UserId;
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! Connections: how Steward reaches one Proxmox cluster, or another host by SSH.
 
-use crate::base::Timestamp;
-use crate::base::ids::ConnectionId;
+use base::Timestamp;
+use base::ids::ConnectionId;
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Consoles: the ways to sit in front of a machine.
 
-use crate::model::providers::Feature;
+use crate::providers::Feature;
 use serde::{Deserialize, Serialize};
 
 /// A way to sit in front of a machine.

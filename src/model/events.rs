@@ -1,8 +1,8 @@
 //! Events: what changed, for open pages. They are kept for a while so a page that lost its
 //! connection can catch up; the rows are the truth, an event only says where to look.
 
-use crate::base::Timestamp;
-use crate::base::ids::{GuestId, JobId, UserId};
+use base::Timestamp;
+use base::ids::{GuestId, JobId, UserId};
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 

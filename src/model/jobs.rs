@@ -1,7 +1,7 @@
 //! Jobs: one run of a plugin's durable function, its steps and its fate.
 
-use crate::base::Timestamp;
-use crate::base::ids::{GuestId, JobId, UserId};
+use base::Timestamp;
+use base::ids::{GuestId, JobId, UserId};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -112,7 +112,7 @@ pub struct Job {
     /// "Create build-runner".
     #[n(3)]
     pub title: String,
-    #[cbor(n(4), with = "crate::model::json")]
+    #[cbor(n(4), with = "crate::json")]
     pub args: Value,
     /// Who asked; `None` for the appliance itself.
     #[n(5)]
@@ -159,11 +159,11 @@ pub struct Job {
     #[n(22)]
     #[cbor(default)]
     pub cancel_asked: bool,
-    #[cbor(n(23), with = "crate::model::json", default)]
+    #[cbor(n(23), with = "crate::json", default)]
     pub result: Value,
     /// The connection whose Proxmox it drives.
     #[n(24)]
-    pub connection: Option<crate::base::ids::ConnectionId>,
+    pub connection: Option<base::ids::ConnectionId>,
     /// It was tried again before all was taken back: when that is done, it starts from nothing.
     #[n(25)]
     #[cbor(default)]
@@ -191,7 +191,7 @@ pub struct Step {
     pub began: Timestamp,
     #[n(3)]
     pub ended: Option<Timestamp>,
-    #[cbor(n(4), with = "crate::model::json", default)]
+    #[cbor(n(4), with = "crate::json", default)]
     pub result: Value,
     /// Order of first begin within the job, from 0.
     #[n(5)]

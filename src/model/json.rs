@@ -1,4 +1,4 @@
-//! A JSON value inside a CBOR row, kept as its text: `#[cbor(with = "crate::model::json")]`.
+//! A JSON value inside a CBOR row, kept as its text: `#[cbor(with = "crate::json")]`.
 
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::{Error as EncodeError, Write};

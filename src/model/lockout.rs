@@ -1,6 +1,6 @@
 //! Growing delays after failed sign-ins, by account and by address. Pure: fed with time, stored by the caller.
 
-use crate::base::Timestamp;
+use base::Timestamp;
 use minicbor::{Decode, Encode};
 use std::time::Duration;
 

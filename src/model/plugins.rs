@@ -1,7 +1,7 @@
 //! Plugins: the manifest, what it asks for, and how a loaded plugin is doing.
 
-use crate::model::providers::Features;
-use crate::model::software::Recipe;
+use crate::providers::Features;
+use crate::software::Recipe;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

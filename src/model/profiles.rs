@@ -1,10 +1,10 @@
 //! Hardware profiles: named sizes and hardware for new machines, described without any provider's notation. What a
 //! profile leaves open stays as the template has it, or as the person chooses.
 
-use crate::base::ids::ProfileId;
-use crate::base::{Error, Result, Timestamp};
-use crate::model::guests::GuestSpec;
-use crate::model::guests::hardware::words;
+use crate::guests::GuestSpec;
+use crate::guests::hardware::words;
+use base::ids::ProfileId;
+use base::{Error, Result, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -570,7 +570,7 @@ pub fn starting(now: Timestamp) -> Vec<Profile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::guests::tests::a_spec;
+    use crate::guests::tests::a_spec;
 
     fn wish(values: &[(&str, &str)]) -> ProfileWish {
         let values = values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

@@ -1,7 +1,7 @@
 //! What a provider can do: declared in a plugin's manifest, so that pages, the REST API and the command line
 //! offer only that.
 
-use crate::model::guests::GuestKind;
+use crate::guests::GuestKind;
 use serde::{Deserialize, Serialize};
 
 /// One thing that a provider can do with a machine. In `plugin.toml` by its name in small letters.

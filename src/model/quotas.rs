@@ -1,8 +1,8 @@
 //! Quotas: how much one person's machines may have together. Pure: amounts in, verdict out.
 
-use crate::base::ids::JobId;
-use crate::base::{Error, Kind, Result, Timestamp};
-use crate::model::guests::{GuestSpec, GuestState};
+use crate::guests::{GuestSpec, GuestState};
+use base::ids::JobId;
+use base::{Error, Kind, Result, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;

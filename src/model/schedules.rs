@@ -1,7 +1,7 @@
 //! Cron schedules: they only make jobs.
 
-use crate::base::Timestamp;
-use crate::base::ids::ScheduleId;
+use base::Timestamp;
+use base::ids::ScheduleId;
 use minicbor::{Decode, Encode};
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ pub struct Schedule {
     pub plugin: String,
     #[n(4)]
     pub hook: String,
-    #[cbor(n(5), with = "crate::model::json", default)]
+    #[cbor(n(5), with = "crate::json", default)]
     pub args: Value,
     #[n(6)]
     pub active: bool,

@@ -1,8 +1,8 @@
 //! Signed-in browsers, API tokens and the short tokens made from them. Each is also a key slot: its own
 //! secret, which only the holder has, unwraps the user's vault key.
 
-use crate::base::Timestamp;
-use crate::base::ids::{SessionId, TokenId, UserId};
+use base::Timestamp;
+use base::ids::{SessionId, TokenId, UserId};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 

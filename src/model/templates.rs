@@ -1,8 +1,8 @@
 //! Templates that Steward made from cloud images: what each was made of, and what is known of newer images.
 
-use crate::base::Timestamp;
-use crate::base::ids::{ConnectionId, JobId};
-use crate::model::images::{Algorithm, Image};
+use crate::images::{Algorithm, Image};
+use base::Timestamp;
+use base::ids::{ConnectionId, JobId};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -176,7 +176,7 @@ pub fn free_name(image: &str, day: &str, taken: impl Fn(&str) -> bool) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::images::tests::an_image;
+    use crate::images::tests::an_image;
 
     #[test]
     fn a_second_template_of_the_same_day_gets_a_number() {

@@ -1,7 +1,7 @@
 //! People: who they are and what they may do.
 
-use crate::base::ids::UserId;
-use crate::base::{Error, Result, Timestamp};
+use base::ids::UserId;
+use base::{Error, Result, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! A Windows template from its installation image: what is asked for, and the files that answer Windows' set-up.
 //! Sources: Microsoft's unattended set-up reference; the folders of the VirtIO driver image.
 
-use crate::base::{Error, Result};
-use crate::model::guests::is_dns_label;
+use crate::guests::is_dns_label;
+use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// A release of Windows: id, what people call it, Proxmox' `ostype`, the folder of its drivers.

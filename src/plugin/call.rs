@@ -8,7 +8,7 @@ use super::journal::{Failure, Journal, Mode, Outcome};
 use super::run::{Answer, RunState, Stop};
 use super::script::Plugin;
 use super::stack;
-use crate::model::plugins::{HookMode, ScriptError};
+use model::plugins::{HookMode, ScriptError};
 use rhai::{CallFnOptions, Dynamic, Position, Scope};
 use serde::de::DeserializeOwned;
 use serde_json::Value;

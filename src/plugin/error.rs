@@ -2,7 +2,7 @@
 
 use super::convert::{from_json, to_json};
 use super::host::CallError;
-use crate::model::plugins::ScriptError;
+use model::plugins::ScriptError;
 use rhai::{Dynamic, EvalAltResult, Position};
 use serde_json::{Value, json};
 

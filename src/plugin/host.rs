@@ -1,8 +1,8 @@
 //! What a script may ask of the appliance, as data. `app` answers.
 
 use super::ssh::SshCall;
-use crate::base::ids::{ConnectionId, GuestId, JobId};
-use crate::model::jobs::LogLevel;
+use base::ids::{ConnectionId, GuestId, JobId};
+use model::jobs::LogLevel;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

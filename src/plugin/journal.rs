@@ -1,8 +1,8 @@
 //! The journal of a durable job, as this floor needs it. `jobs` implements it on the store.
 
-use crate::base::{Error, Timestamp};
-use crate::model::jobs::{LogLevel, Progress, Step, Wait};
-use crate::model::plugins::ScriptError;
+use base::{Error, Timestamp};
+use model::jobs::{LogLevel, Progress, Step, Wait};
+use model::plugins::ScriptError;
 use serde_json::Value;
 
 /// One job's journal and its link to the people who watch. Every `Ok` of a writing function means: on disk.

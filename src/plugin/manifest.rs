@@ -3,7 +3,7 @@
 use super::api;
 use super::error::Failed;
 use super::script::FunctionList;
-use crate::model::plugins::{HookMode, Manifest, ScriptError};
+use model::plugins::{HookMode, Manifest, ScriptError};
 use rhai::Position;
 
 const LIBRARY: &str = "library";

@@ -2,8 +2,8 @@
 
 use super::script::Plugin;
 use super::source::{self, Files, Source};
-use crate::base::{Error, Result};
-use crate::model::plugins::{Manifest, Origin, PluginInfo, ScriptError};
+use base::{Error, Result};
+use model::plugins::{Manifest, Origin, PluginInfo, ScriptError};
 use notify::{RecursiveMode, Watcher};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ const QUIET: Duration = Duration::from_millis(250);
 pub struct Plugins(Arc<Inner>);
 
 struct Inner {
+    built_in: base::files::Files,
     folder: Option<PathBuf>,
     state: RwLock<State>,
     /// One reload at a time.
@@ -54,10 +55,11 @@ impl std::fmt::Debug for Plugins {
 }
 
 impl Plugins {
-    /// Loads the embedded plugins and those in `folder`, which override embedded ones of the same name.
+    /// Loads the built-in plugins and those in `folder`, which override built-in ones of the same name.
     /// A broken plugin is in `list` with its error.
-    pub fn load(folder: Option<&Path>) -> Self {
+    pub fn load(built_in: base::files::Files, folder: Option<&Path>) -> Self {
         let plugins = Self(Arc::new(Inner {
+            built_in,
             folder: folder.map(Path::to_owned),
             state: RwLock::default(),
             reloading: Mutex::default(),
@@ -106,7 +108,7 @@ impl Plugins {
         let before = self.0.state.read().unwrap_or_else(PoisonError::into_inner).slots.clone();
         let mut after: BTreeMap<String, Slot> = BTreeMap::new();
         let folder = self.0.folder.iter().flat_map(|f| source::folder(f));
-        let mut sources: Vec<Source> = source::embedded().into_iter().chain(folder).collect();
+        let mut sources: Vec<Source> = source::built_in(self.0.built_in).into_iter().chain(folder).collect();
         source::join_libraries(&mut sources);
         for source in sources {
             let previous = after.get(&source.name).or_else(|| before.get(&source.name));

@@ -8,7 +8,7 @@ use super::error::Failed;
 use super::host::{Call, CallError, CallErrorKind, Host, Run};
 use super::job::JobRun;
 use super::limits;
-use crate::model::jobs::{LogLevel, Wait};
+use model::jobs::{LogLevel, Wait};
 use rhai::{Dynamic, EvalAltResult, Position};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};

@@ -8,7 +8,7 @@ use super::run::RunState;
 use super::source::Files;
 use super::text::{MAIN, TESTS, Text};
 use super::{engine, stack};
-use crate::model::plugins::{HookMode, Manifest, Origin, ScriptError};
+use model::plugins::{HookMode, Manifest, Origin, ScriptError};
 use rhai::{AST, Dynamic, Engine, Position, Scope};
 use serde_json::Value;
 use std::sync::Arc;

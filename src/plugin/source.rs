@@ -2,18 +2,10 @@
 
 use super::limits::FILE_BYTES;
 use super::manifest;
-use crate::model::plugins::{Origin, ScriptError};
-use rust_embed::Embed;
+use model::plugins::{Origin, ScriptError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-#[derive(Embed)]
-#[folder = "plugins/"]
-#[include = "*/*.rhai"]
-#[include = "*/*.toml"]
-#[allow_missing = true]
-struct Embedded;
 
 /// The files of one plugin (`*.rhai`, `*.toml`), by name.
 pub(super) type Files = BTreeMap<String, String>;
@@ -73,14 +65,14 @@ pub(super) fn hash(files: &Files) -> String {
     hex::encode(sha.finalize())
 }
 
-/// The plugins in the binary.
-pub(super) fn embedded() -> Vec<Source> {
+/// The plugins that are built in.
+pub(super) fn built_in(bundle: base::files::Files) -> Vec<Source> {
     let mut plugins: BTreeMap<String, Result<Files, ScriptError>> = BTreeMap::new();
-    for path in Embedded::iter() {
+    for path in bundle.names() {
         let Some((name, file)) = path.split_once('/').filter(|(_, f)| !f.contains('/')) else { continue };
-        let Some(content) = Embedded::get(&path) else { continue };
+        let Some(content) = bundle.get(&path) else { continue };
         let files = plugins.entry(name.to_owned()).or_insert_with(|| Ok(Files::new()));
-        match String::from_utf8(content.data.into_owned()) {
+        match String::from_utf8(content.into_owned()) {
             Ok(text) => {
                 if let Ok(files) = files {
                     files.insert(file.to_owned(), text);

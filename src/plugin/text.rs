@@ -1,7 +1,7 @@
 //! A plugin's script: all its `*.rhai` files as one text, and from a line of it back to the file.
 
 use super::source::Files;
-use crate::model::plugins::ScriptError;
+use model::plugins::ScriptError;
 
 /// The file that every plugin has; it comes first.
 pub(super) const MAIN: &str = "main.rhai";

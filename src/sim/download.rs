@@ -132,7 +132,7 @@ pub fn upload(call: &Call) -> Answer {
             wanted.store(c, &bytes, now)
         })?;
         if wanted.content == "iso" {
-            crate::sim::world::lock(&job.world.isos).insert(wanted.volid(), bytes.to_vec());
+            crate::world::lock(&job.world.isos).insert(wanted.volid(), bytes.to_vec());
         }
         Ok(())
     });

@@ -6,7 +6,7 @@
 
 use super::qemu::windows::{Ran, Reply};
 use super::world::{World, lock};
-use crate::base::Result;
+use base::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

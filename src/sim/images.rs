@@ -2,7 +2,7 @@
 //! lists of their checksums. For the demo and the tests, which have no Internet.
 
 use super::world::lock;
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;

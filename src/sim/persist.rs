@@ -6,7 +6,7 @@
 use super::http::tls::{Authority, Leaf};
 use super::state::Cluster;
 use super::world::World;
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Write as _;

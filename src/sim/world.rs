@@ -4,8 +4,8 @@
 use super::faults::FaultBox;
 use super::http::tls::{Authority, Leaf};
 use super::state::Cluster;
-use crate::base::{Clock, Secret};
 use arc_swap::ArcSwap;
+use base::{Clock, Secret};
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};

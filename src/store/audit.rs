@@ -6,9 +6,9 @@ use super::table::open_row;
 use super::tables::{AUDIT, META_AUDIT};
 use super::tx::Access as _;
 use super::{Read as _, ReadTx, Scan, WriteTx};
-use crate::base::{Error, Result};
-use crate::model::audit::{AuditEntry, AuditRecord};
+use base::{Error, Result};
 use minicbor::{Decode, Encode};
+use model::audit::{AuditEntry, AuditRecord};
 use sha2::{Digest as _, Sha256};
 use std::ops::ControlFlow;
 

@@ -5,7 +5,7 @@ use super::meta::{self, Marker};
 use super::tx::WriteTx;
 use super::view::{Overlay, Snapshot};
 use super::{Seal, migrations};
-use crate::base::{Result, Timestamp};
+use base::{Result, Timestamp};
 use redb::backends::FileBackend;
 use redb::{BackendError, Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend};
 use std::fs::{DirBuilder, File, OpenOptions};

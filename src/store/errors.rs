@@ -1,6 +1,6 @@
 //! The store's sentences, and what redb's errors mean to a person.
 
-use crate::base::{Error, Kind, Result};
+use base::{Error, Kind, Result};
 use redb::{DatabaseError, Error as RedbError, StorageError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

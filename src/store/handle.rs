@@ -6,7 +6,7 @@ use super::tx::{Counters, ReadTx, WriteTx};
 use super::view::Snapshot;
 use super::writer::{Job, Task, Writer};
 use super::{Seal, database};
-use crate::base::{Clock, Error, Result};
+use base::{Clock, Error, Result};
 use redb::Database;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

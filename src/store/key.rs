@@ -1,7 +1,7 @@
 //! Keys: parts of fixed length, so that joined parts sort and split by themselves.
 
 use super::Seal;
-use crate::base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
+use base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
 
 /// Bytes of a sealed name.
 const NAME_LEN: usize = 16;

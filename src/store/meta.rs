@@ -5,7 +5,7 @@ use super::tables::{EVENTS, META, META_AUDIT, META_COMMITS};
 use super::tx::Counters;
 use super::view::{Overlay, Snapshot, View};
 use super::{Key as _, Read as _, ReadTx, Scan, Seal};
-use crate::base::{Error, Result, Timestamp, random};
+use base::{Error, Result, Timestamp, random};
 use minicbor::{Decode, Encode};
 use std::path::Path;
 

@@ -6,7 +6,7 @@
 
 use super::tables::{JOBS, OPEN_JOBS};
 use super::{Read as _, Scan, WriteTx};
-use crate::base::Result;
+use base::Result;
 use std::ops::ControlFlow;
 
 /// The version that this Steward writes.

@@ -5,8 +5,8 @@ use super::table::{open_row, seal_row};
 use super::tx::{Access as _, WriteTx};
 use super::view::View;
 use super::{Key, OwnedSeal, OwnedTable, Scan, Value, errors};
-use crate::base::Result;
-use crate::base::ids::UserId;
+use base::Result;
+use base::ids::UserId;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

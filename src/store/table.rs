@@ -1,7 +1,7 @@
 //! Tables as types, and how a value becomes a sealed row.
 
 use super::{Key, Seal, errors};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use minicbor::{Decode, Encode};
 use std::marker::PhantomData;
 
@@ -14,7 +14,7 @@ pub use minicbor::bytes::ByteVec as Bytes;
 /// Any JSON as a value.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 #[cbor(transparent)]
-pub struct Json(#[cbor(n(0), with = "crate::model::json")] pub serde_json::Value);
+pub struct Json(#[cbor(n(0), with = "model::json")] pub serde_json::Value);
 
 /// What can be a value: explicit field numbers, so that older rows still read.
 pub trait Value: Encode<()> + for<'b> Decode<'b, ()> {}

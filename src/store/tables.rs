@@ -6,22 +6,22 @@
 use super::audit::AuditHead;
 use super::key::Name;
 use super::table::{Bytes, Json, OwnedTable, Table};
-use crate::base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
-use crate::model::access::GuestGrant;
-use crate::model::audit::AuditEntry;
-use crate::model::connections::Connection;
-use crate::model::events::Event;
-use crate::model::guests::Guest;
-use crate::model::jobs::{Job, LogLine, Step};
-use crate::model::lockout::Failures;
-use crate::model::prefs::Prefs;
-use crate::model::profiles::Profile;
-use crate::model::quotas::{Claim, UserQuota};
-use crate::model::schedules::Schedule;
-use crate::model::sessions::{Session, Token};
-use crate::model::software::{GuestKey, Software};
-use crate::model::templates::Template;
-use crate::model::users::{Invite, User};
+use base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
+use model::access::GuestGrant;
+use model::audit::AuditEntry;
+use model::connections::Connection;
+use model::events::Event;
+use model::guests::Guest;
+use model::jobs::{Job, LogLine, Step};
+use model::lockout::Failures;
+use model::prefs::Prefs;
+use model::profiles::Profile;
+use model::quotas::{Claim, UserQuota};
+use model::schedules::Schedule;
+use model::sessions::{Session, Token};
+use model::software::{GuestKey, Software};
+use model::templates::Template;
+use model::users::{Invite, User};
 
 /// What the store knows of itself; the keys are in `meta.rs`. Two rows are not sealed: the version and the
 /// key's fingerprint, which must be readable with any key.

@@ -7,10 +7,10 @@ use super::table::{seal_row, typed_row};
 use super::tables::{EVENTS, EVENTS_KEPT, OWNED};
 use super::view::{Overlay, Snapshot, View};
 use super::{Key, Scan, Seal, Table, Value};
-use crate::base::ids::UserId;
-use crate::base::{Error, Result, Timestamp};
-use crate::model::audit::AuditRecord;
-use crate::model::events::{Event, EventKind};
+use base::ids::UserId;
+use base::{Error, Result, Timestamp};
+use model::audit::AuditRecord;
+use model::events::{Event, EventKind};
 use std::ops::{Bound, ControlFlow};
 
 /// How a transaction reaches rows.

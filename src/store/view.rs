@@ -2,7 +2,7 @@
 
 use super::errors::{Failure, guarded};
 use super::scan::Bounds;
-use crate::base::Result;
+use base::Result;
 use redb::{ReadableDatabase as _, TableDefinition, TableError};
 use std::collections::BTreeMap;
 use std::iter::Peekable;

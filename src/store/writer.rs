@@ -8,7 +8,7 @@ use super::table::seal_row;
 use super::tables::{META, META_COMMITS};
 use super::tx::{Counters, WriteTx};
 use super::view::{Overlay, Snapshot};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use redb::Database;
 use std::fs::{File, remove_file};
 use std::io::Write as _;
@@ -235,11 +235,11 @@ fn has_room(store: &Path, bytes: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::time::ManualClock;
-    use crate::store::tests::maker::Quick;
+    use crate::tests::maker::Quick;
+    use base::time::ManualClock;
 
     fn writer(path: &Path) -> Writer {
-        let clock = ManualClock::at(crate::base::Timestamp::ZERO);
+        let clock = ManualClock::at(base::Timestamp::ZERO);
         let shared = Shared::new(path, Arc::new(Quick), Arc::new(clock)).unwrap();
         Writer::new(Arc::new(shared), Counters::default())
     }
@@ -247,7 +247,7 @@ mod tests {
     /// One write's changes with the numbers they bring.
     fn collected(writer: &Writer) -> (Overlay, Counters) {
         let write = |tx: &mut WriteTx| {
-            tx.event(crate::model::events::EventKind::Users, None);
+            tx.event(model::events::EventKind::Users, None);
             Ok(())
         };
         let mut batch: Vec<Box<dyn Task>> = vec![Box::new(Job::new(write, drop))];
@@ -291,7 +291,7 @@ mod tests {
         std::fs::remove_dir(&path).unwrap();
         writer.reopen();
         assert!(writer.shared.is_away() && !path.exists(), "no new store is made in its place");
-        drop(database::open(&path, &Quick, crate::base::Timestamp::ZERO).unwrap());
+        drop(database::open(&path, &Quick, base::Timestamp::ZERO).unwrap());
         writer.reopen();
         assert!(writer.shared.is_away(), "another store is not taken for it");
         remove_file(&path).unwrap();

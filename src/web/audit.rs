@@ -1,15 +1,16 @@
 //! The audit log: a page of it, and the whole as a file.
 
-use crate::app::audit::AuditCheck;
-use crate::base::{Error, Result};
-use crate::model::audit::AuditEntry;
-use crate::web::page::audit::{self as page, AuditRow, AuditView};
-use crate::web::visit::Person;
+use crate::page::audit::{self as page, AuditRow, AuditView};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::audit::AuditCheck;
 use axum::body::Body;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
+use base::{Error, Result};
 use http::header;
 use maud::Markup;
+use model::audit::AuditEntry;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub fn row(entry: AuditEntry) -> AuditRow {
 
 /// # Errors
 /// `Forbidden`.
-pub async fn list(person: Person, Query(look): Query<Look>) -> Result<Markup> {
+pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
     let app = person.web.app.clone();
     let found = app.audit().page(&person.actor, &look.q, look.before, PAGE)?;
     let check = chain(&person).await?;
@@ -77,13 +78,13 @@ pub fn as_json(entry: &AuditEntry) -> Value {
 
 /// # Errors
 /// None that come before the head.
-pub async fn json_file(person: Person, Query(look): Query<Look>) -> Result<Response> {
+pub async fn json_file(person: Person, Query(look): Query<Look>) -> Answer {
     Ok(json_stream(&person, look.q))
 }
 
 /// # Errors
 /// None that come before the head.
-pub async fn csv_file(person: Person, Query(look): Query<Look>) -> Result<Response> {
+pub async fn csv_file(person: Person, Query(look): Query<Look>) -> Answer {
     Ok(csv_stream(&person, look.q))
 }
 

@@ -1,25 +1,26 @@
 //! One wish for several machines: looking at what it would do, and asking for it.
 
-use crate::app::guests::bulk::{BulkCheck, BulkDone};
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::guests::bulk::{BulkWish, tags_in};
-use crate::model::guests::snapshots::Snapshots;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id, refused};
-use crate::web::guests::{Rows, summary};
-use crate::web::page::Form;
-use crate::web::page::bulk::{self as page, BulkView};
-use crate::web::visit::Person;
-use axum::response::{IntoResponse, Response};
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id, refused};
+use crate::guests::{Rows, summary};
+use crate::page::Form;
+use crate::page::bulk::{self as page, BulkView};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::guests::bulk::{BulkCheck, BulkDone};
+use axum::response::IntoResponse;
+use base::ids::GuestId;
+use base::{Error, Result};
+use model::access::GuestRight;
+use model::guests::bulk::{BulkWish, tags_in};
+use model::guests::snapshots::Snapshots;
 use std::collections::BTreeSet;
 
 /// The first time (without `sure`) the page that says what would be done; then asking for it.
 ///
 /// # Errors
 /// What the store says.
-pub async fn act(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn act(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let Some(wish) = wish(&form) else {
         return refused(&person, "/machines", Error::invalid("Choose what to do with the machines."));

@@ -1,7 +1,7 @@
 //! The appliance's own certificate: made at the first start, replaceable while running.
 
-use crate::base::{Error, Result, Secret, Timestamp};
 use arc_swap::ArcSwap;
+use base::{Error, Result, Secret, Timestamp};
 use chrono::Datelike;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use rustls::server::{ClientHello, ResolvesServerCert};

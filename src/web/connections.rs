@@ -1,25 +1,26 @@
 //! Connecting a Proxmox cluster step by step, and one connection's page.
 
-use crate::app::connections::{ConnectionChange, Credential, NewConnection, Probe, fingerprint_text};
-use crate::base::ids::ConnectionId;
-use crate::base::{Error, Result, Secret};
-use crate::model::connections::Limits;
-use crate::model::impact::Impact;
-use crate::remote::pve::CertificateInfo;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id, maybe_number, refused};
-use crate::web::page::Form;
-use crate::web::page::connections::{self as page, CertificateView, ConnectStep, ConnectionView, MissingRight};
-use crate::web::page::settings::ConnectionItem;
-use crate::web::settings::item;
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id, maybe_number, refused};
+use crate::page::Form;
+use crate::page::connections::{self as page, CertificateView, ConnectStep, ConnectionView, MissingRight};
+use crate::page::settings::ConnectionItem;
+use crate::problem::Answer;
+use crate::settings::item;
+use crate::visit::Person;
+use app::connections::{ConnectionChange, Credential, NewConnection, Probe, fingerprint_text};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
+use base::ids::ConnectionId;
+use base::{Error, Result, Secret};
 use maud::Markup;
+use model::connections::Limits;
+use model::impact::Impact;
+use remote::pve::CertificateInfo;
 
 /// # Errors
 /// None.
-pub async fn new_page(person: Person) -> Result<Markup> {
+pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::connect(&person.page(), &ConnectStep::Address, &Form::new()))
 }
 
@@ -27,7 +28,7 @@ pub async fn new_page(person: Person) -> Result<Markup> {
 ///
 /// # Errors
 /// `Forbidden`.
-pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let back = form.value("go") == "back";
     match (form.value("step"), back) {
@@ -44,7 +45,7 @@ fn draw(person: &Person, step: &ConnectStep, form: &Form) -> Response {
 }
 
 /// Shows the certificate that the address presents now.
-async fn look(person: &Person, form: Form) -> Result<Response> {
+async fn look(person: &Person, form: Form) -> Answer {
     match person.web.app.connections().certificate(&person.actor, form.value("address")).await {
         Ok((endpoint, info)) => {
             let form = form.replace("address", endpoint);
@@ -73,7 +74,7 @@ async fn access_step(person: &Person) -> ConnectStep {
     ConnectStep::Access { commands, token_id: wanted.map(|w| w.token_id()).unwrap_or_default() }
 }
 
-async fn connect(person: &Person, form: Form) -> Result<Response> {
+async fn connect(person: &Person, form: Form) -> Answer {
     match person.web.app.connections().add(&person.actor, wanted(&form)).await {
         Ok(id) => {
             Ok(person.done(&format!("/settings/connections/{id}"), "Connected. Its machines appear in a moment."))
@@ -112,7 +113,7 @@ fn without_secrets(form: Form) -> Form {
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let view = view(&person, id(&text)?).await?;
     Ok(page::connection(&person.page(), &view, &Form::new()))
 }
@@ -158,11 +159,7 @@ fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn change(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     match changed(&person, connection, &form).await {
         Ok(()) => Ok(finished(&person, &format!("/settings/connections/{connection}"), "Saved.")),
@@ -203,7 +200,7 @@ async fn changed(person: &Person, connection: ConnectionId, form: &Form) -> Resu
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     let connection = id::<ConnectionId>(&text)?;
     let back = format!("/settings/connections/{connection}");
     match person.web.app.connections().probe(&person.actor, connection).await {
@@ -215,11 +212,7 @@ pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) 
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn delete(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     let connections = person.web.app.connections();
     let found = connections.get(&person.actor, connection)?;

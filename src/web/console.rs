@@ -4,27 +4,28 @@
 //! on binary frames carry what the machine and its viewer say; a viewer's text frame `{"columns":..,"rows":..}`
 //! gives a terminal its size. The close code says why it ended ([`Ending`]).
 
-use crate::app::consoles::{ConsoleReader, ConsoleWriter, Entry, OpenConsole, Watch, is_on};
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::consoles::ConsoleKind;
-use crate::web::csrf::{self, Checked, Pairs};
-use crate::web::forms::id;
-use crate::web::guest::{find, head};
-use crate::web::page::Form;
-use crate::web::page::console::{self as page, ConsoleView};
-use crate::web::state::Web;
-use crate::web::visit::Person;
+use crate::csrf::{self, Checked, Pairs};
+use crate::forms::id;
+use crate::guest::{find, head};
+use crate::page::Form;
+use crate::page::console::{self as page, ConsoleView};
+use crate::problem::Answer;
+use crate::state::Web;
+use crate::visit::Person;
+use app::consoles::{ConsoleReader, ConsoleWriter, Entry, OpenConsole, Watch, is_on};
 use axum::Json;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{OriginalUri, Path, Query};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
+use base::ids::GuestId;
+use base::{Error, Result};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::HeaderMap;
 use maud::Markup;
+use model::access::GuestRight;
+use model::consoles::ConsoleKind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -44,10 +45,10 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// # Errors
 /// `NotFound`; `Forbidden` for who may only look.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     if person.actor.guest_right(&guest.row) < Some(GuestRight::Use) {
-        return Err(Error::forbidden("You may look at this machine, but not use its console."));
+        return Err(Error::forbidden("You may look at this machine, but not use its console.").into());
     }
     let on = is_on(&guest.state.status);
     let consoles = person.web.app.consoles();
@@ -68,7 +69,7 @@ pub async fn ticket(
     person: Person,
     Path(text): Path<String>,
     Checked { form, .. }: Checked<Pairs>,
-) -> Result<Json<Value>> {
+) -> Answer<Json<Value>> {
     let form = Form::from_pairs(form);
     let kind = kind(form.value("kind"))?;
     let ticket = person.web.app.consoles().ticket(&person.actor, id::<GuestId>(&text)?, kind).await?;
@@ -99,11 +100,11 @@ pub async fn socket(
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     upgrade: std::result::Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response> {
-    use crate::app::actor::Via;
+) -> Answer {
+    use app::actor::Via;
     let guest = find(&person, &text)?.row.id;
     if matches!(person.actor.via(), Some(Via::Session(_))) && csrf::same_origin(&uri, &headers) != Some(true) {
-        return Err(Error::forbidden("A console can be opened only from Steward's own page."));
+        return Err(Error::forbidden("A console can be opened only from Steward's own page.").into());
     }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,

@@ -1,9 +1,9 @@
 //! The four cookies: who is signed in, the anonymous form's half, what was just done, the theme.
 
-use crate::base::Timestamp;
-use crate::model::prefs::Theme;
+use base::Timestamp;
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue, header};
+use model::prefs::Theme;
 
 /// A cookie's purpose. Over TLS the name carries `__Host-`: browsers then take it only from this very
 /// host, over TLS, for the whole site, so no neighbour can plant one.

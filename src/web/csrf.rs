@@ -1,15 +1,16 @@
 //! Forms that change something. Two independent checks: the request must come from our own origin, and
 //! the form must hold a token bound to the session (or to the anonymous form's cookie).
 //!
-//! [`Checked`] (and [`CheckedFile`](crate::web::upload::CheckedFile) for a form with a file) is the only way to
+//! [`Checked`] (and [`CheckedFile`](crate::upload::CheckedFile) for a form with a file) is the only way to
 //! read a form's body, and it can't be had without the second check; the
 //! first one is made by the guard for every write that a cookie stands for.
 
-use crate::base::{Error, Result};
-use crate::web::sign;
-use crate::web::visit::Visit;
+use crate::problem::refuse;
+use crate::sign;
+use crate::visit::Visit;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
+use base::{Error, Result};
 use bytes::Bytes;
 use http::{HeaderMap, Uri, header};
 use serde::de::DeserializeOwned;
@@ -57,12 +58,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Checked<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Response> {
-        let visit = Visit::of(request.extensions()).map_err(IntoResponse::into_response)?;
+        let visit = Visit::of(request.extensions()).map_err(refuse)?;
         let token = request.headers().get("x-csrf-token").and_then(|v| v.to_str().ok()).map(str::to_owned);
         let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-        check(&body, token.as_deref(), visit.form_mark).map_err(IntoResponse::into_response)?;
+        check(&body, token.as_deref(), visit.form_mark).map_err(refuse)?;
         let form = serde_urlencoded::from_bytes(&body)
-            .map_err(|e| Error::invalid("The form could not be read.").with_cause(e).into_response())?;
+            .map_err(|e| refuse(Error::invalid("The form could not be read.").with_cause(e)))?;
         Ok(Self { visit, form })
     }
 }

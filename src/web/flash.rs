@@ -1,7 +1,7 @@
 //! One sentence about what was just done, carried over a redirect in a signed cookie, shown once.
 
-use crate::web::page::{Flash, Level};
-use crate::web::sign;
+use crate::page::{Flash, Level};
+use crate::sign;
 
 const PURPOSE: &str = "flash";
 /// A cookie holds 4 KiB; sentences are shorter.

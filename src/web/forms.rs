@@ -1,10 +1,11 @@
 //! What forms have in common: a refused one is shown again with what was typed.
 
-use crate::base::{Error, Kind, Result};
-use crate::web::page::{Form, Page};
-use crate::web::problem::status;
-use crate::web::visit::Visit;
+use crate::page::{Form, Page};
+use crate::problem::Answer;
+use crate::problem::status;
+use crate::visit::Visit;
 use axum::response::{IntoResponse, Response};
+use base::{Error, Kind, Result};
 use http::{HeaderValue, StatusCode, header};
 use maud::Markup;
 
@@ -14,11 +15,11 @@ use maud::Markup;
 ///
 /// # Errors
 /// `e` when the form can't help.
-pub fn again(visit: &Visit, form: Form, e: Error, draw: impl FnOnce(&Page, &Form) -> Markup) -> Result<Response> {
+pub fn again(visit: &Visit, form: Form, e: Error, draw: impl FnOnce(&Page, &Form) -> Markup) -> Answer {
     let helps =
         matches!(e.kind(), Kind::Invalid | Kind::Unauthenticated | Kind::Conflict | Kind::TooMany | Kind::Unavailable);
     if !helps || visit.fragment {
-        return Err(e);
+        return Err(e.into());
     }
     tracing::debug!(kind = ?e.kind(), error = %e.chain(), "a form was refused");
     let mut response = draw(&visit.page(), &form.fail(&e)).into_response();
@@ -42,10 +43,10 @@ pub fn finished(visit: &Visit, to: &str, text: &str) -> Response {
 ///
 /// # Errors
 /// `e` for our script, and what is no matter of this page.
-pub fn refused(visit: &Visit, to: &str, e: Error) -> Result<Response> {
+pub fn refused(visit: &Visit, to: &str, e: Error) -> Answer {
     let here = matches!(e.kind(), Kind::Invalid | Kind::Conflict | Kind::Unavailable | Kind::TooMany);
     if visit.fragment || !here {
-        return Err(e);
+        return Err(e.into());
     }
     let text = e.fields().values().next().map_or(e.message(), String::as_str);
     Ok(visit.done(to, &format!("!{text}")))

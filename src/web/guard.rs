@@ -2,20 +2,21 @@
 //!
 //! The guard belongs to the route (see `routes`), so a handler can't be mounted without one.
 
-use crate::app::Actor;
-use crate::base::{Error, Kind, Result, random};
-use crate::model::sessions::{Scope, device_name};
-use crate::web::cookies::{self, Cookies, Name};
-use crate::web::problem::Problem;
-use crate::web::routes::{Access, Door, Info};
-use crate::web::state::Web;
-use crate::web::visit::{Inner, Visit, see_other};
-use crate::web::{csrf, problem};
+use crate::cookies::{self, Cookies, Name};
+use crate::problem::Problem;
+use crate::problem::refuse;
+use crate::routes::{Access, Door, Info};
+use crate::state::Web;
+use crate::visit::{Inner, Visit, see_other};
+use crate::{csrf, problem};
+use app::Actor;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base::{Error, Kind, Result, random};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, header};
+use model::sessions::{Scope, device_name};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub async fn stand(State((web, info)): State<(Web, Info)>, mut request: Request,
 
 /// The visitor, or the answer that turns them away.
 fn admit(web: &Web, info: &Info, request: &Request) -> std::result::Result<Visit, Box<Response>> {
-    let refuse = |e: Error| Box::new(e.into_response());
+    let refuse = |e: Error| Box::new(refuse(e));
     let address = peer(request.extensions());
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     if info.door == Door::Api {

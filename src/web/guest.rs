@@ -1,27 +1,28 @@
 //! One machine's page: its tabs, its charts, giving it away, deleting it.
 
-use crate::app::guests::HistoryPoint;
-use crate::app::live::GuestLive;
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::connections::Reach;
-use crate::model::guests::System;
-use crate::model::impact::Deed;
-use crate::web::audit::row as audit_row;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id};
-use crate::web::guests::Rows;
-use crate::web::impact;
-use crate::web::jobs::item;
-use crate::web::page::Form;
-use crate::web::page::machine::{self as page, HistoryView, MachineHead};
-use crate::web::visit::Person;
+use crate::audit::row as audit_row;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id};
+use crate::guests::Rows;
+use crate::impact;
+use crate::jobs::item;
+use crate::page::Form;
+use crate::page::machine::{self as page, HistoryView, MachineHead};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::guests::HistoryPoint;
+use app::live::GuestLive;
 use axum::Json;
 use axum::extract::{Path, Query};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
+use base::ids::GuestId;
+use base::{Error, Result};
 use http::header;
 use maud::Markup;
+use model::access::GuestRight;
+use model::connections::Reach;
+use model::guests::System;
+use model::impact::Deed;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -32,7 +33,7 @@ const ADDRESSES: Duration = Duration::from_millis(800);
 
 /// # Errors
 /// `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let mut head = head(&person, &guest)?;
     head.addresses = addresses(&person, &guest).await;
@@ -44,14 +45,14 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
 ///
 /// # Errors
 /// `NotFound`; `Forbidden` for those who may only look; `Conflict` when it is no Windows or has no address now.
-pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Result<Response> {
+pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Answer {
     let app = &person.web.app;
     let guest = find(&person, &text)?;
     if person.actor.guest_right(&guest.row) < Some(GuestRight::Use) {
-        return Err(Error::forbidden("You may look at this machine, but not use it."));
+        return Err(Error::forbidden("You may look at this machine, but not use it.").into());
     }
     if app.guests().system(&guest).await != System::Windows {
-        return Err(Error::conflict("This machine is not known to have Windows."));
+        return Err(Error::conflict("This machine is not known to have Windows.").into());
     }
     let address = page::rdp_address(&addresses(&person, &guest).await);
     let address = address.ok_or_else(|| Error::conflict("The machine does not tell its address now."))?;
@@ -69,7 +70,7 @@ pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Result<
 
 /// # Errors
 /// `NotFound`.
-pub async fn history(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn history(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let story = person.web.app.guests().story(&person.actor, guest.row.id)?;
     let view = HistoryView {
@@ -81,7 +82,7 @@ pub async fn history(person: Person, Path(text): Path<String>) -> Result<Markup>
 
 /// # Errors
 /// `NotFound`.
-pub async fn danger(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn danger(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let impact = impact::of(&person, &guest, Deed::Delete.into()).await?;
     Ok(page::danger(&person.page(), &head(&person, &guest)?, &impact, &Form::new()))
@@ -148,7 +149,7 @@ pub struct Range {
 ///
 /// # Errors
 /// `NotFound`; `Invalid` on `range`; `Unavailable` when Proxmox does not answer.
-pub async fn history_json(person: Person, Path(text): Path<String>, Query(query): Query<Range>) -> Result<Json<Value>> {
+pub async fn history_json(person: Person, Path(text): Path<String>, Query(query): Query<Range>) -> Answer<Json<Value>> {
     let guest = find(&person, &text)?;
     let guests = person.web.app.guests();
     let points = guests.history(&person.actor, guest.row.id, &query.range).await?;
@@ -175,11 +176,7 @@ fn point(p: &HistoryPoint) -> Value {
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn delete(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let typed = if form.has("confirm") { form.value("confirm") } else { form.value("name") };

@@ -1,26 +1,27 @@
 //! The wizard that makes a machine. The browser carries all values from step to step; nothing is kept here.
 
-use crate::app::profiles::least_disk;
-use crate::app::software::{MenuItem, is_own_key};
-use crate::base::ids::{ConnectionId, JobId, ProfileId};
-use crate::base::{Error, Result};
-use crate::model::connections::StoredSecret;
-use crate::model::guests::{GuestAddress, GuestSource, GuestSpec, System};
-use crate::model::nodes::Choices;
-use crate::model::profiles::Profile;
-use crate::model::software::Wish;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, maybe_number, number};
-use crate::web::page::Form;
-use crate::web::page::create::{self as page, CreateStep, CreateView, TemplateItem};
-use crate::web::page::profiles::ProfileChoice;
-use crate::web::page::recipe::values;
-use crate::web::quotas;
-use crate::web::software::warnings;
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, maybe_number, number};
+use crate::page::Form;
+use crate::page::create::{self as page, CreateStep, CreateView, TemplateItem};
+use crate::page::profiles::ProfileChoice;
+use crate::page::recipe::values;
+use crate::problem::Answer;
+use crate::quotas;
+use crate::software::warnings;
+use crate::visit::Person;
+use app::profiles::least_disk;
+use app::software::{MenuItem, is_own_key};
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
+use base::ids::{ConnectionId, JobId, ProfileId};
+use base::{Error, Result};
 use maud::Markup;
+use model::connections::StoredSecret;
+use model::guests::{GuestAddress, GuestSource, GuestSpec, System};
+use model::nodes::Choices;
+use model::profiles::Profile;
+use model::software::Wish;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ pub struct From {
 
 /// # Errors
 /// What the store says.
-pub async fn show(person: Person, Query(from): Query<From>) -> Result<Markup> {
+pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
     let mut form = match &from.job {
         Some(job) => from_job(&person, job)?,
         None => Form::new(),
@@ -50,7 +51,7 @@ pub async fn show(person: Person, Query(from): Query<From>) -> Result<Markup> {
 ///
 /// # Errors
 /// `Forbidden` for a session that may not act.
-pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);
     let picked = at == CreateStep::Size && form.value("profile") != form.value("filled");
@@ -93,7 +94,7 @@ fn least(person: &Person, form: &Form) -> u64 {
         return 0;
     }
     let templates = person.web.app.guests().templates(&person.actor);
-    let here = |g: &&std::sync::Arc<crate::app::live::GuestLive>| {
+    let here = |g: &&std::sync::Arc<app::live::GuestLive>| {
         g.row.vmid == vmid && connection.is_none_or(|c| g.row.connection == c)
     };
     templates.iter().find(here).map_or(0, |g| least_disk(&g.state))
@@ -161,12 +162,12 @@ async fn draw(person: &Person, step: CreateStep, form: &Form) -> Response {
     page::create(&person.page(), &view, form).into_response()
 }
 
-async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Result<Response> {
+async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Answer {
     let view = view(person, step, &form).await;
     again(person, form, e, |p, form| page::create(p, &view, form))
 }
 
-async fn create(person: &Person, form: Form) -> Result<Response> {
+async fn create(person: &Person, form: Form) -> Answer {
     let asked = match spec(&form).map(|spec| GuestSpec { software: wishes(person, &form), ..spec }) {
         Ok(spec) => person.web.app.guests().request_create(&person.actor, spec, None).await,
         Err(e) => Err(e),
@@ -303,7 +304,7 @@ fn source(form: &Form) -> Result<GuestSource> {
 
 /// The values of a job that made (or failed to make) a machine, as the form has them.
 fn from_job(person: &Person, job: &str) -> Result<Form> {
-    let job = person.web.app.jobs().get(&person.actor, crate::web::forms::id::<JobId>(job)?)?.job;
+    let job = person.web.app.jobs().get(&person.actor, crate::forms::id::<JobId>(job)?)?.job;
     let spec: GuestSpec =
         serde_json::from_value(job.args).map_err(|_| Error::not_found("This job made no machine."))?;
     let mut form = Form::new()

@@ -1,23 +1,24 @@
 //! The machines list, its rows, and what is done to machines from there.
 
-use crate::app::live::{GuestLive, Snapshot};
-use crate::base::ids::{GuestId, JobId};
-use crate::base::{Error, Result};
-use crate::model::connections::Reach;
-use crate::model::guests::PowerAction;
-use crate::model::impact::Deed;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{finished, id, refused};
-use crate::web::guest::find;
-use crate::web::impact;
-use crate::web::kept;
-use crate::web::page::Form;
-use crate::web::page::machines::{self as page, Away, MachineRow, MachinesView};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{finished, id, refused};
+use crate::guest::find;
+use crate::impact;
+use crate::kept;
+use crate::page::Form;
+use crate::page::machines::{self as page, Away, MachineRow, MachinesView};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::live::{GuestLive, Snapshot};
 use axum::extract::{Path, Query};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::ids::{GuestId, JobId};
+use base::{Error, Result};
 use http::HeaderMap;
 use maud::Markup;
+use model::connections::Reach;
+use model::guests::PowerAction;
+use model::impact::Deed;
 use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -42,7 +43,7 @@ pub struct Look {
 ///
 /// # Errors
 /// What the store says.
-pub async fn list(person: Person, Query(look): Query<Look>) -> Result<Markup> {
+pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
     let app = &person.web.app;
     let rows = Rows::of(&person)?;
     let mut guests = app.guests().list(&person.actor, "");
@@ -192,7 +193,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// What the store says.
-pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Result<Response> {
+pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Answer {
     if let Some(ids) = &wanted.ids {
         let ids: HashSet<GuestId> = ids.split(',').take(2_000).filter_map(|t| t.parse().ok()).collect();
         let mut guests = person.web.app.guests().list(&person.actor, "");
@@ -214,7 +215,7 @@ pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wante
 ///
 /// # Errors
 /// `Invalid` when nothing was chosen.
-pub async fn power_many(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn power_many(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let action = match action(&form) {
         Ok(action) => action,
@@ -229,14 +230,14 @@ pub async fn power_many(person: Person, Checked { form, .. }: Checked<Pairs>) ->
         let guest = id::<GuestId>(text)?;
         match person.web.app.guests().request_power(&person.actor, guest, action).await {
             Ok(_) => asked += 1,
-            Err(e) if matches!(e.kind(), crate::base::Kind::Internal | crate::base::Kind::Storage) => return Err(e),
+            Err(e) if matches!(e.kind(), base::Kind::Internal | base::Kind::Storage) => return Err(e.into()),
             Err(e) => refusals.push(format!("{}: {}", name_of(&person, guest), e.message())),
         }
     }
     let said = summary(action.word(), false, asked, &refusals);
     // The script shows only what went wrong, so it must hear of it.
     if person.fragment && !refusals.is_empty() {
-        return Err(Error::conflict(said.trim_start_matches('!')));
+        return Err(Error::conflict(said.trim_start_matches('!')).into());
     }
     Ok(finished(&person, "/machines", &said))
 }
@@ -264,7 +265,7 @@ fn action(form: &Form) -> Result<PowerAction> {
 
 /// # Errors
 /// `NotFound`, `Forbidden`; for our script also why it makes no sense now.
-pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     let back = format!("/machines/{guest}");
     let form = Form::from_pairs(form);
@@ -290,7 +291,7 @@ pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. 
 ///
 /// # Errors
 /// What the store says.
-pub async fn columns(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn columns(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let shown = form.values("show");
     let hidden = page::COLUMNS.iter().map(|(key, _)| (*key).to_owned()).filter(|key| !shown.contains(key));

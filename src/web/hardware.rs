@@ -1,24 +1,25 @@
 //! The hardware tab of a machine and its forms.
 
-use crate::app::live::GuestLive;
-use crate::base::{Error, Result};
-use crate::model::guests::GuestAction;
-use crate::model::guests::hardware::{Hardware, NicWish, SettingKind};
-use crate::model::nodes::Choices;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, maybe_number, number, refused};
-use crate::web::guest::{find, head};
-use crate::web::page::hardware::{self as page, GROUPS};
-use crate::web::page::{Form, Page};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, maybe_number, number, refused};
+use crate::guest::{find, head};
+use crate::page::hardware::{self as page, GROUPS};
+use crate::page::{Form, Page};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::live::GuestLive;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::{Error, Result};
 use maud::Markup;
+use model::guests::GuestAction;
+use model::guests::hardware::{Hardware, NicWish, SettingKind};
+use model::nodes::Choices;
 use std::collections::BTreeMap;
 
 /// # Errors
 /// `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let all = person.web.app.guests().hardware(&person.actor, guest.row.id).await;
     let told = all.as_ref().map_err(Error::message);
@@ -32,7 +33,7 @@ fn group(slug: &str) -> Result<&'static str> {
 
 /// # Errors
 /// `NotFound`; `Unavailable` when the provider does not answer.
-pub async fn edit_page(person: Person, Path((text, slug)): Path<(String, String)>) -> Result<Markup> {
+pub async fn edit_page(person: Person, Path((text, slug)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let group = group(&slug)?;
     let all = person.web.app.guests().hardware(&person.actor, guest.row.id).await?;
@@ -65,7 +66,7 @@ pub async fn edit(
     person: Person,
     Path((text, slug)): Path<(String, String)>,
     Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+) -> Answer {
     let guest = find(&person, &text)?;
     let group = group(&slug)?;
     let form = Form::from_pairs(form);
@@ -93,11 +94,7 @@ pub async fn edit(
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn revert(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn revert(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let keys = Form::from_pairs(form).values("key").to_vec();
     let back = format!("/machines/{}/hardware", guest.row.id);
@@ -114,7 +111,7 @@ async fn ask<D: Fn(&Page, &Form) -> Markup>(
     form: Form,
     wish: Result<GuestAction>,
     draw: impl Future<Output = Result<D>>,
-) -> Result<Response> {
+) -> Answer {
     let asked = match wish {
         Ok(wish) => person.web.app.guests().request_action(&person.actor, guest.row.id, wish).await,
         Err(e) => Err(e),
@@ -135,9 +132,9 @@ async fn choices(person: &Person, guest: &GuestLive) -> Choices {
 
 /// # Errors
 /// `NotFound`; `Unavailable` when the provider does not answer.
-pub async fn disk_page(person: Person, Path((text, key)): Path<(String, String)>) -> Result<Markup> {
+pub async fn disk_page(person: Person, Path((text, key)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
-    draw_disk(&person, &guest, &key).await.map(|draw| draw(&person.page(), &Form::new()))
+    draw_disk(&person, &guest, &key).await.map(|draw| draw(&person.page(), &Form::new())).map_err(Into::into)
 }
 
 /// The page of one disk, ready to be drawn with any form.
@@ -158,7 +155,7 @@ pub async fn disk(
     person: Person,
     Path((text, key, what)): Path<(String, String, String)>,
     Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let wish = disk_wish(&key, &what, &form);
@@ -185,9 +182,9 @@ fn disk_wish(key: &str, what: &str, form: &Form) -> Result<GuestAction> {
 
 /// # Errors
 /// `NotFound`; `Unavailable` when the provider does not answer.
-pub async fn nic_page(person: Person, Path((text, key)): Path<(String, String)>) -> Result<Markup> {
+pub async fn nic_page(person: Person, Path((text, key)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
-    draw_nic(&person, &guest, &key).await.map(|draw| draw(&person.page(), &Form::new()))
+    draw_nic(&person, &guest, &key).await.map(|draw| draw(&person.page(), &Form::new())).map_err(Into::into)
 }
 
 async fn draw_nic(person: &Person, guest: &GuestLive, key: &str) -> Result<impl Fn(&Page, &Form) -> Markup + use<>> {
@@ -207,7 +204,7 @@ pub async fn nic(
     person: Person,
     Path((text, key, what)): Path<(String, String, String)>,
     Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let wish = nic_wish(&key, &what, &form);
@@ -239,7 +236,7 @@ fn nic_wish(key: &str, what: &str, form: &Form) -> Result<GuestAction> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::guests::hardware::HardwareValue;
+    use model::guests::hardware::HardwareValue;
 
     #[test]
     fn only_what_differs_is_wished() {

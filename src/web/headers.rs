@@ -1,6 +1,6 @@
 //! The headers that every answer carries, and the permission for other origins to call the API.
 
-use crate::web::state::Web;
+use crate::state::Web;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};

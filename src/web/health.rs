@@ -1,13 +1,13 @@
 //! Is it alive, is it ready, how is the house: for the service manager, balancers and the dot in the bar.
 
-use crate::app::{Actor, App};
-use crate::base::Result;
-use crate::model::connections::Reach;
-use crate::web::page::{Health, Level};
-use crate::web::visit::Visit;
+use crate::page::{Health, Level};
+use crate::problem::Answer;
+use crate::visit::Visit;
+use app::{Actor, App};
 use axum::Json;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use http::StatusCode;
+use model::connections::Reach;
 use serde_json::{Value, json};
 
 /// `GET /healthz`: the process answers.
@@ -19,7 +19,7 @@ pub async fn alive() -> &'static str {
 ///
 /// # Errors
 /// None that are not in the answer.
-pub async fn ready(visit: Visit) -> Result<Response> {
+pub async fn ready(visit: Visit) -> Answer {
     let health = visit.web.app.health();
     let good = health.is_ready();
     let checks = health.checks();

@@ -1,20 +1,21 @@
 //! Adding a plain KVM host step by step.
 
-use crate::app::hosts::{LetIn, NewHost};
-use crate::base::ids::ConnectionId;
-use crate::base::{Result, Secret};
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id, refused};
-use crate::web::page::Form;
-use crate::web::page::hosts::{self as page, HostStep};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id, refused};
+use crate::page::Form;
+use crate::page::hosts::{self as page, HostStep};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::hosts::{LetIn, NewHost};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
+use base::Secret;
+use base::ids::ConnectionId;
 use maud::Markup;
 
 /// # Errors
 /// None.
-pub async fn new_page(person: Person) -> Result<Markup> {
+pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::add(&person.page(), &HostStep::Address, &Form::new()))
 }
 
@@ -22,7 +23,7 @@ pub async fn new_page(person: Person) -> Result<Markup> {
 ///
 /// # Errors
 /// `Forbidden`.
-pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let back = form.value("go") == "back";
     match (form.value("step"), back) {
@@ -38,14 +39,14 @@ fn draw(person: &Person, step: &HostStep, form: &Form) -> Response {
 }
 
 /// Shows the host key that the address presents now.
-async fn look(person: &Person, form: Form) -> Result<Response> {
+async fn look(person: &Person, form: Form) -> Answer {
     match person.web.app.hosts().host_key(&person.actor, form.value("address")).await {
         Ok(key) => Ok(draw(person, &HostStep::Trust(key.kind, key.fingerprint), &form)),
         Err(e) => again(person, form, e, |p, form| page::add(p, &HostStep::Address, form)),
     }
 }
 
-async fn add(person: &Person, form: Form) -> Result<Response> {
+async fn add(person: &Person, form: Form) -> Answer {
     let text = |name: &str| form.value(name).trim().to_owned();
     let let_in = match form.value("way") {
         "key" => LetIn::Key(Secret::new(form.value("key").replace("\r\n", "\n"))),
@@ -76,11 +77,7 @@ async fn add(person: &Person, form: Form) -> Result<Response> {
 ///
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn accept(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn accept(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     let back = format!("/settings/connections/{connection}");
     let keys = form.value("host_keys").split_whitespace().map(str::to_owned).collect();

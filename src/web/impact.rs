@@ -1,16 +1,17 @@
 //! What hangs on a machine: collected for the pages that show it, and the question before its power is taken.
 
-use crate::app::impact::Asked;
-use crate::app::live::GuestLive;
-use crate::base::{Error, Result};
-use crate::model::guests::GuestAction;
-use crate::model::impact::{Deed, Impact};
-use crate::web::guest::{find, head};
-use crate::web::page::impact as page;
-use crate::web::visit::{Person, see_other};
+use crate::guest::{find, head};
+use crate::page::impact as page;
+use crate::problem::Answer;
+use crate::visit::{Person, see_other};
+use app::impact::Asked;
+use app::live::GuestLive;
 use axum::extract::{Path, Query};
 use axum::response::Response;
+use base::{Error, Result};
 use maud::Markup;
+use model::guests::GuestAction;
+use model::impact::{Deed, Impact};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -23,7 +24,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// `NotFound`.
-pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<Wanted>) -> Result<Markup> {
+pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<Wanted>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let deed = Deed::parse(&wanted.action).filter(|d| d.power().is_some() || *d == Deed::Hibernate);
     let deed = deed.ok_or_else(|| Error::not_found("There is nothing at this address."))?;

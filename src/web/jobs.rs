@@ -1,17 +1,17 @@
 //! The job list and one job's page.
 
-use crate::base::ids::{GuestId, JobId};
-use crate::base::{Error, Result};
-use crate::model::jobs::{Job, JobState, LogLine};
-use crate::model::software::failure::{FailureClass, classify};
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{finished, id, refused};
-use crate::web::page::jobs::{JobItem, JobsView};
-use crate::web::page::{job as job_page, jobs as page};
-use crate::web::visit::{Person, Visit};
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{finished, id, refused};
+use crate::page::jobs::{JobItem, JobsView};
+use crate::page::{job as job_page, jobs as page};
+use crate::problem::Answer;
+use crate::visit::{Person, Visit};
 use axum::extract::{Path, Query};
-use axum::response::Response;
+use base::ids::{GuestId, JobId};
+use base::{Error, Result};
 use maud::Markup;
+use model::jobs::{Job, JobState, LogLine};
+use model::software::failure::{FailureClass, classify};
 use serde::Deserialize;
 
 /// Jobs shown on one page.
@@ -32,7 +32,7 @@ pub struct Which {
 
 /// # Errors
 /// What the store says.
-pub async fn list(person: Person, Query(which): Query<Which>) -> Result<Markup> {
+pub async fn list(person: Person, Query(which): Query<Which>) -> Answer<Markup> {
     let states: &[JobState] = match which.state.as_str() {
         "open" => &OPEN,
         "failed" => &[JobState::Failed],
@@ -41,7 +41,7 @@ pub async fn list(person: Person, Query(which): Query<Which>) -> Result<Markup> 
     };
     let jobs = person.web.app.jobs();
     let found = jobs.page(&person.actor, states, None, SHOWN)?;
-    let filter = crate::model::filter::Filter::parse(&which.q);
+    let filter = model::filter::Filter::parse(&which.q);
     let fits = |job: &Job| {
         filter.fits(&[&job.title, &job.asked_by, job.state.name()], |key| match key {
             "state" => vec![job.state.name().to_owned()],
@@ -75,11 +75,11 @@ fn machine_of(person: &Person, job: &Job) -> Option<(GuestId, String)> {
 
 /// # Errors
 /// `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let job = id::<JobId>(&text)?;
     let jobs = person.web.app.jobs();
     let found = jobs.get(&person.actor, job)?;
-    let lines = jobs.log(&person.actor, job, 0, crate::app::jobs::LOG_LINES as usize)?;
+    let lines = jobs.log(&person.actor, job, 0, app::jobs::LOG_LINES as usize)?;
     let skip = lines.len().saturating_sub(LINES);
     let view = job_page::JobView {
         log: lines.iter().skip(skip).map(|(_, line)| line.clone()).collect(),
@@ -114,23 +114,20 @@ fn cause(job: &Job, lines: &[(u32, LogLine)]) -> Option<FailureClass> {
 
 /// # Errors
 /// `NotFound`, `Forbidden`; for our script also `Conflict`.
-pub async fn act(
-    Path((text, action)): Path<(String, String)>,
-    Checked { visit, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn act(Path((text, action)): Path<(String, String)>, Checked { visit, .. }: Checked<Pairs>) -> Answer {
     let (job, actor) = (id::<JobId>(&text)?, visit.actor()?);
     let jobs = visit.web.app.jobs();
     let (result, said) = match action.as_str() {
         "cancel" => (jobs.cancel(actor, job).await, "The job will stop and take back what it did."),
         "retry" => (jobs.retry(actor, job).await, "The job is tried again."),
         "discard" => (jobs.discard(actor, job).await, "The job is put aside."),
-        _ => return Err(Error::not_found("There is nothing at this address.")),
+        _ => return Err(Error::not_found("There is nothing at this address.").into()),
     };
     let back = format!("/jobs/{job}");
     answer(&visit, &back, result, said)
 }
 
-fn answer(visit: &Visit, back: &str, result: Result<()>, said: &str) -> Result<Response> {
+fn answer(visit: &Visit, back: &str, result: Result<()>, said: &str) -> Answer {
     match result {
         Ok(()) => Ok(finished(visit, back, said)),
         Err(e) => refused(visit, back, e),

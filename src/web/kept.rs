@@ -3,14 +3,15 @@
 //! A thousand machines as rows are 1 MB of HTML. Making and compressing that costs more than everything else
 //! in such a request, and between two looks at Proxmox every caller would get the same again.
 
-use crate::app::live::Snapshot;
-use crate::base::ids::UserId;
-use crate::base::{Error, Result};
-use crate::web::assets::takes;
-use crate::web::state::Web;
-use crate::web::visit::Person;
+use crate::assets::takes;
+use crate::problem::Answer;
+use crate::state::Web;
+use crate::visit::Person;
+use app::live::Snapshot;
 use axum::body::Body;
 use axum::response::Response;
+use base::ids::UserId;
+use base::{Error, Result};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -77,7 +78,7 @@ pub async fn answer(
     address: String,
     kind: &'static str,
     make: impl FnOnce(&Person) -> Result<Vec<u8>> + Send + 'static,
-) -> Result<Response> {
+) -> Answer {
     let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let small = takes(accepts, "gzip");
     let entry = person.web.kept.entry(&person.web, (person.actor.user_id(), address, small));

@@ -1,6 +1,6 @@
 //! Rate limits per address: a token bucket each, fed with time, so that tests need no waiting.
 
-use crate::base::Timestamp;
+use base::Timestamp;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};

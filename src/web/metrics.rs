@@ -1,11 +1,11 @@
 //! Counters of the door itself, written as Prometheus text.
 
-use crate::base::Result;
-use crate::model::connections::Reach;
-use crate::web::state::Web;
-use crate::web::visit::Visit;
-use axum::response::{IntoResponse, Response};
+use crate::problem::Answer;
+use crate::state::Web;
+use crate::visit::Visit;
+use axum::response::IntoResponse;
 use http::{Method, header};
+use model::connections::Reach;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -91,7 +91,7 @@ fn single(out: &mut String, name: &str, kind: &str, help: &str, value: impl std:
 ///
 /// # Errors
 /// `Unauthenticated`, `Forbidden`.
-pub async fn show(visit: Visit) -> Result<Response> {
+pub async fn show(visit: Visit) -> Answer {
     if !visit.address.is_loopback() {
         visit.actor()?.require_admin()?;
     }

@@ -1,25 +1,24 @@
 //! Copying a machine, making a template of it, moving it to another node, hibernating it.
 
-use crate::app::live::GuestLive;
-use crate::base::Result;
-use crate::model::guests::{GuestAction, GuestKind};
-use crate::model::impact::Deed;
-use crate::model::providers::Feature;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, refused};
-use crate::web::guest::{find, head};
-use crate::web::impact;
-use crate::web::page::Form;
-use crate::web::page::impact::list;
-use crate::web::page::moving::{self as page, CloneView, MoveView};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, refused};
+use crate::guest::{find, head};
+use crate::impact;
+use crate::page::Form;
+use crate::page::impact::list;
+use crate::page::moving::{self as page, CloneView, MoveView};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::live::GuestLive;
 use axum::extract::Path;
-use axum::response::Response;
 use maud::{Markup, html};
+use model::guests::{GuestAction, GuestKind};
+use model::impact::Deed;
+use model::providers::Feature;
 
 /// # Errors
 /// `NotFound`.
-pub async fn clone_page(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn clone_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let view = clone_view(&person, &guest).await;
     Ok(page::copy(&person.page(), &head(&person, &guest)?, &view, &Form::new()))
@@ -64,7 +63,7 @@ async fn clone_view(person: &Person, guest: &GuestLive) -> CloneView {
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn copy(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn copy(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let wish = GuestAction::Clone {
@@ -93,12 +92,12 @@ fn chosen(form: &Form, field: &str) -> Option<String> {
 
 /// # Errors
 /// `NotFound`.
-pub async fn template_page(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn template_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     draw_template(&person, &guest, &Form::new()).await
 }
 
-async fn draw_template(person: &Person, guest: &GuestLive, form: &Form) -> Result<Markup> {
+async fn draw_template(person: &Person, guest: &GuestLive, form: &Form) -> Answer<Markup> {
     let refusal = person.web.app.guests().action_refusal(&person.actor, guest, &GuestAction::Template);
     let lost = html! {
         ul.plain {
@@ -113,11 +112,7 @@ async fn draw_template(person: &Person, guest: &GuestLive, form: &Form) -> Resul
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn template(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn template(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let back = format!("/machines/{}", guest.row.id);
     match person.web.app.guests().request_action(&person.actor, guest.row.id, GuestAction::Template).await {
@@ -131,7 +126,7 @@ pub async fn template(
 
 /// # Errors
 /// `NotFound`.
-pub async fn move_page(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn move_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let view = move_view(&person, &guest).await;
     let hit = list(&impact::of(&person, &guest, Deed::Migrate.into()).await?);
@@ -150,11 +145,7 @@ async fn move_view(person: &Person, guest: &GuestLive) -> MoveView {
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn migrate(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn migrate(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let wish = GuestAction::Migrate {
@@ -177,11 +168,7 @@ pub async fn migrate(
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn hibernate(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn hibernate(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let back = format!("/machines/{}", guest.row.id);
     let sure = person.fragment || Form::from_pairs(form).has("sure");

@@ -1,12 +1,13 @@
 //! The outermost layers: an id and a span for every request, its count, and errors written as what the
 //! caller can read.
 
-use crate::web::guard;
-use crate::web::page;
-use crate::web::problem::{self, Problem, Reader};
-use crate::web::state::Web;
-use crate::web::visit::{Inner, Visit};
-use crate::web::{cookies::Cookies, sign};
+use crate::guard;
+use crate::page;
+use crate::problem::refuse;
+use crate::problem::{self, Problem, Reader};
+use crate::state::Web;
+use crate::visit::{Inner, Visit};
+use crate::{cookies::Cookies, sign};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -25,7 +26,7 @@ struct RequestId(Arc<str>);
 /// real paths hold what people typed.
 pub async fn layer(State(web): State<Web>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let id = RequestId(crate::base::random::token::<9>().into());
+    let id = RequestId(base::random::token::<9>().into());
     request.extensions_mut().insert(id.clone());
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".into(), |p| Arc::<str>::from(p.as_str()));
@@ -86,7 +87,7 @@ fn stranger(web: &Web, values: Vec<HeaderValue>, path: String, address: std::net
     let cookies = Cookies::of(&headers, web.options().secure);
     let actor = cookies.session.as_deref().and_then(|c| web.app.sessions().authenticate(c, &address.to_string()).ok());
     let form_mark = match (&actor, &cookies.session) {
-        (Some(_), Some(cookie)) => crate::web::csrf::session_mark(web.app.form_key().expose(), cookie),
+        (Some(_), Some(cookie)) => crate::csrf::session_mark(web.app.form_key().expose(), cookie),
         _ => [0; sign::MARK],
     };
     Visit::new(Inner {
@@ -109,5 +110,5 @@ pub fn panicked(web: &Web, panic: &(dyn Any + Send)) -> Response {
     let text =
         panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
     let cause = format!("a handler panicked: {}", text.unwrap_or_else(|| "no text".to_owned()));
-    axum::response::IntoResponse::into_response(crate::base::Error::internal(cause))
+    refuse(base::Error::internal(cause))
 }

@@ -1,16 +1,17 @@
 //! The first page: is anything wrong, what is happening, what is running.
 
-use crate::app::live::Snapshot;
-use crate::base::Result;
-use crate::model::connections::Reach;
-use crate::model::jobs::JobState;
-use crate::web::guests::Rows;
-use crate::web::jobs::item;
-use crate::web::page::Level;
-use crate::web::page::overview::{self as page, Attention, NodeCard, OverviewView};
-use crate::web::quotas;
-use crate::web::visit::Person;
+use crate::guests::Rows;
+use crate::jobs::item;
+use crate::page::Level;
+use crate::page::overview::{self as page, Attention, NodeCard, OverviewView};
+use crate::problem::Answer;
+use crate::quotas;
+use crate::visit::Person;
+use app::live::Snapshot;
+use base::Result;
 use maud::Markup;
+use model::connections::Reach;
+use model::jobs::JobState;
 
 /// Machines in the list of the busiest.
 const BUSIEST: usize = 5;
@@ -19,7 +20,7 @@ const FAILED: usize = 5;
 
 /// # Errors
 /// What the store says.
-pub async fn show(person: Person) -> Result<Markup> {
+pub async fn show(person: Person) -> Answer<Markup> {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
     let guests = app.guests().list(&person.actor, "");
@@ -70,7 +71,7 @@ fn needs(person: &Person, snapshot: &Snapshot) -> Result<Vec<Attention>> {
     Ok(needs)
 }
 
-fn connection(person: &Person, c: &crate::app::live::ConnectionLive) -> Option<Attention> {
+fn connection(person: &Person, c: &app::live::ConnectionLive) -> Option<Attention> {
     let action = || {
         let admin = person.actor.is_admin();
         admin.then(|| (format!("/settings/connections/{}", c.id), "Look at the connection".to_owned()))

@@ -1,17 +1,16 @@
 //! The Plugins page: what is loaded, and where a script is wrong.
 
-use crate::base::Result;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::finished;
-use crate::web::page::plugins::{self as page, PluginView, PluginsView, SourceFile};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::finished;
+use crate::page::plugins::{self as page, PluginView, PluginsView, SourceFile};
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::extract::Path;
-use axum::response::Response;
 use maud::Markup;
 
 /// # Errors
 /// `Forbidden`.
-pub async fn list(person: Person) -> Result<Markup> {
+pub async fn list(person: Person) -> Answer<Markup> {
     let app = &person.web.app;
     let view = PluginsView {
         plugins: app.plugins().list(&person.actor)?,
@@ -22,7 +21,7 @@ pub async fn list(person: Person) -> Result<Markup> {
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn show(person: Person, Path(name): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(name): Path<String>) -> Answer<Markup> {
     let (info, files) = person.web.app.plugins().source(&person.actor, &name)?;
     let files = files.into_iter().map(|(name, text)| SourceFile { name, text }).collect();
     Ok(page::plugin(&person.page(), &PluginView { info, files }))
@@ -30,7 +29,7 @@ pub async fn show(person: Person, Path(name): Path<String>) -> Result<Markup> {
 
 /// # Errors
 /// `Forbidden`.
-pub async fn reload(person: Person, _: Checked<Pairs>) -> Result<Response> {
+pub async fn reload(person: Person, _: Checked<Pairs>) -> Answer {
     person.web.app.plugins().reload(&person.actor).await?;
     Ok(finished(&person, "/plugins", "The plugins folder was read again."))
 }

@@ -1,12 +1,12 @@
 //! Errors become answers here and nowhere else: one table from kind to status, one place that logs, and
 //! three forms (page, fragment, `application/problem+json` of RFC 9457).
 //!
-//! Handlers return `base::Error`; it travels as a [`Problem`] in the answer's extensions until the
+//! Handlers return an [`Answer`]; its error travels as a [`Problem`] in the answer's extensions until the
 //! outermost layer, which knows what the caller wants to read, writes the body.
 
-use crate::base::{Error, Kind};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use base::{Error, Kind};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -84,17 +84,36 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What a handler returns.
+pub type Answer<T = Response> = Result<T, Refusal>;
+
+/// An error on its way out of a handler.
+#[derive(Debug)]
+pub struct Refusal(pub Error);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
 /// This is where a failure is logged, once: our own faults as errors, a full disk and absent machines as
 /// warnings, what callers did wrong only for debugging.
-impl IntoResponse for Error {
+impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        match self.kind() {
-            Kind::Internal => tracing::error!(error = %self.chain(), "a request failed"),
-            Kind::Storage | Kind::Unavailable => tracing::warn!(error = %self.chain(), "a request failed"),
-            _ => tracing::debug!(kind = ?self.kind(), error = %self.chain(), "a request was refused"),
+        let error = &self.0;
+        match error.kind() {
+            Kind::Internal => tracing::error!(error = %error.chain(), "a request failed"),
+            Kind::Storage | Kind::Unavailable => tracing::warn!(error = %error.chain(), "a request failed"),
+            _ => tracing::debug!(kind = ?error.kind(), error = %error.chain(), "a request was refused"),
         }
-        Problem::from(&self).into_response()
+        Problem::from(error).into_response()
     }
+}
+
+/// An error as the answer of something that is no handler.
+pub fn refuse(error: Error) -> Response {
+    Refusal(error).into_response()
 }
 
 /// What the caller can read.

@@ -1,28 +1,29 @@
 //! A person's own page: name, theme, keys, password, sessions, API tokens.
 
-use crate::base::ids::{SessionId, TokenId};
-use crate::base::{Error, Result, Secret};
-use crate::model::sessions::Scope;
-use crate::web::cookies::{self, Name, parse_theme};
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id, number, refused};
-use crate::web::page::Form;
-use crate::web::page::profile::{self as page, ProfileView};
-use crate::web::page::tokens::{SessionItem, TokenItem};
-use crate::web::quotas;
-use crate::web::session::same;
-use crate::web::visit::Person;
+use crate::cookies::{self, Name, parse_theme};
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id, number, refused};
+use crate::page::Form;
+use crate::page::profile::{self as page, ProfileView};
+use crate::page::tokens::{SessionItem, TokenItem};
+use crate::problem::Answer;
+use crate::quotas;
+use crate::session::same;
+use crate::visit::Person;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::ids::{SessionId, TokenId};
+use base::{Error, Result, Secret};
 use http::header;
 use maud::Markup;
+use model::sessions::Scope;
 use serde::Deserialize;
 
 const HOME: &str = "/profile";
 
 /// # Errors
 /// What the store says.
-pub async fn show(person: Person) -> Result<Markup> {
+pub async fn show(person: Person) -> Answer<Markup> {
     Ok(page::profile(&person.page(), &view(&person, None)?, &Form::new()))
 }
 
@@ -57,14 +58,14 @@ fn view(person: &Person, new_token: Option<Secret<String>>) -> Result<ProfileVie
 }
 
 /// The page again with what was wrong.
-fn refuse(person: &Person, form: Form, e: Error) -> Result<Response> {
+fn refuse(person: &Person, form: Form, e: Error) -> Answer {
     let view = view(person, None)?;
     again(person, form, e, |p, form| page::profile(p, &view, form))
 }
 
 /// # Errors
 /// What the store says.
-pub async fn change(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn change(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match changed(&person, &form).await {
         Ok(()) => Ok(finished(&person, HOME, "Saved.")),
@@ -82,7 +83,7 @@ async fn changed(person: &Person, form: &Form) -> Result<()> {
 
 /// # Errors
 /// What the store says.
-pub async fn keys(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn keys(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let profile = person.web.app.profile();
     let mut prefs = profile.prefs(&person.actor)?;
@@ -97,7 +98,7 @@ pub async fn keys(person: Person, Checked { form, .. }: Checked<Pairs>) -> Resul
 ///
 /// # Errors
 /// `Invalid` for another word than system, light, dark.
-pub async fn theme(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn theme(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let word = form.value("theme");
     let theme = parse_theme(word).ok_or_else(|| Error::field("theme", "Choose system, light or dark."))?;
@@ -122,7 +123,7 @@ pub struct Passwords {
 
 /// # Errors
 /// What the store says.
-pub async fn password(person: Person, Checked { form, .. }: Checked<Passwords>) -> Result<Response> {
+pub async fn password(person: Person, Checked { form, .. }: Checked<Passwords>) -> Answer {
     let changed = match same(&form.password, &form.again) {
         Ok(()) => person.web.app.sessions().change_password(&person.actor, form.current, form.password).await,
         Err(e) => Err(e),
@@ -135,14 +136,14 @@ pub async fn password(person: Person, Checked { form, .. }: Checked<Passwords>) 
 
 /// # Errors
 /// `NotFound` when it is not theirs.
-pub async fn revoke_session(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+pub async fn revoke_session(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     person.web.app.sessions().revoke(&person.actor, id::<SessionId>(&text)?).await?;
     Ok(finished(&person, HOME, "That browser is signed out."))
 }
 
 /// # Errors
 /// What the store says.
-pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Result<Response> {
+pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Answer {
     let sessions = person.web.app.sessions();
     let others: Vec<_> = sessions.list(&person.actor)?.into_iter().filter(|s| !s.current).collect();
     for session in &others {
@@ -155,7 +156,7 @@ pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Result<Response
 ///
 /// # Errors
 /// What the store says.
-pub async fn new_token(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn new_token(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match make_token(&person, &form).await {
         Ok(text) => Ok(page::profile(&person.page(), &view(&person, Some(text))?, &Form::new()).into_response()),
@@ -183,7 +184,7 @@ async fn make_token(person: &Person, form: &Form) -> Result<Secret<String>> {
 ///
 /// # Errors
 /// `NotFound` when it is not theirs.
-pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     match person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, None).await {
         Ok((_, text)) => Ok(page::profile(&person.page(), &view(&person, Some(text))?, &Form::new()).into_response()),
         Err(e) => refused(&person, HOME, e),
@@ -192,7 +193,7 @@ pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<P
 
 /// # Errors
 /// `NotFound` when it is not theirs.
-pub async fn revoke_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+pub async fn revoke_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     match person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await {
         Ok(()) => Ok(finished(&person, HOME, "The token is good for nothing now.")),
         Err(e) => refused(&person, HOME, e),

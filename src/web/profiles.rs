@@ -1,19 +1,20 @@
 //! Hardware profiles for admins, and applying one to a machine.
 
-use crate::base::ids::ProfileId;
-use crate::base::{Error, Result};
-use crate::model::guests::GuestKind;
-use crate::model::profiles::{FIELDS, MOST_DISKS, MoreDisk, Profile, ProfileWish};
-use crate::model::providers::Feature;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id};
-use crate::web::guest::{find, head};
-use crate::web::page::Form;
-use crate::web::page::profiles::{self as page, EditView, ProfileChoice, ProfileItem, ProfilesView};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id};
+use crate::guest::{find, head};
+use crate::page::Form;
+use crate::page::profiles::{self as page, EditView, ProfileChoice, ProfileItem, ProfilesView};
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::extract::{Path, Query};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::ids::ProfileId;
+use base::{Error, Result};
 use maud::Markup;
+use model::guests::GuestKind;
+use model::profiles::{FIELDS, MOST_DISKS, MoreDisk, Profile, ProfileWish};
+use model::providers::Feature;
 use serde::Deserialize;
 
 const LIST: &str = "/settings/profiles";
@@ -32,20 +33,20 @@ fn view(person: &Person) -> Result<ProfilesView> {
 fn basic_only(person: &Person) -> Vec<String> {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
-    let lacks = |c: &&crate::app::live::ConnectionLive| !app.guests().can(c.id, GuestKind::Qemu, Feature::Profiles);
+    let lacks = |c: &&app::live::ConnectionLive| !app.guests().can(c.id, GuestKind::Qemu, Feature::Profiles);
     snapshot.connections.iter().filter(lacks).map(|c| c.name.clone()).collect()
 }
 
 /// # Errors
 /// `Forbidden`.
-pub async fn list(person: Person) -> Result<Markup> {
+pub async fn list(person: Person) -> Answer<Markup> {
     person.actor.require_admin()?;
     Ok(page::list(&person.page(), &view(&person)?, &Form::new()))
 }
 
 /// # Errors
 /// `Forbidden`.
-pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let required = form.on("required", false);
     match person.web.app.profiles().set_required(&person.actor, required).await {
@@ -81,7 +82,7 @@ pub struct From {
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn new_page(person: Person, Query(from): Query<From>) -> Result<Markup> {
+pub async fn new_page(person: Person, Query(from): Query<From>) -> Answer<Markup> {
     person.actor.require_admin()?;
     let form = match &from.copy {
         Some(text) => {
@@ -95,7 +96,7 @@ pub async fn new_page(person: Person, Query(from): Query<From>) -> Result<Markup
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     person.actor.require_admin()?;
     let id = id::<ProfileId>(&text)?;
     let known = person.web.app.profiles().get(&person.actor, id)?;
@@ -104,21 +105,17 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
 
 /// # Errors
 /// `Forbidden`.
-pub async fn create(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn create(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     save(person, None, Form::from_pairs(form)).await
 }
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn change(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     save(person, Some(id::<ProfileId>(&text)?), Form::from_pairs(form)).await
 }
 
-async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Result<Response> {
+async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
     if form.value("go") == "more" {
         let rows: usize = form.value("rows").parse().unwrap_or(0);
         let form = form.replace("rows", (rows + 1).min(MOST_DISKS).to_string());
@@ -182,11 +179,7 @@ fn in_rows(e: &Error, rows: &[usize]) -> Error {
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn delete(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let id = id::<ProfileId>(&text)?;
     let profiles = person.web.app.profiles();
     let typed = Form::from_pairs(form);
@@ -203,13 +196,13 @@ pub async fn delete(
 
 /// # Errors
 /// `NotFound`.
-pub async fn apply_page(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn apply_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let (list, has) = offers(&person, &guest)?;
     Ok(page::apply(&person.page(), &head(&person, &guest)?, &list, has.as_deref(), &Form::new()))
 }
 
-fn offers(person: &Person, guest: &crate::app::live::GuestLive) -> Result<(Vec<ProfileChoice>, Option<String>)> {
+fn offers(person: &Person, guest: &app::live::GuestLive) -> Result<(Vec<ProfileChoice>, Option<String>)> {
     let app = &person.web.app;
     let all = app.profiles().list(&person.actor)?.into_iter();
     let has = app.guests().profile_of(guest)?;
@@ -227,7 +220,7 @@ fn offers(person: &Person, guest: &crate::app::live::GuestLive) -> Result<(Vec<P
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`; `Unavailable` when the provider does not answer.
-pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let (guests, disks) = (person.web.app.guests(), form.on("disks", false));
@@ -255,7 +248,7 @@ pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. 
         },
     };
     match asked {
-        Ok(()) => Err(Error::internal("nothing was asked for")),
+        Ok(()) => Err(Error::internal("nothing was asked for").into()),
         Err(e) => again(&person, form, e, |p, form| page::apply(p, &shown, &list, has.as_deref(), form)),
     }
 }

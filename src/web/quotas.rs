@@ -1,18 +1,18 @@
 //! Setting quotas, and the figures for pages.
 
-use crate::app::quotas::QuotaView;
-use crate::base::ids::UserId;
-use crate::base::{Error, Result};
-use crate::model::quotas::{Allowance, Quota, Resource, UserQuota};
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id, maybe_number};
-use crate::web::page::Form;
-use crate::web::page::quotas::QuotaItem;
-use crate::web::page::users as page;
-use crate::web::users::{everybody, view};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id, maybe_number};
+use crate::page::Form;
+use crate::page::quotas::QuotaItem;
+use crate::page::users as page;
+use crate::problem::Answer;
+use crate::users::{everybody, view};
+use crate::visit::Person;
+use app::quotas::QuotaView;
 use axum::extract::Path;
-use axum::response::Response;
+use base::ids::UserId;
+use base::{Error, Result};
+use model::quotas::{Allowance, Quota, Resource, UserQuota};
 
 pub fn item(view: &QuotaView) -> QuotaItem {
     QuotaItem { used: view.used, quota: view.quota }
@@ -30,7 +30,7 @@ pub fn mine(person: &Person) -> Result<QuotaItem> {
 ///
 /// # Errors
 /// `Forbidden`.
-pub async fn set_usual(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn set_usual(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let set = match usual(&form) {
         Ok(quota) => person.web.app.quotas().set_usual(&person.actor, quota).await,
@@ -84,7 +84,7 @@ fn own(form: &Form) -> Result<UserQuota> {
 ///
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn set(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn set(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (user, form) = (id::<UserId>(&text)?, Form::from_pairs(form));
     let set = match own(&form) {
         Ok(quota) => person.web.app.quotas().set(&person.actor, user, quota).await,

@@ -3,21 +3,21 @@
 //!
 //! Long on purpose: it reads as a list.
 
-use crate::model::sessions::Scope;
-use crate::web::api::{self, openapi};
-use crate::web::drain;
-use crate::web::state::Web;
-use crate::web::{
-    assets, audit, bulk, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts,
-    impact, jobs, metrics, moving, observe, overview, plugins, profile, profiles, quotas, search, session, settings,
-    sharing, snapshots, software, sse, templates, users,
+use crate::api::{self, openapi};
+use crate::drain;
+use crate::state::Web;
+use crate::{
+    audit, bulk, connections, console, guard, guest, guest_create, guests, hardware, headers, health, hosts, impact,
+    jobs, metrics, moving, observe, overview, plugins, profile, profiles, quotas, search, session, settings, sharing,
+    snapshots, software, sse, templates, users,
 };
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::handler::Handler;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::{HeaderMap, Method, header};
+use model::sessions::Scope;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -339,13 +339,13 @@ fn rest_api() -> Vec<Route> {
     ]
 }
 
-async fn asset(Path(name): Path<String>, headers: HeaderMap) -> axum::response::Response {
+async fn asset(State(web): State<Web>, Path(name): Path<String>, headers: HeaderMap) -> axum::response::Response {
     let text = |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
-    assets::serve(&name, text(header::ACCEPT_ENCODING), text(header::IF_NONE_MATCH))
+    web.assets().serve(&name, text(header::ACCEPT_ENCODING), text(header::IF_NONE_MATCH))
 }
 
-async fn favicon() -> axum::response::Response {
-    assets::favicon()
+async fn favicon(State(web): State<Web>) -> axum::response::Response {
+    web.assets().favicon()
 }
 
 /// The whole door: every route with its guard, and the layers around all of them. The first layer here is

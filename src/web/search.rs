@@ -1,7 +1,7 @@
 //! `GET /search.json`: what the command palette finds.
 
-use crate::base::Result;
-use crate::web::visit::Person;
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::Json;
 use axum::extract::Query;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ pub struct Look {
 
 /// # Errors
 /// What the store says.
-pub async fn find(person: Person, Query(look): Query<Look>) -> Result<Json<Value>> {
+pub async fn find(person: Person, Query(look): Query<Look>) -> Answer<Json<Value>> {
     let hits = person.web.app.search().find(&person.actor, &look.q)?;
     let items: Vec<Value> = hits
         .into_iter()

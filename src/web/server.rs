@@ -3,11 +3,11 @@
 //! The end has two stages. When `stop` is cancelled no connection is accepted any more and open streams
 //! end by themselves; running requests get `drain` to finish, then what is left is cut.
 
-use crate::base::{Error, Result};
-use crate::web::certificate::Certificates;
+use crate::certificate::Certificates;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use base::{Error, Result};
 use http::uri::Authority;
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;

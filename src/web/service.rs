@@ -1,11 +1,11 @@
 //! The door as one thing: certificate, sockets, router. What the roof starts.
 
-use crate::app::App;
-use crate::base::{Error, Result, Secret};
-use crate::web::certificate::{self, Certificates, Pem};
-use crate::web::routes;
-use crate::web::server::{self, Listening};
-use crate::web::state::{Options, Web};
+use crate::certificate::{self, Certificates, Pem};
+use crate::routes;
+use crate::server::{self, Listening};
+use crate::state::{Options, Web};
+use app::App;
+use base::{Error, Result, Secret};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;

@@ -1,14 +1,15 @@
 //! The way in and out: first set-up, sign-in, invite and reset links, sign-out.
 
-use crate::app::sessions::SignedIn;
-use crate::base::{Error, Result, Secret};
-use crate::web::cookies::{self, Name};
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, safe_next};
-use crate::web::page::{Form, sign_in as page};
-use crate::web::visit::{Person, Visit};
+use crate::cookies::{self, Name};
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, safe_next};
+use crate::page::{Form, sign_in as page};
+use crate::problem::Answer;
+use crate::visit::{Person, Visit};
+use app::sessions::SignedIn;
 use axum::extract::{Path, Query};
 use axum::response::Response;
+use base::{Error, Result, Secret};
 use http::header;
 use maud::Markup;
 use serde::Deserialize;
@@ -21,7 +22,7 @@ pub struct Next {
 
 /// # Errors
 /// None.
-pub async fn sign_in_page(visit: Visit, Query(query): Query<Next>) -> Result<Markup> {
+pub async fn sign_in_page(visit: Visit, Query(query): Query<Next>) -> Answer<Markup> {
     let form = if query.next.is_empty() { Form::new() } else { Form::new().set("next", safe_next(&query.next)) };
     Ok(page::sign_in(&visit.page(), &form))
 }
@@ -37,7 +38,7 @@ pub struct SignIn {
 
 /// # Errors
 /// Those that a form can't show.
-pub async fn sign_in(Checked { visit, form }: Checked<SignIn>) -> Result<Response> {
+pub async fn sign_in(Checked { visit, form }: Checked<SignIn>) -> Answer {
     let (app, address) = (&visit.web.app, visit.address_text());
     match app.sessions().sign_in(&form.login, form.password, &visit.device, &address).await {
         Ok(signed_in) => Ok(enter(&visit, &signed_in, safe_next(&form.next))),
@@ -60,7 +61,7 @@ fn enter(visit: &Visit, signed_in: &SignedIn, to: &str) -> Response {
 
 /// # Errors
 /// What the store says.
-pub async fn sign_out(person: Person, _: Checked<Pairs>) -> Result<Response> {
+pub async fn sign_out(person: Person, _: Checked<Pairs>) -> Answer {
     person.web.app.sessions().sign_out(&person.actor).await?;
     let mut response = person.done("/sign-in", "You are signed out.");
     if let Some(cleared) = cookies::clear(Name::Session, person.web.options().secure) {
@@ -71,7 +72,7 @@ pub async fn sign_out(person: Person, _: Checked<Pairs>) -> Result<Response> {
 
 /// # Errors
 /// None.
-pub async fn setup_page(visit: Visit) -> Result<Markup> {
+pub async fn setup_page(visit: Visit) -> Answer<Markup> {
     Ok(page::setup(&visit.page(), &Form::new()))
 }
 
@@ -89,7 +90,7 @@ pub struct Setup {
 
 /// # Errors
 /// Those that a form can't show.
-pub async fn setup(Checked { visit, form }: Checked<Setup>) -> Result<Response> {
+pub async fn setup(Checked { visit, form }: Checked<Setup>) -> Answer {
     match first_admin(&visit, &form).await {
         Ok(signed_in) => Ok(enter(&visit, &signed_in, "/")),
         Err(e) => {
@@ -123,7 +124,7 @@ pub fn same(password: &Secret<String>, again: &Secret<String>) -> Result<()> {
 
 /// # Errors
 /// `NotFound` for a link that is used up.
-pub async fn invite_page(visit: Visit, Path(code): Path<String>) -> Result<Markup> {
+pub async fn invite_page(visit: Visit, Path(code): Path<String>) -> Answer<Markup> {
     Ok(page::invite(&visit.page(), &invite_view(&visit, &code)?, &Form::new()))
 }
 
@@ -135,7 +136,7 @@ pub struct NewPassword {
 
 /// # Errors
 /// `NotFound` for a link that is used up.
-pub async fn invite(Path(code): Path<String>, Checked { visit, form }: Checked<NewPassword>) -> Result<Response> {
+pub async fn invite(Path(code): Path<String>, Checked { visit, form }: Checked<NewPassword>) -> Answer {
     let view = invite_view(&visit, &code)?;
     let accepted = match same(&form.password, &form.again) {
         Ok(()) => visit.web.app.invites().accept(&code, form.password, &visit.device, &visit.address_text()).await,

@@ -1,19 +1,19 @@
 //! The settings page: connections, and what this appliance is and uses.
 
-use crate::app::connections::ConnectionView as Found;
-use crate::app::live::Snapshot;
-use crate::base::Result;
-use crate::base::ids::ConnectionId;
-use crate::web::page::parts::{bytes, duration};
-use crate::web::page::settings::{self as page, ConnectionItem, SettingsView};
-use crate::web::visit::Person;
+use crate::page::parts::{bytes, duration};
+use crate::page::settings::{self as page, ConnectionItem, SettingsView};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::connections::ConnectionView as Found;
+use app::live::Snapshot;
+use base::ids::ConnectionId;
 use maud::Markup;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// # Errors
 /// `Forbidden`.
-pub async fn show(person: Person) -> Result<Markup> {
+pub async fn show(person: Person) -> Answer<Markup> {
     let found = person.web.app.connections().list(&person.actor)?;
     let view =
         SettingsView { connections: found.into_iter().map(|c| item(&person, c)).collect(), about: about(&person) };

@@ -1,21 +1,21 @@
 //! The access tab: sharing a machine, taking that back, handing it over.
 
-use crate::base::ids::UserId;
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, refused};
-use crate::web::guest::{find, head};
-use crate::web::page::Form;
-use crate::web::page::sharing::{self as page, AccessView, GrantItem};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, refused};
+use crate::guest::{find, head};
+use crate::page::Form;
+use crate::page::sharing::{self as page, AccessView, GrantItem};
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::extract::Path;
-use axum::response::Response;
+use base::ids::UserId;
+use base::{Error, Result};
 use maud::Markup;
+use model::access::GuestRight;
 
 /// # Errors
 /// `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let owner = guest.row.owner.map(|o| o.to_string()).unwrap_or_default();
     let form =
@@ -23,13 +23,13 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
     Ok(page::access(&person.page(), &head(&person, &guest)?, &view(&person, &guest)?, &form))
 }
 
-fn view(person: &Person, guest: &crate::app::live::GuestLive) -> Result<AccessView> {
+fn view(person: &Person, guest: &app::live::GuestLive) -> Result<AccessView> {
     let (app, actor) = (&person.web.app, &person.actor);
     let right = actor.person_right(&guest.row).unwrap_or(GuestRight::See);
     let shared = || app.guests().shared(actor, guest.row.id);
     let grants = (right == GuestRight::Manage).then(shared).transpose()?;
-    let items = |all: Vec<crate::app::guests::sharing::GrantView>| {
-        let one = |g: crate::app::guests::sharing::GrantView| GrantItem {
+    let items = |all: Vec<app::guests::sharing::GrantView>| {
+        let one = |g: app::guests::sharing::GrantView| GrantItem {
             user: g.user,
             login: g.login,
             name: g.name,
@@ -52,7 +52,7 @@ fn view(person: &Person, guest: &crate::app::live::GuestLive) -> Result<AccessVi
 }
 
 /// The tab again with what was wrong.
-fn refuse(person: &Person, text: &str, form: Form, e: Error) -> Result<Response> {
+fn refuse(person: &Person, text: &str, form: Form, e: Error) -> Answer {
     let guest = find(person, text)?;
     let (head, view) = (head(person, &guest)?, view(person, &guest)?);
     again(person, form, e, |p, form| page::access(p, &head, &view, form))
@@ -64,7 +64,7 @@ fn back(text: &str) -> String {
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn share(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn share(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match shared(&person, &text, &form).await {
         Ok(said) => Ok(finished(&person, &back(&text), &said)),
@@ -86,16 +86,12 @@ async fn shared(person: &Person, text: &str, form: &Form) -> Result<String> {
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn unshare(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn unshare(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (guest, form) = (find(&person, &text)?, Form::from_pairs(form));
     let own = form.value("user").is_empty();
     let user = match own {
         true => person.actor.require_person()?,
-        false => crate::web::forms::id::<UserId>(form.value("user"))?,
+        false => crate::forms::id::<UserId>(form.value("user"))?,
     };
     match person.web.app.guests().unshare(&person.actor, guest.row.id, user).await {
         Ok(()) if own => Ok(finished(&person, "/machines", "It is no longer shared with you.")),
@@ -106,7 +102,7 @@ pub async fn unshare(
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn owner(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn owner(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match handed_over(&person, &text, &form).await {
         // The old owner may have kept nothing.

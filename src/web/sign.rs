@@ -38,7 +38,7 @@ pub fn open_text(key: &[u8], purpose: &str, sealed: &str) -> Option<String> {
 /// Hides `mark` under a fresh pad, so that equal marks look different on every page: what compression
 /// does with a page then tells nothing about the mark (BREACH).
 pub fn mask(mark: [u8; MARK]) -> String {
-    let pad = crate::base::random::bytes::<MARK>();
+    let pad = base::random::bytes::<MARK>();
     let both: Vec<u8> = pad.iter().copied().chain(pad.iter().zip(mark).map(|(p, m)| p ^ m)).collect();
     URL_SAFE_NO_PAD.encode(both)
 }

@@ -1,26 +1,26 @@
 //! The snapshots tab of a machine.
 
-use crate::app::impact::Asked;
-use crate::app::live::GuestLive;
-use crate::base::{Error, Result};
-use crate::model::guests::GuestAction;
-use crate::model::guests::snapshots::Snapshots;
-use crate::model::impact::Deed;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, refused};
-use crate::web::guest::{find, head};
-use crate::web::impact;
-use crate::web::page::Form;
-use crate::web::page::impact::list as list_of;
-use crate::web::page::snapshots::{self as page, SnapshotsView};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, refused};
+use crate::guest::{find, head};
+use crate::impact;
+use crate::page::Form;
+use crate::page::impact::list as list_of;
+use crate::page::snapshots::{self as page, SnapshotsView};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::impact::Asked;
+use app::live::GuestLive;
 use axum::extract::Path;
-use axum::response::Response;
+use base::Error;
 use maud::Markup;
+use model::guests::GuestAction;
+use model::guests::snapshots::Snapshots;
+use model::impact::Deed;
 
 /// # Errors
 /// `NotFound`.
-pub async fn list(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let view = view(&person, &guest).await;
     Ok(page::list(&person.page(), &head(&person, &guest)?, &view, &Form::new()))
@@ -43,7 +43,7 @@ async fn view(person: &Person, guest: &GuestLive) -> SnapshotsView {
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn take(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn take(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let wish = GuestAction::Snapshot {
@@ -66,13 +66,13 @@ fn back(guest: &GuestLive) -> String {
 
 /// # Errors
 /// `NotFound`; `Unavailable` when the provider does not answer.
-pub async fn show(person: Person, Path((text, name)): Path<(String, String)>) -> Result<Markup> {
+pub async fn show(person: Person, Path((text, name)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let all = person.web.app.guests().snapshots(&person.actor, guest.row.id).await?;
     draw(&person, &guest, &all, &name).await
 }
 
-async fn draw(person: &Person, guest: &GuestLive, all: &Snapshots, name: &str) -> Result<Markup> {
+async fn draw(person: &Person, guest: &GuestLive, all: &Snapshots, name: &str) -> Answer<Markup> {
     let one = all.get(name).ok_or_else(|| Error::not_found("There is no such snapshot (any more)."))?;
     let asked = Asked { deed: Deed::Rollback, snapshot: Some(name.to_owned()) };
     let lost = list_of(&impact::of(person, guest, asked).await?);
@@ -85,7 +85,7 @@ pub async fn act(
     person: Person,
     Path((text, name, action)): Path<(String, String, String)>,
     Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let wish = match action.as_str() {
@@ -95,7 +95,7 @@ pub async fn act(
             name: name.clone(),
             description: form.value("description").replace('\r', "").trim().to_owned(),
         },
-        _ => return Err(Error::not_found("There is nothing at this address.")),
+        _ => return Err(Error::not_found("There is nothing at this address.").into()),
     };
     match person.web.app.guests().request_action(&person.actor, guest.row.id, wish).await {
         Ok(job) => Ok(finished(&person, &back(&guest), &format!("{}: asked for.", job.title))),

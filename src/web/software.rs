@@ -1,23 +1,23 @@
 //! The software tab of a machine: install, remove, let Steward in.
 
-use crate::app::live::GuestLive;
-use crate::app::software::{LetIn, MenuItem};
-use crate::base::{Error, Result, Secret};
-use crate::model::guests::System;
-use crate::model::providers::Feature;
-use crate::model::software::{Needs, Recipe, Wish};
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, number, refused};
-use crate::web::guest::{find, head as plain_head};
-use crate::web::page::Form;
-use crate::web::page::machine::MachineHead;
-use crate::web::page::parts::bytes;
-use crate::web::page::recipe::values;
-use crate::web::page::software::{self as page, TabView};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, number, refused};
+use crate::guest::{find, head as plain_head};
+use crate::page::Form;
+use crate::page::machine::MachineHead;
+use crate::page::parts::bytes;
+use crate::page::recipe::values;
+use crate::page::software::{self as page, TabView};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::live::GuestLive;
+use app::software::{LetIn, MenuItem};
 use axum::extract::Path;
-use axum::response::Response;
+use base::{Error, Result, Secret};
 use maud::Markup;
+use model::guests::System;
+use model::providers::Feature;
+use model::software::{Needs, Recipe, Wish};
 
 fn place(guest: &GuestLive) -> String {
     format!("/machines/{}/software", guest.row.id)
@@ -48,7 +48,7 @@ async fn view(person: &Person, guest: &GuestLive, head: &MachineHead) -> Result<
 
 /// # Errors
 /// `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let head = head(&person, &guest).await?;
     let view = view(&person, &guest, &head).await?;
@@ -62,7 +62,7 @@ fn item(person: &Person, name: &str) -> Result<MenuItem> {
 
 /// # Errors
 /// `NotFound`.
-pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) -> Result<Markup> {
+pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) -> Answer<Markup> {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
     let warnings = warnings([&item.recipe.needs], guest.state.maxmem >> 20, guest.state.maxdisk >> 30);
     Ok(page::recipe(&person.page(), &head(&person, &guest).await?, &item, &warnings, &Form::new()))
@@ -88,7 +88,7 @@ pub async fn install(
     person: Person,
     Path((text, name)): Path<(String, String)>,
     Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+) -> Answer {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
     let form = Form::from_pairs(form);
     let wish = Wish { recipe: item.name.clone(), options: values(&form, &item) };
@@ -111,7 +111,7 @@ pub async fn remove(
     person: Person,
     Path((text, name)): Path<(String, String)>,
     Checked { .. }: Checked<Pairs>,
-) -> Result<Response> {
+) -> Answer {
     let guest = find(&person, &text)?;
     match person.web.app.software().remove(&person.actor, guest.row.id, &name).await {
         Ok(()) => Ok(finished(&person, &place(&guest), "It is off the list.")),
@@ -121,11 +121,7 @@ pub async fn remove(
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn let_in(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let port = if form.value("port").is_empty() { Ok(22) } else { number(&form, "port") };
@@ -154,7 +150,7 @@ pub async fn let_in(
 
 /// # Errors
 /// `NotFound`, `Forbidden`.
-pub async fn forget(person: Person, Path(text): Path<String>, Checked { .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn forget(person: Person, Path(text): Path<String>, Checked { .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     match person.web.app.software().forget_host_key(&person.actor, guest.row.id).await {
         Ok(()) => Ok(finished(&person, &place(&guest), "The next host key that shows up is kept.")),

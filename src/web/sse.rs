@@ -3,17 +3,18 @@
 //! Stored events carry their number as `id`, so a browser that lost its connection asks with
 //! `Last-Event-ID` and misses nothing. Live figures (`tick`, `health`) carry none.
 
-use crate::app::{Actor, App};
-use crate::base::ids::{GuestId, UserId};
-use crate::base::{Error, Result};
-use crate::model::events::{Event, EventKind};
-use crate::web::health;
-use crate::web::state::Web;
-use crate::web::visit::Person;
+use crate::health;
+use crate::problem::Answer;
+use crate::state::Web;
+use crate::visit::Person;
+use app::{Actor, App};
 use axum::body::Body;
 use axum::extract::Query;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::ids::{GuestId, UserId};
+use base::{Error, Result};
 use http::{HeaderMap, header};
+use model::events::{Event, EventKind};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -80,7 +81,7 @@ pub struct After {
 
 /// # Errors
 /// `TooMany` when the person has too many streams open.
-pub async fn events(person: Person, Query(query): Query<After>, headers: HeaderMap) -> Result<Response> {
+pub async fn events(person: Person, Query(query): Query<After>, headers: HeaderMap) -> Answer {
     let place = person.web.streams.enter(person.actor.require_person()?)?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
     let (sender, receiver) = mpsc::channel::<String>(16);
@@ -273,8 +274,8 @@ impl Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Timestamp;
-    use crate::base::ids::JobId;
+    use base::Timestamp;
+    use base::ids::JobId;
 
     #[test]
     fn a_person_may_have_only_so_many_streams_and_a_closed_one_counts_no_more() {

@@ -1,12 +1,13 @@
 //! What every handler can reach: the app behind the door, and the door's own small memory.
 
-use crate::app::App;
-use crate::app::audit::AuditCheck;
-use crate::base::Timestamp;
-use crate::web::kept::Kept;
-use crate::web::limits::{Limiter, Rate};
-use crate::web::metrics::Metrics;
-use crate::web::sse::Streams;
+use crate::assets::Assets;
+use crate::kept::Kept;
+use crate::limits::{Limiter, Rate};
+use crate::metrics::Metrics;
+use crate::sse::Streams;
+use app::App;
+use app::audit::AuditCheck;
+use base::Timestamp;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -79,6 +80,10 @@ impl Web {
         &self.0.options
     }
 
+    pub fn assets(&self) -> Assets {
+        Assets(self.0.app.settings().built_in.assets)
+    }
+
     pub fn now(&self) -> Timestamp {
         self.0.app.now()
     }
@@ -87,7 +92,7 @@ impl Web {
     ///
     /// # Errors
     /// `TooMany`.
-    pub fn count_anonymous(&self, address: IpAddr) -> crate::base::Result<()> {
+    pub fn count_anonymous(&self, address: IpAddr) -> base::Result<()> {
         self.0.anonymous.take(address, self.now()).map_err(too_many)
     }
 
@@ -95,14 +100,14 @@ impl Web {
     ///
     /// # Errors
     /// `TooMany`.
-    pub fn count_api(&self, address: IpAddr) -> crate::base::Result<()> {
+    pub fn count_api(&self, address: IpAddr) -> base::Result<()> {
         self.0.api.take(address, self.now()).map_err(too_many)
     }
 }
 
-fn too_many(seconds: u64) -> crate::base::Error {
+fn too_many(seconds: u64) -> base::Error {
     let words = if seconds == 1 { "1 second".to_owned() } else { format!("{seconds} seconds") };
-    crate::base::Error::too_many(format!("Too many requests from your address. Try again in {words}."), seconds)
+    base::Error::too_many(format!("Too many requests from your address. Try again in {words}."), seconds)
 }
 
 impl Deref for Web {

@@ -1,28 +1,29 @@
 //! Templates from cloud images: the list, making one, one template.
 
-use crate::app::live::GuestLive;
-use crate::app::templates::{BuildRequest, ImageChoice, ImageView, TemplateView as Found};
-use crate::base::ids::{ConnectionId, GuestId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::images::{Algorithm, Image};
-use crate::model::impact::Deed;
-use crate::model::templates::{Place, Policy, TemplateChoices, WhenNewer};
-use crate::model::windows::{WindowsSecrets, WindowsWish};
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id, maybe_number, number, refused};
-use crate::web::page::Form;
-use crate::web::page::templates::{self as page, ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
-use crate::web::upload::{CheckedFile, FileStream};
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id, maybe_number, number, refused};
+use crate::page::Form;
+use crate::page::templates::{self as page, ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
+use crate::problem::Answer;
+use crate::upload::{CheckedFile, FileStream};
+use crate::visit::Person;
+use app::live::GuestLive;
+use app::templates::{BuildRequest, ImageChoice, ImageView, TemplateView as Found};
 use axum::extract::{Path, Query};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::ids::{ConnectionId, GuestId};
+use base::{Error, Result, Timestamp};
 use futures_util::StreamExt as _;
 use maud::Markup;
+use model::images::{Algorithm, Image};
+use model::impact::Deed;
+use model::templates::{Place, Policy, TemplateChoices, WhenNewer};
+use model::windows::{WindowsSecrets, WindowsWish};
 use serde::Deserialize;
 
 /// # Errors
 /// `Forbidden`.
-pub async fn list(person: Person) -> Result<Markup> {
+pub async fn list(person: Person) -> Answer<Markup> {
     Ok(page::templates(&person.page(), &view(&person)?, &Form::new()))
 }
 
@@ -77,7 +78,7 @@ fn template_item(found: Found) -> TemplateItem {
 ///
 /// # Errors
 /// `Forbidden`.
-pub async fn look(person: Person, _: Checked<Pairs>) -> Result<Response> {
+pub async fn look(person: Person, _: Checked<Pairs>) -> Answer {
     match person.web.app.templates().look_now(&person.actor).await {
         Ok(()) => Ok(finished(&person, "/templates", "Looked at every publisher's list of checksums.")),
         Err(e) => refused(&person, "/templates", e),
@@ -86,7 +87,7 @@ pub async fn look(person: Person, _: Checked<Pairs>) -> Result<Response> {
 
 /// # Errors
 /// `Forbidden`.
-pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let policy = Policy {
         look: form.on("look", false),
@@ -114,7 +115,7 @@ pub struct Asked {
 
 /// # Errors
 /// `Forbidden`; `NotFound` for an unknown image.
-pub async fn new_page(person: Person, Query(asked): Query<Asked>) -> Result<Markup> {
+pub async fn new_page(person: Person, Query(asked): Query<Asked>) -> Answer<Markup> {
     let form = Form::new().set("image", asked.image.as_deref().unwrap_or("own"));
     let view = new_view(&person, &form).await?;
     Ok(page::new(&person.page(), &view, &form))
@@ -162,7 +163,7 @@ async fn new_view(person: &Person, form: &Form) -> Result<NewView> {
 
 /// # Errors
 /// `Forbidden`; `NotFound`.
-pub async fn make(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn make(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let view = new_view(&person, &form).await?;
     // Storages and bridges of the node before are not those of another one.
@@ -259,7 +260,7 @@ pub struct Where {
 
 /// # Errors
 /// `Forbidden`.
-pub async fn upload_page(person: Person, Query(at): Query<Where>) -> Result<Markup> {
+pub async fn upload_page(person: Person, Query(at): Query<Where>) -> Answer<Markup> {
     let form = Form::new().set("image", "own").set("node", at.node.unwrap_or_default());
     let view = new_view(&person, &form).await?;
     Ok(page::upload(&person.page(), &view, &Form::new()))
@@ -267,7 +268,7 @@ pub async fn upload_page(person: Person, Query(at): Query<Where>) -> Result<Mark
 
 /// # Errors
 /// `Forbidden`.
-pub async fn upload(person: Person, sent: CheckedFile) -> Result<Response> {
+pub async fn upload(person: Person, sent: CheckedFile) -> Answer {
     let CheckedFile { form, size, file, .. } = sent;
     let form = Form::from_pairs(form);
     let form = form.clone().replace("image", "own").replace("node", form.value("at"));
@@ -290,7 +291,7 @@ pub async fn upload(person: Person, sent: CheckedFile) -> Result<Response> {
 
 /// # Errors
 /// `Forbidden`.
-pub async fn windows_page(person: Person, Query(at): Query<Where>) -> Result<Markup> {
+pub async fn windows_page(person: Person, Query(at): Query<Where>) -> Answer<Markup> {
     let form = Form::new().set("image", "own").set("node", at.node.unwrap_or_default());
     let view = new_view(&person, &form).await?;
     let isos = isos(&person, &view).await;
@@ -303,14 +304,14 @@ async fn isos(person: &Person, view: &NewView) -> Vec<(String, String)> {
     let Some(connection) = view.connection else { return Vec::new() };
     let found = person.web.app.nodes().choices(&person.actor, connection, node).await.unwrap_or_else(|e| {
         tracing::debug!(error = %e.chain(), node, "no images for the form");
-        crate::model::nodes::Choices::default()
+        model::nodes::Choices::default()
     });
     found.isos.iter().map(|v| (v.clone(), v.replacen(":iso/", ": ", 1))).collect()
 }
 
 /// # Errors
 /// `Forbidden`.
-pub async fn windows(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn windows(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let form = form.clone().replace("image", "own").replace("node", form.value("at"));
     let view = new_view(&person, &form).await?;
@@ -375,7 +376,7 @@ fn upload_request(person: &Person, form: &Form) -> Result<BuildRequest> {
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let view = one(&person, id(&text)?).await?;
     Ok(page::template(&person.page(), &view, &Form::new()))
 }
@@ -394,7 +395,7 @@ async fn one(person: &Person, guest: GuestId) -> Result<TemplateView> {
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Result<Response> {
+pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     match person.web.app.templates().request_rebuild(&person.actor, guest).await {
         Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),
@@ -404,11 +405,7 @@ pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn delete(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (guest, form) = (id::<GuestId>(&text)?, Form::from_pairs(form));
     match person.web.app.templates().request_delete(&person.actor, guest, form.value("name")).await {
         Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),

@@ -1,12 +1,13 @@
 //! A form with a file at its end, read piece by piece: fields first, then the file as a stream. Like
-//! [`Checked`](crate::web::csrf::Checked) it can't be had without the form's token.
+//! [`Checked`](crate::csrf::Checked) it can't be had without the form's token.
 
-use crate::base::{Error, Result};
-use crate::web::csrf::{Pairs, check_token, refused};
-use crate::web::visit::Visit;
+use crate::csrf::{Pairs, check_token, refused};
+use crate::problem::refuse;
+use crate::visit::Visit;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use base::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::stream::Stream;
@@ -34,8 +35,8 @@ impl<S: Send + Sync> FromRequest<S> for CheckedFile {
     type Rejection = Response;
 
     async fn from_request(request: Request, _: &S) -> std::result::Result<Self, Response> {
-        let visit = Visit::of(request.extensions()).map_err(IntoResponse::into_response)?;
-        read(&visit, request).await.map_err(IntoResponse::into_response)
+        let visit = Visit::of(request.extensions()).map_err(refuse)?;
+        read(&visit, request).await.map_err(refuse)
     }
 }
 

@@ -1,23 +1,24 @@
 //! Admin pages for people: invite, change, unlock, deactivate.
 
-use crate::app::users::{NewUser, UserChange, UserView as Found};
-use crate::base::ids::UserId;
-use crate::base::{Error, Result, Secret};
-use crate::model::users::Role;
-use crate::web::csrf::{Checked, Pairs};
-use crate::web::forms::{again, finished, id, refused};
-use crate::web::page::Form;
-use crate::web::page::quotas::QuotaItem;
-use crate::web::page::users::{self as page, LinkView, UserItem, UserView, UsersView};
-use crate::web::quotas;
-use crate::web::visit::Person;
+use crate::csrf::{Checked, Pairs};
+use crate::forms::{again, finished, id, refused};
+use crate::page::Form;
+use crate::page::quotas::QuotaItem;
+use crate::page::users::{self as page, LinkView, UserItem, UserView, UsersView};
+use crate::problem::Answer;
+use crate::quotas;
+use crate::visit::Person;
+use app::users::{NewUser, UserChange, UserView as Found};
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::ids::UserId;
+use base::{Error, Result, Secret};
 use maud::Markup;
+use model::users::Role;
 
 /// # Errors
 /// `Forbidden`.
-pub async fn list(person: Person) -> Result<Markup> {
+pub async fn list(person: Person) -> Answer<Markup> {
     Ok(page::users(&person.page(), &everybody(&person)?, &Form::new()))
 }
 
@@ -38,7 +39,7 @@ fn item(found: &Found, quota: QuotaItem) -> UserItem {
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Markup> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let view = view(&person, id(&text)?)?;
     Ok(page::user(&person.page(), &view, &Form::new()))
 }
@@ -63,7 +64,7 @@ pub fn view(person: &Person, user: UserId) -> Result<UserView> {
 
 /// # Errors
 /// None.
-pub async fn new_page(person: Person) -> Result<Markup> {
+pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::new_user(&person.page(), &Form::new()))
 }
 
@@ -77,7 +78,7 @@ fn role(form: &Form) -> Result<Role> {
 
 /// # Errors
 /// `Forbidden`.
-pub async fn invite(person: Person, Checked { form, .. }: Checked<Pairs>) -> Result<Response> {
+pub async fn invite(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match invited(&person, &form).await {
         Ok(view) => Ok(page::link(&person.page(), &view).into_response()),
@@ -103,11 +104,7 @@ fn link(person: &Person, login: String, name: String, code: &str, reset: bool) -
 
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn change(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Result<Response> {
+pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (user, form) = (id::<UserId>(&text)?, Form::from_pairs(form));
     let changed = match role(&form) {
         Ok(role) => {
@@ -134,7 +131,7 @@ pub async fn change(
 ///
 /// # Errors
 /// `Forbidden`, `NotFound`.
-pub async fn act(person: Person, Path((text, action)): Path<(String, String)>, _: Checked<Pairs>) -> Result<Response> {
+pub async fn act(person: Person, Path((text, action)): Path<(String, String)>, _: Checked<Pairs>) -> Answer {
     let user = id::<UserId>(&text)?;
     let (users, back) = (person.web.app.users(), format!("/users/{user}"));
     let active = |active| UserChange { active: Some(active), ..UserChange::default() };
@@ -148,7 +145,7 @@ pub async fn act(person: Person, Path((text, action)): Path<(String, String)>, _
         "activate" => (users.change(&person.actor, user, active(true)).await, "They can sign in again."),
         "unlock" => (users.unlock(&person.actor, user).await, "Unlocked."),
         "reset-link" => return reset_link(&person, user).await,
-        _ => return Err(Error::not_found("There is nothing at this address.")),
+        _ => return Err(Error::not_found("There is nothing at this address.").into()),
     };
     match result {
         Ok(()) => Ok(finished(&person, &back, said)),
@@ -156,7 +153,7 @@ pub async fn act(person: Person, Path((text, action)): Path<(String, String)>, _
     }
 }
 
-async fn reset_link(person: &Person, user: UserId) -> Result<Response> {
+async fn reset_link(person: &Person, user: UserId) -> Answer {
     let users = person.web.app.users();
     let code = users.reset_link(&person.actor, user).await?;
     let found = users.get(&person.actor, user)?.user;

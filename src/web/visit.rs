@@ -1,18 +1,19 @@
 //! One request's visitor: who it is, from where, and what their pages need. Made by the guard, read by handlers.
 
-use crate::app::Actor;
-use crate::base::{Error, Result};
-use crate::model::prefs::Theme;
-use crate::web::cookies::{self, Cookies};
-use crate::web::page::{Flash, Health, Page, Who};
-use crate::web::sign;
-use crate::web::state::Web;
-use crate::web::{flash, health};
+use crate::cookies::{self, Cookies};
+use crate::page::{Flash, Health, Page, Who};
+use crate::problem::refuse;
+use crate::sign;
+use crate::state::Web;
+use crate::{flash, health};
+use app::Actor;
 use axum::body::Body;
 use axum::extract::FromRequestParts;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use base::{Error, Result};
 use http::request::Parts;
 use http::{Extensions, HeaderValue, StatusCode, header};
+use model::prefs::Theme;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -79,7 +80,7 @@ impl Visit {
         let app = &self.web.app;
         let (health, open_jobs) = match &self.actor {
             Some(actor) => (health::of_the_house(app, actor), health::open_jobs(app, actor)),
-            None => (Health { level: crate::web::page::Level::Ok, text: String::new() }, 0),
+            None => (Health { level: crate::page::Level::Ok, text: String::new() }, 0),
         };
         Page {
             who: self.actor.as_ref().and_then(who),
@@ -92,6 +93,7 @@ impl Visit {
             open_jobs,
             flash: self.flash(),
             fragment: self.fragment,
+            assets: self.web.assets(),
         }
     }
 
@@ -121,7 +123,7 @@ impl Visit {
         response: &mut Response,
         name: cookies::Name,
         value: &str,
-        until: Option<crate::base::Timestamp>,
+        until: Option<base::Timestamp>,
     ) {
         if let Some(value) = cookies::set(name, value, until, self.web.now(), self.web.options().secure) {
             response.headers_mut().append(header::SET_COOKIE, value);
@@ -147,7 +149,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visit {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Response> {
-        Self::of(&parts.extensions).map_err(IntoResponse::into_response)
+        Self::of(&parts.extensions).map_err(refuse)
     }
 }
 
@@ -178,6 +180,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Person {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, Response> {
-        Visit::of(&parts.extensions).and_then(|v| Self::of(&v)).map_err(IntoResponse::into_response)
+        Visit::of(&parts.extensions).and_then(|v| Self::of(&v)).map_err(refuse)
     }
 }

@@ -3,12 +3,12 @@
 use crate::house::{Answer, Browser, House, PASSWORD};
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
+use model::access::GuestRight;
+use model::sessions::Scope;
+use model::users::Role;
 use serde_json::{Value, json};
-use steward::model::access::GuestRight;
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
-use steward::web::Options;
-use steward::web::limits::Rate;
+use web::Options;
+use web::limits::Rate;
 
 struct Program<'a> {
     house: &'a House,
@@ -199,7 +199,7 @@ async fn every_body_is_an_object_and_what_is_wrong_is_told_in_everyday_words() {
     let house = House::new();
     let admin = house.admin().await;
     let program = program(&house, &admin, Scope::Full).await;
-    let document: Value = serde_json::from_str(steward::web::openapi_json()).unwrap();
+    let document: Value = serde_json::from_str(web::openapi_json()).unwrap();
     let id = "01a20005dda271e0a079b91984045600";
     let odd = [json!([1, 2, 3, 4]), json!(["start"]), json!("x"), json!(7), json!({ "no-such-field": 1 })];
     let jargon = ["expected", "u32", "u64", "struct", "variant", "enum", "invalid type", "digit", "backtick", "`"];

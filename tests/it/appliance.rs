@@ -1,19 +1,19 @@
 //! The real binary in a process of its own, so that it can be killed, beside a simulated cluster in this one.
 
+use app::{Actor, App};
+use base::ids::ConnectionId;
+use base::{Clock, Secret, SystemClock};
+use config::Settings;
+use crypto::appliance;
+use model::connections::{Connection, Limits, StoredSecret, Trust};
+use model::sessions::Scope;
 use serde_json::Value;
+use sim::{self, Sim};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use steward::app::{Actor, App};
-use steward::base::ids::ConnectionId;
-use steward::base::{Clock, Secret, SystemClock};
-use steward::config::Settings;
-use steward::crypto::appliance;
-use steward::model::connections::{Connection, Limits, StoredSecret, Trust};
-use steward::model::sessions::Scope;
-use steward::sim::{self, Sim};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -45,7 +45,7 @@ impl Answer {
 
 /// A small cluster; a task that takes a minute there takes `60 * time_scale` seconds.
 pub async fn cluster(time_scale: f64) -> Sim {
-    steward::web::install_crypto();
+    web::install_crypto();
     sim::start(sim::Options { nodes: 2, guests: 8, time_scale, ..sim::Options::default() }).await.unwrap()
 }
 
@@ -93,6 +93,7 @@ impl Appliance {
 
     pub fn settings(&self) -> Settings {
         Settings {
+            built_in: embedded::FILES,
             listen: vec![self.address],
             data_dir: self.path("data"),
             key_file: self.path("appliance.key"),
@@ -310,7 +311,7 @@ pub fn any_certificate() -> tokio_rustls::TlsConnector {
             rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
         }
     }
-    steward::web::install_crypto();
+    web::install_crypto();
     let config = rustls::ClientConfig::builder()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Any))

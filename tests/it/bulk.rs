@@ -2,14 +2,14 @@
 
 use crate::house::{Answer, Browser, House};
 use crate::sharing::{connected, share};
+use app::Actor;
 use axum::body::Body;
+use base::ids::GuestId;
 use http::{Method, Request, StatusCode, header};
+use model::access::GuestRight;
+use model::sessions::Scope;
+use model::users::Role;
 use serde_json::{Value, json};
-use steward::app::Actor;
-use steward::base::ids::GuestId;
-use steward::model::access::GuestRight;
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
 
 /// Machines of these people, one each, whatever their state.
 async fn machines_of(house: &House, owners: &[&Browser<'_>]) -> Vec<GuestId> {

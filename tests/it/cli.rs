@@ -2,12 +2,12 @@
 
 use crate::appliance::{Appliance, PASSWORD, cluster};
 use serde_json::Value;
+use sim::Sim;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
-use steward::sim::Sim;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 

@@ -2,10 +2,10 @@
 //! on: exactly one machine each time, and none at all when it gives up.
 
 use crate::dying::{Death, Played, cluster};
+use base::ids::JobId;
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
-use steward::base::ids::JobId;
-use steward::plugin::{Mode, Outcome};
-use steward::sim::Sim;
+use sim::Sim;
 
 fn wanted(name: &str, template: u64, mark: JobId) -> Value {
     json!({

@@ -1,20 +1,18 @@
 //! A job of the Proxmox plugin that dies where something happens or is recorded, and goes on: the journal and
 //! the simulated cluster stay, the process does not.
 
+use app::templates::{is_cd, upload_cd};
+use base::ids::JobId;
+use base::{Clock, Error, SystemClock, Timestamp};
+use model::jobs::{LogLevel, Progress, Step, StepState, Wait};
+use plugin::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall};
+use remote::pve::{PveClient, Target, Trust};
 use serde_json::{Value, json};
+use sim::Sim;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use steward::app::templates::{is_cd, upload_cd};
-use steward::base::ids::JobId;
-use steward::base::{Clock, Error, SystemClock, Timestamp};
-use steward::model::jobs::{LogLevel, Progress, Step, StepState, Wait};
-use steward::plugin::{
-    Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall,
-};
-use steward::remote::pve::{PveClient, Target, Trust};
-use steward::sim::Sim;
 use tokio::runtime::Handle;
 
 /// Counts the points at which the process could die, and dies at one of them: from then on nothing works.
@@ -217,14 +215,14 @@ impl Played {
         let outside = Outside { client: PveClient::new(target).unwrap(), reserved: Mutex::default(), inside: None };
         let id = JobId::new();
         let args = args(id);
-        let plugin = Plugins::load(None).get("proxmox").unwrap();
+        let plugin = Plugins::load(embedded::FILES.plugins, None).get("proxmox").unwrap();
         Self { plugin, outside: Arc::new(outside), disk: Arc::default(), id, hook: hook.to_owned(), args, hurry: false }
     }
 
     /// A job of a recipe.
     pub fn recipe(cluster: &Sim, name: &str, args: Value, inside: Inside) -> Self {
         let mut played = Self::of(cluster, "install", |_| args);
-        played.plugin = Plugins::load(None).get(name).unwrap();
+        played.plugin = Plugins::load(embedded::FILES.plugins, None).get(name).unwrap();
         Arc::get_mut(&mut played.outside).unwrap().inside = Some(inside);
         played
     }
@@ -301,5 +299,5 @@ impl Played {
 /// Two nodes, eight guests.
 pub async fn cluster(time_scale: f64) -> Sim {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    steward::sim::start(steward::sim::Options { nodes: 2, guests: 8, time_scale, ..Default::default() }).await.unwrap()
+    sim::start(sim::Options { nodes: 2, guests: 8, time_scale, ..Default::default() }).await.unwrap()
 }

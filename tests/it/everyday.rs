@@ -2,7 +2,7 @@
 
 use crate::appliance::{Answer, Appliance, cluster};
 use serde_json::{Value, json};
-use steward::sim::Sim;
+use sim::Sim;
 
 /// An appliance that sees the cluster, and the address of one running machine.
 async fn house(time_scale: f64) -> (Sim, Appliance, String) {

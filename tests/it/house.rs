@@ -1,23 +1,23 @@
 //! An appliance in this process, without Proxmox: a store in a temporary folder and the router, called
 //! without a socket. People act through it as they would: sign in, keep the cookie, send the form's token.
 
+use app::{Actor, App};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use base::time::ManualClock;
+use base::{Secret, Timestamp};
+use config::Settings;
+use crypto::SealKey;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use model::sessions::Scope;
+use model::users::Role;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use steward::app::{Actor, App};
-use steward::base::time::ManualClock;
-use steward::base::{Secret, Timestamp};
-use steward::config::Settings;
-use steward::crypto::SealKey;
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
-use steward::web::{self, Web};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use web::{self, Web};
 
 pub const PASSWORD: &str = "three green lamps";
 
@@ -54,6 +54,7 @@ impl House {
     pub fn with(options: web::Options) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
+            built_in: embedded::FILES,
             data_dir: folder.path().to_owned(),
             plugins_dir: None,
             images_file: None,
@@ -85,8 +86,7 @@ impl House {
 
     /// Somebody whom the admin invited, signed in by their link.
     pub async fn somebody(&self, admin: &Browser<'_>, login: &str, role: Role) -> Browser<'_> {
-        let new =
-            steward::app::users::NewUser { login: login.to_owned(), name: String::new(), email: String::new(), role };
+        let new = app::users::NewUser { login: login.to_owned(), name: String::new(), email: String::new(), role };
         let (_, code) = self.app.users().invite(&admin.actor(), new).await.unwrap();
         let mut browser = Browser::new(self);
         let link = format!("/invite/{code}");

@@ -4,14 +4,14 @@ use crate::appliance::{Appliance, cluster};
 use crate::house::{Answer, House};
 use crate::sharing::{a_machine_of, connected, share};
 use axum::body::Body;
+use base::ids::GuestId;
 use http::{Request, StatusCode, header};
+use model::access::GuestRight;
+use model::sessions::Scope;
+use model::users::Role;
 use serde_json::{Value, json};
-use steward::base::ids::GuestId;
-use steward::model::access::GuestRight;
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
-use steward::sim::Away;
-use steward::store::tables;
+use sim::Away;
+use store::tables;
 
 /// A REST call with a token of the house in this process.
 async fn read(house: &House, token: &str, path: String) -> Answer {

@@ -2,12 +2,12 @@
 //! scope says. Against the real binary and a simulated cluster.
 
 use crate::appliance::{Appliance, PASSWORD, cluster};
+use app::Actor;
+use app::users::NewUser;
+use base::Secret;
+use model::sessions::Scope;
+use model::users::Role;
 use serde_json::{Value, json};
-use steward::app::Actor;
-use steward::app::users::NewUser;
-use steward::base::Secret;
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
 
 /// Jon's token, and a read-only one of mira's, made before the appliance starts.
 async fn more_tokens(appliance: &Appliance) -> (String, String) {
@@ -87,7 +87,7 @@ async fn proxmox_away_is_said_and_the_last_state_stays() {
     appliance.start().await;
     let machine = a_machine(&appliance).await;
     let guest = format!("/api/v1/guests/{}", machine["id"].as_str().unwrap());
-    cluster.faults().away(steward::sim::Away::Refuse);
+    cluster.faults().away(sim::Away::Refuse);
     appliance.until(&guest, 30, |v| v["stale"] == true).await;
     let refused = appliance.ask("POST", &format!("{guest}/power"), Some(json!({ "action": "reboot" }))).await;
     assert_eq!(refused.status, 503, "{refused:?}");
@@ -100,7 +100,7 @@ async fn proxmox_away_is_said_and_the_last_state_stays() {
         (&known["name"], &known["status"], &known["stale"]),
         (&machine["name"], &machine["status"], &json!(true))
     );
-    cluster.faults().away(steward::sim::Away::No);
+    cluster.faults().away(sim::Away::No);
     appliance.until(&guest, 30, |v| v["stale"] == false).await;
     appliance.stop().await;
     cluster.stop().await;

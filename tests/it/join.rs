@@ -3,9 +3,9 @@
 
 use crate::appliance::Appliance;
 use serde_json::Value;
+use sim::{self, Sim};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use steward::sim::{self, Sim};
 
 /// A Proxmox node: the cluster, its `/etc/pve`, its tools on the PATH, and a Steward that knows nothing of it.
 struct Node {
@@ -23,7 +23,7 @@ struct Said {
 
 impl Node {
     async fn new() -> Self {
-        steward::web::install_crypto();
+        web::install_crypto();
         let options = sim::Options { nodes: 2, guests: 8, time_scale: 0.05, bare: true, ..sim::Options::default() };
         let cluster = sim::start(options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -209,8 +209,8 @@ async fn the_package_joins_by_itself_and_follows_the_nodes_certificate() {
 #[tokio::test]
 async fn an_admin_trusts_the_clusters_ca_from_the_connections_page() {
     use crate::house::House;
-    use steward::app::Actor;
-    steward::web::install_crypto();
+    use app::Actor;
+    web::install_crypto();
     let cluster = sim::start(sim::Options { nodes: 2, guests: 8, ..sim::Options::default() }).await.unwrap();
     let house = House::new();
     let mut admin = house.admin().await;

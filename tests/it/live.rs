@@ -1,14 +1,14 @@
 //! `/events`: what open pages hear.
 
 use crate::house::{Browser, House};
+use app::Actor;
 use axum::body::BodyDataStream;
 use axum::extract::ConnectInfo;
 use futures_util::StreamExt;
 use http::{Method, StatusCode, header};
+use model::users::Role;
 use std::net::SocketAddr;
 use std::time::Duration;
-use steward::app::Actor;
-use steward::model::users::Role;
 use tower::ServiceExt;
 
 /// An open stream, read message by message.
@@ -108,12 +108,12 @@ async fn an_open_page_hears_of_a_machine_from_the_share_on_until_it_is_taken_bac
     stream.named("health").await;
     house.app.inventory().look().await;
     assert!(!stream.named("tick").await.contains(&machine.to_string()));
-    guests.share(&root, machine, me, steward::model::access::GuestRight::See).await.unwrap();
+    guests.share(&root, machine, me, model::access::GuestRight::See).await.unwrap();
     assert!(stream.named("guest").await.contains(&machine.to_string()));
     house.app.inventory().look().await;
     assert!(stream.named("tick").await.contains(&machine.to_string()));
     // Somebody else's action on it is heard, as a job and as a machine.
-    guests.request_power(&root, machine, steward::model::guests::PowerAction::Reboot).await.unwrap();
+    guests.request_power(&root, machine, model::guests::PowerAction::Reboot).await.unwrap();
     stream.named("job").await;
     guests.unshare(&root, machine, me).await.unwrap();
     assert!(stream.named("guest").await.contains(&machine.to_string()), "the page looks again and finds nothing");

@@ -1,9 +1,9 @@
 //! Signing in and out, invites, passwords: through the pages, as people do it.
 
 use crate::house::{Browser, House, PASSWORD};
+use base::Kind;
 use http::StatusCode;
-use steward::base::Kind;
-use steward::model::users::Role;
+use model::users::Role;
 
 fn typed(text: &str) -> String {
     text.replace(' ', "+")
@@ -153,10 +153,10 @@ async fn a_token_is_shown_once_and_can_be_taken_back() {
 
 #[tokio::test]
 async fn a_schedule_makes_one_job_when_its_time_has_come() {
+    use app::Actor;
+    use base::ids::ScheduleId;
+    use model::schedules::Schedule;
     use std::time::Duration;
-    use steward::app::Actor;
-    use steward::base::ids::ScheduleId;
-    use steward::model::schedules::Schedule;
     let house = House::new();
     let console = Actor::host_console();
     let schedule = Schedule {
@@ -187,13 +187,8 @@ async fn a_schedule_makes_one_job_when_its_time_has_come() {
 #[tokio::test]
 async fn an_invitation_before_the_set_up_does_not_close_it() {
     let house = House::new();
-    let new = steward::app::users::NewUser {
-        login: "jon".into(),
-        name: String::new(),
-        email: String::new(),
-        role: Role::User,
-    };
-    house.app.users().invite(&steward::app::Actor::host_console(), new).await.unwrap();
+    let new = app::users::NewUser { login: "jon".into(), name: String::new(), email: String::new(), role: Role::User };
+    house.app.users().invite(&app::Actor::host_console(), new).await.unwrap();
     assert!(house.app.setup().is_needed());
     house.admin().await;
     assert!(!house.app.setup().is_needed());

@@ -3,18 +3,18 @@
 use crate::house::{Answer, Browser, House};
 use crate::quotas::{listed, run_until_over, wanted};
 use crate::sharing::connected;
+use app::Actor;
 use axum::body::Body;
+use base::Kind;
 use http::{Method, Request, StatusCode, header};
+use model::guests::hardware::NicWish;
+use model::guests::{GuestAction, GuestSource, GuestSpec};
+use model::jobs::JobState;
+use model::profiles::{MoreDisk, Profile, ProfileWish};
+use model::quotas::{Allowance, UserQuota};
+use model::sessions::Scope;
+use model::users::Role;
 use serde_json::{Value, json};
-use steward::app::Actor;
-use steward::base::Kind;
-use steward::model::guests::hardware::NicWish;
-use steward::model::guests::{GuestAction, GuestSource, GuestSpec};
-use steward::model::jobs::JobState;
-use steward::model::profiles::{MoreDisk, Profile, ProfileWish};
-use steward::model::quotas::{Allowance, UserQuota};
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
 
 async fn rest(house: &House, token: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
     let request = Request::builder()
@@ -299,7 +299,7 @@ async fn a_profile_is_previewed_and_applied_and_disks_only_when_asked_for() {
     let (guest, job) = house.app.guests().request_create(&actor, spec, None).await.unwrap();
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     listed(&house, "plain-01").await;
-    let start = steward::model::guests::PowerAction::Start;
+    let start = model::guests::PowerAction::Start;
     let job = house.app.guests().request_power(&actor, guest.id, start).await.unwrap();
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     house.app.inventory().look().await;
@@ -374,7 +374,7 @@ async fn those_who_may_only_look_do_not_apply() {
     let small = house.app.profiles().find(&mira.actor(), "Small").unwrap().id;
     let e = house.app.guests().plan_profile(&mira.actor(), id, small, false).await.unwrap_err();
     assert_eq!(e.kind(), Kind::NotFound);
-    let right = steward::model::access::GuestRight::Use;
+    let right = model::access::GuestRight::Use;
     house.app.guests().share(&Actor::host_console(), id, user, right).await.unwrap();
     let e = house.app.guests().request_profile(&mira.actor(), id, small, false, None).await.unwrap_err();
     assert_eq!(e.kind(), Kind::Forbidden);

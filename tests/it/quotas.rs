@@ -2,21 +2,21 @@
 
 use crate::house::{Browser, House};
 use crate::sharing::connected;
+use app::Actor;
+use app::connections::ConnectionChange;
+use app::live::GuestLive;
+use base::Kind;
+use base::ids::JobId;
 use http::StatusCode;
+use jobs;
+use model::connections::Limits;
+use model::guests::{GuestAction, GuestAddress, GuestSource, GuestSpec};
+use model::jobs::{Job, JobState};
+use model::quotas::{Allowance, Quota, UserQuota};
+use model::users::Role;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use steward::app::Actor;
-use steward::app::connections::ConnectionChange;
-use steward::app::live::GuestLive;
-use steward::base::Kind;
-use steward::base::ids::JobId;
-use steward::jobs;
-use steward::model::connections::Limits;
-use steward::model::guests::{GuestAction, GuestAddress, GuestSource, GuestSpec};
-use steward::model::jobs::{Job, JobState};
-use steward::model::quotas::{Allowance, Quota, UserQuota};
-use steward::model::users::Role;
 use tokio_util::sync::CancellationToken;
 
 /// A small machine on pve1, from a template there.
@@ -305,7 +305,7 @@ async fn what_is_not_on_the_allow_list_is_refused_beside_its_field() {
     let mira = house.somebody(&admin, "mira", Role::User).await;
     let actor = mira.actor();
     let asked = async |name: &str| house.app.guests().request_create(&actor, wanted(&house, name), None).await;
-    let field = |e: steward::base::Error| e.fields().keys().next().cloned().unwrap_or_default();
+    let field = |e: base::Error| e.fields().keys().next().cloned().unwrap_or_default();
     limit(&house, |l| l.bridges = vec!["vmbr9".into()]).await;
     assert_eq!(field(asked("a").await.unwrap_err()), "bridge");
     limit(&house, |l| l.templates = vec![1]).await;

@@ -3,9 +3,9 @@
 use crate::house::{Answer, Browser, House};
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
-use steward::web::routes::{self, Access, Door, Info};
+use model::sessions::Scope;
+use model::users::Role;
+use web::routes::{self, Access, Door, Info};
 
 /// A real address for a pattern: ids of nothing, so that what is allowed ends with 404 and not with harm.
 fn address(info: &Info) -> String {

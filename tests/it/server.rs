@@ -1,6 +1,10 @@
 //! The listener itself: real sockets, real TLS, an orderly end.
 
+use app::App;
 use axum::body::Body;
+use base::{Secret, SystemClock};
+use config::Settings;
+use crypto::SealKey;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::client::conn::{http1, http2};
@@ -11,16 +15,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use steward::app::App;
-use steward::base::{Secret, SystemClock};
-use steward::config::Settings;
-use steward::crypto::SealKey;
-use steward::web::Server;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsConnector, rustls};
 use tokio_util::sync::CancellationToken;
+use web::Server;
 
 struct Running {
     app: App,
@@ -30,8 +30,9 @@ struct Running {
 }
 
 async fn start(folder: &Path) -> Running {
-    steward::web::install_crypto();
+    web::install_crypto();
     let settings = Settings {
+        built_in: embedded::FILES,
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         data_dir: folder.to_owned(),
         plugins_dir: None,

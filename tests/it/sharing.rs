@@ -3,18 +3,18 @@
 
 use crate::appliance::{cluster, connection};
 use crate::house::{Answer, Browser, House};
+use app::Actor;
 use axum::body::Body;
+use base::ids::GuestId;
 use http::{Method, Request, StatusCode, header};
+use model::access::GuestRight;
+use model::sessions::Scope;
+use model::users::Role;
 use serde_json::{Map, Value, json};
+use sim::Sim;
 use std::collections::BTreeSet;
-use steward::app::Actor;
-use steward::base::ids::GuestId;
-use steward::model::access::GuestRight;
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
-use steward::sim::Sim;
-use steward::web::api::openapi;
-use steward::web::routes::{self, Door, Info};
+use web::api::openapi;
+use web::routes::{self, Door, Info};
 
 /// An id of the right form that nothing has.
 const NOTHING: &str = "0198f3a0000070008000000000000000";

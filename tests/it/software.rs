@@ -107,7 +107,7 @@ struct Scene {
     work: tempfile::TempDir,
     guest: String,
     /// Everything that is behind it, until the end.
-    _cluster: steward::sim::Sim,
+    _cluster: sim::Sim,
 }
 
 const PASSWORD: &str = "seven-brown-kettles";

@@ -3,19 +3,19 @@
 
 use crate::appliance::{Appliance, cluster};
 use crate::dying::{Death, Played};
+use app::{Actor, App};
+use base::ids::JobId;
+use base::time::ManualClock;
+use base::{Clock as _, SystemClock};
+use crypto::appliance;
+use model::templates::{Policy, WhenNewer};
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
+use sim::Sim;
+use sim::images::{Images, Served, digest};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use steward::app::{Actor, App};
-use steward::base::ids::JobId;
-use steward::base::time::ManualClock;
-use steward::base::{Clock as _, SystemClock};
-use steward::crypto::appliance;
-use steward::model::templates::{Policy, WhenNewer};
-use steward::plugin::{Mode, Outcome};
-use steward::sim::Sim;
-use steward::sim::images::{Images, Served, digest};
 
 const DEBIAN: &str = "/cloud.debian.org/images/cloud/trixie/latest/debian-13-genericcloud-amd64.qcow2";
 const LIST: &str = "/cloud.debian.org/images/cloud/trixie/latest/SHA512SUMS";

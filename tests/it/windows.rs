@@ -3,12 +3,12 @@
 
 use crate::appliance::{Appliance, cluster};
 use crate::dying::{Death, Played};
+use plugin::{Mode, Outcome, SshCall};
 use serde_json::{Value, json};
+use sim::{Fault, Reply, Sim};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use steward::plugin::{Mode, Outcome, SshCall};
-use steward::sim::{Fault, Reply, Sim};
 
 const PASSWORD: &str = "Seven'brown\"<kettles>&7 $x";
 const RECIPE: &str = "software-windows-telecom";
@@ -314,7 +314,7 @@ async fn a_machine_from_a_windows_template_gets_its_user_by_cloudbase_init_and_n
     cluster.stop().await;
 }
 
-fn build(name: &str, mark: steward::base::ids::JobId) -> Value {
+fn build(name: &str, mark: base::ids::JobId) -> Value {
     json!({
         "name": name, "title": "Windows 11", "notes": "Windows 11", "mark": mark, "ostype": "win11", "node": "pve1", "storage": "", "bridge": "vmbr0",
         "vlan": null, "disk": 64, "cores": 2, "memory": 4096, "iso": "nas:iso/debian-13.1.0-amd64-netinst.iso", "drivers": "nas:iso/virtio-win-0.1.271.iso",

@@ -6,19 +6,19 @@
 
 mod powershell;
 
-use crate::app::{App, host};
-use crate::base::ids::{GuestId, JobId};
-use crate::base::{Error, Kind, random};
-use crate::model::guests::GuestKind;
-use crate::model::providers::Feature;
-use crate::plugin::{CallError, CallErrorKind, Run, SshCall};
-use crate::store::{Read, tables};
+use crate::{App, host};
+use base::ids::{GuestId, JobId};
+use base::{Error, Kind, random};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
+use model::guests::GuestKind;
+use model::providers::Feature;
+use plugin::{CallError, CallErrorKind, Run, SshCall};
 use powershell::{Asked, CUT, MOST_INPUT, NO_FILE, bytes_of, text_of};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use store::{Read, tables};
 use tokio::time::Instant;
 
 /// Where the machine keeps commands that go on without us, one folder for each job.

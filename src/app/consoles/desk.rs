@@ -1,9 +1,9 @@
 //! Tickets that were given out and places that are taken. In memory only: a restart ends both.
 
-use crate::app::actor::Via;
-use crate::base::ids::{GuestId, UserId};
-use crate::base::{Error, Result, Secret, Timestamp};
-use crate::model::consoles::ConsoleKind;
+use crate::actor::Via;
+use base::ids::{GuestId, UserId};
+use base::{Error, Result, Secret, Timestamp};
+use model::consoles::ConsoleKind;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -107,7 +107,7 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::SessionId;
+    use base::ids::SessionId;
 
     fn ticket(user: UserId, via: Via, expires: i64) -> Ticket {
         Ticket {

@@ -10,16 +10,16 @@ mod stream;
 pub use desk::Desk;
 pub use stream::{ConsoleReader, ConsoleWriter};
 
-use crate::app::live::GuestLive;
-use crate::app::sessions::{bearer_text, parse_bearer};
-use crate::app::ssh::Place as SshPlace;
-use crate::app::{Actor, App, guests, host};
-use crate::base::ids::{GuestId, UserId};
-use crate::base::{Error, Result, Secret, Timestamp, random};
-use crate::model::access::GuestRight;
-use crate::model::consoles::{ConsoleChoice, ConsoleKind};
-use crate::model::sessions::Scope;
+use crate::live::GuestLive;
+use crate::sessions::{bearer_text, parse_bearer};
+use crate::ssh::Place as SshPlace;
+use crate::{Actor, App, guests, host};
+use base::ids::{GuestId, UserId};
+use base::{Error, Result, Secret, Timestamp, random};
 use desk::{Place, Ticket};
+use model::access::GuestRight;
+use model::consoles::{ConsoleChoice, ConsoleKind};
+use model::sessions::Scope;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Consoles<'_> {
     }
 
     /// Who has how many open on a machine.
-    pub(in crate::app) fn at(&self, guest: GuestId) -> Vec<(UserId, usize)> {
+    pub(crate) fn at(&self, guest: GuestId) -> Vec<(UserId, usize)> {
         self.0.0.consoles.at(guest)
     }
 

@@ -1,7 +1,7 @@
 //! The machine's side of a console as bytes, whatever way the provider has to it.
 
-use crate::base::{Error, Result, Secret};
-use crate::remote::ssh::SshSession;
+use base::{Error, Result, Secret};
+use remote::ssh::SshSession;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

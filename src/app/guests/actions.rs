@@ -3,16 +3,16 @@
 
 use super::Guests;
 use super::request::Ask;
-use crate::app::live::GuestLive;
-use crate::app::{Actor, host};
-use crate::base::ids::{ConnectionId, GuestId};
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::guests::{GuestAction, GuestKind};
-use crate::model::impact::Ties;
-use crate::model::jobs::Job;
-use crate::model::providers::{Feature, Features};
-use crate::model::sessions::Scope;
+use crate::live::GuestLive;
+use crate::{Actor, host};
+use base::ids::{ConnectionId, GuestId};
+use base::{Error, Result};
+use model::access::GuestRight;
+use model::guests::{GuestAction, GuestKind};
+use model::impact::Ties;
+use model::jobs::Job;
+use model::providers::{Feature, Features};
+use model::sessions::Scope;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ impl Guests<'_> {
     }
 
     /// What Proxmox calls the machine, for hooks.
-    pub(in crate::app) fn target(guest: &GuestLive) -> Result<Value> {
+    pub(crate) fn target(guest: &GuestLive) -> Result<Value> {
         match guest.row.vmid.filter(|_| guest.row.making.is_none()) {
             Some(vmid) => Ok(Self::target_now(guest, vmid)),
             None => Err(Error::conflict("It is being made right now.")),
@@ -137,9 +137,9 @@ impl Guests<'_> {
     }
 
     /// What ties the machine to others and to its node; `None` when its provider does not tell such things.
-    pub(in crate::app) async fn ties(&self, guest: &GuestLive) -> Result<Option<Ties>> {
+    pub(crate) async fn ties(&self, guest: &GuestLive) -> Result<Option<Ties>> {
         let plugin = self.0.connections().plugin_of(guest.row.connection)?;
-        let tells = |p: std::sync::Arc<crate::plugin::Plugin>| p.manifest().hooks.contains_key("guest_ties");
+        let tells = |p: std::sync::Arc<plugin::Plugin>| p.manifest().hooks.contains_key("guest_ties");
         if !self.0.plugin_set().get(&plugin).is_some_and(tells) {
             return Ok(None);
         }

@@ -1,12 +1,12 @@
 //! Where a machine can be reached: as its provider tells, else as the own network knows its cards.
 
 use super::Guests;
-use crate::app::live::GuestLive;
-use crate::app::{Actor, host};
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result};
-use crate::model::guests::hardware::Hardware;
-use crate::model::providers::Feature;
+use crate::live::GuestLive;
+use crate::{Actor, host};
+use base::ids::GuestId;
+use base::{Error, Result};
+use model::guests::hardware::Hardware;
+use model::providers::Feature;
 
 impl Guests<'_> {
     /// The machine's addresses, as its guest agent or settings tell. Of a running machine that tells none: what the
@@ -23,7 +23,7 @@ impl Guests<'_> {
     }
 
     /// The same for Steward's own use; with `search` the own network is asked for a machine that tells none.
-    pub(in crate::app) async fn addresses_of(&self, guest: &GuestLive, search: bool) -> Result<Vec<String>> {
+    pub(crate) async fn addresses_of(&self, guest: &GuestLive, search: bool) -> Result<Vec<String>> {
         // One that is being made has an address before it is ready for anything else.
         let Some(target) = guest.row.vmid.map(|vmid| Self::target_now(guest, vmid)) else { return Ok(Vec::new()) };
         let told = host::call(self.0, guest.row.connection, "addresses", vec![target.clone()]).await?;

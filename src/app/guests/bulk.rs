@@ -2,14 +2,14 @@
 //! its own and is judged by itself; what is refused for one does not hold up the others.
 
 use super::Guests;
-use crate::app::Actor;
-use crate::app::live::GuestLive;
-use crate::base::ids::GuestId;
-use crate::base::{Error, Kind, Result};
-use crate::model::access::GuestRight;
-use crate::model::guests::bulk::{BulkWish, MOST};
-use crate::model::jobs::Job;
-use crate::model::providers::Feature;
+use crate::Actor;
+use crate::live::GuestLive;
+use base::ids::GuestId;
+use base::{Error, Kind, Result};
+use model::access::GuestRight;
+use model::guests::bulk::{BulkWish, MOST};
+use model::jobs::Job;
+use model::providers::Feature;
 use std::sync::Arc;
 
 /// A machine for which it can't be done, with the reason.
@@ -75,7 +75,7 @@ impl Guests<'_> {
             BulkWish::Power(action) => self
                 .general_refusal(actor, guest)
                 .or_else(|| action.refusal(guest.row.kind, state))
-                .or_else(|| idle(*action == crate::model::guests::PowerAction::Stop)),
+                .or_else(|| idle(*action == model::guests::PowerAction::Stop)),
             BulkWish::Give { .. } if !self.may_hand_over(actor, guest) => {
                 Some("Only its owner and admins may hand this machine over.".to_owned())
             }

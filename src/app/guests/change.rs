@@ -1,16 +1,16 @@
 //! Reading a machine's hardware and options, and what a change of them would do.
 
 use super::Guests;
-use crate::app::Actor;
-use crate::app::live::GuestLive;
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result};
-use crate::model::guests::GuestKind;
-use crate::model::guests::actions::GuestAction;
-use crate::model::guests::hardware::{self, Hardware, Plan};
-use crate::model::nodes::Choices;
-use crate::model::providers::Feature;
-use crate::model::quotas::Growth;
+use crate::Actor;
+use crate::live::GuestLive;
+use base::ids::GuestId;
+use base::{Error, Result};
+use model::guests::GuestKind;
+use model::guests::actions::GuestAction;
+use model::guests::hardware::{self, Hardware, Plan};
+use model::nodes::Choices;
+use model::providers::Feature;
+use model::quotas::Growth;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -147,7 +147,7 @@ impl Guests<'_> {
         if guest.row.kind == GuestKind::Lxc {
             let snapshot = self.0.live().snapshot();
             let all = snapshot.connection(guest.row.connection).map(|c| c.storages.clone()).unwrap_or_default();
-            let fits = |s: &crate::model::nodes::Storage| s.node == *node && s.content.iter().any(|c| c == "rootdir");
+            let fits = |s: &model::nodes::Storage| s.node == *node && s.content.iter().any(|c| c == "rootdir");
             choices.storages = all.into_iter().filter(fits).map(|s| s.name).collect();
         }
         Ok(choices)

@@ -2,25 +2,25 @@
 
 use super::Guests;
 use super::sharing::drop_of_guest;
-use crate::app::jobs::{NewJob, enqueue};
-use crate::app::{Actor, quotas};
-use crate::base::ids::{ConnectionId, GuestId, JobId, ProfileId};
-use crate::base::{Error, Result};
-use crate::model::audit::AuditRecord;
-use crate::model::events::EventKind;
-use crate::model::guests::{Guest, GuestKind, GuestSpec, GuestState};
-use crate::model::jobs::{Job, JobState};
-use crate::model::quotas::{Amounts, Growth};
-use crate::store::{Read, Scan, WriteTx, tables};
+use crate::jobs::{NewJob, enqueue};
+use crate::{Actor, quotas};
+use base::ids::{ConnectionId, GuestId, JobId, ProfileId};
+use base::{Error, Result};
+use model::audit::AuditRecord;
+use model::events::EventKind;
+use model::guests::{Guest, GuestKind, GuestSpec, GuestState};
+use model::jobs::{Job, JobState};
+use model::quotas::{Amounts, Growth};
 use serde_json::Value;
+use store::{Read, Scan, WriteTx, tables};
 
 /// Whether the job's machine comes to be by it, and goes when it gives up.
-pub(in crate::app) fn makes_machine(job: &Job) -> bool {
+pub(crate) fn makes_machine(job: &Job) -> bool {
     matches!(job.hook.as_str(), "guest_create" | "guest_clone")
 }
 
 /// The number of the machine or template that the job copies.
-pub(in crate::app) fn made_from(job: &Job) -> Option<u32> {
+pub(crate) fn made_from(job: &Job) -> Option<u32> {
     let vmid = match job.hook.as_str() {
         "guest_create" => job.args["source"]["vmid"].as_u64(),
         "guest_clone" => job.args["vmid"].as_u64(),
@@ -104,7 +104,7 @@ impl Guests<'_> {
     }
 
     /// Keeps a number for a job and writes it on the machine that the job makes. On a blocking thread.
-    pub(in crate::app) fn keep_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
+    pub(crate) fn keep_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
         let row = self.0.store().write_blocking(move |tx| {
             let key = (connection, vmid);
             if tx.get(tables::VMID_RESERVATIONS, &key)?.is_some() {
@@ -129,7 +129,7 @@ impl Guests<'_> {
 
     /// Gives a number back. The machine that has it keeps it; what becomes of the machine is settled when the
     /// job is over.
-    pub(in crate::app) fn release_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
+    pub(crate) fn release_vmid(&self, connection: ConnectionId, vmid: u32, job: JobId) -> Result<()> {
         self.0.store().write_blocking(move |tx| {
             let key = (connection, vmid);
             if tx.get(tables::VMID_RESERVATIONS, &key)? == Some(job) {
@@ -141,7 +141,7 @@ impl Guests<'_> {
 
     /// What a job that is tried again needs of the rows: its wanted machine, which giving up had removed, and room in
     /// its owner's quota.
-    pub(in crate::app) fn want_again(tx: &mut WriteTx, job: &Job) -> Result<Option<Guest>> {
+    pub(crate) fn want_again(tx: &mut WriteTx, job: &Job) -> Result<Option<Guest>> {
         let (Some(id), Some(connection)) = (job.guest, job.connection) else { return Ok(None) };
         if let Ok(growth) = serde_json::from_value::<Growth>(job.args["growth"].clone()) {
             quotas::claim_change(tx, id, job.id, &growth)?;

@@ -4,7 +4,7 @@ mod actions;
 mod addresses;
 pub mod bulk;
 mod change;
-pub(in crate::app) mod making;
+pub(crate) mod making;
 mod moving;
 mod named;
 pub mod profile;
@@ -13,26 +13,26 @@ pub mod sharing;
 mod snapshots;
 mod system;
 
-pub(in crate::app) use system::Systems;
+pub(crate) use system::Systems;
 
 pub use making::Once;
-pub(in crate::app) use making::makes_machine;
+pub(crate) use making::makes_machine;
 
-use crate::app::live::GuestLive;
-use crate::app::{Actor, App, host};
-use crate::base::ids::{ConnectionId, GuestId, UserId};
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::audit::AuditEntry;
-use crate::model::connections::Reach;
-use crate::model::events::EventKind;
-use crate::model::filter::Filter;
-use crate::model::guests::{Guest, PowerAction};
-use crate::model::jobs::Job;
-use crate::store::{Read, tables};
+use crate::live::GuestLive;
+use crate::{Actor, App, host};
+use base::ids::{ConnectionId, GuestId, UserId};
+use base::{Error, Result};
+use model::access::GuestRight;
+use model::audit::AuditEntry;
+use model::connections::Reach;
+use model::events::EventKind;
+use model::filter::Filter;
+use model::guests::{Guest, PowerAction};
+use model::jobs::Job;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
+use store::{Read, tables};
 
 /// One point of a machine's charts. Missing samples are `None`. Rates are bytes a second.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -135,7 +135,7 @@ impl Guests<'_> {
     }
 
     /// One machine on which the actor has at least this right.
-    pub(in crate::app) fn get_for(&self, actor: &Actor, id: GuestId, right: GuestRight) -> Result<Arc<GuestLive>> {
+    pub(crate) fn get_for(&self, actor: &Actor, id: GuestId, right: GuestRight) -> Result<Arc<GuestLive>> {
         let guest = self.get(actor, id)?;
         let have = actor.guest_right(&guest.row);
         if have.is_some_and(|have| have >= right) { Ok(guest) } else { Err(Error::forbidden(too_little(have))) }
@@ -179,7 +179,7 @@ impl Guests<'_> {
     }
 
     /// Its host must answer before anything is asked of it: a refusal now is better than a surprise later.
-    pub(in crate::app) fn check_reach(&self, connection: ConnectionId) -> Result<()> {
+    pub(crate) fn check_reach(&self, connection: ConnectionId) -> Result<()> {
         let snapshot = self.0.live().snapshot();
         let known = snapshot.connection(connection);
         // A host by SSH is called by its name, a cluster by what it is.
@@ -196,7 +196,7 @@ impl Guests<'_> {
         }
     }
 
-    pub(in crate::app) async fn disown(&self, user: UserId) -> Result<()> {
+    pub(crate) async fn disown(&self, user: UserId) -> Result<()> {
         let snapshot = self.0.live().snapshot();
         let theirs: Vec<GuestId> =
             snapshot.guests.iter().filter(|g| g.row.owner == Some(user)).map(|g| g.row.id).collect();

@@ -3,17 +3,17 @@
 use super::making::Wanted;
 use super::request::job_args;
 use super::{Guests, subject};
-use crate::app::Actor;
-use crate::app::jobs::NewJob;
-use crate::app::live::GuestLive;
-use crate::base::ids::{GuestId, JobId};
-use crate::base::{Error, Result};
-use crate::model::guests::moving::MoveCheck;
-use crate::model::guests::{Guest, GuestAction, GuestKind, GuestState};
-use crate::model::jobs::Job;
-use crate::model::providers::Feature;
-use crate::model::quotas::Amounts;
-use crate::model::sessions::Scope;
+use crate::Actor;
+use crate::jobs::NewJob;
+use crate::live::GuestLive;
+use base::ids::{GuestId, JobId};
+use base::{Error, Result};
+use model::guests::moving::MoveCheck;
+use model::guests::{Guest, GuestAction, GuestKind, GuestState};
+use model::jobs::Job;
+use model::providers::Feature;
+use model::quotas::Amounts;
+use model::sessions::Scope;
 use serde_json::json;
 
 impl Guests<'_> {

@@ -2,12 +2,12 @@
 //! provider is asked before there is a job, so that a mistyped name is told at once and beside its field.
 
 use super::Guests;
-use crate::app::Actor;
-use crate::app::live::GuestLive;
-use crate::base::ids::ConnectionId;
-use crate::base::{Error, Result};
-use crate::model::guests::{GuestAction, GuestSource, GuestSpec};
-use crate::model::providers::Feature;
+use crate::Actor;
+use crate::live::GuestLive;
+use base::ids::ConnectionId;
+use base::{Error, Result};
+use model::guests::{GuestAction, GuestSource, GuestSpec};
+use model::providers::Feature;
 
 /// A part of a machine.
 enum Part<'a> {

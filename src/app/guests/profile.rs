@@ -2,16 +2,16 @@
 //! no admins.
 
 use super::Guests;
-use crate::app::Actor;
-use crate::app::live::GuestLive;
-use crate::base::ids::{GuestId, ProfileId};
-use crate::base::{Error, Kind, Result};
-use crate::model::access::GuestRight;
-use crate::model::guests::actions::DiskGrowth;
-use crate::model::guests::hardware::{Hardware, NicWish, Planned};
-use crate::model::guests::{GuestAction, GuestKind};
-use crate::model::jobs::Job;
-use crate::model::profiles::{Existing, FIELDS, Field, MoreDisk, Profile};
+use crate::Actor;
+use crate::live::GuestLive;
+use base::ids::{GuestId, ProfileId};
+use base::{Error, Kind, Result};
+use model::access::GuestRight;
+use model::guests::actions::DiskGrowth;
+use model::guests::hardware::{Hardware, NicWish, Planned};
+use model::guests::{GuestAction, GuestKind};
+use model::jobs::Job;
+use model::profiles::{Existing, FIELDS, Field, MoreDisk, Profile};
 use std::collections::BTreeMap;
 
 /// What applying a profile would do.
@@ -112,7 +112,7 @@ impl Guests<'_> {
         self.check_fixed(actor, &guest, &wish).await?;
         self.check_places(&guest, &profile, disks)?;
         let plan = if values.is_empty() {
-            crate::model::guests::hardware::Plan { digest: all.digest.clone(), changes: Vec::new() }
+            model::guests::hardware::Plan { digest: all.digest.clone(), changes: Vec::new() }
         } else {
             self.plan_change(actor, id, &values).await?
         };
@@ -243,9 +243,9 @@ fn wanted_disks(profile: &Profile, all: &Hardware) -> (Option<(DiskGrowth, u64)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Timestamp;
-    use crate::model::guests::hardware::{Disk, HardwareValue};
-    use crate::model::profiles::starting;
+    use base::Timestamp;
+    use model::guests::hardware::{Disk, HardwareValue};
+    use model::profiles::starting;
 
     fn profile(values: &[(&str, &str)], locked: &[&str], disks: &[u64]) -> Profile {
         Profile {

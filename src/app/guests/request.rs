@@ -2,24 +2,24 @@
 
 use super::making::{Once, REQUEST, Wanted, same_request};
 use super::{Guests, subject};
-use crate::app::jobs::{NewJob, enqueue};
-use crate::app::limits;
-use crate::app::live::GuestLive;
-use crate::app::software::{new_key, put_wishes};
-use crate::app::{Actor, quotas};
-use crate::base::ids::{ConnectionId, GuestId, JobId};
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::connections::Reach;
-use crate::model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction, System};
-use crate::model::impact::{Deed, Weight};
-use crate::model::jobs::{Job, Priority};
-use crate::model::providers::Feature;
-use crate::model::quotas::{Amounts, Growth};
-use crate::model::sessions::Scope;
-use crate::model::software::{GuestKey, Software};
-use crate::store::{Json, Name, Read, tables};
+use crate::jobs::{NewJob, enqueue};
+use crate::limits;
+use crate::live::GuestLive;
+use crate::software::{new_key, put_wishes};
+use crate::{Actor, quotas};
+use base::ids::{ConnectionId, GuestId, JobId};
+use base::{Error, Result};
+use model::access::GuestRight;
+use model::connections::Reach;
+use model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction, System};
+use model::impact::{Deed, Weight};
+use model::jobs::{Job, Priority};
+use model::providers::Feature;
+use model::quotas::{Amounts, Growth};
+use model::sessions::Scope;
+use model::software::{GuestKey, Software};
 use serde_json::{Value, json};
+use store::{Json, Name, Read, tables};
 
 /// A job to ask for, about one machine.
 pub(super) struct Ask {

@@ -1,18 +1,18 @@
 //! Who else may see, use or manage a machine: sharing it, taking that back, handing it over.
 
 use super::{Guests, subject};
-use crate::app::live::GuestLive;
-use crate::app::{Actor, App, quotas};
-use crate::base::ids::{GuestId, UserId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::access::{GuestGrant, GuestRight};
-use crate::model::events::EventKind;
-use crate::model::guests::Guest;
-use crate::model::sessions::Scope;
-use crate::store::{Read, Scan, Store, WriteTx, tables};
+use crate::live::GuestLive;
+use crate::{Actor, App, quotas};
 use arc_swap::ArcSwap;
+use base::ids::{GuestId, UserId};
+use base::{Error, Result, Timestamp};
+use model::access::{GuestGrant, GuestRight};
+use model::events::EventKind;
+use model::guests::Guest;
+use model::sessions::Scope;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use store::{Read, Scan, Store, WriteTx, tables};
 
 /// People that one machine can be shared with.
 const MOST: usize = 100;
@@ -32,7 +32,7 @@ struct Index {
 }
 
 impl Grants {
-    pub(in crate::app) fn load(store: &Store) -> Result<Self> {
+    pub(crate) fn load(store: &Store) -> Result<Self> {
         let rows = store.read(|tx| tx.list(tables::GUEST_GRANTS, Scan::all(), usize::MAX))?;
         let mut index = Index::default();
         for ((guest, user), grant) in rows {
@@ -53,7 +53,7 @@ impl Grants {
     }
 
     /// With whom a machine is shared.
-    pub(in crate::app) fn on(&self, guest: GuestId) -> Vec<(UserId, GuestRight)> {
+    pub(crate) fn on(&self, guest: GuestId) -> Vec<(UserId, GuestRight)> {
         self.now.load().by_guest.get(&guest).cloned().unwrap_or_default()
     }
 
@@ -68,7 +68,7 @@ impl Grants {
     }
 
     /// Reads the grants of these machines anew, after they were changed.
-    pub(in crate::app) fn reload(&self, store: &Store, guests: &[GuestId]) -> Result<()> {
+    pub(crate) fn reload(&self, store: &Store, guests: &[GuestId]) -> Result<()> {
         if guests.is_empty() {
             return Ok(());
         }
@@ -96,14 +96,14 @@ impl App {
         &self.0.grants
     }
 
-    pub(in crate::app) fn shared_grants(&self) -> Arc<Grants> {
+    pub(crate) fn shared_grants(&self) -> Arc<Grants> {
         Arc::clone(&self.0.grants)
     }
 }
 
 /// Takes away what hangs on a machine, its grants and what counts for its owner's quota, in the commit that takes
 /// the machine away; open pages of those whom it was shared with look again. Call [`Grants::reload`] afterwards.
-pub(in crate::app) fn drop_of_guest(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
+pub(crate) fn drop_of_guest(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
     for (key, _) in tx.list(tables::GUEST_GRANTS, Scan::prefix(&guest), usize::MAX)? {
         tx.delete(tables::GUEST_GRANTS, &key)?;
         tx.event(EventKind::Guest { id: guest }, Some(key.1));
@@ -117,7 +117,7 @@ pub(in crate::app) fn drop_of_guest(tx: &mut WriteTx, guest: GuestId) -> Result<
 }
 
 /// Takes all that was shared with a person away, in the commit that deletes them.
-pub(in crate::app) fn drop_of_user(tx: &mut WriteTx, user: UserId) -> Result<Vec<GuestId>> {
+pub(crate) fn drop_of_user(tx: &mut WriteTx, user: UserId) -> Result<Vec<GuestId>> {
     let all = tx.list(tables::GUEST_GRANTS, Scan::all(), usize::MAX)?;
     let theirs: Vec<GuestId> = all.into_iter().filter(|((_, u), _)| *u == user).map(|((g, _), _)| g).collect();
     for guest in &theirs {

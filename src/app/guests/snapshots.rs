@@ -1,11 +1,11 @@
 //! Reading a machine's snapshots.
 
 use super::Guests;
-use crate::app::Actor;
-use crate::base::Result;
-use crate::base::ids::GuestId;
-use crate::model::guests::snapshots::Snapshots;
-use crate::model::providers::Feature;
+use crate::Actor;
+use base::Result;
+use base::ids::GuestId;
+use model::guests::snapshots::Snapshots;
+use model::providers::Feature;
 
 impl Guests<'_> {
     /// The machine's snapshots, asked from its provider now.

@@ -2,10 +2,10 @@
 //! kept for a while, as pages ask often.
 
 use super::Guests;
-use crate::app::host;
-use crate::app::live::GuestLive;
-use crate::base::ids::GuestId;
-use crate::model::guests::{GuestKind, System};
+use crate::host;
+use crate::live::GuestLive;
+use base::ids::GuestId;
+use model::guests::{GuestKind, System};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ const HOOK: &str = "guest_system";
 
 /// Answers that are kept.
 #[derive(Default)]
-pub(in crate::app) struct Systems(Mutex<HashMap<GuestId, (System, Instant)>>);
+pub(crate) struct Systems(Mutex<HashMap<GuestId, (System, Instant)>>);
 
 impl Guests<'_> {
     /// The machine's or template's system. `Unknown` when the provider can't tell or does not answer soon.

@@ -4,16 +4,16 @@
 mod own;
 mod sources;
 
-use crate::app::live::GuestLive;
-use crate::app::software::SoftwareView;
-use crate::app::{Actor, App};
-use crate::base::ids::{ConnectionId, GuestId};
-use crate::base::{Error, Result};
-use crate::model::guests::hardware::Hardware;
-use crate::model::guests::snapshots::Snapshots;
-use crate::model::impact::{Deed, Impact, Ties};
-use crate::model::jobs::Job;
-use crate::model::providers::Feature;
+use crate::live::GuestLive;
+use crate::software::SoftwareView;
+use crate::{Actor, App};
+use base::ids::{ConnectionId, GuestId};
+use base::{Error, Result};
+use model::guests::hardware::Hardware;
+use model::guests::snapshots::Snapshots;
+use model::impact::{Deed, Impact, Ties};
+use model::jobs::Job;
+use model::providers::Feature;
 use own::Own;
 use std::collections::BTreeMap;
 use std::time::Duration;

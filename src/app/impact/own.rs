@@ -1,6 +1,6 @@
 //! The computer that Steward itself runs on, to know it again among the machines.
 
-use crate::model::guests::hardware::Nic;
+use model::guests::hardware::Nic;
 use std::path::Path;
 
 /// Hardware addresses of its network cards in capital letters, and its name.

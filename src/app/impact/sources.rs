@@ -2,16 +2,16 @@
 //! is in `told`. Names are given only where the actor may see them; the others are counted.
 
 use super::Scene;
-use crate::app::guests::making::made_from;
-use crate::base::ids::{GuestId, JobId};
-use crate::base::{Result, Timestamp};
-use crate::model::access::GuestRight;
-use crate::model::guests::snapshots::Snapshot;
-use crate::model::impact::{Deed, Fact, GoingDisk, Kept, Program};
-use crate::model::jobs::Job;
-use crate::model::software::SoftwareState;
-use crate::store::{Read, Scan, tables};
+use crate::guests::making::made_from;
+use base::ids::{GuestId, JobId};
+use base::{Result, Timestamp};
+use model::access::GuestRight;
+use model::guests::snapshots::Snapshot;
+use model::impact::{Deed, Fact, GoingDisk, Kept, Program};
+use model::jobs::Job;
+use model::software::SoftwareState;
 use std::collections::HashSet;
+use store::{Read, Scan, tables};
 
 type Source = fn(&Scene<'_>) -> Result<Vec<Fact>>;
 
@@ -73,7 +73,7 @@ fn software(s: &Scene<'_>) -> Result<Vec<Fact>> {
         p.installed.is_some()
             || matches!(p.state, SoftwareState::Wanted | SoftwareState::Installing | SoftwareState::Installed)
     });
-    let page = |l: &crate::model::software::Link| {
+    let page = |l: &model::software::Link| {
         let open = l.url.starts_with("http://") || l.url.starts_with("https://");
         (open && !l.url.contains("{address}")).then(|| (l.title.clone(), l.url.clone()))
     };

@@ -1,21 +1,21 @@
 //! How Steward signs in to a machine: its own key for each, placed by cloud-init or with the help of a password.
 
 use super::SoftwarePages;
-use crate::app::Actor;
-use crate::app::guests::subject;
-use crate::app::live::GuestLive;
-use crate::app::ssh::Place;
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result, Secret};
-use crate::model::access::GuestRight;
-use crate::model::connections::StoredSecret;
-use crate::model::events::EventKind;
-use crate::model::guests::is_unix_user;
-use crate::model::sessions::Scope;
-use crate::model::software::GuestKey;
-use crate::remote::ssh::{Auth, KeyPair, RunOptions, SshErrorKind, SshSession, Target};
-use crate::store::{Read, tables};
+use crate::Actor;
+use crate::guests::subject;
+use crate::live::GuestLive;
+use crate::ssh::Place;
+use base::ids::GuestId;
+use base::{Error, Result, Secret};
+use model::access::GuestRight;
+use model::connections::StoredSecret;
+use model::events::EventKind;
+use model::guests::is_unix_user;
+use model::sessions::Scope;
+use model::software::GuestKey;
+use remote::ssh::{Auth, KeyPair, RunOptions, SshErrorKind, SshSession, Target};
 use std::sync::Arc;
+use store::{Read, tables};
 
 /// How Steward signs in, without the private key.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub fn is_own_key(line: &str) -> bool {
 }
 
 /// A key for a machine that is just being asked for.
-pub(in crate::app) fn new_key(guest: GuestId, name: &str, user: &str, now: crate::base::Timestamp) -> Result<GuestKey> {
+pub(crate) fn new_key(guest: GuestId, name: &str, user: &str, now: base::Timestamp) -> Result<GuestKey> {
     let pair = KeyPair::new(&format!("{COMMENT}{name}"))?;
     Ok(GuestKey {
         guest,
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn stewards_own_keys_are_known_by_their_comment() {
-        let key = new_key(GuestId::new(), "web-01", "mira", crate::base::Timestamp::ZERO).unwrap();
+        let key = new_key(GuestId::new(), "web-01", "mira", base::Timestamp::ZERO).unwrap();
         assert!(is_own_key(&key.public), "{}", key.public);
         assert!(!is_own_key("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA mira@laptop"));
     }

@@ -1,19 +1,19 @@
 //! From wanted to installed: one job at a time for each machine, in the order in which things were asked for.
 
 use super::{SoftwarePages, row_key, state_after};
-use crate::app::jobs::{NewJob, enqueue_for};
-use crate::app::ssh::Place;
-use crate::base::ids::{GuestId, JobId};
-use crate::base::{Result, Timestamp};
-use crate::model::connections::StoredSecret;
-use crate::model::events::EventKind;
-use crate::model::guests::Guest;
-use crate::model::jobs::{Job, JobState, Priority};
-use crate::model::software::{Link, Software, SoftwareState};
-use crate::store::{Read, Scan, WriteTx, tables};
+use crate::jobs::{NewJob, enqueue_for};
+use crate::ssh::Place;
+use base::ids::{GuestId, JobId};
+use base::{Result, Timestamp};
+use model::connections::StoredSecret;
+use model::events::EventKind;
+use model::guests::Guest;
+use model::jobs::{Job, JobState, Priority};
+use model::software::{Link, Software, SoftwareState};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use store::{Read, Scan, WriteTx, tables};
 
 /// The job hook of every recipe.
 pub(super) const HOOK: &str = "install";
@@ -216,7 +216,7 @@ fn new_job(guest: &Guest, row: &Software) -> NewJob {
 }
 
 /// Rows of wishes for a machine that is just being asked for.
-pub(in crate::app) fn put_wishes(tx: &mut WriteTx, guest: GuestId, rows: &[Software], now: Timestamp) -> Result<()> {
+pub(crate) fn put_wishes(tx: &mut WriteTx, guest: GuestId, rows: &[Software], now: Timestamp) -> Result<()> {
     for row in rows {
         tx.put(tables::SOFTWARE, &row_key(guest, &row.recipe), &Software { asked: now, ..row.clone() })?;
     }

@@ -8,22 +8,22 @@ pub(super) use access::new_key;
 pub use access::{KeyView, LetIn, is_own_key};
 pub(super) use install::put_wishes;
 
-use crate::app::guests::subject;
-use crate::app::live::GuestLive;
-use crate::app::{Actor, App};
-use crate::base::ids::{GuestId, JobId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::access::GuestRight;
-use crate::model::connections::StoredSecret;
-use crate::model::events::EventKind;
-use crate::model::guests::System;
-use crate::model::jobs::{Job, JobState};
-use crate::model::providers::Feature;
-use crate::model::sessions::Scope;
-use crate::model::software::{Link, Recipe, Software, SoftwareState, Wish};
-use crate::store::{Name, Read, Scan, tables};
+use crate::guests::subject;
+use crate::live::GuestLive;
+use crate::{Actor, App};
+use base::ids::{GuestId, JobId};
+use base::{Error, Result, Timestamp};
+use model::access::GuestRight;
+use model::connections::StoredSecret;
+use model::events::EventKind;
+use model::guests::System;
+use model::jobs::{Job, JobState};
+use model::providers::Feature;
+use model::sessions::Scope;
+use model::software::{Link, Recipe, Software, SoftwareState, Wish};
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use store::{Name, Read, Scan, tables};
 
 /// A recipe in the menu.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ impl SoftwarePages<'_> {
     fn recipes(&self) -> Vec<MenuItem> {
         let manifests =
             self.0.plugin_set().list().into_iter().filter(|p| p.active.is_some()).filter_map(|p| p.manifest);
-        let item = |m: crate::model::plugins::Manifest| {
+        let item = |m: model::plugins::Manifest| {
             let recipe = m.software?;
             let about = if recipe.about.is_empty() { m.about } else { recipe.about.clone() };
             Some(MenuItem { name: m.name, version: m.version, about, recipe })

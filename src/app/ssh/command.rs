@@ -1,13 +1,13 @@
 //! The few shell texts that Steward itself sends: becoming root, files, commands that outlive the connection.
 
-use crate::app::ssh::{Place, Ssh};
-use crate::base::ids::JobId;
-use crate::plugin::{SshCall, SshCommand};
-use crate::remote::ssh::{Ran, RunOptions, SshError, SshErrorKind};
-use crate::store::{Read, tables};
+use crate::ssh::{Place, Ssh};
+use base::ids::JobId;
+use plugin::{SshCall, SshCommand};
+use remote::ssh::{Ran, RunOptions, SshError, SshErrorKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use store::{Read, tables};
 
 /// Where the machine keeps commands that go on without us, one folder for each job.
 pub(super) const JOBS: &str = "/var/lib/steward/jobs";
@@ -40,7 +40,7 @@ impl Ssh<'_> {
     ///
     /// # Errors
     /// As `SshSession::run`.
-    pub(in crate::app) async fn call(
+    pub(crate) async fn call(
         &self,
         place: Place,
         job: Option<JobId>,
@@ -108,7 +108,7 @@ impl Ssh<'_> {
     }
 
     /// Ends the commands that a job left running, with all that they started, and takes their folder away.
-    pub(in crate::app) async fn end_all(&self, place: Place, job: JobId) -> Result<(), SshError> {
+    pub(crate) async fn end_all(&self, place: Place, job: JobId) -> Result<(), SshError> {
         let d = quoted(&format!("{JOBS}/{job}"));
         let script = format!(
             r#"cd {d} 2>/dev/null || exit 0

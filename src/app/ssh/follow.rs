@@ -2,10 +2,10 @@
 
 use super::command::{folder, quoted};
 use super::{Place, Ssh};
-use crate::app::App;
-use crate::base::ids::JobId;
-use crate::model::software::failure::classify;
-use crate::remote::ssh::{Lines, SshError, SshErrorKind};
+use crate::App;
+use base::ids::JobId;
+use model::software::failure::classify;
+use remote::ssh::{Lines, SshError, SshErrorKind};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -185,7 +185,7 @@ echo "$s $o $n"; tail -c +$((o + 1)) "$d/log" | head -c $n"#
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::ids::GuestId;
+    use base::ids::GuestId;
 
     fn follower() -> Follower {
         let (place, name) = (Place::Guest(GuestId::new()), "packages".to_owned());

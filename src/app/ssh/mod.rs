@@ -5,19 +5,19 @@ mod follow;
 
 pub use follow::{Follower, Look};
 
-use crate::app::App;
-use crate::base::ids::{ConnectionId, GuestId};
-use crate::base::{Error, Kind, Result, Secret};
-use crate::model::jobs::Job;
-use crate::model::software::GuestKey;
-use crate::plugin::{CallError, CallErrorKind, Run};
-use crate::remote::ssh::{Auth, Ran, RunOptions, SshError, SshErrorKind, SshSession, Stream, Target, Tunnel};
-use crate::store::{Read, tables};
+use crate::App;
+use base::ids::{ConnectionId, GuestId};
+use base::{Error, Kind, Result, Secret};
 use command::as_root;
+use model::jobs::Job;
+use model::software::GuestKey;
+use plugin::{CallError, CallErrorKind, Run};
+use remote::ssh::{Auth, Ran, RunOptions, SshError, SshErrorKind, SshSession, Stream, Target, Tunnel};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use store::{Read, tables};
 use tokio::sync::Mutex;
 
 /// What a run may reach over SSH. Decided from the run, never by the script.

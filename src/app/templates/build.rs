@@ -2,17 +2,17 @@
 //! downloaded later can be compared with what the publisher listed.
 
 use super::{HOOK, Templates};
-use crate::app::Actor;
-use crate::app::jobs::{NewJob, enqueue};
-use crate::base::ids::{ConnectionId, GuestId, JobId};
-use crate::base::{Error, Result};
-use crate::model::connections::Reach;
-use crate::model::guests::is_dns_label;
-use crate::model::images::{Image, find_checksum};
-use crate::model::jobs::{Job, Priority};
-use crate::model::plugins::HookMode;
-use crate::model::templates::{BuildArgs, Place, free_name};
-use crate::remote::fetch;
+use crate::Actor;
+use crate::jobs::{NewJob, enqueue};
+use base::ids::{ConnectionId, GuestId, JobId};
+use base::{Error, Result};
+use model::connections::Reach;
+use model::guests::is_dns_label;
+use model::images::{Image, find_checksum};
+use model::jobs::{Job, Priority};
+use model::plugins::HookMode;
+use model::templates::{BuildArgs, Place, free_name};
+use remote::fetch;
 use serde_json::json;
 
 /// A list of checksums is some KiB; Fedora's is signed and somewhat larger.
@@ -279,7 +279,7 @@ pub(super) fn check(image: &Image, place: &Place, source: Source) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::images::tests::an_image;
+    use crate::templates::an_image;
 
     #[test]
     fn a_place_that_can_not_be_names_all_its_fields() {

@@ -1,9 +1,9 @@
 //! A CD image that is made of texts and put on a storage: what a plugin asks for with `files` in an upload.
 
 use super::iso::{IsoFile, image};
-use crate::remote::pve::{FileUpload, PveClient, PveError, PveErrorKind};
 use bytes::Bytes;
 use futures_util::stream;
+use remote::pve::{FileUpload, PveClient, PveError, PveErrorKind};
 use serde_json::{Value, json};
 
 /// Is this call such a one? `POST /nodes/NODE/storage/STORAGE/upload` with `files`.

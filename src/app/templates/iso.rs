@@ -1,7 +1,7 @@
 //! A small CD image: some files in its root, by ISO 9660 (level 1 names) and Joliet (the real names). Windows reads
 //! Joliet. Sources: ECMA-119, and Microsoft's Joliet specification.
 
-use crate::base::{Error, Result};
+use base::{Error, Result};
 
 /// Bytes of a sector.
 const SECTOR: usize = 2048;

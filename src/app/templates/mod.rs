@@ -13,18 +13,18 @@ mod windows;
 pub use build::{BuildRequest, ImageChoice};
 pub use cd::{is_cd, upload_cd};
 
-use crate::app::live::GuestLive;
-use crate::app::{Actor, App, host};
-use crate::base::ids::{ConnectionId, GuestId};
-use crate::base::{Error, Result};
-use crate::config;
-use crate::model::images::{Catalogue, Image, ImageOrigin};
-use crate::model::jobs::{Job, JobState};
-use crate::model::templates::{BuildArgs, Looked, Template, TemplateChoices};
-use crate::store::{Name, Read, Scan, tables};
+use crate::live::GuestLive;
+use crate::{Actor, App, host};
+use base::ids::{ConnectionId, GuestId};
+use base::{Error, Result};
+use config;
+use model::images::{Catalogue, Image, ImageOrigin};
+use model::jobs::{Job, JobState};
+use model::templates::{BuildArgs, Looked, Template, TemplateChoices};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use store::{Name, Read, Scan, tables};
 
 /// The plugin's function that makes a template.
 const HOOK: &str = "template_build";
@@ -278,4 +278,10 @@ fn readable<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|e| {
         Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
     })
+}
+
+/// The first image of the built-in catalogue: qcow2, needs 4 GiB.
+#[cfg(test)]
+fn an_image() -> Image {
+    config::catalogue(None).images.remove(0).0
 }

@@ -2,14 +2,14 @@
 //! through Steward piece by piece and is nowhere kept whole.
 
 use super::{BuildRequest, ImageChoice, Templates, build};
-use crate::app::Actor;
-use crate::base::ids::JobId;
-use crate::base::{Error, Result};
-use crate::model::images::{Algorithm, Image};
-use crate::model::jobs::Job;
-use crate::remote::pve::FileUpload;
+use crate::Actor;
+use base::ids::JobId;
+use base::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt as _};
+use model::images::{Algorithm, Image};
+use model::jobs::Job;
+use remote::pve::FileUpload;
 use sha2::Digest as _;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -127,7 +127,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::images::tests::an_image;
+    use crate::templates::an_image;
 
     #[tokio::test]
     async fn a_file_of_another_kind_is_refused_by_its_first_bytes() {

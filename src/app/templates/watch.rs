@@ -1,17 +1,17 @@
 //! Looking for newer images by the clock, making templates anew, and taking away those that were replaced.
 
 use super::{BuildRequest, ImageChoice, LOOKED, POLICY, Templates, supersedes};
-use crate::app::Actor;
-use crate::app::schedules::next_time;
-use crate::base::{Error, Kind, Result, Timestamp};
-use crate::model::connections::Reach;
-use crate::model::images::Image;
-use crate::model::templates::{Looked, Policy, Template, WhenNewer};
-use crate::store::{Json, Name, Read, tables};
+use crate::Actor;
+use crate::schedules::next_time;
+use base::{Error, Kind, Result, Timestamp};
 use futures_util::future::join_all;
+use model::connections::Reach;
+use model::images::Image;
+use model::templates::{Looked, Policy, Template, WhenNewer};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use store::{Json, Name, Read, tables};
 
 /// When the clock looked last.
 const LAST: &str = "images.last";
@@ -179,7 +179,7 @@ impl Templates<'_> {
             reach.is_none_or(|r| matches!(r, Reach::Here { since } if *since < limit))
         };
         let there = |t: &Template| {
-            let same = |g: &&std::sync::Arc<crate::app::live::GuestLive>| {
+            let same = |g: &&std::sync::Arc<crate::live::GuestLive>| {
                 g.row.connection == t.connection && g.row.vmid == Some(t.vmid)
             };
             snapshot.guests.iter().find(same).is_some_and(|g| g.state.template)

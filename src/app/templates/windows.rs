@@ -1,14 +1,14 @@
 //! Asking for a Windows template from an installation image.
 
 use super::{Templates, WINDOWS_HOOK};
-use crate::app::Actor;
-use crate::app::jobs::{NewJob, enqueue};
-use crate::base::ids::{ConnectionId, JobId};
-use crate::base::{Error, Result};
-use crate::model::jobs::{Job, Priority};
-use crate::model::windows::{WindowsSecrets, WindowsWish, answers};
-use crate::store::{Json, tables};
+use crate::Actor;
+use crate::jobs::{NewJob, enqueue};
+use base::ids::{ConnectionId, JobId};
+use base::{Error, Result};
+use model::jobs::{Job, Priority};
+use model::windows::{WindowsSecrets, WindowsWish, answers};
 use serde_json::json;
+use store::{Json, tables};
 
 impl Templates<'_> {
     /// Asks for a Windows template: one commit holds the job, its secrets and the audit entry.

@@ -2,15 +2,15 @@
 
 use super::super::console::Request;
 use super::super::socket;
-use crate::app::App;
-use crate::base::{Error, Kind, Result, SystemClock};
-use crate::config::Settings;
-use crate::crypto::appliance;
-use crate::store::Store;
+use app::App;
+use base::{Error, Kind, Result, SystemClock};
+use config::Settings;
+use crypto::appliance;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Store;
 
 pub enum Appliance {
     Running(PathBuf),

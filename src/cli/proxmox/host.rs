@@ -2,8 +2,8 @@
 
 use super::plan::Found;
 use super::shown;
-use crate::app::joining::Way;
-use crate::base::{Error, Result, Secret};
+use app::joining::Way;
+use base::{Error, Result, Secret};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
@@ -199,7 +199,7 @@ mod tests {
     fn a_host_without_proxmox_is_told_from_one_that_is_not_up_yet() {
         let folder = tempfile::tempdir().unwrap();
         let e = Host::find(&folder.path().join("nothing")).unwrap_err();
-        assert_eq!(e.kind(), crate::base::Kind::NotFound, "{}", e.message());
+        assert_eq!(e.kind(), base::Kind::NotFound, "{}", e.message());
         std::fs::create_dir(folder.path().join("priv")).unwrap();
         assert!(Host::find(folder.path()).is_ok());
     }

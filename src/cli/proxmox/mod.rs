@@ -9,12 +9,12 @@ mod record;
 
 use super::console::{Carried, Request};
 use super::say::{complain, say};
-use crate::app::connections::Probe;
-use crate::app::joining::{Wanted, Way};
-use crate::base::{Error, Kind, Result, Secret};
-use crate::config::Settings;
+use app::connections::Probe;
+use app::joining::{Wanted, Way};
 use appliance::Appliance;
+use base::{Error, Kind, Result, Secret};
 use clap::Subcommand;
+use config::Settings;
 use host::Host;
 use plan::Step;
 use record::Record;

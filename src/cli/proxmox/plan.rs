@@ -1,6 +1,6 @@
 //! What is to be done, from what is there: pure, so that every case can be tried.
 
-use crate::app::joining::{MARK, Wanted};
+use app::joining::{MARK, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is on Proxmox now.

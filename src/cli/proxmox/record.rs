@@ -3,8 +3,8 @@
 
 use super::plan::Found;
 use super::shown;
-use crate::app::joining::{MARK, Wanted};
-use crate::base::{Error, Result};
+use app::joining::{MARK, Wanted};
+use base::{Error, Result};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;

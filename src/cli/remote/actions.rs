@@ -3,7 +3,7 @@
 use super::super::say::{complain, say};
 use super::client::{Api, part};
 use super::{Common, JOB_FAILED, table};
-use crate::base::{Error, Kind, Result};
+use base::{Error, Kind, Result};
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;

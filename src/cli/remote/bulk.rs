@@ -5,7 +5,7 @@ use super::actions::{self, Wait};
 use super::client::Api;
 use super::sharing::Right;
 use super::{Common, complete, find, impact, table, terminal};
-use crate::base::{Error, Kind, Result};
+use base::{Error, Kind, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Value, json};

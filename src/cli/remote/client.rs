@@ -3,7 +3,7 @@
 
 use super::contexts::Context;
 use super::tls::{self, Trust};
-use crate::base::{Error, Kind, Result};
+use base::{Error, Kind, Result};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};

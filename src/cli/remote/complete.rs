@@ -4,7 +4,7 @@
 use super::client::Api;
 use super::contexts::Contexts;
 use super::find;
-use crate::base::Result;
+use base::Result;
 use clap_complete::engine::CompletionCandidate;
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const MOST: usize = 1_000;
 
 fn ask<T>(work: impl AsyncFnOnce(&mut Api) -> Result<T>) -> Option<T> {
-    crate::web::install_crypto();
+    web::install_crypto();
     let contexts = Contexts::load().ok()?;
     let name = std::env::var("STEWARD_CONTEXT").ok().filter(|n| !n.is_empty());
     let mut api = Api::new(contexts.choose(name.as_deref()).ok()?.1).ok()?;

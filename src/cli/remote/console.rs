@@ -3,7 +3,7 @@
 use super::client::part;
 use super::terminal::{self, Raw};
 use super::{Common, complete, find};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use clap_complete::engine::ArgValueCompleter;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header;

@@ -1,7 +1,7 @@
 //! The Stewards that this computer is signed in to: `~/.config/steward/cli.toml`, readable by its owner only, as a
 //! token in it is as good as a password within its scope.
 
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write as _;

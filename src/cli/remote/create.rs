@@ -4,7 +4,7 @@ use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::Api;
 use super::{Common, complete, find, table};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! From what a person writes (a name, Proxmox' number, an id) to one machine.
 
 use super::client::{Api, part, query};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use serde_json::Value;
 
 /// The most that one answer holds.

@@ -9,7 +9,7 @@ use super::impact::{Asks, Deed};
 use super::moving::{Copy, Migrate, Template};
 use super::table::{self, Cell, state};
 use super::{Common, complete, find, impact, sharing};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
 use serde_json::{Value, json};

@@ -6,7 +6,7 @@ use super::client::{Api, part};
 use super::create::{gibibytes, mebibytes};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
 use http::Method;

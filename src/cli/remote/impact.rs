@@ -3,7 +3,7 @@
 use super::super::say::complain;
 use super::client::{Api, part, query};
 use super::{table, terminal};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use serde_json::{Value, json};
 
 /// Shows what hangs on a machine and asks; nothing is shown or asked with `yes`.

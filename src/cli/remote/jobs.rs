@@ -5,7 +5,7 @@ use super::actions::{self, Wait};
 use super::client::{Api, part, query};
 use super::table::{self, Cell, state};
 use super::{Common, JOB_FAILED, complete};
-use crate::base::Result;
+use base::Result;
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::Value;

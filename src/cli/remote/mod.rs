@@ -28,7 +28,7 @@ mod terminal;
 mod tls;
 
 use super::say::complain;
-use crate::base::{Error, Kind, Result};
+use base::{Error, Kind, Result};
 use clap::{Subcommand, ValueEnum};
 use client::Api;
 use contexts::Contexts;
@@ -142,14 +142,14 @@ fn explain(e: &Error) {
 
 /// SHA-256 of the certificate that is shown at an address of this host, for comparing at `steward login`.
 pub(super) fn fingerprint(address: std::net::SocketAddr) -> Option<String> {
-    crate::web::install_crypto();
+    web::install_crypto();
     let url = client::address(&format!("https://{address}")).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     runtime.block_on(tls::look(&url)).ok().map(|shown| tls::colons(&shown.sha256))
 }
 
 fn run(verb: Verb) -> Result<ExitCode> {
-    crate::web::install_crypto();
+    web::install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     runtime.block_on(async {
         match verb {

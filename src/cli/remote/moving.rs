@@ -6,7 +6,7 @@ use super::client::{Api, part};
 use super::impact::{Asks, Deed};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
-use crate::base::Result;
+use base::Result;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Value, json};
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use super::Common;
 use super::table::{self, Cell, state};
-use crate::base::Result;
+use base::Result;
 use clap::Subcommand;
 use serde_json::Value;
 use std::process::ExitCode;

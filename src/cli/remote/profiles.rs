@@ -5,7 +5,7 @@ use super::actions::{self, Wait};
 use super::client::{Api, part};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Value, json};

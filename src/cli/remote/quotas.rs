@@ -5,7 +5,7 @@ use super::Common;
 use super::client::{Api, part};
 use super::create::{gibibytes, mebibytes};
 use super::table::{self, Cell};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use clap::Subcommand;
 use http::Method;
 use serde_json::{Map, Value, json};

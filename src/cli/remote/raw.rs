@@ -2,7 +2,7 @@
 
 use super::super::say::say;
 use super::{Common, client, explain, table};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use http::Method;
 use serde_json::Value;
 use std::io::Read as _;

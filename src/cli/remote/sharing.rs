@@ -4,7 +4,7 @@ use super::super::say::say;
 use super::client::{Api, part};
 use super::table::{self, Cell};
 use super::{Common, complete, find};
-use crate::base::Result;
+use base::Result;
 use clap::ValueEnum;
 use clap_complete::engine::ArgValueCompleter;
 use http::Method;

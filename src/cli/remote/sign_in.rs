@@ -6,7 +6,7 @@ use super::contexts::{Context, Contexts};
 use super::table::{self, Cell};
 use super::tls::{self, Trust};
 use super::{Common, complete, terminal};
-use crate::base::{Error, Kind, Result, Secret};
+use base::{Error, Kind, Result, Secret};
 use clap::{Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};

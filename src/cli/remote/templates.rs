@@ -7,7 +7,7 @@ use super::create::gibibytes;
 use super::impact::{Asks, Deed};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
-use crate::base::Result;
+use base::Result;
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Talking with the person: questions, passwords without echo, width and colour.
 
-use crate::base::{Error, Result, Secret};
+use base::{Error, Result, Secret};
 use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use zeroize::Zeroize as _;

@@ -1,6 +1,6 @@
 //! Whom the command line believes: the one certificate that the person accepted, or the system's authorities.
 
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};

@@ -1,7 +1,7 @@
 //! A slot that a password opens: PBKDF2-HMAC-SHA256 (RFC 8018), parameters and salt in the slot.
 
-use crate::base::{Secret, random};
-use crate::crypto::seal::{self, SealKey, VaultKey};
+use crate::seal::{self, SealKey, VaultKey};
+use base::{Secret, random};
 use pbkdf2::{Algorithm, Params};
 use sha2::Sha256;
 use zeroize::Zeroizing;

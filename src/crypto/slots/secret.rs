@@ -1,6 +1,6 @@
 //! A slot that a random secret opens at once: a session's cookie, an API token.
 
-use crate::crypto::seal::{self, VaultKey};
+use crate::seal::{self, VaultKey};
 
 const LABEL: &str = "steward secret slot 1";
 
@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn a_password_slot_is_no_secret_slot() {
         let slot = wrap(&VaultKey::generate(), &[7; 32], b"x");
-        let password = crate::base::Secret::new("x".to_owned());
+        let password = base::Secret::new("x".to_owned());
         assert!(super::super::password::unwrap(&slot, &password, b"x").is_none());
     }
 

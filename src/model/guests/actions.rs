@@ -4,12 +4,12 @@
 use super::hardware::{self, NicWish};
 use super::snapshots::check_name;
 use super::{GuestKind, GuestState, is_dns_label};
-use crate::base::ids::ProfileId;
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::jobs::Priority;
-use crate::model::profiles::MoreDisk;
-use crate::model::providers::Feature;
+use crate::access::GuestRight;
+use crate::jobs::Priority;
+use crate::profiles::MoreDisk;
+use crate::providers::Feature;
+use base::ids::ProfileId;
+use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -3,9 +3,9 @@
 use super::actions::GuestAction;
 use super::snapshots::check_name;
 use super::{GuestState, PowerAction, is_tag};
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::impact::Deed;
+use crate::access::GuestRight;
+use crate::impact::Deed;
+use base::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many machines in one request.

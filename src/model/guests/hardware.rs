@@ -2,7 +2,7 @@
 //! restart, and what can be changed.
 
 use super::{are_public_keys, is_cidr, is_dns_label, is_tag, is_unix_user};
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -8,11 +8,11 @@ pub mod snapshots;
 
 pub use actions::GuestAction;
 
-use crate::base::ids::{ConnectionId, GuestId, JobId, ProfileId, UserId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::connections::StoredSecret;
-use crate::model::profiles::MoreDisk;
-use crate::model::software::Wish;
+use crate::connections::StoredSecret;
+use crate::profiles::MoreDisk;
+use crate::software::Wish;
+use base::ids::{ConnectionId, GuestId, JobId, ProfileId, UserId};
+use base::{Error, Result, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

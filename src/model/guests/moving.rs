@@ -1,6 +1,6 @@
 //! Moving a machine to another node: what stands in the way, by node, as its provider sees it.
 
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The answer of the provider's `guest_migrate_check` hook.

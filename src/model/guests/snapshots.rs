@@ -1,6 +1,6 @@
 //! Snapshots of a machine: the list that a provider gives, as a tree.
 
-use crate::base::{Error, Result, Timestamp};
+use base::{Error, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 

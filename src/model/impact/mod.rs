@@ -3,10 +3,10 @@
 
 mod words;
 
-use crate::base::Timestamp;
-use crate::base::ids::{GuestId, JobId};
-use crate::model::access::GuestRight;
-use crate::model::guests::{GuestAction, PowerAction};
+use crate::access::GuestRight;
+use crate::guests::{GuestAction, PowerAction};
+use base::Timestamp;
+use base::ids::{GuestId, JobId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,9 +1,9 @@
 //! The words: one sentence for each fact and what is about to be done.
 
 use super::{Deed, Fact, GoingDisk, Hit, HitKind, Item, Kept, Place, Program, Weight};
-use crate::base::Timestamp;
-use crate::base::ids::{GuestId, JobId};
-use crate::model::access::GuestRight;
+use crate::access::GuestRight;
+use base::Timestamp;
+use base::ids::{GuestId, JobId};
 
 /// `1 machine`, `2 machines`.
 fn count(n: usize, one: &str, many: &str) -> String {

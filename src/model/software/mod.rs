@@ -5,9 +5,9 @@ pub mod recipe;
 
 pub use recipe::{Asked, Needs, OptionKind, Recipe, SoftwareOption};
 
-use crate::base::Timestamp;
-use crate::base::ids::{GuestId, JobId, UserId};
-use crate::model::connections::StoredSecret;
+use crate::connections::StoredSecret;
+use base::Timestamp;
+use base::ids::{GuestId, JobId, UserId};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -73,7 +73,7 @@ pub struct Software {
     #[n(2)]
     pub version: String,
     /// The options without secrets.
-    #[cbor(n(3), with = "crate::model::json")]
+    #[cbor(n(3), with = "crate::json")]
     pub options: Value,
     /// Secret options as a JSON object; emptied when the job succeeded. Not part of any view.
     #[n(4)]

@@ -1,7 +1,7 @@
 //! What a recipe declares (`[software]` in `plugin.toml`), and whether given values fit it.
 
-use crate::base::{Error, Result};
-use crate::model::guests::System;
+use crate::guests::System;
+use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 

@@ -2,11 +2,11 @@
 
 use super::ssh::{look, run, start};
 use super::{HostFunction, HostModule, ask};
-use crate::plugin::error::throw;
-use crate::plugin::host::Call;
-use crate::plugin::limits::AGENT_FILE_BYTES;
-use crate::plugin::run::Answer;
-use crate::plugin::ssh::SshCall;
+use crate::error::throw;
+use crate::host::Call;
+use crate::limits::AGENT_FILE_BYTES;
+use crate::run::Answer;
+use crate::ssh::SshCall;
 use rhai::{Dynamic, Map, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {

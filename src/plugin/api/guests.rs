@@ -1,9 +1,9 @@
 //! `guests::`: machine numbers.
 
 use super::{HostFunction, HostModule, ask};
-use crate::plugin::error::throw;
-use crate::plugin::host::Call;
-use crate::plugin::run::Answer;
+use crate::error::throw;
+use crate::host::Call;
+use crate::run::Answer;
 use rhai::{Dynamic, INT, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {

@@ -1,10 +1,10 @@
 //! `kv::`: small values that a plugin keeps.
 
 use super::{HostFunction, HostModule, ask, data};
-use crate::plugin::error::throw;
-use crate::plugin::host::Call;
-use crate::plugin::limits::RESULT_BYTES;
-use crate::plugin::run::Answer;
+use crate::error::throw;
+use crate::host::Call;
+use crate::limits::RESULT_BYTES;
+use crate::run::Answer;
 use rhai::{Dynamic, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {

@@ -1,8 +1,8 @@
 //! `log::`: lines for people.
 
 use super::{HostFunction, HostModule};
-use crate::model::jobs::LogLevel;
-use crate::plugin::run::{self, Answer};
+use crate::run::{self, Answer};
+use model::jobs::LogLevel;
 
 pub(super) const MODULE: HostModule = HostModule {
     name: "log",

@@ -1,8 +1,8 @@
 //! `pve::`: Proxmox' REST API on the run's connection.
 
 use super::{HostFunction, HostModule, ask, data};
-use crate::plugin::host::{Call, Method};
-use crate::plugin::run::Answer;
+use crate::host::{Call, Method};
+use crate::run::Answer;
 use rhai::{Dynamic, Map, NativeCallContext};
 use serde_json::Value;
 

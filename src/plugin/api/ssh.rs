@@ -1,11 +1,11 @@
 //! `ssh::`: commands and files on the run's machine.
 
 use super::{HostFunction, HostModule, ask};
-use crate::plugin::error::throw;
-use crate::plugin::host::Call;
-use crate::plugin::limits::{SSH_INPUT_BYTES, SSH_SECONDS};
-use crate::plugin::run::Answer;
-use crate::plugin::ssh::{SshCall, SshCommand};
+use crate::error::throw;
+use crate::host::Call;
+use crate::limits::{SSH_INPUT_BYTES, SSH_SECONDS};
+use crate::run::Answer;
+use crate::ssh::{SshCall, SshCommand};
 use rhai::{Dynamic, INT, Map, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {

@@ -1,7 +1,7 @@
 //! `time::`: the clock.
 
 use super::{HostFunction, HostModule, ask};
-use crate::plugin::host::Call;
+use crate::host::Call;
 use rhai::NativeCallContext;
 
 pub(super) const MODULE: HostModule = HostModule {

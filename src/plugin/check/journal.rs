@@ -1,15 +1,15 @@
 //! A journal in memory, with a clock that is moved by hand.
 
-use crate::base::{Error, Timestamp};
-use crate::model::jobs::{LogLevel, Progress, Step, StepState};
-use crate::plugin::journal::Journal;
+use crate::journal::Journal;
+use base::{Error, Timestamp};
+use model::jobs::{LogLevel, Progress, Step, StepState};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[derive(Debug, Default)]
-pub(in crate::plugin) struct MemoryJournal {
+pub(crate) struct MemoryJournal {
     steps: Mutex<BTreeMap<String, Step>>,
     pub lines: Mutex<Vec<(LogLevel, String)>>,
     pub progress: Mutex<Vec<Progress>>,

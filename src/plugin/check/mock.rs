@@ -2,12 +2,12 @@
 
 use super::glob::fits;
 use super::journal::MemoryJournal;
-use crate::base::Timestamp;
-use crate::model::jobs::{StepState, Wait};
-use crate::plugin::host::{Call, CallError, CallErrorKind, Host, Run};
-use crate::plugin::journal::{Mode, Outcome};
-use crate::plugin::script::Plugin;
-use crate::plugin::ssh::SshCall;
+use crate::host::{Call, CallError, CallErrorKind, Host, Run};
+use crate::journal::{Mode, Outcome};
+use crate::script::Plugin;
+use crate::ssh::SshCall;
+use base::Timestamp;
+use model::jobs::{StepState, Wait};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -105,7 +105,7 @@ impl Mock {
         let journal = &started.journal;
         for _ in 0..TURNS {
             let host: Arc<dyn Host> = self.clone();
-            let run = Run { job: Some(crate::base::ids::JobId::from_bytes([7; 16])), ..Run::default() };
+            let run = Run { job: Some(base::ids::JobId::from_bytes([7; 16])), ..Run::default() };
             match plugin.run_job(&host, journal.clone(), &started.hook, started.args.clone(), run, mode) {
                 Outcome::Wait(Wait::Task { upid }) => {
                     let exit = self.state().exit_of(&upid);

@@ -17,8 +17,8 @@ use super::run::RunState;
 use super::script::{Plugin, Tests};
 use super::source::{self, Files};
 use super::stack;
-use crate::model::plugins::{HookMode, Origin, ScriptError};
 use mock::Mock;
+use model::plugins::{HookMode, Origin, ScriptError};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -67,15 +67,15 @@ impl fmt::Display for CheckReport {
 }
 
 /// Loads the plugin in `dir` and runs its tests. Blocks; each test has the limits of a hook.
-pub fn run(dir: &Path) -> CheckReport {
+pub fn run(built_in: base::files::Files, dir: &Path) -> CheckReport {
     let mut report = CheckReport::default();
     let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let name = whole.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    // A library is looked for beside the plugin, then in the binary.
+    // A library is looked for beside the plugin, then among those that are built in.
     let library = |used: &str| {
         let beside = whole.parent().map(|p| p.join(used)).filter(|p| p.is_dir());
         let beside = beside.and_then(|p| source::read(used, &p).ok());
-        beside.or_else(|| source::embedded().into_iter().find(|s| s.name == used).and_then(|s| s.files.ok()))
+        beside.or_else(|| source::built_in(built_in).into_iter().find(|s| s.name == used).and_then(|s| s.files.ok()))
     };
     let loaded = source::read(&name, &whole).and_then(|files| {
         let files = source::with_libraries(&name, files, library)?;

@@ -1,17 +1,17 @@
 //! What `tests.rhai` has beside the plugin's own modules: `assert`, `assert_eq` and `mock::`.
 
 use super::mock::{Answer as Reply, Mock};
-use crate::plugin::convert::{from_json, to_json};
-use crate::plugin::error::throw;
-use crate::plugin::host::{CallError, CallErrorKind};
-use crate::plugin::journal::Mode;
-use crate::plugin::run::{Answer, current};
+use crate::convert::{from_json, to_json};
+use crate::error::throw;
+use crate::host::{CallError, CallErrorKind};
+use crate::journal::Mode;
+use crate::run::{Answer, current};
 use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, Map, Module, NativeCallContext};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// Signature, sentence, example: for the documentation.
-pub(in crate::plugin) const DOCS: &[(&str, &str, &str)] = &[
+pub(crate) const DOCS: &[(&str, &str, &str)] = &[
     ("assert(condition, text)", "Fails the test with the text.", r#"assert(guests.len() == 2, "two machines");"#),
     (
         "assert_eq(left, right)",

@@ -1,9 +1,9 @@
 //! The methods of `job`, in one list for registration and documentation.
 
 use super::{JobHandle, steps, undo, waits};
-use crate::model::jobs::LogLevel;
-use crate::plugin::error::Failed;
-use crate::plugin::run::{self, Answer, Stop};
+use crate::error::Failed;
+use crate::run::{self, Answer, Stop};
+use model::jobs::LogLevel;
 use rhai::{Dynamic, Engine, FnPtr, INT, NativeCallContext};
 
 /// `job` is read-only to scripts (it stands for the run), so every method counts as pure.
@@ -18,7 +18,7 @@ macro_rules! set {
 }
 
 /// One method of `job`.
-pub(in crate::plugin) struct Method {
+pub(crate) struct Method {
     /// `step(name, effect) -> value`
     pub signature: &'static str,
     pub about: &'static str,
@@ -26,7 +26,7 @@ pub(in crate::plugin) struct Method {
     pub(super) register: fn(&mut Engine),
 }
 
-pub(in crate::plugin) static METHODS: &[Method] = &[
+pub(crate) static METHODS: &[Method] = &[
     Method {
         signature: "id -> text",
         about: "The job's id: the mark to leave on what a step makes, so that a later run finds it.",

@@ -4,7 +4,7 @@
 //! only possible in steps), so a new run comes to the same entries in the same order. If it does
 //! not, the script is another one, and going on would be a guess.
 
-use crate::model::jobs::Step;
+use model::jobs::Step;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

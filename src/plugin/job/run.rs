@@ -2,21 +2,17 @@
 
 use super::state::{JobRun, Now};
 use super::undo;
-use crate::plugin::convert::to_json;
-use crate::plugin::error::Failed;
-use crate::plugin::journal::{Failure, Mode, Outcome};
-use crate::plugin::limits::RESULT_BYTES;
-use crate::plugin::run::{Answer, RunState, Stop};
-use crate::plugin::script::Plugin;
+use crate::convert::to_json;
+use crate::error::Failed;
+use crate::journal::{Failure, Mode, Outcome};
+use crate::limits::RESULT_BYTES;
+use crate::run::{Answer, RunState, Stop};
+use crate::script::Plugin;
 use rhai::{Dynamic, Position};
 use std::rc::Rc;
 
 /// `function` calls the hook; `run` has a job.
-pub(in crate::plugin) fn run(
-    plugin: &Plugin,
-    run: &Rc<RunState>,
-    function: impl FnOnce() -> Answer<Dynamic>,
-) -> Outcome {
+pub(crate) fn run(plugin: &Plugin, run: &Rc<RunState>, function: impl FnOnce() -> Answer<Dynamic>) -> Outcome {
     let Some(job) = &run.job else {
         return failed(plugin, Failed::misuse("the run has no job", Position::NONE));
     };

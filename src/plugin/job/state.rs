@@ -1,12 +1,12 @@
 //! The state of one run of a job and the rules that hold everywhere in it.
 
 use super::replay::{PassedOver, Replay};
-use crate::base::{Error, Timestamp};
-use crate::model::jobs::{LogLevel, Progress, Step, StepState};
-use crate::plugin::error::Failed;
-use crate::plugin::host::{Call, CallError};
-use crate::plugin::journal::{Journal, Mode};
-use crate::plugin::run::{Answer, RunState, Stop, current};
+use crate::error::Failed;
+use crate::host::{Call, CallError};
+use crate::journal::{Journal, Mode};
+use crate::run::{Answer, RunState, Stop, current};
+use base::{Error, Timestamp};
+use model::jobs::{LogLevel, Progress, Step, StepState};
 use rhai::{FnPtr, Position};
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -40,7 +40,7 @@ pub(super) enum Open {
     Until { name: String, threw: Value },
 }
 
-pub(in crate::plugin) struct JobRun {
+pub(crate) struct JobRun {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) mode: Mode,
     pub(super) replay: RefCell<Replay>,
@@ -313,7 +313,7 @@ impl JobRun {
         now.begin(&key)?;
         let answer = run.ask_host(call);
         match &answer {
-            Ok(value) if value.to_string().len() <= crate::plugin::limits::RESULT_BYTES => {
+            Ok(value) if value.to_string().len() <= crate::limits::RESULT_BYTES => {
                 now.finish(&key, value.clone())?;
             }
             _ => now.journal(self.journal.forget(&key))?,

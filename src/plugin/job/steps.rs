@@ -1,11 +1,11 @@
 //! `job.step`, `job.repeatable`, `job.progress`.
 
 use super::state::{Now, Open, Place, threw};
-use crate::model::jobs::{Progress, StepState};
-use crate::plugin::convert::{from_json, to_json};
-use crate::plugin::error::{Failed, throw_value};
-use crate::plugin::limits::RESULT_BYTES;
-use crate::plugin::run::{Answer, Stop, current};
+use crate::convert::{from_json, to_json};
+use crate::error::{Failed, throw_value};
+use crate::limits::RESULT_BYTES;
+use crate::run::{Answer, Stop, current};
+use model::jobs::{Progress, StepState};
 use rhai::{Dynamic, EvalAltResult, FnPtr, INT, NativeCallContext};
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ fn settled(
     let settle = match again {
         Again::Settle(settle) => settle,
         Again::Repeat => return Ok(None),
-        Again::Never if now.job().mode == crate::plugin::journal::Mode::Undo => return Ok(None),
+        Again::Never if now.job().mode == crate::journal::Mode::Undo => return Ok(None),
         Again::Never => {
             return now.misuse(format!(
                 "step \"{name}\" may or may not have happened: Steward stopped while it ran. Look at it, then start the job anew"

@@ -1,12 +1,12 @@
 //! `job.undo` and the phase in which the registered undos run.
 
 use super::state::{JobRun, Now, Open, Place};
-use crate::base::Error;
-use crate::model::jobs::StepState;
-use crate::plugin::error::Failed;
-use crate::plugin::journal::Mode;
-use crate::plugin::run::{Answer, RunState, Stop};
-use crate::plugin::script::Plugin;
+use crate::error::Failed;
+use crate::journal::Mode;
+use crate::run::{Answer, RunState, Stop};
+use crate::script::Plugin;
+use base::Error;
+use model::jobs::StepState;
 use rhai::{Dynamic, FnPtr, NativeCallContext, Position};
 use serde_json::Value;
 

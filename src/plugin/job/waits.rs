@@ -2,12 +2,12 @@
 
 use super::state::{Now, Open, Place};
 use super::steps::{answer, record};
-use crate::model::jobs::{StepState, Wait};
-use crate::plugin::convert::from_json;
-use crate::plugin::error::{throw, throw_value};
-use crate::plugin::journal::Mode;
-use crate::plugin::limits::LONGEST_WAIT_SECONDS;
-use crate::plugin::run::{Answer, Stop};
+use crate::convert::from_json;
+use crate::error::{throw, throw_value};
+use crate::journal::Mode;
+use crate::limits::LONGEST_WAIT_SECONDS;
+use crate::run::{Answer, Stop};
+use model::jobs::{StepState, Wait};
 use rhai::{Dynamic, FnPtr, INT, NativeCallContext};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! `plugin check` on a plugin with good and bad tests.
 
-use crate::plugin::check;
+use crate::check;
 
 const TOML: &str = r#"
 name = "demo"
@@ -73,7 +73,7 @@ fn each_test_is_reported_with_its_place() {
     std::fs::write(demo.join("plugin.toml"), TOML).unwrap();
     std::fs::write(demo.join("main.rhai"), MAIN).unwrap();
     std::fs::write(demo.join("tests.rhai"), TESTS).unwrap();
-    let report = check::run(&demo);
+    let report = check::run(embedded::FILES.plugins, &demo);
     insta::assert_snapshot!(report, @r"
     ok      it loads
     ok      test_nodes
@@ -91,15 +91,15 @@ fn each_test_is_reported_with_its_place() {
 #[test]
 fn a_plugin_that_does_not_load_fails() {
     let folder = tempfile::tempdir().unwrap();
-    let report = check::run(folder.path());
+    let report = check::run(embedded::FILES.plugins, folder.path());
     assert!(!report.is_ok() && report.to_string().contains("plugin.toml: the file is missing"), "{report}");
 }
 
 #[test]
 fn the_plugins_of_the_repository_pass_their_own_tests() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
     for entry in std::fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).filter(|e| e.path().is_dir()) {
-        let report = check::run(&entry.path());
+        let report = check::run(embedded::FILES.plugins, &entry.path());
         assert!(report.is_ok(), "{}\n{report}", entry.path().display());
     }
 }

@@ -3,10 +3,10 @@
 //! and when the job gives up nothing is left.
 
 use super::support::plugin;
-use crate::base::{Error, Timestamp};
-use crate::model::jobs::{LogLevel, Progress, Step, Wait};
-use crate::plugin::check::MemoryJournal;
-use crate::plugin::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Run};
+use crate::check::MemoryJournal;
+use crate::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Run};
+use base::{Error, Timestamp};
+use model::jobs::{LogLevel, Progress, Step, Wait};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

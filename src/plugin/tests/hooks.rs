@@ -1,8 +1,8 @@
 //! Pure and effect hooks.
 
 use super::support::{Fake, call, load, plugin};
-use crate::model::jobs::LogLevel;
-use crate::plugin::{Call, CallError, CallErrorKind, Host, Method, Run};
+use crate::{Call, CallError, CallErrorKind, Host, Method, Run};
+use model::jobs::LogLevel;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

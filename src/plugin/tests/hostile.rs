@@ -2,9 +2,9 @@
 //! while calls of a small hook on another thread go on.
 
 use super::support::{Fake, load, plugin};
-use crate::base::Timestamp;
-use crate::plugin::check::MemoryJournal;
-use crate::plugin::{Call, Host, Mode, Outcome, Plugin, Run};
+use crate::check::MemoryJournal;
+use crate::{Call, Host, Mode, Outcome, Plugin, Run};
+use base::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -181,7 +181,7 @@ fn hostile_scripts_are_stopped_within_their_limits_while_a_neighbour_works_on() 
     let (mut wrong, mut table) = (Vec::new(), Vec::new());
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            crate::plugin::stack::mark_thread();
+            crate::stack::mark_thread();
             neighbour.work(&small, &host);
         });
         for (name, end, limit_ms, wanted, script) in HOSTILE {

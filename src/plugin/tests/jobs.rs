@@ -1,10 +1,10 @@
 //! The rules of `job`, one by one, with a journal in memory.
 
 use super::support::{Fake, plugin};
-use crate::base::Timestamp;
-use crate::model::jobs::{StepState, Wait};
-use crate::plugin::check::MemoryJournal;
-use crate::plugin::{Call, CallError, CallErrorKind, Failure, Host, Journal, Mode, Outcome, Plugin, Run};
+use crate::check::MemoryJournal;
+use crate::{Call, CallError, CallErrorKind, Failure, Host, Journal, Mode, Outcome, Plugin, Run};
+use base::Timestamp;
+use model::jobs::{StepState, Wait};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -141,7 +141,7 @@ fn a_repeatable_step_is_done_again_and_a_settle_closure_decides() {
     for (found, wanted) in [(Value::Null, json!(["UPID:1", "UPID:1"])), (json!("there"), json!(["UPID:1", 1_000]))] {
         let answer = found.clone();
         let w = World::with(script, move |call| match call {
-            Call::Pve { method: crate::plugin::Method::Get, .. } => Ok(answer.clone()),
+            Call::Pve { method: crate::Method::Get, .. } => Ok(answer.clone()),
             _ => Ok(json!("UPID:1")),
         });
         w.journal.begin("a").unwrap();
@@ -358,7 +358,7 @@ fn a_begun_step_is_settled_before_it_is_taken_back() {
 #[test]
 fn the_id_of_the_job_is_known() {
     let w = World::new("fn act(job, args) { `mark:${job.id}` }");
-    let id = crate::base::ids::JobId::new();
+    let id = base::ids::JobId::new();
     let host: Arc<dyn Host> = w.fake.clone();
     let run = Run { job: Some(id), ..Run::default() };
     let outcome = w.plugin.run_job(&host, w.journal.clone(), "act", Value::Null, run, Mode::Forward);

@@ -1,7 +1,7 @@
 //! What is found when a plugin is loaded.
 
 use super::support::{call, load};
-use crate::plugin::Plugins;
+use crate::Plugins;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn answer(plugins: &Plugins) -> i64 {
 fn unknown_keys_of_the_manifest_are_errors_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &TOML.replace("api = 1", "api = 1\ncolour = 3"), "fn act() { 1 }");
-    let plugins = Plugins::load(Some(folder.path()));
+    let plugins = Plugins::load(embedded::FILES.plugins, Some(folder.path()));
     let info = plugins.list().into_iter().find(|p| p.name == "demo").unwrap();
     let error = info.error.unwrap();
     assert_eq!((error.file.as_str(), error.line), ("demo/plugin.toml", 6), "{error}");
@@ -93,7 +93,7 @@ fn unknown_keys_of_the_manifest_are_errors_with_their_line() {
 fn a_broken_edit_shows_its_error_and_the_good_version_runs_on() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), TOML, "fn act() { 1 }");
-    let plugins = Plugins::load(Some(folder.path()));
+    let plugins = Plugins::load(embedded::FILES.plugins, Some(folder.path()));
     let first = plugins.get("demo").unwrap().hash().to_owned();
     assert!(!plugins.reload(), "nothing changed");
 
@@ -111,8 +111,8 @@ fn a_broken_edit_shows_its_error_and_the_good_version_runs_on() {
 
 #[test]
 fn the_hash_depends_on_names_and_contents() {
-    let files = |name: &str, text: &str| crate::plugin::source::Files::from([(name.to_owned(), text.to_owned())]);
-    let hash = |name, text| crate::plugin::source::hash(&files(name, text));
+    let files = |name: &str, text: &str| crate::source::Files::from([(name.to_owned(), text.to_owned())]);
+    let hash = |name, text| crate::source::hash(&files(name, text));
     assert_eq!(hash("a", "bc"), hash("a", "bc"));
     assert_ne!(hash("a", "bc"), hash("ab", "c"));
 }
@@ -121,7 +121,7 @@ fn the_hash_depends_on_names_and_contents() {
 fn a_saved_file_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), TOML, "fn act() { 1 }");
-    let plugins = Plugins::load(Some(folder.path()));
+    let plugins = Plugins::load(embedded::FILES.plugins, Some(folder.path()));
     let (send, receive) = mpsc::channel();
     plugins.watch(move || send.send(()).unwrap()).unwrap();
     write(folder.path(), TOML, "fn act() { 2 }");
@@ -146,7 +146,7 @@ fn a_library_is_part_of_the_plugin_and_of_its_hash() {
     let hook = "uses = [\"words\"]\n[hooks]\nact = { params = 0, mode = \"pure\" }\n";
     put("user/plugin.toml", &head("user", "checker", hook));
     put("user/main.rhai", "fn act() { hello(\"you\") }");
-    let plugins = Plugins::load(Some(folder.path()));
+    let plugins = Plugins::load(embedded::FILES.plugins, Some(folder.path()));
     let first = plugins.get("user").unwrap();
     assert_eq!(call(&first, "act", vec![]).unwrap(), "hello you");
     put("words/main.rhai", "fn hello(who) { `good day ${who}` }");
@@ -175,7 +175,7 @@ fn a_recipe_says_what_it_offers_and_has_an_install_job() {
         );
         std::fs::write(plugin.join("plugin.toml"), toml).unwrap();
         std::fs::write(plugin.join("main.rhai"), "fn install(job, args) { #{} }").unwrap();
-        crate::plugin::check::run(&plugin).to_string()
+        crate::check::run(embedded::FILES.plugins, &plugin).to_string()
     };
     let job = "install = { params = 2, mode = \"job\" }";
     let section = "[software]\ntitle = \"Pot\"\ncategory = \"Kitchen\"";

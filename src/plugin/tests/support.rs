@@ -1,8 +1,8 @@
 //! A plugin from a text, and a host that answers as a test wants.
 
-use crate::model::plugins::{Origin, ScriptError};
-use crate::plugin::source::Files;
-use crate::plugin::{Call, CallError, Host, Plugin, Run};
+use crate::source::Files;
+use crate::{Call, CallError, Host, Plugin, Run};
+use model::plugins::{Origin, ScriptError};
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
 

@@ -4,7 +4,7 @@ use super::connect::Connector;
 use super::endpoint::Endpoint;
 use super::error::PveError;
 use super::trust::{Seen, fingerprint, looking_config};
-use crate::base::Timestamp;
+use base::Timestamp;
 use std::net::IpAddr;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 

@@ -6,7 +6,7 @@ use super::socket;
 use super::task::{self, TaskLine, TaskStatus, Upid};
 use super::trust::Trust;
 use super::wire::{ANSWER_TIMEOUT, Ask, Auth, Miss, Wire};
-use crate::base::Secret;
+use base::Secret;
 use http::HeaderValue;
 use serde_json::{Value, json};
 use std::fmt;

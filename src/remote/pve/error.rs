@@ -1,6 +1,6 @@
 //! What can go wrong with a call, in words for people and kinds for programs.
 
-use crate::base::{Error, Kind};
+use base::{Error, Kind};
 use std::collections::BTreeMap;
 use std::fmt;
 

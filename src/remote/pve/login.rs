@@ -6,7 +6,7 @@ use super::error::{PveError, PveErrorKind};
 use super::trust::Trust;
 use super::value::as_bool;
 use super::wire::{ANSWER_TIMEOUT, Ask, Auth, Miss, Wire};
-use crate::base::Secret;
+use base::Secret;
 use http::HeaderValue;
 use serde_json::{Value, json};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The client against small local servers that answer what the test says, byte by byte.
 
 use super::*;
-use crate::base::Secret;
+use base::Secret;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use super::Tunnel;
 use super::error::{SshError, SshErrorKind};
 use super::keys;
-use crate::base::Secret;
+use base::Secret;
 use russh::client::{self, AuthResult, Handle, Msg};
 use russh::keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg};

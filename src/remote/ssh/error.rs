@@ -1,6 +1,6 @@
 //! What can go wrong, in words for people and kinds for programs; the names are those of the Proxmox client.
 
-use crate::base::{Error, Kind};
+use base::{Error, Kind};
 use std::fmt;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! Key pairs that Steward makes: Ed25519 only.
 
 use super::error::{SshError, SshErrorKind};
-use crate::base::Secret;
+use base::Secret;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 

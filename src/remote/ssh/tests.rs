@@ -1,7 +1,7 @@
 //! Against a real OpenSSH server on loopback, with its own keys and port; only harmless commands.
 
 use super::*;
-use crate::base::Secret;
+use base::Secret;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

@@ -2,11 +2,11 @@
 
 use super::data::{Acl, PRIVILEGES, Token, User};
 use super::permissions::{has, has_any, require};
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats;
-use crate::sim::http::answer::Answer;
-use crate::sim::schema::items;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats;
+use crate::http::answer::Answer;
+use crate::schema::items;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -186,7 +186,7 @@ pub fn acl_change(call: &Call) -> Answer {
     })
 }
 
-fn known_subject(c: &crate::sim::state::Cluster, kind: &str, id: &str) -> Result<(), ApiError> {
+fn known_subject(c: &crate::state::Cluster, kind: &str, id: &str) -> Result<(), ApiError> {
     let there = match kind {
         "user" => c.access.users.contains_key(id),
         "token" => c.access.tokens.contains_key(id),

@@ -4,9 +4,9 @@
 
 use super::data::Access;
 use super::who::Who;
-use crate::sim::error::ApiError;
-use crate::sim::state::Cluster;
-use crate::sim::world::World;
+use crate::error::ApiError;
+use crate::state::Cluster;
+use crate::world::World;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,11 +1,11 @@
 //! Tickets: `POST /access/ticket`, the cookie `PVEAuthCookie`, the CSRF token. They live in memory only.
 
 use super::who::Who;
-use crate::base::random;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::http::answer::Answer;
-use crate::sim::world::{World, lock};
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::http::answer::Answer;
+use crate::world::{World, lock};
+use base::random;
 use serde_json::json;
 
 /// Seconds a ticket is good (2 hours and 5 minutes of grace).

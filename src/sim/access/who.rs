@@ -1,10 +1,10 @@
 //! The caller: a user by ticket, or a token of one.
 
 use super::tickets;
-use crate::sim::error::ApiError;
-use crate::sim::http::form::percent_decode;
-use crate::sim::http::request::Decoded;
-use crate::sim::world::World;
+use crate::error::ApiError;
+use crate::http::form::percent_decode;
+use crate::http::request::Decoded;
+use crate::world::World;
 use subtle::ConstantTimeEq as _;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! `POST vncproxy`, `POST termproxy`, `GET vncwebsocket`.
 
 use super::{TICKET, Waiting, rfb, shell};
-use crate::base::random;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::http::answer::Answer;
-use crate::sim::state::{Guest, Kind};
-use crate::sim::tasks;
-use crate::sim::world::{World, lock};
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::http::answer::Answer;
+use crate::state::{Guest, Kind};
+use crate::tasks;
+use crate::world::{World, lock};
+use base::random;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;

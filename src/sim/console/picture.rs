@@ -1,8 +1,8 @@
 //! What a machine's screen shows: a clock, a bar that moves, what was typed, where the pointer is.
 
 use super::font;
-use crate::base::Timestamp;
-use crate::sim::world::World;
+use crate::world::World;
+use base::Timestamp;
 
 pub const WIDTH: u16 = 480;
 pub const HEIGHT: u16 = 288;

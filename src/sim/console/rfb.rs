@@ -1,9 +1,9 @@
 //! A small VNC server (RFC 6143): version 3.8, VNC authentication, raw rectangles in 32 bits per pixel.
 
 use super::picture::{HEIGHT, Picture, WIDTH};
-use crate::base::random;
-use crate::sim::state::Guest;
-use crate::sim::world::World;
+use crate::state::Guest;
+use crate::world::World;
+use base::random;
 use des::Des;
 use des::cipher::{BlockCipherEncrypt as _, KeyInit as _};
 use std::collections::BTreeSet;

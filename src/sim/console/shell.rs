@@ -2,8 +2,8 @@
 //! words. First the viewer says `user:ticket`, then `0:<length>:<bytes>` for input, `1:<columns>:<rows>:` for
 //! a new size, `2` to stay alive; what comes back is bare output.
 
-use crate::sim::state::Guest;
-use crate::sim::world::World;
+use crate::state::Guest;
+use crate::world::World;
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};

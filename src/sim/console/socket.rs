@@ -1,8 +1,8 @@
 //! The websocket: the upgrade as pveproxy answers it, and the pump between frames and a plain stream.
 
-use crate::sim::http::form::Raw;
-use crate::sim::http::request::Decoded;
-use crate::sim::world::{World, lock};
+use crate::http::form::Raw;
+use crate::http::request::Decoded;
+use crate::world::{World, lock};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header::{

@@ -1,7 +1,7 @@
 //! The envelope: `{"data":..}` for what worked, the three forms of `error::Body` for what did not,
 //! the text of an error also as reason phrase in the status line.
 
-use crate::sim::error::{ApiError, Body};
+use crate::error::{ApiError, Body};
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, SERVER};
 use http::{Response, StatusCode};

@@ -1,7 +1,7 @@
 //! Decoding of query strings, form bodies and JSON bodies, with the quirks of pve-http-server's
 //! `decode_urlencoded` (source: src/PVE/APIServer/AnyEvent.pm).
 
-use crate::sim::error::ApiError;
+use crate::error::ApiError;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //! file. What follows the file's data up to the closing boundary becomes part of the file, as there.
 
 use super::form::{Raw, RawParams};
-use crate::sim::error::ApiError;
+use crate::error::ApiError;
 use bytes::Bytes;
 
 /// The uploaded file: its name and its bytes.

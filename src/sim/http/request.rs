@@ -2,7 +2,7 @@
 
 use super::form::{RawParams, decode_form, decode_json};
 use super::multipart::{self, File};
-use crate::sim::error::{ApiError, Body};
+use crate::error::{ApiError, Body};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request};

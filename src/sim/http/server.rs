@@ -3,10 +3,10 @@
 
 use super::answer::{failure, success};
 use super::request;
-use crate::sim::console;
-use crate::sim::dispatch::{self, Outcome};
-use crate::sim::faults::Away;
-use crate::sim::world::World;
+use crate::console;
+use crate::dispatch::{self, Outcome};
+use crate::faults::Away;
+use crate::world::World;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response};

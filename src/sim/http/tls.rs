@@ -2,7 +2,7 @@
 //! names are those of pve-ssl.pem (127.0.0.1, ::1, localhost, node names).
 //! Keys are elliptic, not RSA-4096: making an RSA key takes seconds in a debug build.
 
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };

@@ -1,19 +1,19 @@
 //! Changing a container: configuration with what waits for a restart, growing and moving its disks.
 
-use crate::sim::access::permissions::{require, require_any};
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::{self, Props, mac, print_size, size};
-use crate::sim::http::answer::Answer;
-use crate::sim::load::mix;
-use crate::sim::qemu::config::sorted_tags;
-use crate::sim::qemu::drives::{self, Make, Source};
-use crate::sim::qemu::keys::base;
-use crate::sim::schema::Param;
-use crate::sim::schema::Type::{Bool, Format, Int, List, Num, OneOf, Text};
-use crate::sim::schema::{opt, row};
-use crate::sim::state::{Cluster, Kind, Pending};
-use crate::sim::tasks::{self, Work};
+use crate::access::permissions::{require, require_any};
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::{self, Props, mac, print_size, size};
+use crate::http::answer::Answer;
+use crate::load::mix;
+use crate::qemu::config::sorted_tags;
+use crate::qemu::drives::{self, Make, Source};
+use crate::qemu::keys::base;
+use crate::schema::Param;
+use crate::schema::Type::{Bool, Format, Int, List, Num, OneOf, Text};
+use crate::schema::{opt, row};
+use crate::state::{Cluster, Kind, Pending};
+use crate::tasks::{self, Work};
 use serde_json::{Value, json};
 
 /// Parameters of the config call.
@@ -284,8 +284,8 @@ pub fn resize(call: &Call) -> Answer {
             if bytes < volume.size {
                 return Err("unable to shrink disk size".to_owned());
             }
-            let s = crate::sim::storage::find(c, &volume.storage)?.clone();
-            crate::sim::storage::check_space(c, &s, &node, bytes - volume.size)?;
+            let s = crate::storage::find(c, &volume.storage)?.clone();
+            crate::storage::check_space(c, &s, &node, bytes - volume.size)?;
             if let Some(v) = c.volume_mut(&node, &volid) {
                 v.size = bytes;
             }
@@ -304,7 +304,7 @@ pub fn move_volume(call: &Call) -> Answer {
     let (disk, target, delete) = (p.text("volume"), p.text("storage"), p.flag("delete"));
     call.world.read(|c| {
         require(c, &call.who, &format!("/storage/{target}"), &["Datastore.AllocateSpace"])?;
-        crate::sim::storage::find(c, &target)?;
+        crate::storage::find(c, &target)?;
         disk_of(c, &node, vmid, &disk)?;
         Ok::<_, ApiError>(())
     })?;

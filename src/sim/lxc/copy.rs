@@ -1,16 +1,16 @@
 //! Copying a container, making a template of it, moving it to another node.
 
-use crate::sim::access::permissions::require;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::{Props, mac};
-use crate::sim::http::answer::Answer;
-use crate::sim::load::mix;
-use crate::sim::qemu::config::heritable;
-use crate::sim::qemu::keys::base;
-use crate::sim::qemu::{create, drives};
-use crate::sim::state::{Cluster, Config, Guest, Kind};
-use crate::sim::tasks::{self, Job, Work};
+use crate::access::permissions::require;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::{Props, mac};
+use crate::http::answer::Answer;
+use crate::load::mix;
+use crate::qemu::config::heritable;
+use crate::qemu::keys::base;
+use crate::qemu::{create, drives};
+use crate::state::{Cluster, Config, Guest, Kind};
+use crate::tasks::{self, Job, Work};
 use serde_json::json;
 use std::sync::Arc;
 

@@ -1,12 +1,12 @@
 //! The guest agent of machines that run and were started with `agent=1`.
 
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::Props;
-use crate::sim::http::answer::Answer;
-use crate::sim::qemu::{keys, windows};
-use crate::sim::state::{Guest, Kind};
-use crate::sim::world::lock;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::Props;
+use crate::http::answer::Answer;
+use crate::qemu::{keys, windows};
+use crate::state::{Guest, Kind};
+use crate::world::lock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use serde_json::{Value, json};

@@ -3,14 +3,14 @@
 use super::config::{heritable, with_mac};
 use super::create::{undo, uuid_of};
 use super::{drives, keys};
-use crate::sim::access::permissions::{has, require};
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::Props;
-use crate::sim::http::answer::Answer;
-use crate::sim::load::mix;
-use crate::sim::state::{Cluster, Config, Guest, Kind};
-use crate::sim::tasks::{self, Job, Work};
+use crate::access::permissions::{has, require};
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::Props;
+use crate::http::answer::Answer;
+use crate::load::mix;
+use crate::state::{Cluster, Config, Guest, Kind};
+use crate::tasks::{self, Job, Work};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -113,7 +113,7 @@ fn may_clone(c: &Cluster, call: &Call, vmid: u32) -> Result<(), ApiError> {
     }
     for (_, volid) in drives::own_volumes(&source.config) {
         let storage = p.get("storage").or_else(|| volid.split(':').next()).unwrap_or_default();
-        crate::sim::storage::find(c, storage)?;
+        crate::storage::find(c, storage)?;
         require(c, who, &format!("/storage/{storage}"), &["Datastore.AllocateSpace"])?;
     }
     Ok(())

@@ -1,13 +1,13 @@
 //! The generated cloud-init drive: what it was made from, what is new since, and its text.
 
 use super::keys;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::Props;
-use crate::sim::http::answer::Answer;
-use crate::sim::http::form::percent_decode;
-use crate::sim::load::mix;
-use crate::sim::state::{Config, Guest, Kind};
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::Props;
+use crate::http::answer::Answer;
+use crate::http::form::percent_decode;
+use crate::load::mix;
+use crate::state::{Config, Guest, Kind};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -3,18 +3,18 @@
 use super::drives::{self, Source};
 use super::hotplug;
 use super::keys;
-use crate::base::random;
-use crate::sim::access::permissions::{require, require_any};
-use crate::sim::access::who::Who;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::{Props, mac};
-use crate::sim::http::answer::Answer;
-use crate::sim::load::mix;
-use crate::sim::schema::Params;
-use crate::sim::state::{Cluster, Config, Guest, Kind, Pending};
-use crate::sim::tasks;
-use crate::sim::world::World;
+use crate::access::permissions::{require, require_any};
+use crate::access::who::Who;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::{Props, mac};
+use crate::http::answer::Answer;
+use crate::load::mix;
+use crate::schema::Params;
+use crate::state::{Cluster, Config, Guest, Kind, Pending};
+use crate::tasks;
+use crate::world::World;
+use base::random;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -243,7 +243,7 @@ pub fn may_set(c: &Cluster, who: &Who, path: &str, key: &str, value: &str) -> Re
     }
     match drives::source(value) {
         Source::New { storage, .. } | Source::Cloudinit { storage } => {
-            if !crate::sim::storage::find(c, &storage)?.content.iter().any(|k| k == "images") {
+            if !crate::storage::find(c, &storage)?.content.iter().any(|k| k == "images") {
                 return Err(ApiError::param("storage", format!("storage '{storage}' does not support vm images")));
             }
             require(c, who, &format!("/storage/{storage}"), &["Datastore.AllocateSpace"])
@@ -253,8 +253,8 @@ pub fn may_set(c: &Cluster, who: &Who, path: &str, key: &str, value: &str) -> Re
         ))),
         Source::Volume(volid) => {
             let storage = volid.split(':').next().unwrap_or_default();
-            crate::sim::storage::find(c, storage)?;
-            require_any(c, who, &format!("/storage/{storage}"), crate::sim::storage::SEE)
+            crate::storage::find(c, storage)?;
+            require_any(c, who, &format!("/storage/{storage}"), crate::storage::SEE)
         }
         Source::Empty => Ok(()),
     }
@@ -303,7 +303,7 @@ pub fn with_mac(value: &str, n: u64) -> String {
 }
 
 pub fn sorted_tags(value: &str) -> String {
-    let mut tags: Vec<String> = crate::sim::schema::items(value).iter().map(|t| t.to_lowercase()).collect();
+    let mut tags: Vec<String> = crate::schema::items(value).iter().map(|t| t.to_lowercase()).collect();
     tags.sort();
     tags.dedup();
     tags.join(";")

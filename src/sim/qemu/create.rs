@@ -1,15 +1,15 @@
 //! `POST /nodes/{node}/qemu`: a new VM. The id is taken (locked `create`) before the call returns.
 
 use super::{config, drives, keys, power};
-use crate::sim::access::permissions::{has, require};
-use crate::sim::access::who::Who;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::http::answer::Answer;
-use crate::sim::load::mix;
-use crate::sim::schema::Params;
-use crate::sim::state::{Cluster, Config, Guest, Kind};
-use crate::sim::tasks::{self, Job, Work};
+use crate::access::permissions::{has, require};
+use crate::access::who::Who;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::http::answer::Answer;
+use crate::load::mix;
+use crate::schema::Params;
+use crate::state::{Cluster, Config, Guest, Kind};
+use crate::tasks::{self, Job, Work};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -97,7 +97,7 @@ fn may_create(c: &Cluster, who: &Who, vmid: u32, p: &Params, wanted: &Config) ->
 
 /// Keys come percent-encoded; each line must look like an OpenSSH public key.
 pub fn check_ssh_keys(text: &str) -> Result<(), String> {
-    let plain = crate::sim::http::form::percent_decode(text);
+    let plain = crate::http::form::percent_decode(text);
     let good = |line: &str| {
         let mut words = line.split_whitespace();
         let kind = words.next().unwrap_or_default();

@@ -1,9 +1,9 @@
 //! Disks: reading a drive's text, making and naming volumes, copying and linking them.
 
 use super::keys::{base, is_drive};
-use crate::sim::formats::{Props, print_size, size};
-use crate::sim::state::{Cluster, Config, Storage, Volume, volume_key};
-use crate::sim::storage;
+use crate::formats::{Props, print_size, size};
+use crate::state::{Cluster, Config, Storage, Volume, volume_key};
+use crate::storage;
 
 /// Size of a generated cloud-init drive.
 const CLOUDINIT: u64 = 4 << 20;

@@ -4,9 +4,9 @@
 use super::config::{Errors, commit};
 use super::drives;
 use super::keys;
-use crate::sim::formats::Props;
-use crate::sim::state::{Guest, Pending};
-use crate::sim::world::World;
+use crate::formats::Props;
+use crate::state::{Guest, Pending};
+use crate::world::World;
 use std::sync::Arc;
 
 /// MiB that are always there with memory hotplug on.

@@ -1,7 +1,7 @@
 //! The keys of a VM's configuration: their types, which privilege each needs, how they are shown.
 
-use crate::sim::formats::{self, Props};
-use crate::sim::schema::{Param, Type, opt, row};
+use crate::formats::{self, Props};
+use crate::schema::{Param, Type, opt, row};
 
 use Type::{Bool, Format, Int, List, Num, OneOf, Text};
 

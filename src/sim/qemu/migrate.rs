@@ -1,12 +1,12 @@
 //! `GET` and `POST .../migrate`: to another node of the cluster.
 
 use super::drives::{self, Make};
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::Props;
-use crate::sim::http::answer::Answer;
-use crate::sim::state::{Cluster, Guest, Kind};
-use crate::sim::tasks::{self, Job, Work};
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::Props;
+use crate::http::answer::Answer;
+use crate::state::{Cluster, Guest, Kind};
+use crate::tasks::{self, Job, Work};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub fn check(call: &Call) -> Answer {
         };
         let mut disks: Vec<Value> = local(c, guest).iter().map(|(_, v)| item(v, 0)).collect();
         disks.extend(local_image(c, guest).map(|v| item(&v, 1)));
-        let up = |n: &&crate::sim::state::Node| !n.offline && n.name != guest.node;
+        let up = |n: &&crate::state::Node| !n.offline && n.name != guest.node;
         let others: Vec<&str> = c.nodes.values().filter(up).map(|n| n.name.as_str()).collect();
         Ok(json!({
             "running": u8::from(guest.run.is_some()), "local_disks": disks, "local_resources": devices(guest),

@@ -1,15 +1,15 @@
 //! `POST .../status/{start,stop,shutdown,reboot,reset,suspend,resume}`.
 
 use super::{cloudinit, config, hotplug, keys};
-use crate::sim::access::permissions::require;
-use crate::sim::access::who::Who;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::Props;
-use crate::sim::http::answer::Answer;
-use crate::sim::state::{Cluster, Guest, Kind, Run};
-use crate::sim::tasks::{self, Job, Work};
-use crate::sim::world::World;
+use crate::access::permissions::require;
+use crate::access::who::Who;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::Props;
+use crate::http::answer::Answer;
+use crate::state::{Cluster, Guest, Kind, Run};
+use crate::tasks::{self, Job, Work};
+use crate::world::World;
 use serde_json::json;
 use std::sync::Arc;
 

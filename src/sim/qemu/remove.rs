@@ -1,11 +1,11 @@
 //! `DELETE /nodes/{node}/qemu/{vmid}`.
 
 use super::drives;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::http::answer::Answer;
-use crate::sim::state::{Cluster, Kind};
-use crate::sim::tasks;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::http::answer::Answer;
+use crate::state::{Cluster, Kind};
+use crate::tasks;
 use serde_json::json;
 
 pub fn remove(call: &Call) -> Answer {

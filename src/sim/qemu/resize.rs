@@ -1,13 +1,13 @@
 //! `PUT .../resize` and `POST .../move_disk`.
 
 use super::{drives, keys};
-use crate::sim::access::permissions::has;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::formats::{print_size, size};
-use crate::sim::http::answer::Answer;
-use crate::sim::state::{Cluster, Kind, Pending};
-use crate::sim::tasks::{self, Work};
+use crate::access::permissions::has;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::formats::{print_size, size};
+use crate::http::answer::Answer;
+use crate::state::{Cluster, Kind, Pending};
+use crate::tasks::{self, Work};
 use serde_json::json;
 
 /// Grows a disk. Everything but the digest is judged in the task, the right to the space too.
@@ -59,8 +59,8 @@ fn grow(c: &mut Cluster, node: &str, vmid: u32, disk: &str, wanted: &str) -> Wor
     if bytes < volume.size {
         return Err("shrinking disks is not supported".into());
     }
-    let s = crate::sim::storage::find(c, &volume.storage)?.clone();
-    crate::sim::storage::check_space(c, &s, node, bytes - volume.size)?;
+    let s = crate::storage::find(c, &volume.storage)?.clone();
+    crate::storage::check_space(c, &s, node, bytes - volume.size)?;
     if let Some(v) = c.volume_mut(node, &volume.volid) {
         v.size = bytes;
     }
@@ -80,13 +80,8 @@ pub fn move_disk(call: &Call) -> Answer {
     let (p, vmid, node) = (&call.params, call.vmid(), call.node().to_owned());
     let (disk, target, delete) = (p.text("disk"), p.text("storage"), p.flag("delete"));
     call.world.read(|c| {
-        crate::sim::access::permissions::require(
-            c,
-            &call.who,
-            &format!("/storage/{target}"),
-            &["Datastore.AllocateSpace"],
-        )?;
-        crate::sim::storage::find(c, &target)?;
+        crate::access::permissions::require(c, &call.who, &format!("/storage/{target}"), &["Datastore.AllocateSpace"])?;
+        crate::storage::find(c, &target)?;
         let from = storage_of(c, &node, vmid, &disk)?;
         if from == target && p.get("format").is_none() {
             return Err(ApiError::die("you can't move to the same storage with same format"));

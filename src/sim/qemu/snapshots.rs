@@ -1,12 +1,12 @@
 //! Snapshots of machines and containers: list, make, note, roll back, delete. `LXC` says which of the two.
 
 use super::{config, drives, keys, power};
-use crate::sim::access::permissions::has;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::http::answer::Answer;
-use crate::sim::state::{Cluster, Config, Guest, Kind, Snapshot};
-use crate::sim::tasks::{self, Work};
+use crate::access::permissions::has;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::http::answer::Answer;
+use crate::state::{Cluster, Config, Guest, Kind, Snapshot};
+use crate::tasks::{self, Work};
 use serde_json::{Value, json};
 
 /// `GET .../snapshot`: ends with the pseudo entry `current`.
@@ -187,7 +187,7 @@ pub fn rollback<const LXC: bool>(call: &Call) -> Answer {
             drop(lock);
             if start && !snapshot.vmstate {
                 if LXC {
-                    crate::sim::lxc::spawn_start(&job.world, &who, &node, vmid);
+                    crate::lxc::spawn_start(&job.world, &who, &node, vmid);
                 } else {
                     power::spawn_start(&job.world, &who, &node, vmid);
                 }

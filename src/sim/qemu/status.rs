@@ -1,11 +1,11 @@
 //! `GET /nodes/{node}/qemu` and `GET .../status/current`.
 
 use super::drives;
-use crate::sim::access::permissions::has;
-use crate::sim::dispatch::Call;
-use crate::sim::http::answer::Answer;
-use crate::sim::state::{Cluster, Guest, Kind};
-use crate::sim::stats;
+use crate::access::permissions::has;
+use crate::dispatch::Call;
+use crate::http::answer::Answer;
+use crate::state::{Cluster, Guest, Kind};
+use crate::stats;
 use serde_json::{Value, json};
 
 /// The list of one node; what the caller may not see is left out.

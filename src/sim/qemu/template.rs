@@ -1,11 +1,11 @@
 //! `POST .../template`: turns a stopped machine into a template; its disks become base volumes.
 
 use super::drives;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::http::answer::Answer;
-use crate::sim::state::{Cluster, Kind};
-use crate::sim::tasks;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::http::answer::Answer;
+use crate::state::{Cluster, Kind};
+use crate::tasks;
 use serde_json::json;
 
 pub fn convert(call: &Call) -> Answer {

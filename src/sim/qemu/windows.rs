@@ -2,11 +2,11 @@
 //! JSON) is understood by its shape, kept like the folder it stands for, and scripts are answered from a table that
 //! a test fills. Scripts that nothing fits go well and say nothing.
 
-use crate::base::random;
-use crate::sim::dispatch::Call;
-use crate::sim::error::ApiError;
-use crate::sim::http::answer::Answer;
-use crate::sim::state::Kind;
+use crate::dispatch::Call;
+use crate::error::ApiError;
+use crate::http::answer::Answer;
+use crate::state::Kind;
+use base::random;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use serde::{Deserialize, Serialize};

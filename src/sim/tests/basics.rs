@@ -1,7 +1,7 @@
 //! HTTP rules, envelope, login.
 
 use super::client::{cluster, parse, with};
-use crate::sim::Options;
+use crate::Options;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -1,6 +1,6 @@
 //! A raw HTTPS client: what is sent is exactly what the test wrote.
 
-use crate::sim::{Options, Sim, start};
+use crate::{Options, Sim, start};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName};

@@ -1,7 +1,7 @@
 //! Faults on demand, the state file, and the cost of the big list.
 
 use super::client::{cluster, with};
-use crate::sim::{AnswerFault, Away, Options};
+use crate::{AnswerFault, Away, Options};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -96,7 +96,7 @@ async fn proxmox_can_be_away_and_come_back_and_change_its_certificate() {
     c.sim.faults().away(Away::No);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(c.get("/version").await.status, 200);
-    c.sim.faults().set(crate::sim::Fault::NewCertificate(true)).await.unwrap();
+    c.sim.faults().set(crate::Fault::NewCertificate(true)).await.unwrap();
     assert_ne!(c.sim.world.leaf.load().fingerprint, c.sim.fingerprint);
     assert_eq!(c.get("/version").await.status, 200, "still signed by the same CA");
 }

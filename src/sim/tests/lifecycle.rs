@@ -87,7 +87,7 @@ async fn linked_clones_take_no_storage_and_full_ones_do() {
 
 #[tokio::test]
 async fn a_new_machine_is_unknown_in_the_big_list_until_the_next_round() {
-    let c = crate::sim::tests::client::with(crate::sim::Options { time_scale: 0.05, ..Default::default() }).await;
+    let c = crate::tests::client::with(crate::Options { time_scale: 0.05, ..Default::default() }).await;
     let made = c.post("/nodes/pve1/qemu", "vmid=605&name=late&memory=512").await;
     let find = |list: serde_json::Value| list.as_array().unwrap().iter().find(|i| i["vmid"] == 605).cloned().unwrap();
     let item = find(c.get("/cluster/resources?type=vm").await.data());

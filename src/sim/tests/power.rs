@@ -1,7 +1,7 @@
 //! Power, locks, interrupts.
 
 use super::client::{cluster, with};
-use crate::sim::{Fault, Options};
+use crate::{Fault, Options};
 use std::time::Duration;
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn a_hanging_task_runs_until_its_owner_interrupts_it() {
 async fn containers_refuse_at_once_what_machines_refuse_in_the_task() {
     let c = cluster().await;
     let (vmid, node) = c.sim.world.read(|s| {
-        let found = s.guests.values().find(|g| g.kind == crate::sim::state::Kind::Lxc && g.run.is_some()).unwrap();
+        let found = s.guests.values().find(|g| g.kind == crate::state::Kind::Lxc && g.run.is_some()).unwrap();
         (found.vmid, found.node.clone())
     });
     let path = format!("/nodes/{node}/lxc/{vmid}");

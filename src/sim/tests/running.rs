@@ -38,7 +38,7 @@ async fn memory_plugs_in_modules_and_a_guest_that_does_not_help_keeps_it() {
         "{text}"
     );
     c.put(&config, "revert=vcpus").await;
-    c.sim.faults().set(crate::sim::Fault::Deaf { vmid: 801, deaf: true }).await.unwrap();
+    c.sim.faults().set(crate::Fault::Deaf { vmid: 801, deaf: true }).await.unwrap();
     let bridge = c.put(&config, "net1=virtio%2Cbridge%3Dvmbr9").await.error("net1");
     assert!(bridge.contains("bridge 'vmbr9' does not exist"), "{bridge}");
     let mixed = c.put(&config, "vcpus=1&name=still-good").await;

@@ -1,11 +1,11 @@
 //! The audit log: whatever is done to it behind Steward's back is found, and the first bad entry named.
 
 use super::maker::{Fresh, fresh, key, open, raw_put, raw_rows, record};
-use crate::model::audit::AuditEntry;
-use crate::store::audit::append;
-use crate::store::table::{open_row, seal_row};
-use crate::store::tables::{AUDIT, META};
-use crate::store::{AuditCheck, AuditHead, Read as _};
+use crate::audit::append;
+use crate::table::{open_row, seal_row};
+use crate::tables::{AUDIT, META};
+use crate::{AuditCheck, AuditHead, Read as _};
+use model::audit::AuditEntry;
 use std::path::Path;
 
 type Raw = Vec<(Vec<u8>, Vec<u8>)>;
@@ -14,7 +14,7 @@ type Raw = Vec<(Vec<u8>, Vec<u8>)>;
 fn ten() -> (Fresh, Raw) {
     let f = fresh();
     for n in 0..5 {
-        let write = move |tx: &mut crate::store::WriteTx| {
+        let write = move |tx: &mut crate::WriteTx| {
             tx.audit(record(&format!("first {n}")));
             tx.audit(record(&format!("second {n}")));
             Ok(())

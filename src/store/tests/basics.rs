@@ -1,19 +1,19 @@
 //! Writing, reading and scanning; one closure's failure; events and the bell.
 
 use super::maker::{Fresh, fresh, record, user};
-use crate::base::ids::{GuestId, JobId, UserId};
-use crate::base::{Error, Kind};
-use crate::model::events::EventKind;
-use crate::model::jobs::{LogLevel, LogLine};
-use crate::store::tables::{AUDIT, EVENTS, EVENTS_KEPT, GUEST_JOBS, JOB_LOG, PLUGIN_KV, SETTINGS, USER_LOGINS, USERS};
-use crate::store::{Json, Name, Read as _, Scan};
+use crate::tables::{AUDIT, EVENTS, EVENTS_KEPT, GUEST_JOBS, JOB_LOG, PLUGIN_KV, SETTINGS, USER_LOGINS, USERS};
+use crate::{Json, Name, Read as _, Scan};
+use base::ids::{GuestId, JobId, UserId};
+use base::{Error, Kind};
+use model::events::EventKind;
+use model::jobs::{LogLevel, LogLine};
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 fn line(text: &str) -> LogLine {
-    LogLine { at: crate::base::Timestamp::ZERO, level: LogLevel::Info, text: text.to_owned() }
+    LogLine { at: base::Timestamp::ZERO, level: LogLevel::Info, text: text.to_owned() }
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn the_bell_rings_after_commits_with_events_and_knows_the_last_one_after_a
     f.store.write(|tx| tx.put(SETTINGS, &"x".into(), &Json(json!(1)))).await.unwrap();
     assert!(!bell.has_changed().unwrap(), "nothing to hear");
     let owner = UserId::new();
-    let write = |tx: &mut crate::store::WriteTx| {
+    let write = |tx: &mut crate::WriteTx| {
         tx.event(EventKind::Plugins, None);
         tx.event(EventKind::Users, None);
         Ok(())

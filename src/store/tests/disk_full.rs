@@ -1,12 +1,12 @@
 //! A disk that is full, for real: a small tmpfs in a mount namespace of the test's own.
 
 use super::maker::{again, open, record};
-use crate::base::ids::JobId;
-use crate::base::{Kind, Result};
-use crate::model::events::EventKind;
-use crate::model::jobs::{LogLevel, LogLine};
-use crate::store::tables::{EVENTS, JOB_LOG};
-use crate::store::{Read as _, Scan, Store, WriteTx};
+use crate::tables::{EVENTS, JOB_LOG};
+use crate::{Read as _, Scan, Store, WriteTx};
+use base::ids::JobId;
+use base::{Kind, Result};
+use model::events::EventKind;
+use model::jobs::{LogLevel, LogLine};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -42,7 +42,7 @@ fn a_full_disk_is_said_loses_nothing_and_writing_goes_on_when_there_is_room() {
 }
 
 fn big_line(n: u32) -> LogLine {
-    LogLine { at: crate::base::Timestamp::ZERO, level: LogLevel::Info, text: format!("{n} ").repeat(3000) }
+    LogLine { at: base::Timestamp::ZERO, level: LogLevel::Info, text: format!("{n} ").repeat(3000) }
 }
 
 fn put(job: JobId, n: u32) -> impl FnOnce(&mut WriteTx) -> Result<()> + Send + 'static {

@@ -2,11 +2,11 @@
 
 use super::maker::{Quick, clock};
 use super::planted::{plant, read_all};
-use crate::base::ids::{JobId, UserId};
-use crate::base::{Error, Kind, Result, Timestamp};
-use crate::model::jobs::{LogLevel, LogLine};
-use crate::store::tables::{JOB_LOG, JOBS, SESSIONS, USER_SESSIONS, USERS};
-use crate::store::{Read as _, ReadTx, Scan, Store};
+use crate::tables::{JOB_LOG, JOBS, SESSIONS, USER_SESSIONS, USERS};
+use crate::{Read as _, ReadTx, Scan, Store};
+use base::ids::{JobId, UserId};
+use base::{Error, Kind, Result, Timestamp};
+use model::jobs::{LogLevel, LogLine};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;

@@ -1,10 +1,10 @@
 //! Group commit: many callers, few commits, each with its own fate.
 
 use super::maker::{Fresh, fresh, record};
-use crate::base::{Error, Kind, Result};
-use crate::model::events::EventKind;
-use crate::store::tables::{AUDIT, EVENTS, SETTINGS};
-use crate::store::{Json, Name, Read as _, Scan, WriteTx};
+use crate::tables::{AUDIT, EVENTS, SETTINGS};
+use crate::{Json, Name, Read as _, Scan, WriteTx};
+use base::{Error, Kind, Result};
+use model::events::EventKind;
 use serde_json::json;
 use std::sync::mpsc::{Receiver, channel};
 

@@ -1,11 +1,11 @@
 //! `kill -9` at random moments under load: what was acknowledged is there, nothing is there by half.
 
 use super::maker::{again, open};
-use crate::base::ids::JobId;
-use crate::base::{Error, Result, random};
-use crate::model::jobs::{LogLevel, LogLine};
-use crate::store::tables::{JOB_LOG, STEPS};
-use crate::store::{Name, Read as _, Scan, Store, WriteTx};
+use crate::tables::{JOB_LOG, STEPS};
+use crate::{Name, Read as _, Scan, Store, WriteTx};
+use base::ids::JobId;
+use base::{Error, Result, random};
+use model::jobs::{LogLevel, LogLine};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -29,16 +29,16 @@ fn round_job(round: u32) -> JobId {
 fn write_both(tx: &mut WriteTx, job: JobId, n: u32) -> Result<()> {
     let line = LogLine { at: tx.now(), level: LogLevel::Info, text: format!("line {n}") };
     tx.put(JOB_LOG, &(job, n), &line)?;
-    let step = crate::model::jobs::Step {
+    let step = model::jobs::Step {
         name: n.to_string(),
-        state: crate::model::jobs::StepState::Done,
+        state: model::jobs::StepState::Done,
         began: tx.now(),
         ended: None,
         result: serde_json::Value::Null,
         order: n,
     };
     tx.put(STEPS, &(job, Name::new(n.to_string())), &step)?;
-    tx.event(crate::model::events::EventKind::Job { id: job }, None);
+    tx.event(model::events::EventKind::Job { id: job }, None);
     tx.audit(super::maker::record("job.step"));
     if n % 7 == 3 { Err(Error::conflict("every seventh is refused")) } else { Ok(()) }
 }

@@ -1,13 +1,13 @@
 //! What the tests share: keys, clocks, a store in a folder of its own, rows with few fields.
 
-use crate::base::ids::{GuestId, JobId, UserId};
-use crate::base::time::ManualClock;
-use crate::base::{Clock, Timestamp};
-use crate::crypto::SealKey;
-use crate::model::audit::AuditRecord;
-use crate::model::jobs::{Job, JobState, Priority, Progress};
-use crate::model::users::{Role, User};
-use crate::store::{OwnedSeal, Seal, Store};
+use crate::{OwnedSeal, Seal, Store};
+use base::ids::{GuestId, JobId, UserId};
+use base::time::ManualClock;
+use base::{Clock, Timestamp};
+use crypto::SealKey;
+use model::audit::AuditRecord;
+use model::jobs::{Job, JobState, Priority, Progress};
+use model::users::{Role, User};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -86,7 +86,7 @@ pub fn clock() -> Arc<dyn Clock> {
     Arc::new(ManualClock::at(Timestamp::from_secs(1_790_000_000)))
 }
 
-pub fn open(path: &Path) -> crate::base::Result<Store> {
+pub fn open(path: &Path) -> base::Result<Store> {
     Store::open(path, key(1), clock())
 }
 
@@ -179,7 +179,7 @@ pub fn raw_rows(path: &Path, table: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     use redb::{ReadableDatabase as _, ReadableTable as _};
     raw(path, |db| {
         let tx = db.begin_read().unwrap();
-        let table = tx.open_table(crate::store::view::definition(table)).unwrap();
+        let table = tx.open_table(crate::view::definition(table)).unwrap();
         let rows = table.iter().unwrap().map(Result::unwrap);
         rows.map(|(k, v)| (k.value().to_vec(), v.value().to_vec())).collect()
     })
@@ -190,7 +190,7 @@ pub fn raw_put(path: &Path, table: &str, rows: &[(Vec<u8>, Option<Vec<u8>>)]) {
     raw(path, |db| {
         let tx = db.begin_write().unwrap();
         {
-            let mut table = tx.open_table(crate::store::view::definition(table)).unwrap();
+            let mut table = tx.open_table(crate::view::definition(table)).unwrap();
             for (key, row) in rows {
                 match row {
                     Some(row) => drop(table.insert(key.as_slice(), row.as_slice()).unwrap()),

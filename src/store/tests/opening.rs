@@ -2,11 +2,11 @@
 
 use super::maker::{again, clock, fresh, job, key, open, raw_put, raw_rows};
 use super::version1;
-use crate::base::{Kind, Timestamp};
-use crate::model::jobs::JobState;
-use crate::store::tables::{JOBS, META, OPEN_JOBS};
-use crate::store::view::Overlay;
-use crate::store::{Read as _, Scan, Store, database, meta, migrations};
+use crate::tables::{JOBS, META, OPEN_JOBS};
+use crate::view::Overlay;
+use crate::{Read as _, Scan, Store, database, meta, migrations};
+use base::{Kind, Timestamp};
+use model::jobs::JobState;
 use std::path::Path;
 
 fn refusal(path: &Path) -> String {
@@ -20,7 +20,7 @@ fn a_second_opener_in_the_same_process_is_refused() {
     assert_eq!(error.kind(), Kind::Conflict);
     let sentence = "Another Steward is using this store. Use its commands while it runs, or stop the service first.";
     assert_eq!(error.message(), sentence);
-    f.store.write_blocking(|tx| tx.put(OPEN_JOBS, &crate::base::ids::JobId::new(), &())).unwrap();
+    f.store.write_blocking(|tx| tx.put(OPEN_JOBS, &base::ids::JobId::new(), &())).unwrap();
 }
 
 const OTHER_PROCESS: &str = "store::tests::opening::a_second_opener_in_another_process_is_refused";
@@ -85,7 +85,7 @@ fn a_changed_version_number_is_damage_and_not_another_version() {
 #[test]
 fn a_store_without_its_own_rows_is_damaged_and_not_new() {
     let f = fresh();
-    f.store.write_blocking(|tx| tx.put(JOBS, &crate::base::ids::JobId::new(), &job("x", JobState::Queued))).unwrap();
+    f.store.write_blocking(|tx| tx.put(JOBS, &base::ids::JobId::new(), &job("x", JobState::Queued))).unwrap();
     f.store.close();
     for row in raw_rows(&f.path, META) {
         raw_put(&f.path, META, &[(row.0, None)]);

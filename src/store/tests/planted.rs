@@ -1,22 +1,22 @@
 //! A store with rows in every table, for the tests that go through all of them.
 
 use super::maker::{VaultOf, job, record, user};
-use crate::base::ids::{ConnectionId, GuestId, InviteId, JobId, ScheduleId, SessionId, TokenId, UserId};
-use crate::base::{Result, Timestamp};
-use crate::crypto::SealKey;
-use crate::model::access::{GuestGrant, GuestRight};
-use crate::model::connections::{Connection, Limits, StoredSecret, Trust};
-use crate::model::events::EventKind;
-use crate::model::guests::{Guest, GuestKind, GuestState};
-use crate::model::jobs::{JobState, LogLevel, LogLine, Step, StepState};
-use crate::model::lockout::Failures;
-use crate::model::prefs::Prefs;
-use crate::model::quotas::{Amounts, Claim, UserQuota};
-use crate::model::schedules::Schedule;
-use crate::model::sessions::{Scope, Session, SessionKind, Token};
-use crate::model::users::{Invite, User};
-use crate::store::tables::*;
-use crate::store::{Bytes, Json, Key, Keyspace, Name, Read as _, ReadTx, Scan, Store, Table, Value, WriteTx};
+use crate::tables::*;
+use crate::{Bytes, Json, Key, Keyspace, Name, Read as _, ReadTx, Scan, Store, Table, Value, WriteTx};
+use base::ids::{ConnectionId, GuestId, InviteId, JobId, ScheduleId, SessionId, TokenId, UserId};
+use base::{Result, Timestamp};
+use crypto::SealKey;
+use model::access::{GuestGrant, GuestRight};
+use model::connections::{Connection, Limits, StoredSecret, Trust};
+use model::events::EventKind;
+use model::guests::{Guest, GuestKind, GuestState};
+use model::jobs::{JobState, LogLevel, LogLine, Step, StepState};
+use model::lockout::Failures;
+use model::prefs::Prefs;
+use model::quotas::{Amounts, Claim, UserQuota};
+use model::schedules::Schedule;
+use model::sessions::{Scope, Session, SessionKind, Token};
+use model::users::{Invite, User};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -49,10 +49,7 @@ pub fn plant(store: &Store) -> Vec<UserId> {
                 tx.put(SETTINGS, &Name::new(text("setting", n)), &Json(json!({ text("key", n): text("value", n) })))?;
                 let key = (Name::new(text("plugin", n)), Name::new(text("kv", n)));
                 tx.put(PLUGIN_KV, &key, &Json(json!(text("kept", n))))?;
-                tx.audit(crate::model::audit::AuditRecord {
-                    subject: text("subject", n),
-                    ..record(&text("action", n))
-                });
+                tx.audit(model::audit::AuditRecord { subject: text("subject", n), ..record(&text("action", n)) });
                 tx.event(EventKind::Users, Some(user.id));
                 Ok(())
             })
@@ -136,7 +133,7 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
     tx.put(USER_QUOTAS, &user.id, &UserQuota::default())?;
     tx.put(GUEST_VMIDS, &(connection.id, 100), &guest.id)?;
     tx.put(VMID_RESERVATIONS, &(connection.id, 101), &JobId::new())?;
-    let mut profile = crate::model::profiles::starting(Timestamp::ZERO).remove(0);
+    let mut profile = model::profiles::starting(Timestamp::ZERO).remove(0);
     profile.note = text("note", n);
     profile.values.insert("smbios_serial".to_owned(), text("serial", n));
     tx.put(PROFILES, &profile.id, &profile)?;

@@ -2,9 +2,9 @@
 
 use super::maker::{fresh, open, raw_put, raw_rows, raw_tables};
 use super::planted::{ROWS, WORD, keyspace, plant, read_all, readers};
-use crate::model::prefs::Prefs;
-use crate::store::tables::{META, PREFS, SETTINGS, USERS};
-use crate::store::{Json, Name, Read as _, Scan};
+use crate::tables::{META, PREFS, SETTINGS, USERS};
+use crate::{Json, Name, Read as _, Scan};
+use model::prefs::Prefs;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -130,7 +130,7 @@ fn a_keyspace_lists_and_erases_only_its_owners_rows() {
 #[test]
 fn a_keyspace_writes_and_deletes_its_owners_rows() {
     let f = fresh();
-    let keys = keyspace(crate::base::ids::UserId::new(), 9);
+    let keys = keyspace(base::ids::UserId::new(), 9);
     let writer = keys.clone();
     f.store
         .write_blocking(move |tx| {

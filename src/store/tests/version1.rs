@@ -2,8 +2,8 @@
 //! and the key, so it goes on making what those versions left on people's disks.
 
 use super::maker::raw_put;
-use crate::base::ids::JobId;
-use crate::store::Seal;
+use crate::Seal;
+use base::ids::JobId;
 use minicbor::Encode;
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! What only admins read: connections and plugins.
 
-use crate::base::Result;
-use crate::web::api::openapi::ListProblems;
-use crate::web::visit::Person;
+use crate::api::openapi::ListProblems;
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -39,7 +39,7 @@ pub struct ConnectionList {
 /// # Errors
 /// `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/connections", tag = "house", responses((status = 200, body = ConnectionList), ListProblems))]
-pub async fn connections(person: Person) -> Result<Json<ConnectionList>> {
+pub async fn connections(person: Person) -> Answer<Json<ConnectionList>> {
     let found = person.web.app.connections().list(&person.actor)?;
     let connections = found.into_iter().map(|c| ConnectionView {
         id: c.id.to_string(),
@@ -69,7 +69,7 @@ pub struct PluginView {
     pub grants: Vec<String>,
     /// embedded or folder.
     #[schema(value_type = String)]
-    pub origin: crate::model::plugins::Origin,
+    pub origin: model::plugins::Origin,
     /// SHA-256 over all its files, hex.
     pub hash: String,
     /// Why it is not usable, with file, line and column.
@@ -86,11 +86,11 @@ pub struct PluginList {
 /// # Errors
 /// `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/plugins", tag = "house", responses((status = 200, body = PluginList), ListProblems))]
-pub async fn plugins(person: Person) -> Result<Json<PluginList>> {
+pub async fn plugins(person: Person) -> Answer<Json<PluginList>> {
     let found = person.web.app.plugins().list(&person.actor)?;
     let plugins = found.into_iter().map(|p| {
         let manifest = p.manifest.as_ref();
-        let text = |f: fn(&crate::model::plugins::Manifest) -> &String| manifest.map(f).cloned().unwrap_or_default();
+        let text = |f: fn(&model::plugins::Manifest) -> &String| manifest.map(f).cloned().unwrap_or_default();
         PluginView {
             version: text(|m| &m.version),
             about: text(|m| &m.about),

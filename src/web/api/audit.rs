@@ -1,14 +1,14 @@
 //! The audit log for programs.
 
-use crate::base::{Error, Result, Timestamp};
-use crate::model::audit::AuditEntry;
-use crate::web::api::body::Asked;
-use crate::web::api::limit;
-use crate::web::api::openapi::ListProblems;
-use crate::web::audit::{csv_stream, json_stream};
-use crate::web::visit::Person;
+use crate::api::body::Asked;
+use crate::api::limit;
+use crate::api::openapi::ListProblems;
+use crate::audit::{csv_stream, json_stream};
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::Json;
-use axum::response::Response;
+use base::{Error, Timestamp};
+use model::audit::AuditEntry;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -73,7 +73,7 @@ pub struct AuditPage {
 /// # Errors
 /// `Forbidden`; `Invalid` on a parameter.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "house", params(Look), responses((status = 200, body = AuditPage), ListProblems))]
-pub async fn list(person: Person, Asked(look): Asked<Look>) -> Result<Json<AuditPage>> {
+pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<AuditPage>> {
     let page = person.web.app.audit().page(&person.actor, &look.q, look.cursor, limit(look.limit)?)?;
     Ok(Json(AuditPage { entries: page.entries.into_iter().map(EntryView::from).collect(), next: page.next }))
 }
@@ -95,10 +95,10 @@ pub struct Export {
 /// `Forbidden`; `Invalid` on `format`.
 #[utoipa::path(get, path = "/api/v1/audit/export", tag = "house", params(Export),
     responses((status = 200, description = "The log, the newest first", content_type = "text/csv"), ListProblems))]
-pub async fn export(person: Person, Asked(look): Asked<Export>) -> Result<Response> {
+pub async fn export(person: Person, Asked(look): Asked<Export>) -> Answer {
     match look.format.as_str() {
         "" | "csv" => Ok(csv_stream(&person, look.q)),
         "ndjson" => Ok(json_stream(&person, look.q)),
-        _ => Err(Error::field("format", "Choose csv or ndjson.")),
+        _ => Err(Error::field("format", "Choose csv or ndjson.").into()),
     }
 }

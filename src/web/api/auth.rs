@@ -1,16 +1,17 @@
 //! Short tokens: made from a login or an API token, taken back by id.
 
-use crate::app::actor::Via;
-use crate::base::ids::SessionId;
-use crate::base::{Error, Result, Secret, Timestamp};
-use crate::model::sessions::Scope;
-use crate::web::api::body::MaybeSent;
-use crate::web::api::openapi::{OneProblems, WriteProblems};
-use crate::web::forms::id;
-use crate::web::visit::{Person, Visit};
+use crate::api::body::MaybeSent;
+use crate::api::openapi::{OneProblems, WriteProblems};
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::{Person, Visit};
+use app::actor::Via;
 use axum::Json;
 use axum::extract::Path;
+use base::ids::SessionId;
+use base::{Error, Secret, Timestamp};
 use http::StatusCode;
+use model::sessions::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -45,14 +46,16 @@ pub struct TokenView {
 /// `Unauthenticated`, `TooMany`; `Invalid` on a field.
 #[utoipa::path(post, path = "/api/v1/auth/token", tag = "auth", security((), ("bearer" = [])), request_body = Option<Login>,
     responses((status = 200, description = "A fresh token", body = TokenView), WriteProblems))]
-pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Result<Json<TokenView>> {
+pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<Json<TokenView>> {
     let tokens = visit.web.app.tokens();
     let made = match (login, &visit.actor) {
         (Some(login), _) => {
             tokens.from_password(&login.login, login.password, &visit.device, &visit.address_text()).await?
         }
         (None, Some(actor)) => tokens.from_token(actor, &visit.device).await?,
-        (None, None) => return Err(Error::unauthenticated("Send login and password, or an API token as bearer.")),
+        (None, None) => {
+            return Err(Error::unauthenticated("Send login and password, or an API token as bearer.").into());
+        }
     };
     let now = visit.web.now();
     Ok(Json(TokenView {
@@ -72,7 +75,7 @@ pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Result<
 /// `NotFound`, `Forbidden`.
 #[utoipa::path(delete, path = "/api/v1/auth/token/{id}", tag = "auth", params(("id" = String, Path, description = "The token's id")),
     responses((status = 204, description = "It is refused from now on"), OneProblems))]
-pub async fn revoke(person: Person, Path(text): Path<String>) -> Result<StatusCode> {
+pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
     let session = id::<SessionId>(&text)?;
     if person.actor.via() != Some(Via::Jwt(session)) {
         person.actor.require_scope(Scope::Full)?;

@@ -1,10 +1,11 @@
 //! Reading what a caller sent, with the name of the field that is wrong.
 
-use crate::base::{Error, Secret};
-use crate::web::api::reading::Node;
-use crate::web::problem::Problem;
+use crate::api::reading::Node;
+use crate::problem::Problem;
+use crate::problem::refuse;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
+use base::{Error, Secret};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
@@ -19,7 +20,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let body = node(request, state).await?.ok_or_else(empty)?;
-        body.read().map(Self).map_err(IntoResponse::into_response)
+        body.read().map(Self).map_err(refuse)
     }
 }
 
@@ -33,7 +34,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SentWhole<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let body = node(request, state).await?.ok_or_else(empty)?;
         let whole = Secret::new(format!("{body:?}"));
-        body.read().map(|value| Self(value, whole)).map_err(IntoResponse::into_response)
+        body.read().map(|value| Self(value, whole)).map_err(refuse)
     }
 }
 
@@ -46,7 +47,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MaybeSent<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let Some(body) = node(request, state).await? else { return Ok(Self(None)) };
-        body.read().map(|value| Self(Some(value))).map_err(IntoResponse::into_response)
+        body.read().map(|value| Self(Some(value))).map_err(refuse)
     }
 }
 
@@ -56,7 +57,7 @@ async fn node<S: Send + Sync>(request: Request, state: &S) -> Result<Option<Node
     let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
     match (body.is_empty(), json) {
         (true, _) => Ok(None),
-        (_, true) => Node::of_json(&body).map(Some).map_err(IntoResponse::into_response),
+        (_, true) => Node::of_json(&body).map(Some).map_err(refuse),
         (_, false) => {
             let problem = Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the body as application/json.");
             Err(problem.into_response())
@@ -65,7 +66,7 @@ async fn node<S: Send + Sync>(request: Request, state: &S) -> Result<Option<Node
 }
 
 fn empty() -> Response {
-    Error::invalid("The body is empty. Send a JSON object, at least {}.").into_response()
+    refuse(Error::invalid("The body is empty. Send a JSON object, at least {}."))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -82,6 +83,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let query = Node::of_query(parts.uri.query().unwrap_or_default());
-        query.and_then(Node::read).map(Self).map_err(IntoResponse::into_response)
+        query.and_then(Node::read).map(Self).map_err(refuse)
     }
 }

@@ -1,20 +1,21 @@
 //! One wish for several machines, for programs.
 
-use crate::app::guests::bulk::{BulkCheck, BulkDone, BulkRefusal};
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result};
-use crate::model::access::GuestRight;
-use crate::model::guests::PowerAction;
-use crate::model::guests::bulk::BulkWish;
-use crate::web::api::body::Sent;
-use crate::web::api::impact::ImpactView;
-use crate::web::api::jobs::JobView;
-use crate::web::api::openapi::WriteProblems;
-use crate::web::api::words::{PowerWord, RightWord};
-use crate::web::visit::Person;
+use crate::api::body::Sent;
+use crate::api::impact::ImpactView;
+use crate::api::jobs::JobView;
+use crate::api::openapi::WriteProblems;
+use crate::api::words::{PowerWord, RightWord};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::guests::bulk::{BulkCheck, BulkDone, BulkRefusal};
 use axum::Json;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::Error;
+use base::ids::GuestId;
 use http::StatusCode;
+use model::access::GuestRight;
+use model::guests::PowerAction;
+use model::guests::bulk::BulkWish;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -114,7 +115,7 @@ pub struct BulkView {
 /// be done for any of them.
 #[utoipa::path(post, path = "/api/v1/guests/bulk", tag = "guests", request_body = Bulk,
     responses((status = 202, description = "Asked for", body = BulkView), (status = 200, description = "Checked", body = BulkView), WriteProblems))]
-pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Result<Response> {
+pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Answer {
     let (guests, wish) = (person.web.app.guests(), BulkWish::from(wanted.action));
     wish.check()?;
     let (ids, odd) = read(&wanted.guests);
@@ -136,7 +137,7 @@ pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Result<Response> {
     let none = done.count() == 0;
     let refused: Vec<BulkRefused> = odd.into_iter().chain(done.refused.into_iter().map(BulkRefused::from)).collect();
     if none {
-        return Err(in_vain(refused));
+        return Err(in_vain(refused).into());
     }
     let view = BulkView {
         jobs: done.jobs.into_iter().map(JobView::from).collect(),

@@ -1,17 +1,18 @@
 //! Consoles for programs: a ticket, with which the websocket is opened.
 
-use crate::base::ids::GuestId;
-use crate::base::{Result, Timestamp};
-use crate::model::consoles::ConsoleKind;
-use crate::web::api::body::Sent;
-use crate::web::api::openapi::WriteProblems;
-use crate::web::api::words::ConsoleWord;
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::body::Sent;
+use crate::api::openapi::WriteProblems;
+use crate::api::words::ConsoleWord;
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
+use base::Timestamp;
+use base::ids::GuestId;
 use http::StatusCode;
+use model::consoles::ConsoleKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -42,7 +43,7 @@ pub struct ConsoleTicketView {
 /// `NotFound`, `Forbidden`; `Conflict` when the machine is off or has no such console; `TooMany`; `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/console", tag = "guests", params(("id" = String, Path)), request_body = ConsoleAsked,
     responses((status = 201, description = "A ticket for 30 seconds", body = ConsoleTicketView), WriteProblems))]
-pub async fn create(person: Person, Path(text): Path<String>, Sent(asked): Sent<ConsoleAsked>) -> Result<Response> {
+pub async fn create(person: Person, Path(text): Path<String>, Sent(asked): Sent<ConsoleAsked>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     let ticket = person.web.app.consoles().ticket(&person.actor, guest, asked.kind).await?;
     let origin = person.origin.replacen("http", "ws", 1);

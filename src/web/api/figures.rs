@@ -1,11 +1,11 @@
 //! The figures that move, of everything at once: for programs that watch, and for pages whose stream is cut.
 
-use crate::base::{Error, Result, Timestamp};
-use crate::web::api::nodes::NodeView;
-use crate::web::api::openapi::ListProblems;
-use crate::web::kept;
-use crate::web::visit::Person;
-use axum::response::Response;
+use crate::api::nodes::NodeView;
+use crate::api::openapi::ListProblems;
+use crate::kept;
+use crate::problem::Answer;
+use crate::visit::Person;
+use base::{Error, Timestamp};
 use http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -39,7 +39,7 @@ pub struct Figures {
 /// # Errors
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/figures", tag = "house", responses((status = 200, body = Figures), ListProblems))]
-pub async fn show(person: Person, headers: HeaderMap) -> Result<Response> {
+pub async fn show(person: Person, headers: HeaderMap) -> Answer {
     kept::answer(&person, &headers, "/api/v1/figures".to_owned(), "application/json", |person| {
         let app = &person.web.app;
         let guests = app.guests().list(&person.actor, "");

@@ -1,26 +1,26 @@
 //! Machines for programs.
 
-use crate::app::guests::Once;
-use crate::app::live::GuestLive;
-use crate::app::profiles::Sizes;
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result, Secret, Timestamp};
-use crate::model::access::GuestRight;
-use crate::model::connections::StoredSecret;
-use crate::model::guests::{GuestAddress, GuestKind, GuestSource, GuestSpec, PowerAction};
-use crate::web::api::body::{Asked, Sent, SentWhole};
-use crate::web::api::jobs::JobView;
-use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
-use crate::web::api::words::{KindWord, PowerWord, RightWord};
-use crate::web::api::{accepted, limit};
-use crate::web::forms::id;
-use crate::web::kept;
-use crate::web::sign;
-use crate::web::visit::Person;
+use crate::api::body::{Asked, Sent, SentWhole};
+use crate::api::jobs::JobView;
+use crate::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::api::words::{KindWord, PowerWord, RightWord};
+use crate::api::{accepted, limit};
+use crate::forms::id;
+use crate::kept;
+use crate::problem::Answer;
+use crate::sign;
+use crate::visit::Person;
+use app::guests::Once;
+use app::live::GuestLive;
+use app::profiles::Sizes;
 use axum::Json;
 use axum::extract::Path;
-use axum::response::Response;
+use base::ids::GuestId;
+use base::{Error, Result, Secret, Timestamp};
 use http::HeaderMap;
+use model::access::GuestRight;
+use model::connections::StoredSecret;
+use model::guests::{GuestAddress, GuestKind, GuestSource, GuestSpec, PowerAction};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -123,7 +123,7 @@ pub struct GuestPage {
 /// # Errors
 /// `Invalid` on a parameter.
 #[utoipa::path(get, path = "/api/v1/guests", tag = "guests", params(Look), responses((status = 200, body = GuestPage), ListProblems))]
-pub async fn list(person: Person, headers: HeaderMap, Asked(look): Asked<Look>) -> Result<Response> {
+pub async fn list(person: Person, headers: HeaderMap, Asked(look): Asked<Look>) -> Answer {
     let limit = limit(look.limit)?;
     let cursor = look.cursor.as_deref().unwrap_or_default();
     let address = format!("/api/v1/guests {limit} {cursor} {} {}", look.sort, look.q);
@@ -173,7 +173,7 @@ fn start(all: &[Arc<GuestLive>], cursor: Option<&str>) -> Result<usize> {
 /// `NotFound`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GuestView), OneProblems))]
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Json<GuestView>> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<GuestView>> {
     let guest = person.web.app.guests().get(&person.actor, id::<GuestId>(&text)?)?;
     Ok(Json(view(&person, &guest)))
 }
@@ -263,7 +263,7 @@ pub struct GuestCreate {
     start: bool,
     /// What to install on it then, in this order.
     #[serde(default)]
-    software: Vec<crate::web::api::software::Wanted>,
+    software: Vec<crate::api::software::Wanted>,
 }
 
 impl GuestCreate {
@@ -329,11 +329,7 @@ pub struct Created {
 #[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestCreate,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters of your choice")),
     responses((status = 202, description = "Asked for", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn create(
-    person: Person,
-    headers: HeaderMap,
-    SentWhole(wanted, whole): SentWhole<GuestCreate>,
-) -> Result<Response> {
+pub async fn create(person: Person, headers: HeaderMap, SentWhole(wanted, whole): SentWhole<GuestCreate>) -> Answer {
     let once = match headers.get("idempotency-key") {
         Some(value) => {
             let key = value.to_str().ok().filter(|k| (1..=200).contains(&k.len()));
@@ -364,7 +360,7 @@ pub struct Power {
 /// `NotFound`, `Forbidden`; `Conflict` when it makes no sense now; `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/power", tag = "guests", params(("id" = String, Path)), request_body = Power,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn power(person: Person, Path(text): Path<String>, Sent(wanted): Sent<Power>) -> Result<Response> {
+pub async fn power(person: Person, Path(text): Path<String>, Sent(wanted): Sent<Power>) -> Answer {
     let job = person.web.app.guests().request_power(&person.actor, id::<GuestId>(&text)?, wanted.action).await?;
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }
@@ -375,7 +371,7 @@ pub async fn power(person: Person, Path(text): Path<String>, Sent(wanted): Sent<
 /// `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
 #[utoipa::path(delete, path = "/api/v1/guests/{id}", tag = "guests", params(("id" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn delete(person: Person, Path(text): Path<String>) -> Result<Response> {
+pub async fn delete(person: Person, Path(text): Path<String>) -> Answer {
     let guests = person.web.app.guests();
     let guest = guests.get(&person.actor, id::<GuestId>(&text)?)?;
     // The page asks for the name to be typed; here the id stands for it.

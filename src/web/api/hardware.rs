@@ -1,19 +1,18 @@
 //! Hardware and options for programs.
 
-use crate::base::Result;
-use crate::base::ids::GuestId;
-use crate::model::guests::GuestAction;
-use crate::model::guests::hardware::{self, NicWish, find};
-use crate::model::jobs::Job;
-use crate::web::api::accepted;
-use crate::web::api::body::{MaybeSent, Sent};
-use crate::web::api::jobs::JobView;
-use crate::web::api::openapi::{OneProblems, WriteProblems};
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::accepted;
+use crate::api::body::{MaybeSent, Sent};
+use crate::api::jobs::JobView;
+use crate::api::openapi::{OneProblems, WriteProblems};
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::Json;
 use axum::extract::Path;
-use axum::response::Response;
+use base::ids::GuestId;
+use model::guests::GuestAction;
+use model::guests::hardware::{self, NicWish, find};
+use model::jobs::Job;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -87,7 +86,7 @@ pub struct HardwareView {
 /// `NotFound`; `Conflict` when its provider does not offer it; `Unavailable`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/hardware", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = HardwareView), OneProblems))]
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Json<HardwareView>> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<HardwareView>> {
     let all = person.web.app.guests().hardware(&person.actor, id::<GuestId>(&text)?).await?;
     let setting = |v: hardware::HardwareValue| {
         let known = find(&v.key);
@@ -135,7 +134,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Json<Hardw
     }))
 }
 
-async fn ask(person: &Person, text: &str, wish: GuestAction) -> Result<Response> {
+async fn ask(person: &Person, text: &str, wish: GuestAction) -> Answer {
     let job: Job = person.web.app.guests().request_action(&person.actor, id::<GuestId>(text)?, wish).await?;
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }
@@ -155,7 +154,7 @@ pub struct HardwareChange {
 /// `Invalid` with a sentence per key; `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
 #[utoipa::path(patch, path = "/api/v1/guests/{id}/hardware", tag = "guests", params(("id" = String, Path)), request_body = HardwareChange,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn change(person: Person, Path(text): Path<String>, Sent(wanted): Sent<HardwareChange>) -> Result<Response> {
+pub async fn change(person: Person, Path(text): Path<String>, Sent(wanted): Sent<HardwareChange>) -> Answer {
     ask(&person, &text, GuestAction::Change { values: wanted.settings, digest: wanted.digest }).await
 }
 
@@ -194,7 +193,7 @@ pub async fn plan(
     person: Person,
     Path(text): Path<String>,
     Sent(wanted): Sent<HardwareChange>,
-) -> Result<Json<PlanView>> {
+) -> Answer<Json<PlanView>> {
     let guests = person.web.app.guests();
     let plan = guests.plan_change(&person.actor, id::<GuestId>(&text)?, &wanted.settings).await?;
     Ok(Json(PlanView { digest: plan.digest, changes: plan.changes.into_iter().map(Into::into).collect() }))
@@ -215,11 +214,7 @@ pub struct HardwareRevert {
 #[utoipa::path(post, path = "/api/v1/guests/{id}/hardware/revert", tag = "guests", params(("id" = String, Path)),
     request_body(content = HardwareRevert, description = "May be left out"),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn revert(
-    person: Person,
-    Path(text): Path<String>,
-    MaybeSent(wanted): MaybeSent<HardwareRevert>,
-) -> Result<Response> {
+pub async fn revert(person: Person, Path(text): Path<String>, MaybeSent(wanted): MaybeSent<HardwareRevert>) -> Answer {
     let mut keys = wanted.unwrap_or_default().keys;
     if keys.is_empty() {
         keys = person.web.app.guests().hardware(&person.actor, id::<GuestId>(&text)?).await?.waiting;
@@ -245,7 +240,7 @@ pub struct DiskCreate {
 /// `Invalid`, `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/disks", tag = "guests", params(("id" = String, Path)), request_body = DiskCreate,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn add_disk(person: Person, Path(text): Path<String>, Sent(wanted): Sent<DiskCreate>) -> Result<Response> {
+pub async fn add_disk(person: Person, Path(text): Path<String>, Sent(wanted): Sent<DiskCreate>) -> Answer {
     let DiskCreate { bus, storage, gib, path } = wanted;
     ask(&person, &text, GuestAction::AddDisk { bus, storage, gib, path }).await
 }
@@ -283,7 +278,7 @@ pub async fn act_disk(
     person: Person,
     Path((text, disk)): Path<(String, String)>,
     Sent(wanted): Sent<DiskAct>,
-) -> Result<Response> {
+) -> Answer {
     let wish = match wanted {
         DiskAct::Grow { gib } => GuestAction::GrowDisk { disk, gib },
         DiskAct::Move { storage, format, keep } => GuestAction::MoveDisk { disk, storage, format, keep },
@@ -301,7 +296,7 @@ pub async fn act_disk(
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/disks/{name}", tag = "guests",
     params(("id" = String, Path), ("name" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn delete_disk(person: Person, Path((text, disk)): Path<(String, String)>) -> Result<Response> {
+pub async fn delete_disk(person: Person, Path((text, disk)): Path<(String, String)>) -> Answer {
     ask(&person, &text, GuestAction::DeleteDisk { disk }).await
 }
 
@@ -348,7 +343,7 @@ impl From<NicBody> for NicWish {
 /// `Invalid`, `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/nics", tag = "guests", params(("id" = String, Path)), request_body = NicBody,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn add_nic(person: Person, Path(text): Path<String>, Sent(wanted): Sent<NicBody>) -> Result<Response> {
+pub async fn add_nic(person: Person, Path(text): Path<String>, Sent(wanted): Sent<NicBody>) -> Answer {
     ask(&person, &text, GuestAction::AddNic { nic: wanted.into() }).await
 }
 
@@ -363,7 +358,7 @@ pub async fn change_nic(
     person: Person,
     Path((text, key)): Path<(String, String)>,
     Sent(wanted): Sent<NicBody>,
-) -> Result<Response> {
+) -> Answer {
     ask(&person, &text, GuestAction::ChangeNic { key, nic: wanted.into() }).await
 }
 
@@ -374,6 +369,6 @@ pub async fn change_nic(
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/nics/{name}", tag = "guests",
     params(("id" = String, Path), ("name" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn remove_nic(person: Person, Path((text, key)): Path<(String, String)>) -> Result<Response> {
+pub async fn remove_nic(person: Person, Path((text, key)): Path<(String, String)>) -> Answer {
     ask(&person, &text, GuestAction::RemoveNic { key }).await
 }

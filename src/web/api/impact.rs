@@ -1,16 +1,17 @@
 //! What hangs on a machine, for programs.
 
-use crate::app::impact::Asked as What;
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result};
-use crate::model::impact::{Deed, Hit, HitKind, Impact, Item, Place, Weight};
-use crate::web::api::body::Asked;
-use crate::web::api::openapi::FoundProblems;
-use crate::web::api::words::{DeedWord, WeightWord};
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::body::Asked;
+use crate::api::openapi::FoundProblems;
+use crate::api::words::{DeedWord, WeightWord};
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::impact::Asked as What;
 use axum::Json;
 use axum::extract::Path;
+use base::Error;
+use base::ids::GuestId;
+use model::impact::{Deed, Hit, HitKind, Impact, Item, Place, Weight};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -98,10 +99,10 @@ impl From<Impact> for ImpactView {
 /// `NotFound`; `Invalid` on `action` or `snapshot`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/impact", tag = "guests", params(("id" = String, Path), Look),
     responses((status = 200, body = ImpactView), FoundProblems))]
-pub async fn show(person: Person, Path(text): Path<String>, Asked(look): Asked<Look>) -> Result<Json<ImpactView>> {
+pub async fn show(person: Person, Path(text): Path<String>, Asked(look): Asked<Look>) -> Answer<Json<ImpactView>> {
     let snapshot = look.snapshot.filter(|name| !name.is_empty());
     if look.action == Deed::Rollback && snapshot.is_none() {
-        return Err(Error::field("snapshot", "Say which snapshot to go back to."));
+        return Err(Error::field("snapshot", "Say which snapshot to go back to.").into());
     }
     let what = What { deed: look.action, snapshot };
     let impact = person.web.app.impact().of(&person.actor, id::<GuestId>(&text)?, &what).await?;

@@ -1,15 +1,16 @@
 //! Jobs for programs: list, read with steps and log, cancel, retry, discard.
 
-use crate::base::ids::JobId;
-use crate::base::{Error, Result, Timestamp};
-use crate::model::jobs::{Job, JobState, LogLine, Step, StepState};
-use crate::web::api::body::Asked;
-use crate::web::api::openapi::{FoundProblems, ListProblems, WriteProblems};
-use crate::web::api::{limit, object};
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::body::Asked;
+use crate::api::openapi::{FoundProblems, ListProblems, WriteProblems};
+use crate::api::{limit, object};
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::Json;
 use axum::extract::Path;
+use base::ids::JobId;
+use base::{Error, Result, Timestamp};
+use model::jobs::{Job, JobState, LogLine, Step, StepState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -103,7 +104,7 @@ pub struct JobPage {
 /// # Errors
 /// `Invalid` on a parameter.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Look), responses((status = 200, body = JobPage), ListProblems))]
-pub async fn list(person: Person, Asked(look): Asked<Look>) -> Result<Json<JobPage>> {
+pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<JobPage>> {
     let before = match &look.cursor {
         Some(text) => {
             Some(text.parse::<JobId>().map_err(|_| Error::field("cursor", "This is no cursor of this list."))?)
@@ -162,7 +163,7 @@ pub struct LineView {
     pub at: Timestamp,
     /// info, warn or error.
     #[schema(value_type = String)]
-    pub level: crate::model::jobs::LogLevel,
+    pub level: model::jobs::LogLevel,
     pub text: String,
 }
 
@@ -189,11 +190,11 @@ pub struct LogFrom {
 /// `NotFound`; `Invalid` on `log_from`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path), LogFrom),
     responses((status = 200, body = JobWhole), FoundProblems))]
-pub async fn show(person: Person, Path(text): Path<String>, Asked(query): Asked<LogFrom>) -> Result<Json<JobWhole>> {
+pub async fn show(person: Person, Path(text): Path<String>, Asked(query): Asked<LogFrom>) -> Answer<Json<JobWhole>> {
     let job = id::<JobId>(&text)?;
     let jobs = person.web.app.jobs();
     let found = jobs.get(&person.actor, job)?;
-    let log = jobs.log(&person.actor, job, query.log_from, crate::app::jobs::LOG_LINES as usize)?;
+    let log = jobs.log(&person.actor, job, query.log_from, app::jobs::LOG_LINES as usize)?;
     let line = |(number, l): (u32, LogLine)| LineView { number, at: l.at, level: l.level, text: l.text };
     Ok(Json(JobWhole {
         job: JobView::from(found.job),
@@ -202,7 +203,7 @@ pub async fn show(person: Person, Path(text): Path<String>, Asked(query): Asked<
     }))
 }
 
-fn now(person: &Person, job: JobId) -> Result<Json<JobView>> {
+fn now(person: &Person, job: JobId) -> Answer<Json<JobView>> {
     Ok(Json(JobView::from(person.web.app.jobs().get(&person.actor, job)?.job)))
 }
 
@@ -212,7 +213,7 @@ fn now(person: &Person, job: JobId) -> Result<Json<JobView>> {
 /// `NotFound`, `Forbidden`, `Conflict`.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
-pub async fn cancel(person: Person, Path(text): Path<String>) -> Result<Json<JobView>> {
+pub async fn cancel(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
     let job = id::<JobId>(&text)?;
     person.web.app.jobs().cancel(&person.actor, job).await?;
     now(&person, job)
@@ -224,7 +225,7 @@ pub async fn cancel(person: Person, Path(text): Path<String>) -> Result<Json<Job
 /// `NotFound`, `Forbidden`, `Conflict`.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
-pub async fn retry(person: Person, Path(text): Path<String>) -> Result<Json<JobView>> {
+pub async fn retry(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
     let job = id::<JobId>(&text)?;
     person.web.app.jobs().retry(&person.actor, job).await?;
     now(&person, job)
@@ -236,7 +237,7 @@ pub async fn retry(person: Person, Path(text): Path<String>) -> Result<Json<JobV
 /// `NotFound`, `Forbidden`, `Conflict`.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/discard", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
-pub async fn discard(person: Person, Path(text): Path<String>) -> Result<Json<JobView>> {
+pub async fn discard(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
     let job = id::<JobId>(&text)?;
     person.web.app.jobs().discard(&person.actor, job).await?;
     now(&person, job)

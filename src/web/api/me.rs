@@ -1,9 +1,9 @@
 //! Who the caller is.
 
-use crate::app::actor::Via;
-use crate::base::Result;
-use crate::web::api::openapi::ListProblems;
-use crate::web::visit::Person;
+use crate::api::openapi::ListProblems;
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::actor::Via;
 use axum::Json;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -26,7 +26,7 @@ pub struct Me {
 /// # Errors
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/me", tag = "auth", responses((status = 200, body = Me), ListProblems))]
-pub async fn show(person: Person) -> Result<Json<Me>> {
+pub async fn show(person: Person) -> Answer<Json<Me>> {
     let actor = &person.actor;
     Ok(Json(Me {
         id: actor.user_id().map(|id| id.to_string()),

@@ -28,9 +28,9 @@ pub mod templates;
 pub mod tokens;
 pub mod words;
 
-use crate::base::{Error, Result};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use base::{Error, Result};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};

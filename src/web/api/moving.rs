@@ -1,19 +1,18 @@
 //! Copies, templates, moves and hibernation for programs.
 
-use crate::base::Result;
-use crate::base::ids::GuestId;
-use crate::model::guests::GuestAction;
-use crate::model::guests::moving::MoveCheck;
-use crate::web::api::accepted;
-use crate::web::api::body::Sent;
-use crate::web::api::guests::Created;
-use crate::web::api::jobs::JobView;
-use crate::web::api::openapi::{OneProblems, WriteProblems};
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::accepted;
+use crate::api::body::Sent;
+use crate::api::guests::Created;
+use crate::api::jobs::JobView;
+use crate::api::openapi::{OneProblems, WriteProblems};
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::Json;
 use axum::extract::Path;
-use axum::response::Response;
+use base::ids::GuestId;
+use model::guests::GuestAction;
+use model::guests::moving::MoveCheck;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -51,7 +50,7 @@ pub struct GuestClone {
 /// `Invalid` with the fields; `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/clone", tag = "guests", params(("id" = String, Path)), request_body = GuestClone,
     responses((status = 202, description = "Asked for", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn copy(person: Person, Path(text): Path<String>, Sent(wanted): Sent<GuestClone>) -> Result<Response> {
+pub async fn copy(person: Person, Path(text): Path<String>, Sent(wanted): Sent<GuestClone>) -> Answer {
     let GuestClone { name, node, full, storage, snapshot, description, start } = wanted;
     let wish = GuestAction::Clone { name, node, full, storage, snapshot, description, start };
     let (guest, job) = person.web.app.guests().request_clone(&person.actor, id::<GuestId>(&text)?, wish).await?;
@@ -59,7 +58,7 @@ pub async fn copy(person: Person, Path(text): Path<String>, Sent(wanted): Sent<G
     Ok(accepted(&place, Created { guest: guest.id.to_string(), job: JobView::from(job) }))
 }
 
-async fn ask(person: &Person, text: &str, wish: GuestAction) -> Result<Response> {
+async fn ask(person: &Person, text: &str, wish: GuestAction) -> Answer {
     let job = person.web.app.guests().request_action(&person.actor, id::<GuestId>(text)?, wish).await?;
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }
@@ -70,7 +69,7 @@ async fn ask(person: &Person, text: &str, wish: GuestAction) -> Result<Response>
 /// `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/template", tag = "guests", params(("id" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn template(person: Person, Path(text): Path<String>) -> Result<Response> {
+pub async fn template(person: Person, Path(text): Path<String>) -> Answer {
     ask(&person, &text, GuestAction::Template).await
 }
 
@@ -127,7 +126,7 @@ impl From<MoveCheck> for MoveView {
 /// `NotFound`; `Conflict` when its provider can't move machines; `Unavailable`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/migrate", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = MoveView), OneProblems))]
-pub async fn check(person: Person, Path(text): Path<String>) -> Result<Json<MoveView>> {
+pub async fn check(person: Person, Path(text): Path<String>) -> Answer<Json<MoveView>> {
     let check = person.web.app.guests().migrate_check(&person.actor, id::<GuestId>(&text)?).await?;
     Ok(Json(check.into()))
 }
@@ -151,7 +150,7 @@ pub struct GuestMove {
 /// `Invalid` with the fields; `NotFound`, `Forbidden`; `Conflict` with what stands in the way; `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/migrate", tag = "guests", params(("id" = String, Path)), request_body = GuestMove,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn migrate(person: Person, Path(text): Path<String>, Sent(wanted): Sent<GuestMove>) -> Result<Response> {
+pub async fn migrate(person: Person, Path(text): Path<String>, Sent(wanted): Sent<GuestMove>) -> Answer {
     let GuestMove { node, disks, storage } = wanted;
     ask(&person, &text, GuestAction::Migrate { node, disks, storage }).await
 }
@@ -162,6 +161,6 @@ pub async fn migrate(person: Person, Path(text): Path<String>, Sent(wanted): Sen
 /// `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/hibernate", tag = "guests", params(("id" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn hibernate(person: Person, Path(text): Path<String>) -> Result<Response> {
+pub async fn hibernate(person: Person, Path(text): Path<String>) -> Answer {
     ask(&person, &text, GuestAction::Hibernate).await
 }

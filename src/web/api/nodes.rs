@@ -1,9 +1,9 @@
 //! The nodes of all connections.
 
-use crate::app::live::NodeLive;
-use crate::base::Result;
-use crate::web::api::openapi::{ListProblems, WriteProblems};
-use crate::web::visit::Person;
+use crate::api::openapi::{ListProblems, WriteProblems};
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::live::NodeLive;
 use axum::Json;
 use http::StatusCode;
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub struct NodeList {
 /// # Errors
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/nodes", tag = "house", responses((status = 200, body = NodeList), ListProblems))]
-pub async fn list(person: Person) -> Result<Json<NodeList>> {
+pub async fn list(person: Person) -> Answer<Json<NodeList>> {
     let nodes = person.web.app.nodes().list(&person.actor);
     Ok(Json(NodeList { nodes: nodes.into_iter().map(NodeView::from).collect() }))
 }

@@ -225,7 +225,7 @@ pub fn text() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::routes::{self, Access, Door};
+    use crate::routes::{self, Access, Door};
     use serde_json::Value;
     use std::collections::BTreeSet;
 

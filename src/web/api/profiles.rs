@@ -1,20 +1,21 @@
 //! Hardware profiles for programs.
 
-use crate::app::guests::profile::ApplyPlan;
-use crate::base::ids::{GuestId, ProfileId};
-use crate::base::{Error, Result, Timestamp};
-use crate::model::profiles::{MoreDisk, Profile, ProfileWish};
-use crate::web::api::accepted;
-use crate::web::api::body::Sent;
-use crate::web::api::hardware::PlannedView;
-use crate::web::api::jobs::JobView;
-use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::accepted;
+use crate::api::body::Sent;
+use crate::api::hardware::PlannedView;
+use crate::api::jobs::JobView;
+use crate::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::guests::profile::ApplyPlan;
 use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::ids::{GuestId, ProfileId};
+use base::{Error, Timestamp};
 use http::{HeaderValue, StatusCode, header};
+use model::profiles::{MoreDisk, Profile, ProfileWish};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
@@ -117,7 +118,7 @@ pub struct ProfileList {
 /// # Errors
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/profiles", tag = "profiles", responses((status = 200, body = ProfileList), ListProblems))]
-pub async fn list(person: Person) -> Result<Json<ProfileList>> {
+pub async fn list(person: Person) -> Answer<Json<ProfileList>> {
     let profiles = person.web.app.profiles();
     let all = profiles.list(&person.actor)?.into_iter().map(|p| view(&person, p)).collect();
     Ok(Json(ProfileList { profiles: all, required: profiles.required()? }))
@@ -129,7 +130,7 @@ pub async fn list(person: Person) -> Result<Json<ProfileList>> {
 /// `NotFound`.
 #[utoipa::path(get, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 200, body = ProfileView), OneProblems))]
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Json<ProfileView>> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<ProfileView>> {
     let found = person.web.app.profiles().get(&person.actor, id::<ProfileId>(&text)?)?;
     Ok(Json(view(&person, found)))
 }
@@ -140,7 +141,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Json<Profi
 /// `Forbidden`; `Invalid` with a sentence per field.
 #[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileBody,
     responses((status = 201, description = "Made", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
-pub async fn create(person: Person, Sent(wanted): Sent<ProfileBody>) -> Result<Response> {
+pub async fn create(person: Person, Sent(wanted): Sent<ProfileBody>) -> Answer {
     let made = person.web.app.profiles().put(&person.actor, None, wanted.into()).await?;
     let place = format!("/api/v1/profiles/{}", made.id);
     let mut response = (StatusCode::CREATED, Json(view(&person, made))).into_response();
@@ -158,7 +159,7 @@ pub async fn put(
     person: Person,
     Path(text): Path<String>,
     Sent(wanted): Sent<ProfileBody>,
-) -> Result<Json<ProfileView>> {
+) -> Answer<Json<ProfileView>> {
     let id = id::<ProfileId>(&text)?;
     let changed = person.web.app.profiles().put(&person.actor, Some(id), wanted.into()).await?;
     Ok(Json(view(&person, changed)))
@@ -170,7 +171,7 @@ pub async fn put(
 /// `Forbidden`, `NotFound`.
 #[utoipa::path(delete, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 204, description = "Gone"), OneProblems))]
-pub async fn delete(person: Person, Path(text): Path<String>) -> Result<StatusCode> {
+pub async fn delete(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
     let profiles = person.web.app.profiles();
     let id = id::<ProfileId>(&text)?;
     // The page asks for the name to be typed; here the id stands for it.
@@ -192,7 +193,7 @@ pub struct ProfilePolicy {
 /// `Forbidden`.
 #[utoipa::path(put, path = "/api/v1/profile-policy", tag = "profiles", request_body = ProfilePolicy,
     responses((status = 200, body = ProfilePolicy), WriteProblems))]
-pub async fn policy(person: Person, Sent(wanted): Sent<ProfilePolicy>) -> Result<Json<ProfilePolicy>> {
+pub async fn policy(person: Person, Sent(wanted): Sent<ProfilePolicy>) -> Answer<Json<ProfilePolicy>> {
     person.web.app.profiles().set_required(&person.actor, wanted.required).await?;
     Ok(Json(wanted))
 }
@@ -259,7 +260,7 @@ impl From<ApplyPlan> for ProfilePlanView {
 #[utoipa::path(post, path = "/api/v1/guests/{id}/profile", tag = "guests", params(("id" = String, Path)), request_body = ProfileApply,
     responses((status = 200, description = "With `preview`: what it would do", body = ProfilePlanView),
         (status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ProfileApply>) -> Result<Response> {
+pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ProfileApply>) -> Answer {
     let app = &person.web.app;
     let guest = id::<GuestId>(&text)?;
     let guests = app.guests();

@@ -1,15 +1,16 @@
 //! Quotas for programs.
 
-use crate::app::quotas::QuotaView as Found;
-use crate::base::Result;
-use crate::base::ids::UserId;
-use crate::model::quotas::{Allowance, Quota, Resource, UserQuota};
-use crate::web::api::body::Sent;
-use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::body::Sent;
+use crate::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::quotas::QuotaView as Found;
 use axum::Json;
 use axum::extract::Path;
+use base::Result;
+use base::ids::UserId;
+use model::quotas::{Allowance, Quota, Resource, UserQuota};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -127,7 +128,7 @@ impl From<Found> for QuotaView {
 /// # Errors
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/me/quota", tag = "auth", responses((status = 200, body = QuotaView), ListProblems))]
-pub async fn mine(person: Person) -> Result<Json<QuotaView>> {
+pub async fn mine(person: Person) -> Answer<Json<QuotaView>> {
     Ok(Json(person.web.app.quotas().mine(&person.actor)?.into()))
 }
 
@@ -142,7 +143,7 @@ pub struct QuotaList {
 /// # Errors
 /// `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/quotas", tag = "house", responses((status = 200, body = QuotaList), ListProblems))]
-pub async fn list(person: Person) -> Result<Json<QuotaList>> {
+pub async fn list(person: Person) -> Answer<Json<QuotaList>> {
     let all = person.web.app.quotas().all(&person.actor)?;
     Ok(Json(QuotaList { quotas: all.into_iter().map(Into::into).collect() }))
 }
@@ -159,7 +160,7 @@ fn user(person: &Person, text: &str) -> Result<UserId> {
 /// `Forbidden`, `NotFound`.
 #[utoipa::path(get, path = "/api/v1/users/{id}/quota", tag = "house", params(("id" = String, Path, description = "Login or id")),
     responses((status = 200, body = QuotaView), OneProblems))]
-pub async fn show(person: Person, Path(text): Path<String>) -> Result<Json<QuotaView>> {
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<QuotaView>> {
     Ok(Json(person.web.app.quotas().of(&person.actor, user(&person, &text)?)?.into()))
 }
 
@@ -170,7 +171,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Result<Json<Quota
 #[utoipa::path(put, path = "/api/v1/users/{id}/quota", tag = "house",
     params(("id" = String, Path, description = "Login or id")), request_body = OwnQuota,
     responses((status = 200, body = QuotaView), WriteProblems))]
-pub async fn put(person: Person, Path(text): Path<String>, Sent(own): Sent<OwnQuota>) -> Result<Json<QuotaView>> {
+pub async fn put(person: Person, Path(text): Path<String>, Sent(own): Sent<OwnQuota>) -> Answer<Json<QuotaView>> {
     let (quotas, user) = (person.web.app.quotas(), user(&person, &text)?);
     let mut wanted = UserQuota::default();
     wanted.set(Resource::Machines, own.machines.into());
@@ -186,7 +187,7 @@ pub async fn put(person: Person, Path(text): Path<String>, Sent(own): Sent<OwnQu
 /// # Errors
 /// `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/quota", tag = "house", responses((status = 200, body = QuotaLimits), ListProblems))]
-pub async fn usual(person: Person) -> Result<Json<QuotaLimits>> {
+pub async fn usual(person: Person) -> Answer<Json<QuotaLimits>> {
     person.actor.require_admin()?;
     Ok(Json(person.web.app.quotas().usual()?.into()))
 }
@@ -197,7 +198,7 @@ pub async fn usual(person: Person) -> Result<Json<QuotaLimits>> {
 /// `Forbidden`; `Invalid` on a field.
 #[utoipa::path(put, path = "/api/v1/quota", tag = "house", request_body = QuotaLimits,
     responses((status = 200, body = QuotaLimits), WriteProblems))]
-pub async fn put_usual(person: Person, Sent(wanted): Sent<QuotaLimits>) -> Result<Json<QuotaLimits>> {
+pub async fn put_usual(person: Person, Sent(wanted): Sent<QuotaLimits>) -> Answer<Json<QuotaLimits>> {
     let QuotaLimits { machines, cores, memory, disk } = wanted;
     person.web.app.quotas().set_usual(&person.actor, Quota { machines, cores, memory, disk }).await?;
     Ok(Json(wanted))

@@ -3,7 +3,7 @@
 //! serde's own errors speak of `u32` and `struct X`, stop at the first fault and take a list where an object is
 //! meant. So JSON and query parameters become a [`Node`] first, and the type is read from that.
 
-use crate::base::{Error, Result};
+use base::{Error, Result};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected};
 use serde_path_to_error::{Path, Segment};

@@ -1,17 +1,18 @@
 //! Who may do what with a machine, for programs.
 
-use crate::app::guests::sharing::GrantView as Found;
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result, Timestamp};
-use crate::model::access::GuestRight;
-use crate::web::api::body::Sent;
-use crate::web::api::openapi::{OneProblems, WriteProblems};
-use crate::web::api::words::RightWord;
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::body::Sent;
+use crate::api::openapi::{OneProblems, WriteProblems};
+use crate::api::words::RightWord;
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::guests::sharing::GrantView as Found;
 use axum::Json;
 use axum::extract::Path;
+use base::ids::GuestId;
+use base::{Error, Timestamp};
 use http::StatusCode;
+use model::access::GuestRight;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -48,7 +49,7 @@ pub struct GrantList {
 /// `NotFound`, `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/grants", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GrantList), OneProblems))]
-pub async fn list(person: Person, Path(text): Path<String>) -> Result<Json<GrantList>> {
+pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<GrantList>> {
     let (app, id) = (&person.web.app, id::<GuestId>(&text)?);
     let grants = app.guests().shared(&person.actor, id)?;
     let owner = app.guests().get(&person.actor, id)?.row.owner;
@@ -63,10 +64,10 @@ pub async fn list(person: Person, Path(text): Path<String>) -> Result<Json<Grant
 #[utoipa::path(get, path = "/api/v1/guests/{id}/grants/{user}", tag = "guests",
     params(("id" = String, Path), ("user" = String, Path, description = "Login or id")),
     responses((status = 200, body = GrantView), OneProblems))]
-pub async fn show(person: Person, Path((text, user)): Path<(String, String)>) -> Result<Json<GrantView>> {
+pub async fn show(person: Person, Path((text, user)): Path<(String, String)>) -> Answer<Json<GrantView>> {
     let grants = person.web.app.guests().shared(&person.actor, id::<GuestId>(&text)?)?;
     let found = grants.into_iter().find(|g| g.login == user.to_lowercase() || g.user.to_string() == user);
-    found.map(|g| Json(g.into())).ok_or_else(|| Error::not_found("It is not shared with them."))
+    found.map(|g| Json(g.into())).ok_or_else(|| Error::not_found("It is not shared with them.").into())
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -88,7 +89,7 @@ pub async fn put(
     person: Person,
     Path((text, user)): Path<(String, String)>,
     Sent(wanted): Sent<GrantPut>,
-) -> Result<Json<GrantView>> {
+) -> Answer<Json<GrantView>> {
     let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
     let with = guests.person_for_sharing(&person.actor, id, &user)?;
     Ok(Json(guests.share(&person.actor, id, with, wanted.right).await?.into()))
@@ -101,7 +102,7 @@ pub async fn put(
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/grants/{user}", tag = "guests",
     params(("id" = String, Path), ("user" = String, Path, description = "Login or id")),
     responses((status = 204, description = "It is no longer shared with them."), WriteProblems))]
-pub async fn delete(person: Person, Path((text, user)): Path<(String, String)>) -> Result<StatusCode> {
+pub async fn delete(person: Person, Path((text, user)): Path<(String, String)>) -> Answer<StatusCode> {
     let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
     let own = person.actor.user().filter(|u| u.login == user.to_lowercase() || u.id.to_string() == user);
     let with = match own {
@@ -128,7 +129,7 @@ pub struct OwnerPut {
 /// `NotFound`, `Forbidden`; `Invalid` on `owner`; `Conflict` when the new owner's quota has no room.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/owner", tag = "guests", request_body = OwnerPut,
     params(("id" = String, Path)), responses((status = 204, description = "Handed over"), WriteProblems))]
-pub async fn owner(person: Person, Path(text): Path<String>, Sent(wanted): Sent<OwnerPut>) -> Result<StatusCode> {
+pub async fn owner(person: Person, Path(text): Path<String>, Sent(wanted): Sent<OwnerPut>) -> Answer<StatusCode> {
     let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
     let named = |text: &String| guests.person_for_sharing(&person.actor, id, text);
     let owner = wanted.owner.as_ref().map(named).transpose().map_err(in_owner)?;

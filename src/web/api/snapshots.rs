@@ -1,18 +1,19 @@
 //! Snapshots for programs.
 
-use crate::base::ids::GuestId;
-use crate::base::{Result, Timestamp};
-use crate::model::guests::GuestAction;
-use crate::model::jobs::Job;
-use crate::web::api::accepted;
-use crate::web::api::body::{MaybeSent, Sent};
-use crate::web::api::jobs::JobView;
-use crate::web::api::openapi::{OneProblems, WriteProblems};
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::accepted;
+use crate::api::body::{MaybeSent, Sent};
+use crate::api::jobs::JobView;
+use crate::api::openapi::{OneProblems, WriteProblems};
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
 use axum::Json;
 use axum::extract::Path;
 use axum::response::Response;
+use base::ids::GuestId;
+use base::{Result, Timestamp};
+use model::guests::GuestAction;
+use model::jobs::Job;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -45,9 +46,9 @@ pub struct SnapshotList {
 /// `NotFound`; `Conflict` when its provider has none; `Unavailable`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/snapshots", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = SnapshotList), OneProblems))]
-pub async fn list(person: Person, Path(text): Path<String>) -> Result<Json<SnapshotList>> {
+pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<SnapshotList>> {
     let all = person.web.app.guests().snapshots(&person.actor, id::<GuestId>(&text)?).await?;
-    let one = |s: crate::model::guests::snapshots::Snapshot| SnapshotView {
+    let one = |s: model::guests::snapshots::Snapshot| SnapshotView {
         name: s.name,
         description: s.description,
         time: Timestamp::from_secs(s.time),
@@ -88,7 +89,7 @@ pub struct SnapshotCreate {
 /// `Invalid`, `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/snapshots", tag = "guests", params(("id" = String, Path)), request_body = SnapshotCreate,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn create(person: Person, Path(text): Path<String>, Sent(wanted): Sent<SnapshotCreate>) -> Result<Response> {
+pub async fn create(person: Person, Path(text): Path<String>, Sent(wanted): Sent<SnapshotCreate>) -> Answer {
     let SnapshotCreate { name, description, memory } = wanted;
     Ok(answer(ask(&person, &text, GuestAction::Snapshot { name, description, memory }).await?))
 }
@@ -110,7 +111,7 @@ pub async fn edit(
     person: Person,
     Path((text, name)): Path<(String, String)>,
     Sent(wanted): Sent<SnapshotChange>,
-) -> Result<Response> {
+) -> Answer {
     let wish = GuestAction::EditSnapshot { name, description: wanted.description };
     Ok(answer(ask(&person, &text, wish).await?))
 }
@@ -122,7 +123,7 @@ pub async fn edit(
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/snapshots/{name}", tag = "guests",
     params(("id" = String, Path), ("name" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn delete(person: Person, Path((text, name)): Path<(String, String)>) -> Result<Response> {
+pub async fn delete(person: Person, Path((text, name)): Path<(String, String)>) -> Answer {
     Ok(answer(ask(&person, &text, GuestAction::DeleteSnapshot { name }).await?))
 }
 
@@ -145,7 +146,7 @@ pub async fn rollback(
     person: Person,
     Path((text, name)): Path<(String, String)>,
     MaybeSent(wanted): MaybeSent<Rollback>,
-) -> Result<Response> {
+) -> Answer {
     let start = wanted.unwrap_or_default().start;
     Ok(answer(ask(&person, &text, GuestAction::Rollback { name, start }).await?))
 }

@@ -1,19 +1,20 @@
 //! The software menu for programs: what there is, what is on a machine, asking for more.
 
-use crate::app::software::{KeyView, LetIn, SoftwareView};
-use crate::base::ids::GuestId;
-use crate::base::{Error, Result, Secret, Timestamp};
-use crate::model::software::{SoftwareState, Wish};
-use crate::web::api::accepted;
-use crate::web::api::body::Sent;
-use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
-use crate::web::api::words::OptionValue;
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::accepted;
+use crate::api::body::Sent;
+use crate::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::api::words::OptionValue;
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::software::{KeyView, LetIn, SoftwareView};
 use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
+use base::ids::GuestId;
+use base::{Error, Secret, Timestamp};
 use http::StatusCode;
+use model::software::{SoftwareState, Wish};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -64,7 +65,7 @@ pub struct OptionView {
     pub label: String,
     /// text, number, bool, choice, multi, password or path.
     #[schema(value_type = String)]
-    pub kind: crate::model::software::OptionKind,
+    pub kind: model::software::OptionKind,
     #[schema(value_type = Option<OptionValue>)]
     pub default: Value,
     /// Pairs of value and words.
@@ -82,7 +83,7 @@ pub struct OptionView {
 /// None beside the usual ones.
 #[utoipa::path(get, path = "/api/v1/software", tag = "software", responses((status = 200, body = Vec<RecipeView>), ListProblems))]
 pub async fn menu(person: Person) -> Json<Vec<RecipeView>> {
-    let option = |o: crate::model::software::SoftwareOption| OptionView {
+    let option = |o: model::software::SoftwareOption| OptionView {
         key: o.key,
         label: o.label,
         kind: o.kind,
@@ -163,7 +164,7 @@ impl From<SoftwareView> for InstalledView {
 /// `NotFound`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/software", tag = "software", params(("id" = String, Path)),
     responses((status = 200, body = Vec<InstalledView>), OneProblems))]
-pub async fn list(person: Person, Path(text): Path<String>) -> Result<Json<Vec<InstalledView>>> {
+pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<Vec<InstalledView>>> {
     let all = person.web.app.software().of_guest(&person.actor, id::<GuestId>(&text)?).await?;
     Ok(Json(all.into_iter().map(Into::into).collect()))
 }
@@ -175,7 +176,7 @@ pub async fn list(person: Person, Path(text): Path<String>) -> Result<Json<Vec<I
 /// `NotFound`, `Forbidden`; `Invalid` with the fields `software.RECIPE.KEY`; `Conflict`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/software", tag = "software", params(("id" = String, Path)), request_body = Wanted,
     responses((status = 202, description = "Asked for", body = InstalledView, headers(("Location" = String, description = "The job, when it was made at once"))), WriteProblems))]
-pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sent<Wanted>) -> Result<Response> {
+pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sent<Wanted>) -> Answer {
     let asked = person.web.app.software().request_install(&person.actor, id::<GuestId>(&text)?, wanted.into()).await?;
     let view = InstalledView::from(asked);
     match view.job.clone() {
@@ -190,7 +191,7 @@ pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sen
 /// `NotFound`, `Forbidden`, `Conflict`.
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/software/{recipe}", tag = "software",
     params(("id" = String, Path), ("recipe" = String, Path)), responses((status = 204, description = "Off the list"), WriteProblems))]
-pub async fn remove(person: Person, Path((text, recipe)): Path<(String, String)>) -> Result<StatusCode> {
+pub async fn remove(person: Person, Path((text, recipe)): Path<(String, String)>) -> Answer<StatusCode> {
     person.web.app.software().remove(&person.actor, id::<GuestId>(&text)?, &recipe).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -220,7 +221,7 @@ impl From<KeyView> for SshView {
 /// `NotFound`, also when it can't.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/ssh", tag = "software", params(("id" = String, Path)),
     responses((status = 200, body = SshView), OneProblems))]
-pub async fn ssh(person: Person, Path(text): Path<String>) -> Result<Json<SshView>> {
+pub async fn ssh(person: Person, Path(text): Path<String>) -> Answer<Json<SshView>> {
     let key = person.web.app.software().key(&person.actor, id::<GuestId>(&text)?)?;
     let key = key.ok_or_else(|| Error::not_found("Steward has no key for this machine."))?;
     Ok(Json(key.into()))
@@ -251,7 +252,7 @@ fn ssh_port() -> u16 {
 /// `NotFound`, `Forbidden`; `Invalid` with the fields; `Unavailable` when the machine does not answer.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/ssh", tag = "software", params(("id" = String, Path)), request_body = Allow,
     responses((status = 200, body = SshView), WriteProblems))]
-pub async fn let_in(person: Person, Path(text): Path<String>, Sent(allow): Sent<Allow>) -> Result<Json<SshView>> {
+pub async fn let_in(person: Person, Path(text): Path<String>, Sent(allow): Sent<Allow>) -> Answer<Json<SshView>> {
     let wanted =
         LetIn { user: allow.user, address: allow.address, port: allow.port, password: allow.password.map(Secret::new) };
     let key = person.web.app.software().let_in(&person.actor, id::<GuestId>(&text)?, wanted).await?;
@@ -264,7 +265,7 @@ pub async fn let_in(person: Person, Path(text): Path<String>, Sent(allow): Sent<
 /// `NotFound`, `Forbidden`.
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/ssh/host-key", tag = "software", params(("id" = String, Path)),
     responses((status = 204, description = "Forgotten"), WriteProblems))]
-pub async fn forget_host_key(person: Person, Path(text): Path<String>) -> Result<StatusCode> {
+pub async fn forget_host_key(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
     person.web.app.software().forget_host_key(&person.actor, id::<GuestId>(&text)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,24 +1,24 @@
 //! Templates and the images that they are made from, for programs.
 
-use crate::app::templates::{BuildRequest, ImageChoice, ImageView as FoundImage, TemplateView as FoundTemplate};
-use crate::base::ids::{ConnectionId, GuestId};
-use crate::base::{Error, Result, Secret, Timestamp};
-use crate::model::images::{Algorithm, Image};
-use crate::model::templates::Place;
-use crate::model::windows::{WindowsSecrets, WindowsWish};
-use crate::web::api::accepted;
-use crate::web::api::body::{Asked, Sent};
-use crate::web::api::jobs::JobView;
-use crate::web::api::openapi::{ListProblems, WriteProblems};
-use crate::web::api::words::FileBytes;
-use crate::web::forms::id;
-use crate::web::templates::image_id;
-use crate::web::upload::{FileStream, content_length};
-use crate::web::visit::Person;
+use crate::api::accepted;
+use crate::api::body::{Asked, Sent};
+use crate::api::jobs::JobView;
+use crate::api::openapi::{ListProblems, WriteProblems};
+use crate::api::words::FileBytes;
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::templates::image_id;
+use crate::upload::{FileStream, content_length};
+use crate::visit::Person;
+use app::templates::{BuildRequest, ImageChoice, ImageView as FoundImage, TemplateView as FoundTemplate};
 use axum::Json;
 use axum::extract::{Path, Request};
-use axum::response::Response;
+use base::ids::{ConnectionId, GuestId};
+use base::{Error, Result, Secret, Timestamp};
 use http::StatusCode;
+use model::images::{Algorithm, Image};
+use model::templates::Place;
+use model::windows::{WindowsSecrets, WindowsWish};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -65,7 +65,7 @@ pub struct ImageView {
 
 impl From<FoundImage> for ImageView {
     fn from(found: FoundImage) -> Self {
-        use crate::model::images::ImageOrigin;
+        use model::images::ImageOrigin;
         let newer = found.newer();
         let image = found.image;
         let looked = found.looked.as_ref();
@@ -107,7 +107,7 @@ pub struct ImageList {
 /// # Errors
 /// `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/images", tag = "templates", responses((status = 200, body = ImageList), ListProblems))]
-pub async fn images(person: Person) -> Result<Json<ImageList>> {
+pub async fn images(person: Person) -> Answer<Json<ImageList>> {
     let (images, catalogue) = person.web.app.templates().images(&person.actor)?;
     Ok(Json(ImageList { images: images.into_iter().map(Into::into).collect(), problems: catalogue.problems }))
 }
@@ -117,7 +117,7 @@ pub async fn images(person: Person) -> Result<Json<ImageList>> {
 /// # Errors
 /// `Forbidden`.
 #[utoipa::path(post, path = "/api/v1/images/look", tag = "templates", responses((status = 204, description = "Looked"), WriteProblems))]
-pub async fn look(person: Person) -> Result<StatusCode> {
+pub async fn look(person: Person) -> Answer<StatusCode> {
     person.web.app.templates().look_now(&person.actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -229,7 +229,7 @@ pub struct WindowsCreate {
 /// `Forbidden`; `Invalid` with the fields; `Conflict`; `Unavailable` while Proxmox is away.
 #[utoipa::path(post, path = "/api/v1/templates/windows", tag = "templates", request_body = WindowsCreate,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Result<Response> {
+pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Answer {
     let connection = wanted.connection.as_deref().map(id::<ConnectionId>).transpose()?;
     let key = wanted.product_key.as_ref().map(|k| k.expose().as_str()).unwrap_or_default();
     let secrets = WindowsSecrets { password: wanted.password.expose(), product_key: key.trim() };
@@ -261,7 +261,7 @@ pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Resul
 /// # Errors
 /// What the store says.
 #[utoipa::path(get, path = "/api/v1/templates", tag = "templates", responses((status = 200, body = TemplateList), ListProblems))]
-pub async fn list(person: Person) -> Result<Json<TemplateList>> {
+pub async fn list(person: Person) -> Answer<Json<TemplateList>> {
     let found = person.web.app.templates().list(&person.actor)?;
     Ok(Json(TemplateList { templates: found.into_iter().map(Into::into).collect() }))
 }
@@ -370,7 +370,7 @@ impl TemplateCreate {
 /// `Invalid` with the fields; `Forbidden`; `Unavailable` while Proxmox or the publisher is away.
 #[utoipa::path(post, path = "/api/v1/templates", tag = "templates", request_body = TemplateCreate,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn create(person: Person, Sent(wanted): Sent<TemplateCreate>) -> Result<Response> {
+pub async fn create(person: Person, Sent(wanted): Sent<TemplateCreate>) -> Answer {
     let job = person.web.app.templates().request_build(&person.actor, wanted.request()?).await?;
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }
@@ -416,7 +416,7 @@ fn eight() -> u64 {
 #[utoipa::path(post, path = "/api/v1/templates/upload", tag = "templates", params(Upload),
     request_body(content = FileBytes, content_type = "application/octet-stream", description = "The image's file"),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) -> Result<Response> {
+pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) -> Answer {
     let size = content_length(request.headers())?;
     let own = OwnImage {
         name: up.title,
@@ -450,7 +450,7 @@ pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) 
 /// `NotFound`; `Conflict` when it was not made from the catalogue; `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/templates/{id}/rebuild", tag = "templates", params(("id" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn rebuild(person: Person, Path(text): Path<String>) -> Result<Response> {
+pub async fn rebuild(person: Person, Path(text): Path<String>) -> Answer {
     let job = person.web.app.templates().request_rebuild(&person.actor, id::<GuestId>(&text)?).await?;
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }
@@ -461,7 +461,7 @@ pub async fn rebuild(person: Person, Path(text): Path<String>) -> Result<Respons
 /// `NotFound`; `Conflict` with the machines whose disks are linked to it; `Unavailable`.
 #[utoipa::path(delete, path = "/api/v1/templates/{id}", tag = "templates", params(("id" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn delete(person: Person, Path(text): Path<String>) -> Result<Response> {
+pub async fn delete(person: Person, Path(text): Path<String>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     let name = person.web.app.guests().get(&person.actor, guest)?.state.name.clone();
     let job = person.web.app.templates().request_delete(&person.actor, guest, &name).await?;

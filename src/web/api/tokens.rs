@@ -1,18 +1,19 @@
 //! A person's own API tokens: list, make, rotate, take back.
 
-use crate::app::tokens::TokenView;
-use crate::base::ids::TokenId;
-use crate::base::{Result, Secret, Timestamp};
-use crate::model::sessions::Scope;
-use crate::web::api::body::{MaybeSent, Sent};
-use crate::web::api::openapi::{ListProblems, OneProblems, WriteProblems};
-use crate::web::api::words::ScopeWord;
-use crate::web::forms::id;
-use crate::web::visit::Person;
+use crate::api::body::{MaybeSent, Sent};
+use crate::api::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::api::words::ScopeWord;
+use crate::forms::id;
+use crate::problem::Answer;
+use crate::visit::Person;
+use app::tokens::TokenView;
 use axum::Json;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
+use base::ids::TokenId;
+use base::{Secret, Timestamp};
 use http::{HeaderValue, StatusCode, header};
+use model::sessions::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,7 +37,7 @@ pub struct ApiToken {
 }
 
 fn view(person: &Person, t: TokenView) -> ApiToken {
-    let current = person.actor.via() == Some(crate::app::actor::Via::Token(t.id));
+    let current = person.actor.via() == Some(app::actor::Via::Token(t.id));
     ApiToken {
         id: t.id.to_string(),
         name: t.name,
@@ -58,7 +59,7 @@ pub struct ApiTokenList {
 /// # Errors
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/me/tokens", tag = "auth", responses((status = 200, body = ApiTokenList), ListProblems))]
-pub async fn list(person: Person) -> Result<Json<ApiTokenList>> {
+pub async fn list(person: Person) -> Answer<Json<ApiTokenList>> {
     let found = person.web.app.tokens().list(&person.actor)?;
     Ok(Json(ApiTokenList { tokens: found.into_iter().map(|t| view(&person, t)).collect() }))
 }
@@ -101,7 +102,7 @@ fn fresh(person: &Person, status: StatusCode, made: TokenView, text: &Secret<Str
 /// `Invalid` on a field; `Forbidden`; `Conflict` when there are too many.
 #[utoipa::path(post, path = "/api/v1/me/tokens", tag = "auth", request_body = TokenCreate,
     responses((status = 201, description = "Made; its text is shown only here", body = FreshToken), WriteProblems))]
-pub async fn create(person: Person, Sent(wanted): Sent<TokenCreate>) -> Result<Response> {
+pub async fn create(person: Person, Sent(wanted): Sent<TokenCreate>) -> Answer {
     let tokens = person.web.app.tokens();
     let (made, text) = tokens.create(&person.actor, &wanted.name, wanted.scope, wanted.days).await?;
     Ok(fresh(&person, StatusCode::CREATED, made, &text))
@@ -121,11 +122,7 @@ pub struct TokenRotate {
 #[utoipa::path(post, path = "/api/v1/me/tokens/{id}/rotate", tag = "auth", params(("id" = String, Path)),
     request_body = Option<TokenRotate>,
     responses((status = 200, description = "The new text is shown only here", body = FreshToken), WriteProblems))]
-pub async fn rotate(
-    person: Person,
-    Path(text): Path<String>,
-    MaybeSent(wanted): MaybeSent<TokenRotate>,
-) -> Result<Response> {
+pub async fn rotate(person: Person, Path(text): Path<String>, MaybeSent(wanted): MaybeSent<TokenRotate>) -> Answer {
     let days = wanted.unwrap_or_default().days;
     let (made, secret) = person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, days).await?;
     Ok(fresh(&person, StatusCode::OK, made, &secret))
@@ -137,7 +134,7 @@ pub async fn rotate(
 /// `NotFound`, `Forbidden`.
 #[utoipa::path(delete, path = "/api/v1/me/tokens/{id}", tag = "auth", params(("id" = String, Path)),
     responses((status = 204, description = "It is refused from now on"), OneProblems))]
-pub async fn revoke(person: Person, Path(text): Path<String>) -> Result<StatusCode> {
+pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
     person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -49,12 +49,12 @@ pub enum OptionValue {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::access::GuestRight;
-    use crate::model::consoles::ConsoleKind;
-    use crate::model::guests::{GuestKind, PowerAction};
-    use crate::model::impact::{Deed, Weight};
-    use crate::model::sessions::Scope;
-    use crate::web::api::openapi;
+    use crate::api::openapi;
+    use model::access::GuestRight;
+    use model::consoles::ConsoleKind;
+    use model::guests::{GuestKind, PowerAction};
+    use model::impact::{Deed, Weight};
+    use model::sessions::Scope;
     use serde_json::{Value, json};
 
     #[test]

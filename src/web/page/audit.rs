@@ -1,9 +1,9 @@
 //! The audit log: who did what, when, from where; a chain that can be checked.
 
-use crate::model::audit::AuditRecord;
-use crate::web::page::parts::{empty, icon, note, state, time};
-use crate::web::page::{Page, layout};
+use crate::page::parts::{empty, icon, note, state, time};
+use crate::page::{Page, layout};
 use maud::{Markup, html};
+use model::audit::AuditRecord;
 
 /// One entry with its place in the chain.
 #[derive(Clone, Debug)]

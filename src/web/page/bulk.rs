@@ -1,15 +1,15 @@
 //! One wish for several machines: for which it goes, for which not and why, what hangs on them, and what has to be
 //! said.
 
-use crate::base::ids::GuestId;
-use crate::model::guests::bulk::BulkWish;
-use crate::model::impact::Impact;
-use crate::web::page::form::{Form, area, csrf, select, switch, text, trouble};
-use crate::web::page::impact::list;
-use crate::web::page::machines::MachineRow;
-use crate::web::page::parts::{count, guest_state, icon};
-use crate::web::page::{Page, layout};
+use crate::page::form::{Form, area, csrf, select, switch, text, trouble};
+use crate::page::impact::list;
+use crate::page::machines::MachineRow;
+use crate::page::parts::{count, guest_state, icon};
+use crate::page::{Page, layout};
+use base::ids::GuestId;
 use maud::{Markup, html};
+use model::guests::bulk::BulkWish;
+use model::impact::Impact;
 
 #[derive(Clone, Debug)]
 pub struct BulkView {

@@ -1,14 +1,14 @@
 //! Connecting a Proxmox cluster step by step, and the page of one connection.
 
-use crate::app::connections::SshView;
-use crate::base::Timestamp;
-use crate::model::impact::Impact;
-use crate::web::page::form::{Form, Way, area, csrf, number, password, select, text, trouble, ways};
-use crate::web::page::impact::list as list_of;
-use crate::web::page::parts::{commands, copy, note, post, state, time};
-use crate::web::page::settings::{ConnectionItem, reach};
-use crate::web::page::{Page, layout};
+use crate::page::form::{Form, Way, area, csrf, number, password, select, text, trouble, ways};
+use crate::page::impact::list as list_of;
+use crate::page::parts::{commands, copy, note, post, state, time};
+use crate::page::settings::{ConnectionItem, reach};
+use crate::page::{Page, layout};
+use app::connections::SshView;
+use base::Timestamp;
 use maud::{Markup, html};
+use model::impact::Impact;
 
 /// The certificate that the server showed.
 #[derive(Clone, Debug)]

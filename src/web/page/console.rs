@@ -1,11 +1,11 @@
 //! A machine's console: its screen or its terminal in the page. The script in assets/js/console.js fills it.
 
-use crate::model::consoles::ConsoleChoice;
-use crate::web::page::Page;
-use crate::web::page::form::csrf;
-use crate::web::page::machine::{MachineHead, frame};
-use crate::web::page::parts::{icon, note};
+use crate::page::Page;
+use crate::page::form::csrf;
+use crate::page::machine::{MachineHead, frame};
+use crate::page::parts::{icon, note};
 use maud::{Markup, html};
+use model::consoles::ConsoleChoice;
 
 /// What the tab shows.
 #[derive(Clone, Debug)]

@@ -1,21 +1,21 @@
 //! Making a machine, step by step. Each step is one form; what earlier steps asked is carried in hidden
 //! fields, so it works without script and Back loses nothing.
 
-use crate::app::software::MenuItem;
-use crate::model::guests::System;
-use crate::model::nodes::Choices;
-use crate::model::profiles::Profile;
-use crate::model::providers::Feature;
-use crate::model::software::SoftwareOption;
-use crate::web::page::connections::{wizard_buttons, wizard_steps};
-use crate::web::page::form::{Form, Way, area, csrf, number, password, select, switch, text, trouble, ways};
-use crate::web::page::parts::{bytes, count, empty, icon, note};
-use crate::web::page::profiles::{self, ProfileChoice};
-use crate::web::page::quotas::{self, QuotaItem};
-use crate::web::page::recipe::{field_name, fields, is_secret, needs, picture};
-use crate::web::page::software::{by_category, find_box};
-use crate::web::page::{Page, layout};
+use crate::page::connections::{wizard_buttons, wizard_steps};
+use crate::page::form::{Form, Way, area, csrf, number, password, select, switch, text, trouble, ways};
+use crate::page::parts::{bytes, count, empty, icon, note};
+use crate::page::profiles::{self, ProfileChoice};
+use crate::page::quotas::{self, QuotaItem};
+use crate::page::recipe::{field_name, fields, is_secret, needs, picture};
+use crate::page::software::{by_category, find_box};
+use crate::page::{Page, layout};
+use app::software::MenuItem;
 use maud::{Markup, html};
+use model::guests::System;
+use model::nodes::Choices;
+use model::profiles::Profile;
+use model::providers::Feature;
+use model::software::SoftwareOption;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CreateStep {
@@ -529,7 +529,7 @@ fn who(form: &Form) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Error;
+    use base::Error;
 
     fn view(step: CreateStep) -> CreateView {
         let recipe = toml::from_str(

@@ -1,7 +1,7 @@
 //! The page for what went wrong: what, why, and where to go.
 
-use crate::web::page::parts::icon;
-use crate::web::page::{Page, layout};
+use crate::page::parts::icon;
+use crate::page::{Page, layout};
 use maud::{Markup, html};
 
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Forms: typed values that come back when something is wrong, sentences beside the fields, and the fields.
 
-use crate::base::Error;
-use crate::web::page::Page;
-use crate::web::page::parts::icon;
+use crate::page::Page;
+use crate::page::parts::icon;
+use base::Error;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 

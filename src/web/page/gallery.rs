@@ -74,8 +74,8 @@ fn every_input_has_a_label_and_every_id_is_there_once() {
 
 #[test]
 fn a_fragment_has_the_main_part_and_no_frame() {
-    let page = crate::web::page::Page { fragment: true, ..samples::page("/machines") };
-    let html = crate::web::page::machines::machines(&page, &samples::machines(3)).into_string();
+    let page = crate::page::Page { fragment: true, ..samples::page("/machines") };
+    let html = crate::page::machines::machines(&page, &samples::machines(3)).into_string();
     assert!(
         html.contains("<main")
             && html.contains("id=\"job-count\"")
@@ -86,8 +86,7 @@ fn a_fragment_has_the_main_part_and_no_frame() {
 
 #[test]
 fn a_thousand_rows_stay_small() {
-    let html =
-        crate::web::page::machines::machines(&samples::page("/machines"), &samples::machines(1000)).into_string();
+    let html = crate::page::machines::machines(&samples::page("/machines"), &samples::machines(1000)).into_string();
     assert!(html.len() < 1_500_000, "{} bytes", html.len());
 }
 
@@ -98,7 +97,7 @@ fn the_gallery_is_written_when_asked_for() {
     if std::env::var_os("STEWARD_GALLERY").is_none() {
         return;
     }
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/gallery");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/gallery");
     std::fs::create_dir_all(&folder).unwrap();
     for (name, html) in pages {
         std::fs::write(folder.join(format!("{name}.html")), html).unwrap();

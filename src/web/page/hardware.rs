@@ -1,14 +1,14 @@
 //! A machine's hardware and options: what there is, what waits for a restart, and the forms to change it.
 
-use crate::model::guests::GuestKind;
-use crate::model::guests::hardware::{Disk, Hardware, HardwareValue, Nic, Plan, SETTINGS, Setting, SettingKind, find};
-use crate::model::nodes::Choices;
-use crate::model::providers::Feature;
-use crate::web::page::Page;
-use crate::web::page::form::{Form, area, csrf, number, select, switch, text, trouble};
-use crate::web::page::machine::{MachineHead, frame, happening};
-use crate::web::page::parts::{bytes, count, icon, note};
+use crate::page::Page;
+use crate::page::form::{Form, area, csrf, number, select, switch, text, trouble};
+use crate::page::machine::{MachineHead, frame, happening};
+use crate::page::parts::{bytes, count, icon, note};
 use maud::{Markup, html};
+use model::guests::GuestKind;
+use model::guests::hardware::{Disk, Hardware, HardwareValue, Nic, Plan, SETTINGS, Setting, SettingKind, find};
+use model::nodes::Choices;
+use model::providers::Feature;
 
 /// Groups of settings in the order of the page, with the word in their address.
 pub const GROUPS: [(&str, &str); 6] = [

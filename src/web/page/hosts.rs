@@ -1,9 +1,9 @@
 //! Adding a plain KVM host step by step.
 
-use crate::web::page::connections::{carried, text_password, wizard_buttons, wizard_steps};
-use crate::web::page::form::{Form, Way, area, csrf, text, trouble, ways};
-use crate::web::page::parts::copy;
-use crate::web::page::{Page, layout};
+use crate::page::connections::{carried, text_password, wizard_buttons, wizard_steps};
+use crate::page::form::{Form, Way, area, csrf, text, trouble, ways};
+use crate::page::parts::copy;
+use crate::page::{Page, layout};
 use maud::{Markup, html};
 
 /// Which step is on the page.

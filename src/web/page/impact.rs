@@ -1,12 +1,12 @@
 //! What hangs on a machine, as a list: the one component of every dialog and page that stops, moves, changes or
 //! deletes something.
 
-use crate::model::impact::{Deed, Hit, Impact, Item, Place, Weight};
-use crate::web::page::Page;
-use crate::web::page::form::csrf;
-use crate::web::page::machine::{MachineHead, frame};
-use crate::web::page::parts::{icon, note};
+use crate::page::Page;
+use crate::page::form::csrf;
+use crate::page::machine::{MachineHead, frame};
+use crate::page::parts::{icon, note};
 use maud::{Markup, html};
+use model::impact::{Deed, Hit, Impact, Item, Place, Weight};
 
 /// Names that are shown at once; more are folded.
 const OPEN: usize = 6;
@@ -103,7 +103,7 @@ pub fn power(page: &Page, head: &MachineHead, deed: Deed, refusal: Option<&str>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::impact::{Fact, Program};
+    use model::impact::{Fact, Program};
 
     #[test]
     fn pages_of_programs_are_links_to_elsewhere_and_hidden_ones_are_counted() {

@@ -1,13 +1,13 @@
 //! One job: its steps, how far it is, its log, who asked, and what to do when it failed.
 
-use crate::base::ids::GuestId;
-use crate::model::jobs::{Job, JobState, LogLevel, LogLine, Step, StepState, Wait};
-use crate::model::software::failure::{FailureClass, Remedy};
-use crate::web::page::form::csrf;
-use crate::web::page::jobs::{label, took};
-use crate::web::page::parts::{duration, icon, job_state, note, post, time};
-use crate::web::page::{Page, layout};
+use crate::page::form::csrf;
+use crate::page::jobs::{label, took};
+use crate::page::parts::{duration, icon, job_state, note, post, time};
+use crate::page::{Page, layout};
+use base::ids::GuestId;
 use maud::{Markup, html};
+use model::jobs::{Job, JobState, LogLevel, LogLine, Step, StepState, Wait};
+use model::software::failure::{FailureClass, Remedy};
 
 #[derive(Clone, Debug)]
 pub struct JobView {

@@ -1,10 +1,10 @@
 //! The list of jobs, and the short form of a job that other pages show.
 
-use crate::base::ids::GuestId;
-use crate::model::jobs::{Job, JobState};
-use crate::web::page::parts::{duration, empty, icon, job_state, time};
-use crate::web::page::{Page, layout};
+use crate::page::parts::{duration, empty, icon, job_state, time};
+use crate::page::{Page, layout};
+use base::ids::GuestId;
 use maud::{Markup, html};
+use model::jobs::{Job, JobState};
 
 /// A job with the name of its machine, where it has one.
 #[derive(Clone, Debug)]

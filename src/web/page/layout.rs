@@ -1,11 +1,10 @@
 //! The frame round every page: rail, bar, the person's menu; or the quiet card for signed-out pages.
 
-use crate::model::prefs::Theme;
-use crate::web::assets::asset;
-use crate::web::page::form::csrf;
-use crate::web::page::parts::{icon, initials, note};
-use crate::web::page::{Flash, Level, Page, Who};
+use crate::page::form::csrf;
+use crate::page::parts::{icon, initials, note};
+use crate::page::{Flash, Level, Page, Who};
 use maud::{DOCTYPE, Markup, html};
+use model::prefs::Theme;
 
 struct Place {
     path: &'static str,
@@ -100,9 +99,9 @@ fn document(page: &Page, title: &str, body: Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="csrf" content=(page.csrf);
-                link rel="icon" type="image/svg+xml" href=(asset("steward.svg"));
-                link rel="stylesheet" href=(asset("style.css"));
-                script type="module" src=(asset("app.js")) {}
+                link rel="icon" type="image/svg+xml" href=(page.assets.address("steward.svg"));
+                link rel="stylesheet" href=(page.assets.address("style.css"));
+                script type="module" src=(page.assets.address("app.js")) {}
             }
             body data-live-stream=[page.who.as_ref().map(|_| page.after)] { (body) }
         }

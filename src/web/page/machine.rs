@@ -1,17 +1,17 @@
 //! One machine: what it is, what can be done with it now, how it did, what happened to it.
 
-use crate::base::Timestamp;
-use crate::model::guests::{GuestKind, PowerAction, System};
-use crate::model::impact::{Deed, Impact};
-use crate::model::providers::Feature;
-use crate::web::page::audit::{AuditRow, entries};
-use crate::web::page::form::{Form, csrf, text, trouble};
-use crate::web::page::impact::list;
-use crate::web::page::jobs::{JobItem, short, table};
-use crate::web::page::machines::{MachineRow, picture, share};
-use crate::web::page::parts::{bytes, copy, duration, empty, guest_state, icon, meter, note, percent, time};
-use crate::web::page::{Page, layout};
+use crate::page::audit::{AuditRow, entries};
+use crate::page::form::{Form, csrf, text, trouble};
+use crate::page::impact::list;
+use crate::page::jobs::{JobItem, short, table};
+use crate::page::machines::{MachineRow, picture, share};
+use crate::page::parts::{bytes, copy, duration, empty, guest_state, icon, meter, note, percent, time};
+use crate::page::{Page, layout};
+use base::Timestamp;
 use maud::{Markup, html};
+use model::guests::{GuestKind, PowerAction, System};
+use model::impact::{Deed, Impact};
+use model::providers::Feature;
 use std::time::Duration;
 
 /// What the head of the page shows on every tab.

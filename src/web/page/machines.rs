@@ -3,15 +3,15 @@
 //! A thousand rows are one page. Rows are laid out as flex boxes, not as table cells, because a browser can
 //! skip what is out of sight (`content-visibility`) only then; so every column has a width of its own in CSS.
 
-use crate::base::Timestamp;
-use crate::base::ids::{GuestId, JobId};
-use crate::model::guests::{GuestKind, PowerAction};
-use crate::model::impact::Deed;
-use crate::web::page::bulk::selection;
-use crate::web::page::form::csrf;
-use crate::web::page::parts::{bar, bytes, duration, empty, guest_state, icon, note, percent, sort_head, spark, time};
-use crate::web::page::{Page, layout};
+use crate::page::bulk::selection;
+use crate::page::form::csrf;
+use crate::page::parts::{bar, bytes, duration, empty, guest_state, icon, note, percent, sort_head, spark, time};
+use crate::page::{Page, layout};
+use base::Timestamp;
+use base::ids::{GuestId, JobId};
 use maud::{Markup, html};
+use model::guests::{GuestKind, PowerAction};
+use model::impact::Deed;
 use std::time::Duration;
 
 /// A machine as a row.
@@ -295,7 +295,7 @@ pub fn picture(action: PowerAction) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::guests::GuestState;
+    use model::guests::GuestState;
 
     #[test]
     fn the_row_menu_offers_what_the_model_allows() {

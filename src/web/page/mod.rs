@@ -42,9 +42,10 @@ mod gallery;
 
 pub use form::Form;
 
-use crate::base::Timestamp;
-use crate::base::ids::UserId;
-use crate::model::prefs::Theme;
+use crate::assets::Assets;
+use base::Timestamp;
+use base::ids::UserId;
+use model::prefs::Theme;
 
 /// What every page needs to know about its request.
 #[derive(Clone, Debug)]
@@ -66,6 +67,7 @@ pub struct Page {
     pub flash: Vec<Flash>,
     /// Only the main part is wanted: a script asked with `X-Fragment: 1`.
     pub fragment: bool,
+    pub assets: Assets,
 }
 
 impl Page {

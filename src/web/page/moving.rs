@@ -1,13 +1,13 @@
 //! Pages on which a machine is copied, made a template of, or moved to another node.
 
-use crate::model::guests::GuestKind;
-use crate::model::guests::moving::{MoveCheck, MoveNode};
-use crate::model::providers::Feature;
-use crate::web::page::Page;
-use crate::web::page::form::{Form, Way, area, csrf, select, switch, text, trouble, ways};
-use crate::web::page::machine::{MachineHead, frame, happening};
-use crate::web::page::parts::{bytes, icon, note};
+use crate::page::Page;
+use crate::page::form::{Form, Way, area, csrf, select, switch, text, trouble, ways};
+use crate::page::machine::{MachineHead, frame, happening};
+use crate::page::parts::{bytes, icon, note};
 use maud::{Markup, html};
+use model::guests::GuestKind;
+use model::guests::moving::{MoveCheck, MoveNode};
+use model::providers::Feature;
 
 /// What the page for a copy offers.
 #[derive(Clone, Debug, Default)]

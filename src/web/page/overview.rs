@@ -1,12 +1,12 @@
 //! The first page. It answers in this order: is anything wrong, what is happening now, what is running.
 
-use crate::model::nodes::Node;
-use crate::web::page::jobs::{JobItem, short};
-use crate::web::page::machines::{MachineRow, plain_table, row_menu};
-use crate::web::page::parts::{bytes, count, empty, meter, percent, spark, state};
-use crate::web::page::quotas::{self, QuotaItem};
-use crate::web::page::{Level, Page, layout};
+use crate::page::jobs::{JobItem, short};
+use crate::page::machines::{MachineRow, plain_table, row_menu};
+use crate::page::parts::{bytes, count, empty, meter, percent, spark, state};
+use crate::page::quotas::{self, QuotaItem};
+use crate::page::{Level, Page, layout};
 use maud::{Markup, html};
+use model::nodes::Node;
 
 /// One thing that needs a person.
 #[derive(Clone, Debug)]

@@ -1,10 +1,10 @@
 //! Small pieces that many pages use: numbers with units, times, states, meters, buttons.
 
-use crate::base::Timestamp;
-use crate::model::jobs::JobState;
-use crate::web::page::form::csrf;
-use crate::web::page::{Page, icons};
+use crate::page::form::csrf;
+use crate::page::{Page, icons};
+use base::Timestamp;
 use maud::{Markup, html};
+use model::jobs::JobState;
 use std::fmt::Write as _;
 use std::time::Duration;
 

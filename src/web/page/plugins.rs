@@ -1,9 +1,9 @@
 //! Plugins: which there are, what they may do, what is wrong with them, and their source.
 
-use crate::model::plugins::{HookMode, Manifest, Origin, PluginInfo};
-use crate::web::page::parts::{count, empty, note, post, state};
-use crate::web::page::{Page, layout};
+use crate::page::parts::{count, empty, note, post, state};
+use crate::page::{Page, layout};
 use maud::{Markup, html};
+use model::plugins::{HookMode, Manifest, Origin, PluginInfo};
 
 #[derive(Clone, Debug)]
 pub struct PluginsView {

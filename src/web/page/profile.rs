@@ -1,14 +1,14 @@
 //! What belongs to the person: name, password, theme, keys, where they are signed in, API tokens.
 
-use crate::base::Secret;
-use crate::model::prefs::{Prefs, Theme};
-use crate::model::users::User;
-use crate::web::page::form::{Form, area, csrf, email, password, select, text, trouble};
-use crate::web::page::parts::icon;
-use crate::web::page::quotas::{self, QuotaItem};
-use crate::web::page::tokens::{SessionItem, TokenItem, sessions, tokens};
-use crate::web::page::{Page, layout};
+use crate::page::form::{Form, area, csrf, email, password, select, text, trouble};
+use crate::page::parts::icon;
+use crate::page::quotas::{self, QuotaItem};
+use crate::page::tokens::{SessionItem, TokenItem, sessions, tokens};
+use crate::page::{Page, layout};
+use base::Secret;
 use maud::{Markup, html};
+use model::prefs::{Prefs, Theme};
+use model::users::User;
 
 #[derive(Clone, Debug)]
 pub struct ProfileView {

@@ -1,15 +1,15 @@
 //! Hardware profiles: the list, the form of one, choosing one for a new machine, and applying one to a machine.
 
-use crate::app::guests::profile::ApplyPlan;
-use crate::base::ids::ProfileId;
-use crate::model::profiles::{BASIC, FIELDS, Field, FieldKind, GROUPS, MOST_DISKS, MoreDisk, Profile, find};
-use crate::web::page::Page;
-use crate::web::page::form::{Form, csrf, number, select, switch, text, trouble};
-use crate::web::page::hardware::badge;
-use crate::web::page::layout;
-use crate::web::page::machine::{MachineHead, frame, happening};
-use crate::web::page::parts::{count, empty, icon, note, time};
+use crate::page::Page;
+use crate::page::form::{Form, csrf, number, select, switch, text, trouble};
+use crate::page::hardware::badge;
+use crate::page::layout;
+use crate::page::machine::{MachineHead, frame, happening};
+use crate::page::parts::{count, empty, icon, note, time};
+use app::guests::profile::ApplyPlan;
+use base::ids::ProfileId;
 use maud::{Markup, html};
+use model::profiles::{BASIC, FIELDS, Field, FieldKind, GROUPS, MOST_DISKS, MoreDisk, Profile, find};
 
 /// One line of the list.
 #[derive(Clone, Debug)]
@@ -516,8 +516,8 @@ fn stays(plan: &ApplyPlan) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Timestamp;
-    use crate::model::profiles::starting;
+    use base::Timestamp;
+    use model::profiles::starting;
 
     #[test]
     fn a_form_shows_all_that_a_profile_has() {

@@ -1,10 +1,10 @@
 //! Quotas on pages: bars of what is used, and the forms that set what there is.
 
-use crate::model::quotas::{Allowance, Amounts, Quota, Resource, UserQuota};
-use crate::web::page::Page;
-use crate::web::page::form::{Form, csrf, number, tick};
-use crate::web::page::parts::{bytes, meter};
+use crate::page::Page;
+use crate::page::form::{Form, csrf, number, tick};
+use crate::page::parts::{bytes, meter};
 use maud::{Markup, html};
+use model::quotas::{Allowance, Amounts, Quota, Resource, UserQuota};
 
 /// What somebody's machines have, and how much they may have.
 #[derive(Clone, Copy, Debug)]

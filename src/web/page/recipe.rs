@@ -1,10 +1,10 @@
 //! A recipe's options as form fields, for the wizard and for a machine's Software page.
 
-use crate::app::software::MenuItem;
-use crate::model::software::{Needs, OptionKind, SoftwareOption};
-use crate::web::page::form::{Form, number, password, select, switch, text};
-use crate::web::page::parts::{bytes, icon};
+use crate::page::form::{Form, number, password, select, switch, text};
+use crate::page::parts::{bytes, icon};
+use app::software::MenuItem;
 use maud::{Markup, html};
+use model::software::{Needs, OptionKind, SoftwareOption};
 use serde_json::{Map, Value};
 
 /// The form's name of an option: `software.RECIPE.KEY`, as errors name it.

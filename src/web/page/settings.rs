@@ -1,11 +1,11 @@
 //! Settings: the Proxmox connections, and what this Steward is and costs.
 
-use crate::app::connections::SshView;
-use crate::base::ids::ConnectionId;
-use crate::model::connections::{Limits, Reach};
-use crate::web::page::parts::{empty, icon, state, time};
-use crate::web::page::{Page, layout};
+use crate::page::parts::{empty, icon, state, time};
+use crate::page::{Page, layout};
+use app::connections::SshView;
+use base::ids::ConnectionId;
 use maud::{Markup, html};
+use model::connections::{Limits, Reach};
 
 /// A connection as lists show it; no secret in it.
 #[derive(Clone, Debug)]

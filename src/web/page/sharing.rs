@@ -1,13 +1,13 @@
 //! The access tab of a machine: its owner, with whom it is shared, and handing it over.
 
-use crate::base::Timestamp;
-use crate::base::ids::UserId;
-use crate::model::access::GuestRight;
-use crate::web::page::Page;
-use crate::web::page::form::{Form, Way, csrf, select, text, trouble, ways};
-use crate::web::page::machine::{MachineHead, frame};
-use crate::web::page::parts::time;
+use crate::page::Page;
+use crate::page::form::{Form, Way, csrf, select, text, trouble, ways};
+use crate::page::machine::{MachineHead, frame};
+use crate::page::parts::time;
+use base::Timestamp;
+use base::ids::UserId;
 use maud::{Markup, html};
+use model::access::GuestRight;
 
 /// Somebody with whom the machine is shared.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! The doors: first start, sign-in, invite and reset links.
 
-use crate::base::Timestamp;
-use crate::web::page::form::{Form, csrf, password, text, trouble};
-use crate::web::page::parts::{note, time};
-use crate::web::page::{Page, layout};
+use crate::page::form::{Form, csrf, password, text, trouble};
+use crate::page::parts::{note, time};
+use crate::page::{Page, layout};
+use base::Timestamp;
 use maud::{Markup, html};
 
 /// Sign in with login and password. `next` in the form is where to go then.

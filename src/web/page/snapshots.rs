@@ -1,13 +1,13 @@
 //! A machine's snapshots: the tree with the present state in its place, and one snapshot's own page.
 
-use crate::base::Timestamp;
-use crate::model::guests::snapshots::{Snapshot, Snapshots};
-use crate::model::providers::Feature;
-use crate::web::page::Page;
-use crate::web::page::form::{Form, area, csrf, switch, text, trouble};
-use crate::web::page::machine::{MachineHead, frame, happening};
-use crate::web::page::parts::{count, empty, icon, note, time};
+use crate::page::Page;
+use crate::page::form::{Form, area, csrf, switch, text, trouble};
+use crate::page::machine::{MachineHead, frame, happening};
+use crate::page::parts::{count, empty, icon, note, time};
+use base::Timestamp;
 use maud::{Markup, html};
+use model::guests::snapshots::{Snapshot, Snapshots};
+use model::providers::Feature;
 
 /// What the tab shows.
 #[derive(Clone, Debug, Default)]

@@ -1,14 +1,14 @@
 //! The software tab of a machine: what is installed, what can be, and how Steward signs in.
 
-use crate::app::software::{KeyView, MenuItem, SoftwareView};
-use crate::model::guests::System;
-use crate::model::software::SoftwareState;
-use crate::web::page::Page;
-use crate::web::page::form::{Form, csrf, number, password, text, trouble};
-use crate::web::page::machine::{MachineHead, frame};
-use crate::web::page::parts::{copy, icon, note, post, state, time};
-use crate::web::page::recipe::{fields, needs, picture};
+use crate::page::Page;
+use crate::page::form::{Form, csrf, number, password, text, trouble};
+use crate::page::machine::{MachineHead, frame};
+use crate::page::parts::{copy, icon, note, post, state, time};
+use crate::page::recipe::{fields, needs, picture};
+use app::software::{KeyView, MenuItem, SoftwareView};
 use maud::{Markup, html};
+use model::guests::System;
+use model::software::SoftwareState;
 use serde_json::Value;
 
 #[derive(Clone, Debug)]

@@ -1,16 +1,16 @@
 //! Templates: the catalogue of cloud images, what was made of it, making one, one template's page.
 
-use crate::base::Timestamp;
-use crate::base::ids::{ConnectionId, GuestId, JobId};
-use crate::model::images::{Image, ImageOrigin};
-use crate::model::impact::Impact;
-use crate::model::templates::{Policy, TemplateChoices, WhenNewer};
-use crate::model::windows::RELEASES;
-use crate::web::page::form::{Form, Way, csrf, number, password, select, switch, text, trouble, ways};
-use crate::web::page::impact::list as list_of;
-use crate::web::page::parts::{bytes, commands, copy, empty, icon, note, post, state, time};
-use crate::web::page::{Page, layout};
+use crate::page::form::{Form, Way, csrf, number, password, select, switch, text, trouble, ways};
+use crate::page::impact::list as list_of;
+use crate::page::parts::{bytes, commands, copy, empty, icon, note, post, state, time};
+use crate::page::{Page, layout};
+use base::Timestamp;
+use base::ids::{ConnectionId, GuestId, JobId};
 use maud::{Markup, html};
+use model::images::{Image, ImageOrigin};
+use model::impact::Impact;
+use model::templates::{Policy, TemplateChoices, WhenNewer};
+use model::windows::RELEASES;
 
 /// What stands of one image on the page.
 #[derive(Clone, Debug)]

@@ -1,12 +1,12 @@
 //! The part of the profile about getting in: sessions and API tokens.
 
-use crate::base::ids::{SessionId, TokenId};
-use crate::base::{Secret, Timestamp};
-use crate::model::sessions::Scope;
-use crate::web::page::Page;
-use crate::web::page::form::{Form, csrf, select, text};
-use crate::web::page::parts::{commands, icon, note, post, state, time};
+use crate::page::Page;
+use crate::page::form::{Form, csrf, select, text};
+use crate::page::parts::{commands, icon, note, post, state, time};
+use base::ids::{SessionId, TokenId};
+use base::{Secret, Timestamp};
 use maud::{Markup, html};
+use model::sessions::Scope;
 
 /// A signed-in browser or program.
 #[derive(Clone, Debug)]

@@ -1,15 +1,15 @@
 //! People, for admins: who there is, inviting, roles, locking out and letting in again.
 
-use crate::base::ids::GuestId;
-use crate::base::{Secret, Timestamp};
-use crate::model::access::GuestRight;
-use crate::model::quotas::{Quota, Resource, UserQuota};
-use crate::model::users::{Role, User};
-use crate::web::page::form::{Form, Way, csrf, email, text, trouble, ways};
-use crate::web::page::parts::{commands, count, icon, note, post, state, time};
-use crate::web::page::quotas::{self, QuotaItem};
-use crate::web::page::{Page, layout};
+use crate::page::form::{Form, Way, csrf, email, text, trouble, ways};
+use crate::page::parts::{commands, count, icon, note, post, state, time};
+use crate::page::quotas::{self, QuotaItem};
+use crate::page::{Page, layout};
+use base::ids::GuestId;
+use base::{Secret, Timestamp};
 use maud::{Markup, html};
+use model::access::GuestRight;
+use model::quotas::{Quota, Resource, UserQuota};
+use model::users::{Role, User};
 
 /// A person as lists show them.
 #[derive(Clone, Debug)]

@@ -3,14 +3,14 @@
 pub mod viewer;
 
 use crate::appliance::{Answer, Appliance, PASSWORD, cluster};
+use app::Actor;
+use app::users::NewUser;
+use base::Secret;
+use model::sessions::Scope;
+use model::users::Role;
 use serde_json::{Value, json};
+use sim::{AnswerFault, Sim};
 use std::time::{Duration, Instant};
-use steward::app::Actor;
-use steward::app::users::NewUser;
-use steward::base::Secret;
-use steward::model::sessions::Scope;
-use steward::model::users::Role;
-use steward::sim::{AnswerFault, Sim};
 use viewer::{Refused, Socket, greet, key, press, update};
 
 async fn house() -> (Sim, Appliance) {
@@ -329,11 +329,11 @@ async fn what_proxmox_refuses_or_never_answers_is_said() {
     assert!(first["error"].as_str().unwrap().contains("within 10 seconds"), "{first}");
     assert!((9..15).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
 
-    cluster.faults().away(steward::sim::Away::Refuse);
+    cluster.faults().away(sim::Away::Refuse);
     let guest_path = format!("/api/v1/guests/{}", guest["id"].as_str().unwrap());
     appliance.until(&guest_path, 30, |v| v["stale"] == true).await;
     assert_eq!(ask(&appliance, &guest, "vnc").await.status, 503);
-    cluster.faults().away(steward::sim::Away::No);
+    cluster.faults().away(sim::Away::No);
     appliance.until(&guest_path, 30, |v| v["stale"] == false).await;
     assert_eq!(ask(&appliance, &guest, "vnc").await.status, 201);
     assert!(audit(&appliance, "guest.console.open").await.is_empty(), "none was ever open");

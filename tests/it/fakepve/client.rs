@@ -1,10 +1,10 @@
 //! The client alone: tokens, rights, locks, quorum, errors, tasks.
 
 use super::FakePve;
+use base::Secret;
+use remote::pve::{PveErrorKind, Trust, fetch_certificate, login, value};
 use serde_json::{Value, json};
 use std::time::Duration;
-use steward::base::Secret;
-use steward::remote::pve::{PveErrorKind, Trust, fetch_certificate, login, value};
 
 const NONE: &Value = &Value::Null;
 const EVERY: Duration = Duration::from_millis(50);

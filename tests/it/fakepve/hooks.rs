@@ -3,9 +3,9 @@
 
 use super::FakePve;
 use crate::proxmox::{Bench, MemoryJournal, wanted};
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use steward::plugin::{Mode, Outcome};
 
 fn bench(fake: &FakePve) -> Bench {
     Bench::new(fake.client("full"), 105)

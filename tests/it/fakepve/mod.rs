@@ -6,15 +6,15 @@
 mod client;
 mod hooks;
 
+use base::Secret;
 use rcgen::{CertificateParams, KeyPair};
+use remote::pve::{PveClient, Target, Trust};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
-use steward::base::Secret;
-use steward::remote::pve::{PveClient, Target, Trust};
 
 /// A running fakepve. It ends when this is dropped.
 pub struct FakePve {

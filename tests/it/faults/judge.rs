@@ -1,8 +1,8 @@
 //! What changed in the cluster, found without the plugin: the simulation's own state before and after.
 
 use serde_json::Value;
+use sim::Sim;
 use std::collections::{BTreeMap, BTreeSet};
-use steward::sim::Sim;
 
 /// Values that are made up anew for each machine or each time.
 const RANDOM: [&str; 6] = ["vmgenid", "smbios1", "meta", "digest", "snaptime", "sshkeys"];

@@ -5,11 +5,11 @@ use super::stage::Stage;
 use super::troubles::{Course, Trace, Trouble};
 use super::work::Work;
 use crate::dying::{self, Death};
+use app::Actor;
+use model::jobs::{Job, JobState, Wait};
+use plugin::{Mode, Outcome};
+use sim::{Fault, Kept};
 use std::time::{Duration, Instant};
-use steward::app::Actor;
-use steward::model::jobs::{Job, JobState, Wait};
-use steward::plugin::{Mode, Outcome};
-use steward::sim::{Fault, Kept};
 
 /// How it came out.
 #[derive(Clone, Debug)]

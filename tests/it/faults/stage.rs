@@ -2,20 +2,20 @@
 //! where a job only waits for it.
 
 use crate::appliance::connection;
+use app::{Actor, App};
+use base::ids::{GuestId, JobId};
+use base::{Clock, SystemClock, Timestamp};
+use config::Settings;
+use crypto::SealKey;
+use jobs;
+use model::connections::{Connection, Reach, Trust};
+use model::jobs::{Job, JobState, LogLevel, LogLine, Wait};
+use sim::images::Images;
+use sim::{self, Sim};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use steward::app::{Actor, App};
-use steward::base::ids::{GuestId, JobId};
-use steward::base::{Clock, SystemClock, Timestamp};
-use steward::config::Settings;
-use steward::crypto::SealKey;
-use steward::jobs;
-use steward::model::connections::{Connection, Reach, Trust};
-use steward::model::jobs::{Job, JobState, LogLevel, LogLine, Wait};
-use steward::sim::images::Images;
-use steward::sim::{self, Sim};
-use steward::store::{Read, Scan, tables};
+use store::{Read, Scan, tables};
 use tokio_util::sync::CancellationToken;
 
 /// The machine's time and what was skipped of it, the same for the appliance and the cluster.
@@ -55,7 +55,7 @@ pub struct Stage {
 
 impl Stage {
     pub async fn open() -> Self {
-        steward::web::install_crypto();
+        web::install_crypto();
         let clock = Arc::new(Skipping::default());
         let options = sim::Options {
             nodes: 2,
@@ -70,6 +70,7 @@ impl Stage {
         let publisher = crate::templates::publisher().await;
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
+            built_in: embedded::FILES,
             data_dir: folder.path().to_owned(),
             plugins_dir: None,
             images_file: None,

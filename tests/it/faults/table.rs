@@ -3,10 +3,10 @@
 use super::Cell;
 use super::play::Played;
 use super::work::{GROUPS, Work};
+use model::jobs::JobState;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
-use steward::model::jobs::JobState;
 
 type Found = [(Work, Vec<Cell>)];
 

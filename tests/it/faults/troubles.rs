@@ -1,7 +1,7 @@
 //! What can go wrong at the cluster, and where each of it makes sense: a rule looks at what a good run of the job
 //! did (its changing calls and its tasks).
 
-use steward::sim::{AnswerFault, Away, Fault, TaskFault, Trap};
+use sim::{AnswerFault, Away, Fault, TaskFault, Trap};
 
 /// What a good run of the job did.
 #[derive(Debug, Default)]

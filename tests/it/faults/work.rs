@@ -1,18 +1,18 @@
 //! The jobs of the table: on which machine, and how each is asked for, as a person does.
 
 use super::stage::Stage;
+use app::Actor;
+use app::live::GuestLive;
+use app::templates::{BuildRequest, ImageChoice};
+use base::Result;
+use base::ids::GuestId;
+use model::guests::hardware::NicWish;
+use model::guests::{GuestAction, GuestSpec, PowerAction};
+use model::jobs::{Job, JobState};
+use model::templates::Place;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use steward::app::Actor;
-use steward::app::live::GuestLive;
-use steward::app::templates::{BuildRequest, ImageChoice};
-use steward::base::Result;
-use steward::base::ids::GuestId;
-use steward::model::guests::hardware::NicWish;
-use steward::model::guests::{GuestAction, GuestSpec, PowerAction};
-use steward::model::jobs::{Job, JobState};
-use steward::model::templates::Place;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {

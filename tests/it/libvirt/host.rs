@@ -1,9 +1,9 @@
 //! The KVM host of the test: `tests/peers/libvirt/host`, a container with real systemd, sshd and libvirtd.
 
+use base::Secret;
 use std::collections::HashMap;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use steward::base::Secret;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 

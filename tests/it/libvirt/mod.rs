@@ -6,11 +6,11 @@ mod hardware;
 mod host;
 
 use crate::appliance::{Answer, Appliance};
+use app::Actor;
+use app::hosts::{LetIn, NewHost};
+use base::Secret;
 use host::Host;
 use serde_json::{Value, json};
-use steward::app::Actor;
-use steward::app::hosts::{LetIn, NewHost};
-use steward::base::Secret;
 
 /// A host, and an appliance that looks after it.
 pub struct KvmHost {

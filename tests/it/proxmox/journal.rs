@@ -1,12 +1,12 @@
 //! A job's journal in memory, which can lose what it is told, as a process that dies does.
 
 use super::now;
+use base::{Error, Timestamp};
+use model::jobs::{LogLevel, Progress, Step, StepState};
+use plugin::Journal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use steward::base::{Error, Timestamp};
-use steward::model::jobs::{LogLevel, Progress, Step, StepState};
-use steward::plugin::Journal;
 
 #[derive(Default)]
 struct State {

@@ -5,15 +5,15 @@ mod journal;
 
 pub use journal::MemoryJournal;
 
+use base::Timestamp;
+use base::ids::JobId;
+use model::jobs::Wait;
+use plugin::{Call, CallError, CallErrorKind, Failure, Host, Mode, Outcome, Plugin, Plugins, Run};
+use remote::pve::{PveClient, PveError, PveErrorKind};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use steward::base::Timestamp;
-use steward::base::ids::JobId;
-use steward::model::jobs::Wait;
-use steward::plugin::{Call, CallError, CallErrorKind, Failure, Host, Mode, Outcome, Plugin, Plugins, Run};
-use steward::remote::pve::{PveClient, PveError, PveErrorKind};
 use tokio::runtime::Handle;
 
 /// Answers a script's calls by asking Proxmox.
@@ -79,7 +79,7 @@ pub struct Bench {
 impl Bench {
     /// `first` is the first number that new machines get.
     pub fn new(client: PveClient, first: u32) -> Self {
-        let plugins = Plugins::load(None);
+        let plugins = Plugins::load(embedded::FILES.plugins, None);
         let plugin = plugins.get("proxmox").unwrap_or_else(|| panic!("{:?}", plugins.list()));
         let host = PveHost { client: client.clone(), runtime: Handle::current(), reserved: Mutex::default(), first };
         Self { plugin, host: Arc::new(host), client }
@@ -191,6 +191,6 @@ pub fn wanted() -> Value {
 
 /// The time that the journal starts with.
 pub fn now() -> Timestamp {
-    use steward::base::{Clock, SystemClock};
+    use base::{Clock, SystemClock};
     SystemClock.now()
 }

@@ -1,11 +1,11 @@
 //! The client alone: trust, failover, connections, lost answers, tasks, sign-in.
 
 use super::{client, cluster, target};
+use base::Secret;
+use remote::pve::{PveClient, PveErrorKind, Target, Trust, login};
 use serde_json::{Value, json};
+use sim::{AnswerFault, Away, Fault, Options, Sim, start};
 use std::time::Duration;
-use steward::base::Secret;
-use steward::remote::pve::{PveClient, PveErrorKind, Target, Trust, login};
-use steward::sim::{AnswerFault, Away, Fault, Options, Sim, start};
 
 const NONE: &Value = &Value::Null;
 

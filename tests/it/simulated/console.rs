@@ -2,10 +2,10 @@
 
 use super::{client, cluster, target};
 use crate::console::viewer::{greet, press, update};
+use remote::pve::{Place, PveClient, PveErrorKind, Target, Trust};
 use serde_json::{Value, json};
+use sim::Sim;
 use std::time::{Duration, Instant};
-use steward::remote::pve::{Place, PveClient, PveErrorKind, Target, Trust};
-use steward::sim::Sim;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// A running machine of this kind as `(path, vmid)`; with a serial port when it is a VM.

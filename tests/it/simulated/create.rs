@@ -2,10 +2,10 @@
 
 use super::{bench, cluster};
 use crate::proxmox::{Bench, MemoryJournal, wanted};
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
+use sim::{AnswerFault, Sim};
 use std::sync::Arc;
-use steward::plugin::{Mode, Outcome};
-use steward::sim::{AnswerFault, Sim};
 
 fn spec() -> Value {
     let mut spec = wanted();

@@ -3,10 +3,10 @@
 use super::{bench, cluster};
 use crate::dying::{Death, Played, cluster as small};
 use crate::proxmox::{Bench, wanted};
+use model::guests::hardware::{Hardware, Plan};
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
-use steward::model::guests::hardware::{Hardware, Plan};
-use steward::plugin::{Mode, Outcome};
-use steward::sim::{AnswerFault, Fault, Sim};
+use sim::{AnswerFault, Fault, Sim};
 
 fn with(more: Value) -> Value {
     let mut all = json!({"vmid": 500, "kind": "qemu", "node": "pve1"});

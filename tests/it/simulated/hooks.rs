@@ -2,11 +2,11 @@
 
 use super::{bench, client, cluster};
 use crate::proxmox::Bench;
+use model::guests::GuestState;
+use model::nodes::{Choices, Node, Storage};
 use serde_json::{Value, json};
+use sim::{Options, start};
 use std::time::Instant;
-use steward::model::guests::GuestState;
-use steward::model::nodes::{Choices, Node, Storage};
-use steward::sim::{Options, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_inventory_fits_what_the_appliance_reads() {

@@ -11,8 +11,8 @@ mod profiles;
 mod snapshots;
 
 use crate::proxmox::Bench;
-use steward::remote::pve::{PveClient, Target, Trust};
-use steward::sim::{Options, Sim, start};
+use remote::pve::{PveClient, Target, Trust};
+use sim::{Options, Sim, start};
 
 /// A small cluster of three nodes, a hundred times faster than life.
 pub async fn cluster() -> Sim {

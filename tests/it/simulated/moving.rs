@@ -3,11 +3,11 @@
 use super::{bench, cluster};
 use crate::dying::{Death, Played, cluster as small};
 use crate::proxmox::{Bench, MemoryJournal, wanted};
+use model::guests::moving::MoveCheck;
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
+use sim::Sim;
 use std::sync::Arc;
-use steward::model::guests::moving::MoveCheck;
-use steward::plugin::{Mode, Outcome};
-use steward::sim::Sim;
 
 fn who() -> Value {
     json!({"vmid": 500, "kind": "qemu", "node": "pve1"})

@@ -2,10 +2,10 @@
 
 use super::{bench, cluster};
 use crate::proxmox::{Bench, MemoryJournal, wanted};
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
+use sim::{AnswerFault, Fault, Sim};
 use std::sync::Arc;
-use steward::plugin::{Mode, Outcome};
-use steward::sim::{AnswerFault, Fault, Sim};
 
 /// A machine of our own, running, number 500 on pve1.
 async fn machine(sim: &Sim) -> Bench {

@@ -3,8 +3,8 @@
 use super::{bench, cluster};
 use crate::dying::{Death, Played, cluster as small};
 use crate::proxmox::{Bench, wanted};
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
-use steward::plugin::{Mode, Outcome};
 
 /// All that a profile can set, for a machine of template 9000.
 fn everything() -> Value {

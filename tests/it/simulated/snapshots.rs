@@ -3,10 +3,10 @@
 use super::{bench, cluster};
 use crate::dying::{Death, Played, cluster as small};
 use crate::proxmox::{Bench, MemoryJournal, wanted};
+use model::guests::snapshots::Snapshots;
+use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use steward::model::guests::snapshots::Snapshots;
-use steward::plugin::{Mode, Outcome};
 
 fn who() -> Value {
     json!({"vmid": 500, "kind": "qemu", "node": "pve1"})

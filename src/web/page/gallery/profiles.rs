@@ -1,14 +1,14 @@
 //! The pages about hardware profiles, in the states worth looking at.
 
 use super::samples::{EVIL, ago, head, page};
-use crate::app::guests::profile::ApplyPlan;
-use crate::base::{Error, Timestamp};
-use crate::model::guests::actions::DiskGrowth;
-use crate::model::guests::hardware::Planned;
-use crate::model::profiles::{MoreDisk, Profile, starting};
-use crate::web::page::Form;
-use crate::web::page::profiles::{self, EditView, ProfileChoice, ProfileItem, ProfilesView};
+use crate::page::Form;
+use crate::page::profiles::{self, EditView, ProfileChoice, ProfileItem, ProfilesView};
+use app::guests::profile::ApplyPlan;
+use base::{Error, Timestamp};
 use maud::Markup;
+use model::guests::actions::DiskGrowth;
+use model::guests::hardware::Planned;
+use model::profiles::{MoreDisk, Profile, starting};
 
 /// One that fixes something, with a note and more than sizes.
 pub fn one() -> Profile {

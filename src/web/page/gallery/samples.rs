@@ -1,23 +1,24 @@
 //! A house full of samples. One name is hostile on purpose.
 
-use crate::base::ids::{ConnectionId, GuestId, JobId, SessionId, TokenId, UserId};
-use crate::base::{Secret, Timestamp};
-use crate::model::access::GuestRight;
-use crate::model::audit::AuditRecord;
-use crate::model::connections::{Limits, Reach};
-use crate::model::consoles::{ConsoleChoice, ConsoleKind};
-use crate::model::guests::bulk::BulkWish;
-use crate::model::guests::{GuestKind, PowerAction};
-use crate::model::impact::{Deed, Fact, GoingDisk, Impact, Kept, Program};
-use crate::model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
-use crate::model::nodes::{Choices, Node};
-use crate::model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
-use crate::model::prefs::{Prefs, Theme};
-use crate::model::providers::{Feature, Features};
-use crate::model::quotas::{Amounts, Quota};
-use crate::model::sessions::Scope;
-use crate::model::users::{Role, User};
-use crate::web::page::*;
+use crate::assets::Assets;
+use crate::page::*;
+use base::ids::{ConnectionId, GuestId, JobId, SessionId, TokenId, UserId};
+use base::{Secret, Timestamp};
+use model::access::GuestRight;
+use model::audit::AuditRecord;
+use model::connections::{Limits, Reach};
+use model::consoles::{ConsoleChoice, ConsoleKind};
+use model::guests::bulk::BulkWish;
+use model::guests::{GuestKind, PowerAction};
+use model::impact::{Deed, Fact, GoingDisk, Impact, Kept, Program};
+use model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
+use model::nodes::{Choices, Node};
+use model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
+use model::prefs::{Prefs, Theme};
+use model::providers::{Feature, Features};
+use model::quotas::{Amounts, Quota};
+use model::sessions::Scope;
+use model::users::{Role, User};
 use std::collections::BTreeMap;
 
 const NOW: i64 = 1_795_258_800;
@@ -39,6 +40,7 @@ pub fn page(path: &str) -> Page {
         open_jobs: 2,
         flash: Vec::new(),
         fragment: false,
+        assets: Assets::default(),
     }
 }
 
@@ -268,7 +270,7 @@ pub fn overview_view() -> overview::OverviewView {
 
 pub fn head(n: usize, away: bool) -> machine::MachineHead {
     let row = guest(n);
-    let state = crate::model::guests::GuestState { status: row.status.clone(), ..Default::default() };
+    let state = model::guests::GuestState { status: row.status.clone(), ..Default::default() };
     machine::MachineHead {
         actions: PowerAction::ALL.map(|a| (a, a.refusal(row.kind, &state))).to_vec(),
         row,
@@ -283,7 +285,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         can_manage: true,
         jobs: Vec::new(),
         features: Feature::ALL.to_vec(),
-        system: crate::model::guests::System::Linux,
+        system: model::guests::System::Linux,
         profile: None,
     }
 }
@@ -514,7 +516,7 @@ pub fn profile_view(fresh: bool) -> profile::ProfileView {
 }
 
 /// Two recipes with an option of each kind.
-pub fn menu() -> Vec<crate::app::software::MenuItem> {
+pub fn menu() -> Vec<app::software::MenuItem> {
     let text = "title = 'Nginx'\ncategory = 'Web'\nneeds = { memory = 64, disk = 1 }\n\
                 [[options]]\nkey = 'port'\nlabel = 'Port'\nkind = 'number'\ndefault = 80\n\
                 [[options]]\nkey = 'mode'\nlabel = 'What it serves'\nkind = 'choice'\nchoices = [['files', 'Files'], ['proxy', 'Another program']]\n\
@@ -523,7 +525,7 @@ pub fn menu() -> Vec<crate::app::software::MenuItem> {
     let item = |name: &str| {
         let recipe = toml::from_str(text).ok()?;
         let about = "A web server with one site.".to_owned();
-        Some(crate::app::software::MenuItem { name: name.to_owned(), version: "1.0.0".into(), about, recipe })
+        Some(app::software::MenuItem { name: name.to_owned(), version: "1.0.0".into(), about, recipe })
     };
     ["software-nginx", "software-caddy"].into_iter().filter_map(item).collect()
 }

@@ -1,14 +1,14 @@
 //! The pages about templates, in the states worth looking at.
 
 use super::samples::{EVIL, ago, impact_of, page};
-use crate::base::Error;
-use crate::base::ids::{GuestId, JobId};
-use crate::config::catalogue;
-use crate::model::images::ImageOrigin;
-use crate::model::impact::{Deed, Impact};
-use crate::model::templates::{Policy, TemplateChoices};
-use crate::web::page::Form;
-use crate::web::page::templates::{self, ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
+use crate::page::Form;
+use crate::page::templates::{self, ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
+use base::Error;
+use base::ids::{GuestId, JobId};
+use config::catalogue;
+use model::images::ImageOrigin;
+use model::impact::{Deed, Impact};
+use model::templates::{Policy, TemplateChoices};
 
 fn template(n: u8, name: &str, made: bool, superseded: bool, newer: bool) -> TemplateItem {
     TemplateItem {

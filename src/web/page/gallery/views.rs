@@ -1,14 +1,14 @@
 //! Every page in the states worth looking at, made from the samples.
 
 use super::samples::*;
-use crate::base::ids::{GuestId, UserId};
-use crate::base::{Error, Secret};
-use crate::model::access::GuestRight;
-use crate::model::connections::Reach;
-use crate::model::impact::{Deed, Impact};
-use crate::model::jobs::JobState;
-use crate::model::quotas::{Allowance, Amounts, Quota, UserQuota};
-use crate::web::page::*;
+use crate::page::*;
+use base::ids::{GuestId, UserId};
+use base::{Error, Secret};
+use model::access::GuestRight;
+use model::connections::Reach;
+use model::impact::{Deed, Impact};
+use model::jobs::JobState;
+use model::quotas::{Allowance, Amounts, Quota, UserQuota};
 
 /// Name and HTML of every page in the states worth looking at.
 pub fn all() -> Vec<(&'static str, String)> {

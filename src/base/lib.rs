@@ -4,6 +4,7 @@
 //! system's random source, so that every rule above can be tested with a clock it is handed.
 
 pub mod error;
+pub mod files;
 pub mod ids;
 pub mod random;
 pub mod secret;

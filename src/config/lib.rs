@@ -6,7 +6,8 @@ mod images;
 
 pub use images::catalogue;
 
-use crate::base::{Error, Result};
+use base::files::BuiltIn;
+use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -47,6 +48,9 @@ pub struct Settings {
     pub jobs_per_node: usize,
     /// What is logged, in tracing's filter words: `info`, `steward=debug`.
     pub log: String,
+    /// Not for the file: what the program brings with it.
+    #[serde(skip)]
+    pub built_in: BuiltIn,
 }
 
 impl Default for Settings {
@@ -66,6 +70,7 @@ impl Default for Settings {
             workers: 8,
             jobs_per_node: 4,
             log: "info".to_owned(),
+            built_in: BuiltIn::default(),
         }
     }
 }

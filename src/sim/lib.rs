@@ -46,7 +46,7 @@ mod tests;
 pub use faults::{AnswerFault, Away, Fault, Faults, TaskFault, Trap};
 pub use kept::Kept;
 
-use crate::base::{Clock, Error, Result, Secret, SystemClock, random};
+use base::{Clock, Error, Result, Secret, SystemClock, random};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::SystemTime;
 
+/// Seen from this crate's folder, where build scripts run.
+const ASSETS: &str = "../../assets";
 const SOURCES: [&str; 6] = ["package.json", "package-lock.json", "build.mjs", "css", "js", "icons"];
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=build.rs");
     // A file that is added later is embedded too.
-    println!("cargo:rerun-if-changed=plugins");
+    println!("cargo:rerun-if-changed=../../plugins");
     println!("cargo:rerun-if-env-changed=STEWARD_WEB");
     for source in SOURCES {
-        println!("cargo:rerun-if-changed=assets/{source}");
+        println!("cargo:rerun-if-changed={ASSETS}/{source}");
     }
-    println!("cargo:rerun-if-changed=assets/dist/manifest.json");
-    match assets(Path::new("assets")) {
+    println!("cargo:rerun-if-changed={ASSETS}/dist/manifest.json");
+    match assets(Path::new(ASSETS)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("cargo:warning=the browser files were not built: {why}");

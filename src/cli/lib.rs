@@ -3,6 +3,7 @@
 
 mod appliance;
 mod console;
+#[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 mod logging;
@@ -11,9 +12,10 @@ mod remote;
 mod say;
 mod socket;
 
-use crate::base::{Error, Result};
-use crate::config::{DEFAULT_FILE, Settings};
+use base::files::BuiltIn;
+use base::{Error, Result};
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use config::{DEFAULT_FILE, Settings};
 use say::{complain, say};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -60,14 +62,19 @@ struct Overrides {
     /// What is logged: error, warn, info, debug, or a tracing filter.
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
+    /// Not a flag: what the program brings with it.
+    #[arg(skip)]
+    built_in: BuiltIn,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Run the appliance (the package's unit does this).
     Serve,
+    #[cfg(feature = "demo")]
     /// Try it out: a temporary store and a simulated Proxmox cluster, ready to sign in.
     Demo(demo::Demo),
+    #[cfg(feature = "demo")]
     /// Run only the simulated Proxmox cluster.
     Sim(demo::Sim),
     /// Show the code that makes the first admin.
@@ -148,11 +155,12 @@ enum AuditVerb {
     Verify,
 }
 
-/// Runs the command line.
-pub fn main() -> ExitCode {
+/// Runs the command line of a program that brings these files with it.
+pub fn main(built_in: BuiltIn) -> ExitCode {
     // When a shell asks for completions, this answers and ends the process.
     clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    arguments.overrides.built_in = built_in;
     match run(arguments) {
         Ok(code) => code,
         Err(e) => {
@@ -168,21 +176,23 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.verb {
+        #[cfg(feature = "demo")]
         Verb::Demo(demo) => return demo.run(&arguments.overrides),
+        #[cfg(feature = "demo")]
         Verb::Sim(sim) => return sim.run(&arguments.overrides),
         Verb::Remote(verb) => return Ok(remote::main(verb)),
         Verb::Completion { shell } => return completion(shell),
         Verb::Man { all } => return man(all.as_deref()),
         Verb::PluginReference => {
-            say(&crate::plugin::docs::markdown());
+            say(&plugin::docs::markdown());
             return Ok(ExitCode::SUCCESS);
         }
         Verb::Openapi => {
-            say(crate::web::openapi_json());
+            say(web::openapi_json());
             return Ok(ExitCode::SUCCESS);
         }
         Verb::Plugin(PluginVerb::Check { folder }) => {
-            let report = crate::plugin::check::run(&folder);
+            let report = plugin::check::run(arguments.overrides.built_in.plugins, &folder);
             say(&report.to_string());
             return Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
@@ -269,6 +279,7 @@ impl Overrides {
                 target.clone_from(path);
             }
         };
+        settings.built_in = self.built_in;
         set(&mut settings.data_dir, &self.data_dir);
         set(&mut settings.key_file, &self.key_file);
         set(&mut settings.socket, &self.socket);

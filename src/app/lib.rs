@@ -42,13 +42,13 @@ pub mod users;
 
 pub use actor::Actor;
 
-use crate::base::{Clock, Result, Secret, Timestamp};
-use crate::config::Settings;
-use crate::crypto::SealKey;
-use crate::plugin::Plugins;
-use crate::remote::neighbours::Neighbours;
-use crate::store::Store;
+use base::{Clock, Result, Secret, Timestamp};
+use config::Settings;
+use crypto::SealKey;
+use plugin::Plugins;
+use remote::neighbours::Neighbours;
 use std::sync::Arc;
+use store::Store;
 use tokio::sync::{Notify, watch};
 
 /// The whole appliance behind its doors. Cheap to clone.
@@ -95,7 +95,7 @@ impl App {
     pub fn open(settings: Settings, key: SealKey, clock: Arc<dyn Clock>) -> Result<Self> {
         let host_keys = host_keys::HostKeys::derive(&key);
         let store = Store::open(&settings.store_file(), Arc::new(keys::ApplianceSeal::new(key)), Arc::clone(&clock))?;
-        let plugins = Plugins::load(settings.plugins_dir.as_deref());
+        let plugins = Plugins::load(settings.built_in.plugins, settings.plugins_dir.as_deref());
         let people = users::People::load(&store)?;
         let live = live::Live::load(&store)?;
         let grants = Arc::new(guests::sharing::Grants::load(&store)?);

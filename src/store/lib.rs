@@ -34,8 +34,8 @@ pub use scan::Scan;
 pub use table::{Bytes, Json, OwnedTable, Table, Value};
 pub use tx::{Read, ReadTx, WriteTx};
 
-use crate::base::ids::UserId;
-use crate::base::{Clock, Result};
+use base::ids::UserId;
+use base::{Clock, Result};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
