@@ -10,7 +10,7 @@ const PAUSES = [1, 2, 4, 8, 15, 30];
 /** A console that was open this long starts with the short pauses again, ms. */
 const SETTLED = 10_000;
 
-/** What the server's close codes mean to a person; see src/web/console.rs. */
+/** What the server's close codes mean to a person; see src/web/guests/console/mod.rs. */
 const ENDINGS = {
   1001: "Steward was stopped or restarted.",
   4000: "The connection to the machine was cut.",

@@ -1,7 +1,7 @@
 //! `GET /search.json`: what the command palette finds.
 
-use crate::problem::Answer;
-use crate::visit::Person;
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
 use axum::Json;
 use axum::extract::Query;
 use serde::Deserialize;

@@ -3,10 +3,10 @@
 //! Stored events carry their number as `id`, so a browser that lost its connection asks with
 //! `Last-Event-ID` and misses nothing. Live figures (`tick`, `health`) carry none.
 
-use crate::health;
-use crate::problem::Answer;
-use crate::state::Web;
-use crate::visit::Person;
+use crate::door::problem::Answer;
+use crate::door::state::Web;
+use crate::door::visit::Person;
+use crate::system::health;
 use app::{Actor, App};
 use axum::body::Body;
 use axum::extract::Query;

@@ -8,7 +8,7 @@ use model::sessions::Scope;
 use model::users::Role;
 use serde_json::{Value, json};
 use web::Options;
-use web::limits::Rate;
+use web::door::limits::Rate;
 
 struct Program<'a> {
     house: &'a House,

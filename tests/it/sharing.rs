@@ -13,7 +13,7 @@ use model::users::Role;
 use serde_json::{Map, Value, json};
 use sim::Sim;
 use std::collections::BTreeSet;
-use web::api::openapi;
+use web::rest::openapi;
 use web::routes::{self, Door, Info};
 
 /// An id of the right form that nothing has.

@@ -1,0 +1,140 @@
+//! A person's own API tokens: list, make, rotate, take back.
+
+use crate::door::forms::id;
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::rest::body::{MaybeSent, Sent};
+use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
+use crate::rest::words::ScopeWord;
+use app::tokens::TokenView;
+use axum::Json;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use base::ids::TokenId;
+use base::{Secret, Timestamp};
+use http::{HeaderValue, StatusCode, header};
+use model::sessions::Scope;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An API token without its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ApiToken {
+    pub id: String,
+    pub name: String,
+    /// read, operate or full.
+    pub scope: &'static str,
+    /// When its present text was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+    /// `null`: it has no end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used: Option<Timestamp>,
+    /// The token that this very request came with.
+    pub current: bool,
+}
+
+fn view(person: &Person, t: TokenView) -> ApiToken {
+    let current = person.actor.via() == Some(app::actor::Via::Token(t.id));
+    ApiToken {
+        id: t.id.to_string(),
+        name: t.name,
+        scope: t.scope.name(),
+        created: t.created,
+        expires: t.expires,
+        last_used: t.last_used,
+        current,
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ApiTokenList {
+    pub tokens: Vec<ApiToken>,
+}
+
+/// The caller's API tokens, without their texts.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(get, path = "/api/v1/me/tokens", tag = "auth", responses((status = 200, body = ApiTokenList), ListProblems))]
+pub async fn list(person: Person) -> Answer<Json<ApiTokenList>> {
+    let found = person.web.app.tokens().list(&person.actor)?;
+    Ok(Json(ApiTokenList { tokens: found.into_iter().map(|t| view(&person, t)).collect() }))
+}
+
+/// A wanted API token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenCreate {
+    /// What it is for, 1 to 60 characters.
+    name: String,
+    /// read, operate or full.
+    #[schema(value_type = ScopeWord)]
+    scope: Scope,
+    /// 1 to 3650; left out: no end.
+    days: Option<u32>,
+}
+
+/// A fresh API token. Its text is in this answer and nowhere else, ever.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FreshToken {
+    /// `stw_…`; send it as `Authorization: Bearer`.
+    pub token: String,
+    #[serde(flatten)]
+    pub about: ApiToken,
+}
+
+fn fresh(person: &Person, status: StatusCode, made: TokenView, text: &Secret<String>) -> Response {
+    let place = HeaderValue::from_str(&format!("/api/v1/me/tokens/{}", made.id));
+    let body = FreshToken { token: text.expose().clone(), about: view(person, made) };
+    let mut response = (status, Json(body)).into_response();
+    if let (StatusCode::CREATED, Ok(place)) = (status, place) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
+}
+
+/// Makes an API token. A token of a smaller scope can't make tokens.
+///
+/// # Errors
+/// `Invalid` on a field; `Forbidden`; `Conflict` when there are too many.
+#[utoipa::path(post, path = "/api/v1/me/tokens", tag = "auth", request_body = TokenCreate,
+    responses((status = 201, description = "Made; its text is shown only here", body = FreshToken), WriteProblems))]
+pub async fn create(person: Person, Sent(wanted): Sent<TokenCreate>) -> Answer {
+    let tokens = person.web.app.tokens();
+    let (made, text) = tokens.create(&person.actor, &wanted.name, wanted.scope, wanted.days).await?;
+    Ok(fresh(&person, StatusCode::CREATED, made, &text))
+}
+
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRotate {
+    /// A new end, 1 to 3650 days from now; needs the scope `full`. Left out: the end stays.
+    days: Option<u32>,
+}
+
+/// Gives a token a new text; the old one is refused from now on. Every token may do this with itself.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`; `Invalid` on `days`; `Conflict` when it has ended.
+#[utoipa::path(post, path = "/api/v1/me/tokens/{id}/rotate", tag = "auth", params(("id" = String, Path)),
+    request_body = Option<TokenRotate>,
+    responses((status = 200, description = "The new text is shown only here", body = FreshToken), WriteProblems))]
+pub async fn rotate(person: Person, Path(text): Path<String>, MaybeSent(wanted): MaybeSent<TokenRotate>) -> Answer {
+    let days = wanted.unwrap_or_default().days;
+    let (made, secret) = person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, days).await?;
+    Ok(fresh(&person, StatusCode::OK, made, &secret))
+}
+
+/// Takes a token back. Every token may do this with itself; another one needs the scope `full`.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+#[utoipa::path(delete, path = "/api/v1/me/tokens/{id}", tag = "auth", params(("id" = String, Path)),
+    responses((status = 204, description = "It is refused from now on"), OneProblems))]
+pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
+    person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,100 @@
+//! The part of the profile about getting in: sessions and API tokens.
+
+use crate::frame::Page;
+use crate::frame::form::{Form, csrf, select, text};
+use crate::frame::parts::{commands, icon, note, post, state, time};
+use base::ids::{SessionId, TokenId};
+use base::{Secret, Timestamp};
+use maud::{Markup, html};
+use model::sessions::Scope;
+
+/// A signed-in browser or program.
+#[derive(Clone, Debug)]
+pub struct SessionItem {
+    pub id: SessionId,
+    pub device: String,
+    pub address: String,
+    pub created: Timestamp,
+    pub last_seen: Timestamp,
+    /// The one that looks at this page.
+    pub current: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct TokenItem {
+    pub id: TokenId,
+    pub name: String,
+    pub scope: Scope,
+    pub created: Timestamp,
+    pub expires: Option<Timestamp>,
+    pub last_used: Option<Timestamp>,
+}
+
+pub fn sessions(page: &Page, list: &[SessionItem]) -> Markup {
+    html! {
+        section.card id="sessions" {
+            header.split { h2 { "Where you are signed in" } @if list.len() > 1 { (post(page, "/profile/sessions/revoke-others", "Sign out all others", "quiet")) } }
+            ul.list { @for s in list {
+                li {
+                    (icon("machines"))
+                    div { strong { (s.device) } @if s.current { " " (state("ok", "this one")) }
+                        small { (s.address) ", seen " (time(page, s.last_seen)) ", since " (time(page, s.created)) } }
+                    @if !s.current { (post(page, &format!("/profile/sessions/{}/revoke", s.id), "Sign out", "quiet")) }
+                }
+            } }
+        }
+    }
+}
+
+pub fn tokens(page: &Page, list: &[TokenItem], fresh: Option<&Secret<String>>, form: &Form) -> Markup {
+    html! {
+        section.card id="tokens" {
+            h2 { "API tokens" }
+            p.dim { "For programs that talk to " code { "/api/v1" } ". A token acts as you, within its scope, and can be taken back at once. Renewing gives it a new text; the old one is refused from then on." }
+            @if let Some(token) = fresh {
+                (note("ok", html! { p { strong { "Your new token." } " Keep it now: it is shown only this once." } (commands(token.expose())) }))
+            }
+            @if !list.is_empty() {
+                ul.list { @for t in list {
+                    li {
+                        (icon("key"))
+                        div { strong { (t.name) } " " span.tag { (t.scope.name()) }
+                            small {
+                                @match t.last_used { Some(at) => { "used " (time(page, at)) }, None => "never used" }
+                                ", made " (time(page, t.created))
+                                @match t.expires { Some(at) => { ", ends " (time(page, at)) }, None => ", no end" }
+                            } }
+                        (post(page, &format!("/profile/tokens/{}/rotate", t.id), "Renew", "quiet"))
+                        (post(page, &format!("/profile/tokens/{}/revoke", t.id), "Take back", "quiet"))
+                    }
+                } }
+            }
+            details.fold open[form.any_error(&["token_name", "scope", "days"])] {
+                summary { "Make a token" }
+                (new_token(page, form))
+            }
+        }
+    }
+}
+
+fn new_token(page: &Page, form: &Form) -> Markup {
+    let scopes = [
+        ("read", "Read: look, change nothing"),
+        ("operate", "Operate: look, and act on machines and jobs"),
+        ("full", "Full: all that you may"),
+    ];
+    let days = [("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("0", "no end")];
+    let list =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+    html! {
+        form method="post" action="/profile/tokens" {
+            (csrf(page))
+            (text("token_name", "What it is for").required().hint("Like: backup script, Home Assistant.").render(form))
+            div.pair {
+                (select(form, "scope", "What it may do", &list(&scopes), ""))
+                (select(form, "days", "Good for", &list(&days), ""))
+            }
+            div.actions { button.primary { "Make the token" } }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Connecting a Proxmox cluster step by step, and the page of one connection.
+
+use crate::frame::form::{Form, Way, area, csrf, number, password, select, text, trouble, ways};
+use crate::frame::parts::{commands, copy, note, post, state, time};
+use crate::frame::{Page, layout};
+use crate::guests::impact::page::list as list_of;
+use crate::system::settings_page::{ConnectionItem, reach};
+use app::connections::SshView;
+use base::Timestamp;
+use maud::{Markup, html};
+use model::impact::Impact;
+
+/// The certificate that the server showed.
+#[derive(Clone, Debug)]
+pub struct CertificateView {
+    /// SHA-256 of the DER as Proxmox shows it: `AB:CD:...`.
+    pub fingerprint: String,
+    pub subject: String,
+    pub issuer: String,
+    pub not_after: Timestamp,
+    pub names: Vec<String>,
+}
+
+/// Which step of connecting is on the page.
+#[derive(Clone, Debug)]
+pub enum ConnectStep {
+    Address,
+    /// Look at the certificate; the form holds `address`, `name`.
+    Trust(CertificateView),
+    /// Log in once or give a token; the form holds `fingerprint` too. `commands` make role, user and token by hand.
+    Access {
+        commands: String,
+        /// What the commands make: `user@realm!name`.
+        token_id: String,
+    },
+}
+
+/// A right that the token should have and has not.
+#[derive(Clone, Debug)]
+pub struct MissingRight {
+    pub path: String,
+    pub privilege: String,
+    /// What can't be done without it.
+    pub why: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct ConnectionView {
+    pub item: ConnectionItem,
+    /// Proxmox VE's version, when it answered.
+    pub version: Option<String>,
+    pub missing: Vec<MissingRight>,
+    /// Commands that give what is missing; empty when nothing is.
+    pub commands: String,
+    /// Bridges of its nodes, as far as they answered.
+    pub bridges: Vec<String>,
+    /// What goes when Steward forgets it.
+    pub impact: Impact,
+}
+
+const STEPS: [&str; 3] = ["Address", "Certificate", "Access"];
+
+pub fn connect(page: &Page, step: &ConnectStep, form: &Form) -> Markup {
+    let (at, body) = match step {
+        ConnectStep::Address => (0, address(form)),
+        ConnectStep::Trust(cert) => (1, trust(page, cert, form)),
+        ConnectStep::Access { commands: text, token_id } => (2, access(form, text, token_id)),
+    };
+    let main = html! {
+        (layout::crumbs(&[("/settings", "Settings")]))
+        (layout::head("Connect Proxmox", html! { "Three steps; nothing is changed before the last." }, html! {}))
+        (wizard_steps(&STEPS, at))
+        section.card.narrow {
+            (trouble(form))
+            form method="post" action="/settings/connections/new" { (csrf(page)) (body) }
+        }
+    };
+    layout::page(page, "Connect Proxmox", main)
+}
+
+/// The steps of a wizard with the present one marked.
+pub fn wizard_steps(words: &[&str], at: usize) -> Markup {
+    html! {
+        ol.wizard aria-label="Steps" { @for (n, word) in words.iter().enumerate() {
+            li.done[n < at] aria-current=[(n == at).then_some("step")] { span.bullet { (n + 1) } span.word { (word) } }
+        } }
+    }
+}
+
+/// The buttons of a wizard. The way on comes first in the document, so that Enter takes it.
+pub fn wizard_buttons(next: &str, value: &str, back: bool) -> Markup {
+    html! {
+        div.actions.wizard-actions {
+            button.primary name="go" value=(value) { (next) }
+            @if back { button.quiet name="go" value="back" formnovalidate { "Back" } }
+        }
+    }
+}
+
+fn address(form: &Form) -> Markup {
+    html! {
+        input type="hidden" name="step" value="address";
+        (text("address", "Address of a node").required().focus().hint("Like pve1.home.example or 192.168.1.10. Port 8006 is used when you give none. More nodes of the cluster can be added later.").render(form))
+        (text("name", "Name").default("Home").required().hint("What you call this cluster.").render(form))
+        (wizard_buttons("Look at its certificate", "next", false))
+    }
+}
+
+pub fn carried(form: &Form, names: &[&str]) -> Markup {
+    html! { @for name in names { input type="hidden" name=(name) value=(form.value(name)); } }
+}
+
+fn trust(page: &Page, cert: &CertificateView, form: &Form) -> Markup {
+    html! {
+        input type="hidden" name="step" value="trust";
+        (carried(form, &["address", "name"]))
+        input type="hidden" name="fingerprint" value=(cert.fingerprint);
+        p { "The server at " strong { (form.value("address")) } " shows this certificate. Compare the fingerprint with what Proxmox says under Node, System, Certificates." }
+        p.fingerprint { (copy(&cert.fingerprint)) }
+        dl.about {
+            dt { "For" } dd { (cert.subject) }
+            dt { "Names" } dd { (cert.names.join(", ")) }
+            dt { "Signed by" } dd { (cert.issuer) }
+            dt { "Good until" } dd { (time(page, cert.not_after)) " (" (cert.not_after.to_utc().format("%Y-%m-%d")) ")" }
+        }
+        p.dim { "Steward then talks only to a server with exactly this certificate." }
+        (wizard_buttons("It is the same, go on", "next", true))
+    }
+}
+
+fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
+    let list = [
+        Way {
+            value: "login",
+            title: "Log in once".into(),
+            text: "Steward makes a role, a user and a token for itself, then forgets the password.".into(),
+        },
+        Way {
+            value: "token",
+            title: "Give a token".into(),
+            text: "You made one by hand with the commands below.".into(),
+        },
+    ];
+    html! {
+        input type="hidden" name="step" value="access";
+        (carried(form, &["address", "name", "fingerprint"]))
+        (ways(form, "way", "How Steward gets its rights", &list))
+        div.when-login {
+            (text("user", "Proxmox user").default("root@pam").hint("One that may make roles and tokens.").render(form))
+            (text_password("password", "Password", "Used for this one login, never stored.", form))
+            (text("otp", "Second factor").hint("The six digits, when this user has one.").render(form))
+        }
+        div.when-token {
+            (text("token_id", "Token ID").default(token_id).mono().render(form))
+            (text_password("token_secret", "Token secret", "Proxmox shows it once, when the token is made.", form))
+            details.fold { summary { "Commands that make the token" } (commands(by_hand)) }
+        }
+        (wizard_buttons("Connect", "next", true))
+    }
+}
+
+/// A hidden-typed field that may stay empty, as only one of two ways is taken.
+pub fn text_password(name: &str, label: &str, hint: &str, form: &Form) -> Markup {
+    password(name, label, "off").hint(hint).maybe().render(form)
+}
+
+pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
+    let c = &view.item;
+    let main = html! {
+        (layout::crumbs(&[("/settings", "Settings")]))
+        (layout::head(&c.name, html! { p.facts {
+            (reach(page, &c.reach))
+            @if let Some(v) = &view.version { span { @if c.ssh.is_some() { "libvirt " } @else { "Proxmox VE " } (v) } }
+            @match &c.ssh {
+                Some(ssh) => { span.dim { (ssh.place) } }
+                None => { span.dim { (c.endpoints.join(", ")) } span.dim { code { (c.token_id) } } }
+            }
+        } }, post(page, &format!("/settings/connections/{}/check", c.id), "Check again", "")))
+        (rights(view))
+        div.cols {
+            section.card { h2 { "Where Steward may act" } (limits(page, view, form)) }
+            @if let Some(ssh) = &c.ssh { (host_keys(page, c, ssh)) }
+            section.card { h2 { "Take it away" }
+                @match &c.ssh {
+                    Some(_) => { p { "Steward takes its key away from this host and forgets it. Its " (c.machines) " machines go on." } }
+                    None => { p { "Steward forgets this cluster with its token. Nothing in Proxmox is changed: its " (c.machines) " machines go on." } }
+                }
+                (list_of(&view.impact))
+                form method="post" action={ "/settings/connections/" (c.id) "/delete" } {
+                    (csrf(page))
+                    (text("confirm", "Type the connection's name").required().hint(&format!("It is called {}", c.name)).render(form))
+                    div.actions { button.danger.solid { "Forget this connection" } }
+                }
+            }
+        }
+    };
+    layout::page(page, &c.name, main)
+}
+
+fn rights(view: &ConnectionView) -> Markup {
+    if view.missing.is_empty() {
+        let text = match &view.item.ssh {
+            Some(_) => "The host has all that Steward needs.",
+            None => "The token has all the rights that Steward needs.",
+        };
+        return note("ok", html! { (text) });
+    }
+    let by_ssh = view.item.ssh.is_some();
+    html! {
+        section.card.attention.warn { h2 { @if by_ssh { "What is missing on the host" } @else { "Rights that are missing" } }
+            ul.list { @for m in &view.missing { li {
+                (state("warn", "missing")) div { code { (m.privilege) } " on " code { (m.path) } small { (m.why) } }
+            } } }
+            p { @if by_ssh { "Run this on the host as root, then check again:" } @else { "Run this on a node as root, then check again:" } }
+            (commands(&view.commands))
+        }
+    }
+}
+
+/// A list to tick: what there is now, and what was ticked before and is not there now.
+fn list(form: &Form, name: &str, legend: &str, there: &[(String, String)], ticked: &[String], hint: &str) -> Markup {
+    let gone = ticked.iter().filter(|t| !there.iter().any(|(value, _)| value == *t));
+    let all = there.iter().cloned().chain(gone.map(|t| (t.clone(), format!("{t}, not there now"))));
+    let chosen = |value: &String| if form.has("name") { form.values(name) } else { ticked }.contains(value);
+    html! {
+        fieldset.ticks { legend { (legend) }
+            @for (value, words) in all { label { input type="checkbox" name=(name) value=(value) checked[chosen(&value)]; span { (words) } } }
+            p.hint { (hint) }
+        }
+    }
+}
+
+fn limits(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
+    let c = &view.item;
+    let (low, high) = c.limits.vmid_range();
+    let same = |all: &[String]| all.iter().map(|n| (n.clone(), n.clone())).collect::<Vec<_>>();
+    let templates: Vec<_> = c.templates.iter().map(|(id, name)| (id.to_string(), format!("{name} ({id})"))).collect();
+    let ticked: Vec<String> = c.limits.templates.iter().map(u32::to_string).collect();
+    let (low, high) = (low.to_string(), high.to_string());
+    let mut trusts = [("pins", "By just these certificates"), ("ca", "By the cluster's own CA")];
+    if c.ca.is_some() {
+        // The present one comes first: that is what is chosen until somebody chooses.
+        trusts.reverse();
+    }
+    let trusts = trusts.map(|(value, text)| (value.to_owned(), text.to_owned()));
+    html! {
+        (trouble(form))
+        form method="post" action={ "/settings/connections/" (c.id) } {
+            (csrf(page))
+            (text("name", "Name").required().default(&c.name).render(form))
+            (list(form, "nodes", "Nodes on which machines may be made and changed", &same(&c.nodes), &c.limits.nodes, "None ticked means all. Machines on other nodes are shown, not touched."))
+            (list(form, "storages", "Storages for disks", &same(&c.storages), &c.limits.storages, "None ticked means all. Disks that are elsewhere already stay there. ISO images are only read, from any storage."))
+            (list(form, "bridges", "Bridges for network cards", &same(&view.bridges), &c.limits.bridges, "None ticked means all."))
+            (list(form, "templates", "Templates that machines may be made from", &templates, &ticked, "None ticked means all, also those that are made later. One on another node may be used when its disk is on a shared storage."))
+            div.pair {
+                (number("vmid_min", "Lowest number", 100, 999_999_999).default(&low).render(form))
+                (number("vmid_max", "Highest number", 100, 999_999_999).default(&high).render(form))
+            }
+            p.hint { "Numbers (VM IDs) that new machines get, both ends included." }
+            @if c.ssh.is_none() { details.fold open[form.any_error(&["addresses", "fingerprints", "ca"])] { summary { "Addresses and certificates" }
+                (area("addresses", "Addresses", 3).mono().default(&c.endpoints.join("\n")).hint("One a line. With several nodes of the cluster the next one is used when one is away.").render(form))
+                (select(form, "trust_by", "How a node is recognised", &trusts, ""))
+                (area("fingerprints", "Accepted certificates", 3).mono().default(&c.fingerprints.join("\n")).hint("SHA-256 fingerprints, one a line: one for each node, and the new one when a certificate was renewed.").render(form))
+                (area("ca", "The cluster's own CA", 4).mono().default(c.ca.as_deref().unwrap_or_default()).hint("What stands in /etc/pve/pve-root-ca.pem on a node. With it renewed certificates of the nodes are accepted by themselves; the addresses must then be names or addresses that stand in the certificates.").render(form))
+            } }
+            div.actions { button.primary { "Save" } }
+        }
+    }
+}
+
+fn host_keys(page: &Page, c: &ConnectionItem, ssh: &SshView) -> Markup {
+    html! {
+        section.card { h2 { "How it is recognised" }
+            p { "Steward talks only to a host with one of these keys. When the host was set up anew, compare its new key and put it here." }
+            form method="post" action={ "/settings/connections/" (c.id) "/host-keys" } {
+                (csrf(page))
+                (area("host_keys", "Accepted host keys", 2).mono().default(&ssh.host_keys.join("\n")).hint("Fingerprints as ssh-keygen -lf prints them, one a line.").render(&Form::new()))
+                div.actions { button { "Accept these" } }
+            }
+            details.fold { summary { "Steward's key there" } p { (copy(&ssh.public)) } }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Forms that change something. Two independent checks: the request must come from our own origin, and
+//! the form must hold a token bound to the session (or to the anonymous form's cookie).
+//!
+//! [`Checked`] (and [`CheckedFile`](crate::door::upload::CheckedFile) for a form with a file) is the only way to
+//! read a form's body, and it can't be had without the second check; the
+//! first one is made by the guard for every write that a cookie stands for.
+
+use crate::door::problem::refuse;
+use crate::door::sign;
+use crate::door::visit::Visit;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use base::{Error, Result};
+use bytes::Bytes;
+use http::{HeaderMap, Uri, header};
+use serde::de::DeserializeOwned;
+
+/// The mark that forms of this session carry.
+pub fn session_mark(key: &[u8], cookie: &str) -> [u8; sign::MARK] {
+    sign::mark(key, "form of a session", cookie.as_bytes())
+}
+
+/// The mark that forms carry while nobody is signed in: the other half of the `form` cookie.
+pub fn anonymous_mark(key: &[u8], cookie: &str) -> [u8; sign::MARK] {
+    sign::mark(key, "form of nobody", cookie.as_bytes())
+}
+
+/// Did our own page send this? Browsers say so in `Sec-Fetch-Site`, older ones in `Origin`. `None`: the
+/// client said neither.
+pub fn same_origin(uri: &Uri, headers: &HeaderMap) -> Option<bool> {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return Some(matches!(site.as_bytes(), b"same-origin" | b"none"));
+    }
+    let origin = headers.get(header::ORIGIN)?.to_str().unwrap_or("null");
+    let host = match uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default(),
+    };
+    let from = origin.split_once("://").map_or("", |(_, rest)| rest);
+    Some(!host.is_empty() && from.eq_ignore_ascii_case(host))
+}
+
+pub fn refused() -> Error {
+    Error::forbidden("This form is too old or was sent from elsewhere. Load the page again and send it once more.")
+}
+
+/// A form that was sent by our own page for this session.
+#[derive(Debug)]
+pub struct Checked<T> {
+    pub visit: Visit,
+    pub form: T,
+}
+
+/// A form's fields in order, repeated names kept.
+pub type Pairs = Vec<(String, String)>;
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Checked<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Response> {
+        let visit = Visit::of(request.extensions()).map_err(refuse)?;
+        let token = request.headers().get("x-csrf-token").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+        check(&body, token.as_deref(), visit.form_mark).map_err(refuse)?;
+        let form = serde_urlencoded::from_bytes(&body)
+            .map_err(|e| refuse(Error::invalid("The form could not be read.").with_cause(e)))?;
+        Ok(Self { visit, form })
+    }
+}
+
+/// Whether a form's token belongs to this session, for forms that are read in another way.
+pub fn check_token(given: &str, mark: [u8; sign::MARK]) -> bool {
+    sign::is_masked(given, mark)
+}
+
+fn check(body: &[u8], header: Option<&str>, mark: [u8; sign::MARK]) -> Result<()> {
+    let in_body =
+        url::form_urlencoded::parse(body).find(|(name, _)| name == "csrf").map(|(_, value)| value.into_owned());
+    let given = in_body.as_deref().or(header).unwrap_or_default();
+    if sign::is_masked(given, mark) { Ok(()) } else { Err(refused()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(k, v)| (http::HeaderName::from_static(k), HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn a_form_without_the_sessions_token_is_refused() {
+        let mark = session_mark(b"key", "cookie of mira");
+        let good = format!("login=x&csrf={}", sign::mask(mark));
+        assert!(check(good.as_bytes(), None, mark).is_ok());
+        assert!(check(b"login=x", None, mark).is_err());
+        assert!(check(b"login=x&csrf=", None, mark).is_err());
+        assert!(check(good.as_bytes(), None, session_mark(b"key", "cookie of jon")).is_err());
+        assert!(check(good.as_bytes(), None, anonymous_mark(b"key", "cookie of mira")).is_err());
+    }
+
+    #[test]
+    fn a_script_may_send_the_token_as_a_header() {
+        let mark = session_mark(b"key", "c");
+        assert!(check(b"", Some(&sign::mask(mark)), mark).is_ok());
+    }
+
+    #[test]
+    fn another_site_is_seen_by_its_origin() {
+        let uri = Uri::from_static("/sign-in");
+        let same = |pairs| same_origin(&uri, &headers(pairs));
+        assert_eq!(same(&[("sec-fetch-site", "same-origin"), ("host", "h")]), Some(true));
+        assert_eq!(same(&[("sec-fetch-site", "cross-site"), ("origin", "https://h"), ("host", "h")]), Some(false));
+        assert_eq!(same(&[("sec-fetch-site", "same-site"), ("host", "h")]), Some(false));
+        assert_eq!(same(&[("origin", "https://h:8443"), ("host", "h:8443")]), Some(true));
+        assert_eq!(same(&[("origin", "https://h"), ("host", "h:8443")]), Some(false));
+        assert_eq!(same(&[("origin", "null"), ("host", "h")]), Some(false));
+        assert_eq!(same(&[("host", "h")]), None);
+    }
+}

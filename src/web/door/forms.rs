@@ -1,0 +1,103 @@
+//! What forms have in common: a refused one is shown again with what was typed.
+
+use crate::door::problem::Answer;
+use crate::door::problem::status;
+use crate::door::visit::Visit;
+use crate::frame::{Form, Page};
+use axum::response::{IntoResponse, Response};
+use base::{Error, Kind, Result};
+use http::{HeaderValue, StatusCode, header};
+use maud::Markup;
+
+/// The page of a refused form: typed values stay, sentences stand beside their fields. Faults of ours, a
+/// missing thing and a missing right are no matter of the form and become their own page; our script gets
+/// the plain problem.
+///
+/// # Errors
+/// `e` when the form can't help.
+pub fn again(visit: &Visit, form: Form, e: Error, draw: impl FnOnce(&Page, &Form) -> Markup) -> Answer {
+    let helps =
+        matches!(e.kind(), Kind::Invalid | Kind::Unauthenticated | Kind::Conflict | Kind::TooMany | Kind::Unavailable);
+    if !helps || visit.fragment {
+        return Err(e.into());
+    }
+    tracing::debug!(kind = ?e.kind(), error = %e.chain(), "a form was refused");
+    let mut response = draw(&visit.page(), &form.fail(&e)).into_response();
+    // 401 would ask for another way to prove oneself; here the form itself is the way.
+    *response.status_mut() = match e.kind() {
+        Kind::Unauthenticated => StatusCode::UNPROCESSABLE_ENTITY,
+        kind => status(kind),
+    };
+    if let Some(seconds) = e.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    Ok(response)
+}
+
+/// After a background POST our script wants no page: 204. A browser goes to `to`.
+pub fn finished(visit: &Visit, to: &str, text: &str) -> Response {
+    if visit.fragment { StatusCode::NO_CONTENT.into_response() } else { visit.done(to, text) }
+}
+
+/// A refusal of a button: our script gets the problem, a browser goes back to `to` and reads the sentence there.
+///
+/// # Errors
+/// `e` for our script, and what is no matter of this page.
+pub fn refused(visit: &Visit, to: &str, e: Error) -> Answer {
+    let here = matches!(e.kind(), Kind::Invalid | Kind::Conflict | Kind::Unavailable | Kind::TooMany);
+    if visit.fragment || !here {
+        return Err(e.into());
+    }
+    let text = e.fields().values().next().map_or(e.message(), String::as_str);
+    Ok(visit.done(to, &format!("!{text}")))
+}
+
+/// A whole number in a form field.
+///
+/// # Errors
+/// `Invalid` on `field`.
+pub fn number<T: std::str::FromStr>(form: &Form, field: &str) -> Result<T> {
+    form.value(field).trim().parse().map_err(|_| Error::field(field, "Give a whole number."))
+}
+
+/// The same, empty for none.
+///
+/// # Errors
+/// `Invalid` on `field`.
+pub fn maybe_number<T: std::str::FromStr>(form: &Form, field: &str) -> Result<Option<T>> {
+    if form.value(field).trim().is_empty() { Ok(None) } else { number(form, field).map(Some) }
+}
+
+/// An id in a path or field that is not one: such a thing does not exist.
+///
+/// # Errors
+/// `NotFound`.
+pub fn id<T: std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| Error::not_found("There is nothing at this address."))
+}
+
+/// Where to go after signing in: only a path of ours, never another site.
+pub fn safe_next(next: &str) -> &str {
+    let path = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    if path && !next.starts_with("/sign-") { next } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_the_sign_in_nobody_is_sent_to_another_site() {
+        assert_eq!(safe_next("/machines?q=a"), "/machines?q=a");
+        for bad in ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nx: y", "/sign-in", "evil"] {
+            assert_eq!(safe_next(bad), "/", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_said_beside_its_field() {
+        let form = Form::new().set("cores", "two").set("vlan", " ");
+        assert!(number::<u32>(&form, "cores").unwrap_err().fields().contains_key("cores"));
+        assert_eq!(maybe_number::<u16>(&form, "vlan").unwrap(), None);
+    }
+}

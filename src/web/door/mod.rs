@@ -1,0 +1,21 @@
+//! The door itself: connections, who it is, forms, limits, errors as answers. No noun of the house is known here.
+
+pub mod assets;
+pub mod cache;
+pub mod certificate;
+pub mod cookies;
+pub mod csrf;
+pub mod drain;
+pub mod flash;
+pub mod forms;
+pub mod guard;
+pub mod headers;
+pub mod limits;
+pub mod observe;
+pub mod problem;
+pub mod server;
+pub mod service;
+pub mod sign;
+pub mod state;
+pub mod upload;
+pub mod visit;

@@ -1,0 +1,119 @@
+//! The door as one thing: certificate, sockets, router. What the roof starts.
+
+use crate::door::certificate;
+use crate::door::certificate::{Certificates, Pem};
+use crate::door::server;
+use crate::door::server::Listening;
+use crate::door::state::{Options, Web};
+use crate::routes;
+use app::App;
+use base::{Error, Result, Secret};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// A self-made certificate with less time than this left is made anew at the start.
+const RENEW: Duration = Duration::from_secs(60 * 24 * 3600);
+
+/// How long open consoles may take to end.
+const CONSOLES: Duration = Duration::from_secs(5);
+
+/// Picks TLS' one backend for the whole process. Before anything that uses TLS; twice does no harm.
+pub fn install_crypto() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// Bound, but not answering yet.
+#[derive(Debug)]
+pub struct Server {
+    listening: Listening,
+    web: Web,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Reads or makes the certificate and binds the addresses of the settings.
+    ///
+    /// # Errors
+    /// `Invalid` for a certificate that can't be used, `Conflict` for an address that is taken.
+    pub async fn bind(app: &App, stop: CancellationToken) -> Result<Self> {
+        let settings = app.settings();
+        let certificates = Certificates::new(&pem(app).await?)?;
+        let listening = server::bind(server::Options::new(settings.listen.clone(), Some(certificates))).await?;
+        let options = Options { origins: settings.cors_origins.clone(), ..Options::default() };
+        let web = Web::new(app.clone(), options, stop.clone());
+        Ok(Self { listening, web, stop })
+    }
+
+    /// The addresses that answer, with the ports that the system chose.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listening.addresses()
+    }
+
+    /// Serves until the stop that was given to `bind`.
+    ///
+    /// # Errors
+    /// `Internal` when TLS can't be set up.
+    pub async fn serve(self) -> Result<()> {
+        let consoles = self.web.consoles.clone();
+        let served = self.listening.serve(routes::router(self.web), self.stop).await;
+        // Each ends by itself on the stop, with a goodbye and a line in the audit log.
+        consoles.close();
+        if tokio::time::timeout(CONSOLES, consoles.wait()).await.is_err() {
+            tracing::warn!("some consoles did not end in time");
+        }
+        served
+    }
+}
+
+/// The person's own certificate from files, else the one that was made here, else a new one.
+async fn pem(app: &App) -> Result<Pem> {
+    let settings = app.settings();
+    if let (Some(chain), Some(key)) = (&settings.tls_certificate, &settings.tls_key) {
+        return Ok(Pem { chain: read(chain).await?, key: Secret::new(read(key).await?) });
+    }
+    if let Some((chain, key)) = app.certificate().get()? {
+        let kept = Pem { chain, key };
+        if certificate::expires(&kept)? > app.now().plus(RENEW) {
+            return Ok(kept);
+        }
+    }
+    let made = certificate::self_signed(&names(), app.now())?;
+    app.certificate().keep(&made.chain, &made.key).await?;
+    tracing::info!(fingerprint = certificate::fingerprint(&made)?, "made a certificate; compare it in the browser");
+    Ok(made)
+}
+
+async fn read(path: &Path) -> Result<String> {
+    tokio::fs::read_to_string(path).await.map_err(|e| Error::invalid(format!("Can't read {}: {e}", path.display())))
+}
+
+/// What this host is called, as far as it knows itself: its name, loopback, and the addresses of its cards.
+fn names() -> Vec<String> {
+    let mut names = Vec::new();
+    if let Ok(Ok(host)) = nix::unistd::gethostname().map(std::ffi::OsString::into_string) {
+        names.push(host);
+    }
+    names.extend(["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()]);
+    for card in nix::ifaddrs::getifaddrs().into_iter().flatten() {
+        let address = card.address.as_ref();
+        let v4 = address.and_then(|a| a.as_sockaddr_in()).map(|a| a.ip().to_string());
+        let v6 = address.and_then(|a| a.as_sockaddr_in6()).map(|a| a.ip()).filter(|a| !a.is_unicast_link_local());
+        names.extend(v4.or_else(|| v6.map(|a| a.to_string())).filter(|n| !names.contains(n)));
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificate_is_for_this_host_too() {
+        let names = names();
+        assert!(names.contains(&"localhost".to_owned()) && names.contains(&"127.0.0.1".to_owned()), "{names:?}");
+        let unique: std::collections::HashSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "{names:?}");
+    }
+}

@@ -1,0 +1,489 @@
+//! The wizard that makes a machine. The browser carries all values from step to step; nothing is kept here.
+
+pub mod page;
+
+use crate::door::csrf::{Checked, Pairs};
+use crate::door::forms::{again, maybe_number, number};
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::frame::Form;
+use crate::frame::recipe::values;
+use crate::guests::create::page::{CreateStep, CreateView, TemplateItem};
+use crate::guests::software::warnings;
+use crate::hardware_profiles::page::ProfileChoice;
+use crate::quotas;
+use app::profiles::least_disk;
+use app::software::{MenuItem, is_own_key};
+use axum::extract::Query;
+use axum::response::{IntoResponse, Response};
+use base::ids::{ConnectionId, JobId, ProfileId};
+use base::{Error, Result};
+use maud::Markup;
+use model::connections::StoredSecret;
+use model::guests::{GuestAddress, GuestSource, GuestSpec, System};
+use model::nodes::Choices;
+use model::profiles::Profile;
+use model::software::Wish;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Deserialize)]
+pub struct From {
+    /// A job whose values the form starts with, to try again with others.
+    job: Option<String>,
+    /// A template's number, from a template's page.
+    template: Option<String>,
+}
+
+/// # Errors
+/// What the store says.
+pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
+    let mut form = match &from.job {
+        Some(job) => from_job(&person, job)?,
+        None => Form::new(),
+    };
+    if let Some(template) = &from.template {
+        form = form.replace("from", "template").replace("template", template.as_str());
+    }
+    let view = view(&person, CreateStep::Source, &form).await;
+    Ok(page::create(&person.page(), &view, &form))
+}
+
+/// One step was filled in.
+///
+/// # Errors
+/// `Forbidden` for a session that may not act.
+pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
+    let form = Form::from_pairs(form);
+    let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);
+    let picked = at == CreateStep::Size && form.value("profile") != form.value("filled");
+    let form = with_fixed(&person, form);
+    match form.value("go") {
+        // Who picks another one and goes straight on looks at its values first.
+        "profile" | "next" if picked => Ok(draw(&person, CreateStep::Size, &fill(&person, form)).await),
+        "profile" => Ok(draw(&person, CreateStep::Size, &form).await),
+        "next" if at == CreateStep::Source && wrong_in(&form, at).is_none() => {
+            Ok(draw(&person, CreateStep::Size, &first_pick(&person, form)).await)
+        }
+        "back" => Ok(draw(&person, at.back(), &form).await),
+        "create" => create(&person, form).await,
+        _ => match wrong_in(&form, at) {
+            None if at == CreateStep::Access => match check_user(&person, &form).await {
+                Ok(()) => Ok(draw(&person, at.next(), &form).await),
+                Err(e) => refuse(&person, at, form, e).await,
+            },
+            None if at == CreateStep::Software => match check_software(&person, &form) {
+                Ok(()) => Ok(draw(&person, at.next(), &form).await),
+                Err(e) => refuse(&person, at, form, e).await,
+            },
+            None => Ok(draw(&person, at.next(), &form).await),
+            Some(e) => refuse(&person, at, form, e).await,
+        },
+    }
+}
+
+/// The profile of the form.
+fn profile_of(person: &Person, form: &Form) -> Option<Profile> {
+    let id = form.value("profile").parse::<ProfileId>().ok()?;
+    person.web.app.profiles().get(&person.actor, id).ok()
+}
+
+/// GiB of the chosen template's disk; 0 for a blank one.
+fn least(person: &Person, form: &Form) -> u64 {
+    let (connection, vmid) =
+        (form.value("connection").parse::<ConnectionId>().ok(), form.value("template").parse().ok());
+    if form.value("from") == "iso" || vmid.is_none() {
+        return 0;
+    }
+    let templates = person.web.app.guests().templates(&person.actor);
+    let here = |g: &&std::sync::Arc<app::live::GuestLive>| {
+        g.row.vmid == vmid && connection.is_none_or(|c| g.row.connection == c)
+    };
+    templates.iter().find(here).map_or(0, |g| least_disk(&g.state))
+}
+
+/// The form with the values of the profile that was picked; what it leaves open stays as it was typed.
+fn fill(person: &Person, form: Form) -> Form {
+    let picked = form.value("profile").to_owned();
+    let mut form = form.replace("filled", picked);
+    let Some(profile) = profile_of(person, &form) else { return form };
+    for key in ["cores", "memory", "storage", "bridge"] {
+        if let Some(value) = profile.value(key) {
+            form = form.replace(key, value);
+        }
+    }
+    if let Some(disk) = profile.disk_for(least(person, &form)) {
+        form = form.replace("disk", disk.to_string());
+    }
+    if profile.sets("vlan") {
+        form = form.replace("vlan", profile.vlan().map(|v| v.to_string()).unwrap_or_default());
+    }
+    form
+}
+
+/// Whoever must pick a profile begins with the first that can be picked.
+fn first_pick(person: &Person, form: Form) -> Form {
+    let must = person.web.app.profiles().required_of(&person.actor).unwrap_or(false);
+    if !must || profile_of(person, &form).is_some() {
+        return form;
+    }
+    let first = choices_of(person, connection_of(person, &form)).into_iter().find(|c| c.refusal.is_none());
+    match first {
+        Some(c) => fill(person, form.replace("profile", c.profile.id.to_string())),
+        None => form,
+    }
+}
+
+/// What the profile fixes for this person is as it says, whatever was sent.
+fn with_fixed(person: &Person, form: Form) -> Form {
+    let Some(profile) = profile_of(person, &form).filter(|_| !person.actor.is_admin()) else { return form };
+    let filled = fill(person, form.clone());
+    let fixed = ["cores", "memory", "disk", "storage", "bridge", "vlan"].into_iter().filter(|k| profile.locks(k));
+    fixed.fold(form, |form, key| form.replace(key, filled.value(key)))
+}
+
+fn connection_of(person: &Person, form: &Form) -> Option<ConnectionId> {
+    let chosen = form.value("connection").parse::<ConnectionId>().ok();
+    chosen.or_else(|| person.web.app.live().snapshot().connections.first().map(|c| c.id))
+}
+
+/// All profiles, with the reason where one can't be picked.
+fn choices_of(person: &Person, connection: Option<ConnectionId>) -> Vec<ProfileChoice> {
+    let profiles = person.web.app.profiles();
+    let all = profiles.list(&person.actor).unwrap_or_else(|e| {
+        tracing::warn!(error = e.chain(), "no profiles to pick from");
+        Vec::new()
+    });
+    let one =
+        |profile: Profile| ProfileChoice { refusal: connection.and_then(|c| profiles.refusal(c, &profile)), profile };
+    all.into_iter().map(one).collect()
+}
+
+async fn draw(person: &Person, step: CreateStep, form: &Form) -> Response {
+    let view = view(person, step, form).await;
+    page::create(&person.page(), &view, form).into_response()
+}
+
+async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Answer {
+    let view = view(person, step, &form).await;
+    again(person, form, e, |p, form| page::create(p, &view, form))
+}
+
+async fn create(person: &Person, form: Form) -> Answer {
+    let asked = match spec(&form).map(|spec| GuestSpec { software: wishes(person, &form), ..spec }) {
+        Ok(spec) => person.web.app.guests().request_create(&person.actor, spec, None).await,
+        Err(e) => Err(e),
+    };
+    match asked {
+        Ok((guest, _)) => Ok(person.done(&format!("/machines/{}", guest.id), "")),
+        Err(e) => {
+            let menu = person.web.app.software().menu(&person.actor);
+            let step = CreateStep::of_errors(&form.clone().fail(&e), &menu).unwrap_or(CreateStep::Review);
+            refuse(person, step, form, e).await
+        }
+    }
+}
+
+/// What is wrong with the fields of one step; others may still be empty.
+fn wrong_in(form: &Form, step: CreateStep) -> Option<Error> {
+    let e = match spec(form) {
+        Ok(spec) => spec.check().err()?,
+        Err(e) => e,
+    };
+    let mine: Vec<_> = e.fields().iter().filter(|(name, _)| step.fields().contains(&name.as_str())).collect();
+    let start = (!mine.is_empty()).then(|| Error::invalid(e.message()))?;
+    Some(mine.into_iter().fold(start, |e, (name, text)| e.with_field(name, text.clone())))
+}
+
+/// The chosen recipes with what was typed for them.
+fn wishes(person: &Person, form: &Form) -> Vec<Wish> {
+    let menu = person.web.app.software().menu(&person.actor);
+    let chosen = form.values("software").iter().filter(|name| !name.is_empty());
+    let wish = |name: &String| {
+        let item = menu.iter().find(|i| i.name == *name);
+        Wish { recipe: name.clone(), options: item.map(|i| values(form, i)).unwrap_or_default() }
+    };
+    // Where a blank machine was chosen after all, nothing can be installed.
+    if form.value("from") == "iso" { Vec::new() } else { chosen.map(wish).collect() }
+}
+
+/// Is the user's name one for the chosen template's system? The password is asked later.
+async fn check_user(person: &Person, form: &Form) -> Result<()> {
+    let view = view(person, CreateStep::Access, form).await;
+    let system = if page::is_windows(&view, form) { System::Windows } else { System::Linux };
+    match spec(form)?.check_system(system) {
+        Err(e) if e.fields().contains_key("user") => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong with the software step; passwords are asked later.
+fn check_software(person: &Person, form: &Form) -> Result<()> {
+    let menu = person.web.app.software().menu(&person.actor);
+    let mut wrong: Option<Error> = None;
+    for wish in wishes(person, form) {
+        let Some(item) = menu.iter().find(|i| i.name == wish.recipe) else {
+            return Err(Error::field("software", "One of the recipes is not there any more. Choose again."));
+        };
+        if let Err(e) = item.recipe.check(&wish.options, &format!("software.{}.", item.name)) {
+            for (field, text) in e.fields().iter().filter(|(field, _)| CreateStep::Software.asks(field, &menu)) {
+                wrong = Some(wrong.unwrap_or_else(|| Error::invalid(e.message())).with_field(field, text.clone()));
+            }
+        }
+    }
+    if !wishes(person, form).is_empty() && !form.on("start", true) {
+        wrong =
+            Some(Error::field("software", "Software needs the machine to be started: tick that on the step before."));
+    }
+    wrong.map_or(Ok(()), Err)
+}
+
+/// The form's words as a wanted machine. Every field that can't be read is named.
+fn spec(form: &Form) -> Result<GuestSpec> {
+    let mut wrong: Vec<Error> = Vec::new();
+    let source = keep(&mut wrong, source(form), || GuestSource::Template { vmid: 0, full: true });
+    let mode_static = form.value("mode") == "static";
+    let word = |name: &str| form.value(name).trim().to_owned();
+    let optional = |name: &str| Some(word(name)).filter(|t| !t.is_empty());
+    let blank = matches!(source, GuestSource::Iso { .. });
+    let spec = GuestSpec {
+        name: word("name"),
+        node: word("node"),
+        cores: keep(&mut wrong, number(form, "cores"), || 1),
+        memory: keep(&mut wrong, number(form, "memory"), || 1024),
+        disk: keep(&mut wrong, number(form, "disk"), || 1),
+        storage: optional("storage"),
+        bridge: word("bridge"),
+        vlan: keep(&mut wrong, maybe_number(form, "vlan"), || None),
+        address: if mode_static {
+            GuestAddress::Static { cidr: word("cidr"), gateway: word("gateway") }
+        } else {
+            GuestAddress::Dhcp
+        },
+        user: optional("user").filter(|_| !blank),
+        password: Some(form.value("password")).filter(|p| !p.is_empty() && !blank).map(|p| StoredSecret(p.to_owned())),
+        windows: false,
+        ssh_keys: if blank { String::new() } else { form.value("ssh_keys").replace('\r', "") },
+        tags: form.value("tags").split([' ', ',', ';']).filter(|t| !t.is_empty()).map(str::to_owned).collect(),
+        description: form.value("description").replace('\r', ""),
+        // Sent as `off`, and as `on` too when it is ticked.
+        start: form.on("start", true),
+        software: Vec::new(),
+        profile: form.value("profile").parse().ok(),
+        hardware: BTreeMap::new(),
+        disks: Vec::new(),
+        source,
+    };
+    // Both kinds of mistakes at once: what can't be read, and what does not fit.
+    if let (Err(e), false) = (spec.check(), wrong.is_empty()) {
+        let unread: Vec<String> = wrong.iter().flat_map(|w| w.fields().keys().cloned()).collect();
+        let rest = e.fields().iter().filter(|(name, _)| !unread.contains(name));
+        wrong.extend(rest.map(|(name, text)| Error::field(name, text.clone())));
+    }
+    let mut all = wrong.into_iter();
+    let Some(first) = all.next() else { return Ok(spec) };
+    Err(all.fold(first, |e, next| next.fields().iter().fold(e, |e, (name, text)| e.with_field(name, text.clone()))))
+}
+
+fn keep<T>(wrong: &mut Vec<Error>, read: Result<T>, instead: impl FnOnce() -> T) -> T {
+    read.unwrap_or_else(|e| {
+        wrong.push(e);
+        instead()
+    })
+}
+
+fn source(form: &Form) -> Result<GuestSource> {
+    if form.value("from") == "iso" {
+        let volid = form.value("volid").to_owned();
+        if volid.is_empty() {
+            return Err(Error::field("volid", "Choose an ISO image."));
+        }
+        return Ok(GuestSource::Iso { volid, ostype: form.value("ostype").to_owned() });
+    }
+    let vmid = form.value("template").parse().map_err(|_| Error::field("template", "Choose a template."))?;
+    Ok(GuestSource::Template { vmid, full: form.value("full") != "off" })
+}
+
+/// The values of a job that made (or failed to make) a machine, as the form has them.
+fn from_job(person: &Person, job: &str) -> Result<Form> {
+    let job = person.web.app.jobs().get(&person.actor, crate::door::forms::id::<JobId>(job)?)?.job;
+    let spec: GuestSpec =
+        serde_json::from_value(job.args).map_err(|_| Error::not_found("This job made no machine."))?;
+    let mut form = Form::new()
+        .set("name", spec.name)
+        .set("node", spec.node)
+        .set("cores", spec.cores.to_string())
+        .set("memory", spec.memory.to_string())
+        .set("disk", spec.disk.to_string())
+        .set("storage", spec.storage.unwrap_or_default())
+        .set("bridge", spec.bridge)
+        .set("vlan", spec.vlan.map(|v| v.to_string()).unwrap_or_default())
+        .set("user", spec.user.unwrap_or_default())
+        .set("ssh_keys", spec.ssh_keys.lines().filter(|l| !is_own_key(l)).collect::<Vec<_>>().join("\n"))
+        .set("tags", spec.tags.join(" "))
+        .set("description", spec.description);
+    if let Some(profile) = spec.profile {
+        form = form.set("profile", profile.to_string()).set("filled", profile.to_string());
+    }
+    form = match spec.source {
+        GuestSource::Template { vmid, full } => {
+            form.set("from", "template").set("template", vmid.to_string()).set("full", if full { "on" } else { "off" })
+        }
+        GuestSource::Iso { volid, ostype } => form.set("from", "iso").set("volid", volid).set("ostype", ostype),
+    };
+    form = match spec.address {
+        GuestAddress::Dhcp => form.set("mode", "dhcp"),
+        GuestAddress::Static { cidr, gateway } => form.set("mode", "static").set("cidr", cidr).set("gateway", gateway),
+    };
+    Ok(form.set("start", if spec.start { "on" } else { "off" }))
+}
+
+/// What the form may offer. A node that does not answer leaves its lists empty; the last check is the app's.
+async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
+    let app = &person.web.app;
+    let snapshot = app.live().snapshot();
+    let connection = connection_of(person, form);
+    let nodes = connection.and_then(|c| app.nodes().usable(c).ok()).unwrap_or_default();
+    let node = Some(form.value("node")).filter(|n| !n.is_empty()).map(str::to_owned).or_else(|| nodes.first().cloned());
+    let choices = match (connection, &node) {
+        (Some(c), Some(node)) => app.nodes().choices(&person.actor, c, node).await.unwrap_or_else(|e| {
+            tracing::debug!(error = %e.chain(), node, "no choices for the create form");
+            Choices::default()
+        }),
+        _ => Choices::default(),
+    };
+    let templates = app.guests().templates(&person.actor);
+    let here: Vec<_> = templates.iter().filter(|g| Some(g.row.connection) == connection).collect();
+    let guests = app.guests();
+    let systems = futures_util::future::join_all(here.iter().map(|g| guests.system(g))).await;
+    let menu = app.software().menu(&person.actor);
+    let templates = here.iter().zip(systems).filter_map(|(g, system)| {
+        Some(TemplateItem {
+            windows: system == System::Windows,
+            vmid: g.row.vmid?,
+            name: g.state.name.clone(),
+            node: g.state.node.clone(),
+            disk: g.state.maxdisk,
+            image: None,
+        })
+    });
+    let templates = with_images(person, connection, templates.collect());
+    CreateView {
+        step,
+        connections: snapshot.connections.iter().map(|c| (c.id.to_string(), c.name.clone())).collect(),
+        templates,
+        isos: choices.isos.iter().map(|v| (v.clone(), iso_words(v))).collect(),
+        warnings: lacks(&menu, form),
+        menu,
+        quota: quotas::mine(person).ok(),
+        my_keys: app.profile().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
+        nodes,
+        choices,
+        profiles: choices_of(person, connection),
+        profile: profile_of(person, form),
+        fixes: !person.actor.is_admin(),
+        must_pick: app.profiles().required_of(&person.actor).unwrap_or(false),
+        features: connection.map(|c| app.guests().features_of(c).qemu).unwrap_or_default(),
+    }
+}
+
+/// Names the images that Steward made templates of. The newest templates of recommended images come first,
+/// replaced ones last.
+fn with_images(person: &Person, connection: Option<ConnectionId>, found: Vec<TemplateItem>) -> Vec<TemplateItem> {
+    let listed = person.web.app.templates().list(&person.actor).unwrap_or_else(|e| {
+        tracing::warn!(error = e.chain(), "templates can't be named");
+        Vec::new()
+    });
+    let place = |item: &TemplateItem| {
+        listed.iter().position(|t| Some(t.guest.row.connection) == connection && t.guest.row.vmid == Some(item.vmid))
+    };
+    let mut named: Vec<(usize, TemplateItem)> = found
+        .into_iter()
+        .map(|mut item| {
+            let at = place(&item);
+            let made = at.and_then(|n| listed[n].made.as_ref());
+            item.image = made.map(|m| (m.title.clone(), m.user.clone()));
+            (at.unwrap_or(usize::MAX), item)
+        })
+        .collect();
+    named.sort_by_key(|(at, _)| *at);
+    named.into_iter().map(|(_, item)| item).collect()
+}
+
+/// What the chosen size lacks for the chosen recipes.
+fn lacks(menu: &[MenuItem], form: &Form) -> Vec<String> {
+    let chosen: Vec<_> = menu.iter().filter(|i| form.values("software").contains(&i.name)).collect();
+    if chosen.is_empty() {
+        return Vec::new();
+    }
+    let figure = |name: &str| form.value(name).trim().parse().unwrap_or(0);
+    warnings(chosen.iter().map(|i| &i.recipe.needs), figure("memory"), figure("disk"))
+}
+
+/// `local:iso/debian-13.iso` as `debian-13.iso on local`.
+fn iso_words(volid: &str) -> String {
+    match volid.split_once(":iso/") {
+        Some((storage, file)) => format!("{file} on {storage}"),
+        None => volid.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled() -> Form {
+        let pairs = [
+            ("name", "web-01"),
+            ("from", "template"),
+            ("template", "9000"),
+            ("node", "pve1"),
+            ("cores", "2"),
+            ("memory", "2048"),
+            ("disk", "16"),
+            ("bridge", "vmbr0"),
+            ("mode", "dhcp"),
+            ("tags", "web, test"),
+            ("start", "on"),
+        ];
+        Form::from_pairs(pairs)
+    }
+
+    #[test]
+    fn a_filled_form_is_a_wanted_machine() {
+        let spec = spec(&filled()).unwrap();
+        assert_eq!(spec.source, GuestSource::Template { vmid: 9000, full: true });
+        assert_eq!(spec.tags, ["web", "test"]);
+        assert!(spec.start && spec.user.is_none());
+    }
+
+    #[test]
+    fn the_tick_for_starting_is_read_as_the_form_sends_it() {
+        let sent = |values: &[&str]| {
+            let form = values.iter().fold(filled().replace("start", "off"), |f, v| f.set("start", *v));
+            spec(&form).unwrap().start
+        };
+        assert!(sent(&["on"]), "ticked: off, then on");
+        assert!(!sent(&[]), "not ticked: off alone");
+    }
+
+    #[test]
+    fn a_step_complains_about_its_own_fields_only() {
+        let form = Form::from_pairs([("name", "-x"), ("from", "template"), ("template", "9000")]);
+        let e = wrong_in(&form, CreateStep::Source).unwrap();
+        assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["name"]);
+        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Source).is_none());
+        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Size).is_some());
+    }
+
+    #[test]
+    fn what_cant_be_read_and_what_does_not_fit_are_said_together() {
+        let e = spec(&filled().replace("cores", "two").replace("name", "-x")).unwrap_err();
+        assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "name"]);
+    }
+
+    #[test]
+    fn images_are_named_by_file_and_storage() {
+        assert_eq!(iso_words("local:iso/debian-13.iso"), "debian-13.iso on local");
+    }
+}

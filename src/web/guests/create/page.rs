@@ -1,0 +1,605 @@
+//! Making a machine, step by step. Each step is one form; what earlier steps asked is carried in hidden
+//! fields, so it works without script and Back loses nothing.
+
+use crate::connections::page::{wizard_buttons, wizard_steps};
+use crate::frame::form::{Form, Way, area, csrf, number, password, select, switch, text, trouble, ways};
+use crate::frame::parts::{bytes, count, empty, icon, note};
+use crate::frame::recipe::{field_name, fields, is_secret, needs, picture};
+use crate::frame::{Page, layout};
+use crate::guests::software::page::{by_category, find_box};
+use crate::hardware_profiles::page as profiles;
+use crate::hardware_profiles::page::ProfileChoice;
+use crate::quotas::page as quotas;
+use crate::quotas::page::QuotaItem;
+use app::software::MenuItem;
+use maud::{Markup, html};
+use model::guests::System;
+use model::nodes::Choices;
+use model::profiles::Profile;
+use model::providers::Feature;
+use model::software::SoftwareOption;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CreateStep {
+    Source,
+    Size,
+    Network,
+    Access,
+    Software,
+    Review,
+}
+
+impl CreateStep {
+    pub const ALL: [Self; 6] = [Self::Source, Self::Size, Self::Network, Self::Access, Self::Software, Self::Review];
+
+    /// As in the form's `step`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Size => "size",
+            Self::Network => "network",
+            Self::Access => "access",
+            Self::Software => "software",
+            Self::Review => "review",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.name() == text)
+    }
+
+    pub fn next(self) -> Self {
+        Self::ALL.into_iter().find(|s| *s > self).unwrap_or(Self::Review)
+    }
+
+    pub fn back(self) -> Self {
+        Self::ALL.into_iter().rev().find(|s| *s < self).unwrap_or(Self::Source)
+    }
+
+    /// The fields that this step asks. A wrong field's step is where the form goes back to.
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Source => &["name", "from", "template", "full", "volid", "ostype", "node", "connection"],
+            Self::Size => &["profile", "filled", "cores", "memory", "disk", "storage"],
+            Self::Network => &["bridge", "vlan", "mode", "cidr", "gateway"],
+            Self::Access => &["user", "ssh_keys", "tags", "description", "start"],
+            // Its options come too: their names begin with `software.`.
+            Self::Software => &["software"],
+            // Passwords are asked last of all and never carried along.
+            Self::Review => &["password"],
+        }
+    }
+
+    /// Does this step ask the field? Secret options are asked last of all and never carried along.
+    pub fn asks(self, name: &str, menu: &[MenuItem]) -> bool {
+        match self {
+            _ if self.fields().contains(&name) => true,
+            Self::Software => name.starts_with("software.") && !is_secret_field(name, menu),
+            Self::Review => is_secret_field(name, menu),
+            _ => false,
+        }
+    }
+
+    /// The first step that asks one of the fields with an error.
+    pub fn of_errors(form: &Form, menu: &[MenuItem]) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| form.error_names().any(|name| s.asks(name, menu)))
+    }
+}
+
+/// Is it a password of a recipe?
+fn is_secret_field(name: &str, menu: &[MenuItem]) -> bool {
+    let secret = |item: &MenuItem| {
+        item.recipe.options.iter().filter(|o| is_secret(o)).any(|o| field_name(&item.name, &o.key) == name)
+    };
+    name.starts_with("software.") && menu.iter().any(secret)
+}
+
+/// A template that can be cloned.
+#[derive(Clone, Debug)]
+pub struct TemplateItem {
+    pub vmid: u32,
+    pub name: String,
+    pub node: String,
+    /// Bytes.
+    pub disk: u64,
+    /// It holds Windows: a password instead of SSH keys, other software.
+    pub windows: bool,
+    /// The image that it was made of, like `Debian 13 (trixie)`, and the user in it.
+    pub image: Option<(String, String)>,
+}
+
+/// What the form may offer.
+#[derive(Clone, Debug)]
+pub struct CreateView {
+    pub step: CreateStep,
+    /// Id and name, when there is more than one to choose from.
+    pub connections: Vec<(String, String)>,
+    /// Nodes that are online and allowed.
+    pub nodes: Vec<String>,
+    pub templates: Vec<TemplateItem>,
+    /// `volid` and words of every ISO image.
+    pub isos: Vec<(String, String)>,
+    /// For the chosen node; empty on the first step.
+    pub choices: Choices,
+    /// The person's keys from their profile.
+    pub my_keys: String,
+    /// What can be installed.
+    pub menu: Vec<MenuItem>,
+    /// What the chosen size lacks for the chosen software, in sentences.
+    pub warnings: Vec<String>,
+    /// What the person's own machines have, and how much they may have.
+    pub quota: Option<QuotaItem>,
+    pub profiles: Vec<ProfileChoice>,
+    /// The one that was picked.
+    pub profile: Option<Profile>,
+    /// What it fixes counts for this person.
+    pub fixes: bool,
+    /// This person must pick one.
+    pub must_pick: bool,
+    /// What the provider can do with such machines.
+    pub features: Vec<Feature>,
+}
+
+impl CreateView {
+    /// Is the field asked? Also without the provider's help when it has a value, so that this can be taken away.
+    fn offers(&self, feature: Feature, form: &Form, field: &str) -> bool {
+        self.features.contains(&feature) || !form.value(field).is_empty()
+    }
+
+    /// The profile that fixes this field for this person.
+    fn fixed(&self, key: &str) -> Option<&Profile> {
+        self.profile.as_ref().filter(|p| self.fixes && p.locks(key))
+    }
+}
+
+pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
+    let at = CreateStep::ALL.iter().position(|s| *s == view.step).unwrap_or(0);
+    let words = ["Source", "Size", "Network", "Access", "Software", "Review"];
+    let main = html! {
+        (layout::crumbs(&[("/machines", "Machines")]))
+        (layout::head("New machine", html! { "Every field has a sensible value; change what you care about." }, html! {
+            @if page.admin() && view.step == CreateStep::Source { a.button.quiet href="/templates" { (icon("box")) "Templates" } }
+        }))
+        @if view.templates.is_empty() && view.isos.is_empty() && view.step == CreateStep::Source {
+            (empty("box", "Nothing to make it from", "Proxmox has no template and no ISO image that Steward may use. Make a template of a cloud image, upload an ISO image to Proxmox, or turn a machine into a template.", page.admin().then_some(("/templates", "Templates"))))
+        } @else {
+            (wizard_steps(&words, at))
+            section.card.narrow {
+                (trouble(form))
+                form method="post" action="/machines/new" {
+                    (csrf(page))
+                    input type="hidden" name="step" value=(view.step.name());
+                    (carried(view, form))
+                    (body(view, form))
+                }
+            }
+        }
+    };
+    layout::page(page, "New machine", main)
+}
+
+/// The values of all other steps.
+fn carried(view: &CreateView, form: &Form) -> Markup {
+    let others = CreateStep::ALL.into_iter().filter(|s| *s != view.step && *s != CreateStep::Review);
+    let others: Vec<CreateStep> = others.collect();
+    let wanted = |name: &str| others.iter().any(|s| s.asks(name, &view.menu));
+    html! {
+        @for (name, value) in form.pairs().filter(|(n, _)| wanted(n)) { input type="hidden" name=(name) value=(value); }
+    }
+}
+
+fn body(view: &CreateView, form: &Form) -> Markup {
+    match view.step {
+        CreateStep::Source => source(view, form),
+        CreateStep::Size => size(view, form),
+        CreateStep::Network => network(view, form),
+        CreateStep::Access => access(view, form),
+        CreateStep::Software => software(view, form),
+        CreateStep::Review => review(view, form),
+    }
+}
+
+fn source(view: &CreateView, form: &Form) -> Markup {
+    let from = [
+        Way {
+            value: "template",
+            title: "From a template".into(),
+            text: "Ready in about a minute, with your user and key on it.".into(),
+        },
+        Way {
+            value: "iso",
+            title: "Blank, from an ISO image".into(),
+            text: "An empty disk; you install the system yourself.".into(),
+        },
+    ];
+    let full = [
+        Way {
+            value: "on",
+            title: "Own copy of the disk".into(),
+            text: "Takes longer; does not depend on the template.".into(),
+        },
+        Way {
+            value: "off",
+            title: "Linked to the template".into(),
+            text: "Quick and small; the template must stay.".into(),
+        },
+    ];
+    let templates: Vec<_> = view.templates.iter().map(|t| (t.vmid.to_string(), words(t))).collect();
+    let systems: Vec<_> = OS_TYPES.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let nodes: Vec<_> = view.nodes.iter().map(|n| (n.clone(), n.clone())).collect();
+    html! {
+        (text("name", "Name").required().focus().hint("Letters, digits and dashes. It is also the host name.").render(form))
+        @if view.connections.len() > 1 { (select(form, "connection", "Cluster", &view.connections, "")) }
+        @else if let Some((id, _)) = view.connections.first() { input type="hidden" name="connection" value=(id); }
+        @if view.templates.is_empty() { input type="hidden" name="from" value="iso"; }
+        @else if view.isos.is_empty() { input type="hidden" name="from" value="template"; }
+        @else { (ways(form, "from", "Made how", &from)) }
+        @if !view.templates.is_empty() {
+            div.when-template {
+                (select(form, "template", "Template", &templates, ""))
+            }
+        }
+        @if !view.isos.is_empty() {
+            div.when-iso {
+                (select(form, "volid", "ISO image", &view.isos, "Must be on a storage that the node can reach."))
+                (select(form, "ostype", "System", &systems, "Proxmox sets devices to suit it."))
+            }
+        }
+        (select(form, "node", "Node", &nodes, "Where it runs."))
+        @if !view.templates.is_empty() {
+            details.fold.when-template open[form.any_error(&["full"])] { summary { "Kind of copy" } (ways(form, "full", "Disk", &full)) }
+        }
+        (wizard_buttons("Next: size", "next", false))
+    }
+}
+
+/// `Debian 13 (trixie): debian-13-20261121 (9004 on pve1, 4 GiB)`.
+fn words(t: &TemplateItem) -> String {
+    let about = format!("{} ({} on {}, {})", t.name, t.vmid, t.node, bytes(t.disk));
+    match &t.image {
+        Some((title, _)) => format!("{title}: {about}"),
+        None => about,
+    }
+}
+
+/// Is the chosen template one of Windows?
+pub fn is_windows(view: &CreateView, form: &Form) -> bool {
+    form.value("from") != "iso"
+        && view.templates.iter().any(|t| t.windows && t.vmid.to_string() == form.value("template"))
+}
+
+/// The user that the chosen template's image knows.
+fn usual_user<'a>(view: &'a CreateView, form: &Form) -> &'a str {
+    let chosen = view.templates.iter().find(|t| t.vmid.to_string() == form.value("template"));
+    let user = chosen.and_then(|t| t.image.as_ref()).map_or("", |(_, user)| user.as_str());
+    if user.is_empty() { "admin" } else { user }
+}
+
+/// Proxmox' `ostype`s that people install today.
+const OS_TYPES: [(&str, &str); 6] = [
+    ("l26", "Linux"),
+    ("win11", "Windows 11 or Server 2022, 2025"),
+    ("win10", "Windows 10 or Server 2016, 2019"),
+    ("win8", "Windows 8 or Server 2012"),
+    ("solaris", "Solaris"),
+    ("other", "Another"),
+];
+
+fn size(view: &CreateView, form: &Form) -> Markup {
+    let room = view.quota.as_ref().filter(|q| !q.quota.is_open());
+    let mut storages: Vec<_> = view.choices.storages.iter().map(|s| (s.clone(), s.clone())).collect();
+    if form.value("from") != "iso" {
+        storages.insert(0, (String::new(), "Where the template's disk is".to_owned()));
+    }
+    let chosen = form.value("storage");
+    if !chosen.is_empty() && !storages.iter().any(|(name, _)| name == chosen) {
+        storages.push((chosen.to_owned(), format!("{chosen} (not on this node)")));
+    }
+    html! {
+        @if let Some(room) = room { (quotas::meters(room)) p.hint { "What your machines have and may have together." } }
+        @if !view.profiles.is_empty() {
+            @let none = (!view.must_pick).then_some("Choose everything yourself.");
+            (profiles::choose(form, &view.profiles, none, "profile", "Use this profile"))
+            input type="hidden" name="filled" value=(form.value("filled"));
+        }
+        div.pair {
+            @if let Some(p) = view.fixed("cores") { (profiles::fixed("Cores", "cores", form.value("cores"), form.value("cores"), &p.name)) }
+            @else { (cores(form)) }
+            @if let Some(p) = view.fixed("memory") { (profiles::fixed("Memory", "memory", form.value("memory"), &format!("{} MiB", form.value("memory")), &p.name)) }
+            @else { (number("memory", "Memory", 16, 8_388_608).default("2048").unit("MiB").required().hint("1024 MiB are 1 GiB.").render(form)) }
+        }
+        div.pair {
+            @if let Some(p) = view.fixed("disk") { (profiles::fixed("Disk", "disk", form.value("disk"), &format!("{} GiB", form.value("disk")), &p.name)) }
+            @else { (number("disk", "Disk", 1, 65_536).default("32").unit("GiB").required().hint("A template's disk only grows.").render(form)) }
+            @if let Some(p) = view.fixed("storage") { (profiles::fixed("Storage", "storage", form.value("storage"), form.value("storage"), &p.name)) }
+            @else { (select(form, "storage", "Storage", &storages, "")) }
+        }
+        (also(view))
+        (wizard_buttons("Next: network", "next", true))
+    }
+}
+
+/// The first field; after a profile was picked the typing stays there.
+fn cores(form: &Form) -> Markup {
+    let field = number("cores", "Cores", 1, 128).default("2").required();
+    if form.value("go") == "profile" { field.render(form) } else { field.focus().render(form) }
+}
+
+/// What else the profile brings.
+fn also(view: &CreateView) -> Markup {
+    let all = view.profile.as_ref().map(profiles::beside).unwrap_or_default();
+    html! {
+        @if let Some(p) = view.profile.as_ref().filter(|_| !all.is_empty()) {
+            details.fold { summary { "What else “" (p.name) "” sets (" (all.len()) ")" }
+                dl.about { @for (label, words) in &all { dt { (label) } dd { (words) } } }
+            }
+        }
+    }
+}
+
+fn network(view: &CreateView, form: &Form) -> Markup {
+    let mut bridges: Vec<_> = view.choices.bridges.iter().map(|b| (b.clone(), b.clone())).collect();
+    let chosen = form.value("bridge");
+    if !chosen.is_empty() && !bridges.iter().any(|(name, _)| name == chosen) {
+        bridges.push((chosen.to_owned(), format!("{chosen} (not on this node)")));
+    }
+    let modes = [
+        Way { value: "dhcp", title: "From the network (DHCP)".into(), text: "The router gives it an address.".into() },
+        Way { value: "static", title: "A fixed address".into(), text: "You say which.".into() },
+    ];
+    let blank = form.value("from") == "iso";
+    html! {
+        @if let Some(p) = view.fixed("bridge") { (profiles::fixed("Bridge", "bridge", chosen, chosen, &p.name)) }
+        @else { (select(form, "bridge", "Bridge", &bridges, "The network of the node that it is plugged into.")) }
+        @if blank {
+            input type="hidden" name="mode" value="dhcp";
+            (note("busy", html! { "You set the address when you install the system." }))
+        } @else {
+            (ways(form, "mode", "Address", &modes))
+            div.when-static { div.pair {
+                (text("cidr", "Address with prefix").hint("Like 192.168.1.44/24.").mono().render(form))
+                (text("gateway", "Router").hint("Like 192.168.1.1.").mono().render(form))
+            } }
+        }
+        @if let Some(p) = view.fixed("vlan") {
+            @let tag = form.value("vlan");
+            (profiles::fixed("VLAN tag", "vlan", tag, if tag.is_empty() { "none" } else { tag }, &p.name))
+        } @else if view.offers(Feature::Vlan, form, "vlan") {
+            details.fold open[form.any_error(&["vlan"]) || !form.value("vlan").is_empty()] { summary { "More" }
+                (number("vlan", "VLAN tag", 1, 4094).hint("Leave empty for none.").render(form))
+            }
+        }
+        (wizard_buttons("Next: access", "next", true))
+    }
+}
+
+fn access(view: &CreateView, form: &Form) -> Markup {
+    let blank = form.value("from") == "iso";
+    html! {
+        @if blank { (note("busy", html! { "User and keys are set when you install the system." })) }
+        @else if is_windows(view, form) {
+            (text("user", "User on the machine").default("Admin").hint("cloudbase-init makes it an administrator at the first start. You give its password on the last step. Empty: who is in the template.").render(form))
+        }
+        @else {
+            (text("user", "User on the machine").default(usual_user(view, form)).hint("Made by cloud-init, may use sudo.").render(form))
+            (area("ssh_keys", "SSH keys", 4).mono().default(&view.my_keys).hint("Public keys, one per line. Without one you can't sign in by SSH.").render(form))
+        }
+        @if view.offers(Feature::Tags, form, "tags") {
+            (text("tags", "Tags").hint("Words with spaces between, to find it by.").render(form))
+        }
+        details.fold open[form.any_error(&["description"])] { summary { "More" } (area("description", "Notes", 3).hint("Kept with the machine, also outside of Steward.").render(form)) }
+        (switch(form, "start", "Start it when it is made", true, ""))
+        (wizard_buttons("Next: software", "next", true))
+    }
+}
+
+/// Cards by category; a recipe's options lie under it. The boxes carry their own empty value, so that none
+/// chosen can be told from not asked.
+fn software(view: &CreateView, form: &Form) -> Markup {
+    let chosen = |name: &str| form.values("software").iter().any(|v| v == name);
+    let wrong =
+        |item: &MenuItem| item.recipe.options.iter().any(|o| form.error(&field_name(&item.name, &o.key)).is_some());
+    html! {
+        input type="hidden" name="software" value="";
+        @if form.value("from") == "iso" {
+            (note("busy", html! { "Software needs a system. Install the system first, then software from the machine's page." }))
+        } @else {
+            p { "Chosen software is installed as soon as the machine is up. Choose none to leave it plain." }
+            @if let Some(text) = form.error("software") { p.error id="software-error" { (text) } }
+            @for w in &view.warnings { (note("warn", html! { (w) " Go back to change the size, or go on." })) }
+            (find_box())
+            div.recipe-columns { @for (category, items) in by_category(&fitting(view, form)) {
+                section.recipes data-find-group { h3 { (picture(category)) (category) }
+                    ul.recipe-list { @for item in items {
+                        li data-find={ (item.recipe.title) " " (item.about) " " (category) } { (choice(form, item, chosen(&item.name), wrong(item))) }
+                    } }
+                }
+            } }
+        }
+        (wizard_buttons("Next: look it over", "next", true))
+    }
+}
+
+/// The recipes for the chosen template's system.
+fn fitting(view: &CreateView, form: &Form) -> Vec<MenuItem> {
+    let system = if is_windows(view, form) { System::Windows } else { System::Linux };
+    view.menu.iter().filter(|i| i.recipe.fits(system)).cloned().collect()
+}
+
+fn choice(form: &Form, item: &MenuItem, chosen: bool, wrong: bool) -> Markup {
+    let open = |o: &SoftwareOption| !is_secret(o);
+    html! {
+        div.recipe {
+            label {
+                input type="checkbox" name="software" value=(item.name) checked[chosen];
+                span { strong { (item.recipe.title) } span { (item.about) } small.dim { (needs(&item.recipe.needs)) } }
+            }
+            @if item.recipe.options.iter().any(open) {
+                details.fold open[chosen || wrong] { summary { "Options" } (fields(form, item, open)) }
+            }
+        }
+    }
+}
+
+/// Passwords of the chosen recipes: asked with the last click, so that no page ever holds them.
+fn secrets(view: &CreateView, form: &Form) -> Markup {
+    let chosen = |item: &&MenuItem| form.values("software").contains(&item.name);
+    let windows = is_windows(view, form) && !form.value("user").is_empty();
+    html! {
+        @if windows {
+            fieldset.secrets { legend { "Windows" }
+                (password("password", &format!("Password of {}", form.value("user")), "new-password").hint("At least 8 characters; Windows wants three of: small letters, capitals, digits, others. Proxmox hands it to the machine at its first start.").render(form))
+            }
+        }
+        @for item in view.menu.iter().filter(chosen).filter(|i| i.recipe.options.iter().any(is_secret)) {
+            fieldset.secrets { legend { (item.recipe.title) } (fields(form, item, is_secret)) }
+        }
+    }
+}
+
+fn review(view: &CreateView, form: &Form) -> Markup {
+    let v = |name: &str| form.value(name).to_owned();
+    let from = if v("from") == "iso" {
+        format!("Blank, from {}", v("volid"))
+    } else {
+        let name = view
+            .templates
+            .iter()
+            .find(|t| t.vmid.to_string() == v("template"))
+            .map_or_else(|| v("template"), |t| t.name.clone());
+        format!("{name}, {}", if v("full") == "off" { "linked to the template" } else { "own copy of the disk" })
+    };
+    let address = if v("mode") == "static" {
+        format!("{}, router {}", v("cidr"), v("gateway"))
+    } else {
+        "From the network (DHCP)".to_owned()
+    };
+    let memory = bytes(v("memory").parse::<u64>().unwrap_or(0).saturating_mul(1 << 20));
+    let vlan = if v("vlan").is_empty() { String::new() } else { format!(", VLAN {}", v("vlan")) };
+    let cores = count(v("cores").parse().unwrap_or(0), "core", "cores");
+    let storage = if v("storage").is_empty() { String::new() } else { format!(" on {}", v("storage")) };
+    let sockets = view.profile.as_ref().and_then(|p| p.number("sockets")).filter(|n| *n > 1);
+    let sockets = sockets.map(|n| format!(" in each of {n} sockets")).unwrap_or_default();
+    let rows = [
+        ("Name", v("name")),
+        ("Made", from),
+        ("Node", v("node")),
+        ("Profile", view.profile.as_ref().map_or_else(|| "none".to_owned(), |p| p.name.clone())),
+        ("Size", format!("{cores}{sockets}, {memory} memory, {} GiB disk{storage}", v("disk"))),
+        ("Network", format!("{}{vlan}", v("bridge"))),
+        ("Address", address),
+        ("User", if is_windows(view, form) { windows_user(form) } else { who(form) }),
+        ("Tags", if v("tags").is_empty() { "–".to_owned() } else { v("tags") }),
+        ("Software", chosen_words(view, form)),
+        ("Then", if form.on("start", true) { "start it".to_owned() } else { "leave it off".to_owned() }),
+    ];
+    html! {
+        @for w in &view.warnings { (note("warn", html! { (w) })) }
+        @if form.value("from") != "iso" && !is_windows(view, form) && v("ssh_keys").trim().is_empty() {
+            (note("warn", html! { "Without an SSH key nobody can sign in to it. Go back to Access and paste one." }))
+        }
+        dl.about.review { @for (word, value) in &rows { dt { (word) } dd { (value) } } }
+        (also(view))
+        (secrets(view, form))
+        (wizard_buttons("Make the machine", "create", true))
+    }
+}
+
+fn chosen_words(view: &CreateView, form: &Form) -> String {
+    let chosen = view.menu.iter().filter(|i| form.values("software").contains(&i.name));
+    let titles: Vec<&str> = chosen.map(|i| i.recipe.title.as_str()).collect();
+    if titles.is_empty() { "none".to_owned() } else { titles.join(", ") }
+}
+
+fn windows_user(form: &Form) -> String {
+    match form.value("user") {
+        "" => "as in the template".to_owned(),
+        user => format!("{user}, with the password below"),
+    }
+}
+
+/// Who can sign in there, and how.
+fn who(form: &Form) -> String {
+    let keys = form.value("ssh_keys").lines().filter(|l| !l.trim().is_empty()).count();
+    match (form.value("user"), keys) {
+        ("", _) => "as in the template".to_owned(),
+        (user, 0) => format!("{user}, without an SSH key"),
+        (user, n) => format!("{user}, with {}", count(n, "SSH key", "SSH keys")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::Error;
+
+    fn view(step: CreateStep) -> CreateView {
+        let recipe = toml::from_str(
+            "title = 'T'\ncategory = 'Web'\n[[options]]\nkey = 'port'\nlabel = 'Port'\nkind = 'number'\n\
+             [[options]]\nkey = 'secret'\nlabel = 'S'\nkind = 'password'",
+        );
+        let item =
+            MenuItem { name: "software-t".into(), version: "1".into(), about: "x".into(), recipe: recipe.unwrap() };
+        CreateView {
+            step,
+            connections: Vec::new(),
+            nodes: Vec::new(),
+            templates: Vec::new(),
+            isos: Vec::new(),
+            choices: Choices::default(),
+            my_keys: String::new(),
+            quota: None,
+            menu: vec![item],
+            warnings: Vec::new(),
+            profiles: Vec::new(),
+            profile: None,
+            fixes: false,
+            must_pick: false,
+            features: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_the_provider_can_is_asked_but_a_value_can_be_taken_away() {
+        let drawn = |view: &CreateView, form: &Form| (network(view, form).0, access(view, form).0);
+        let plain = view(CreateStep::Network);
+        let (net, access) = drawn(&plain, &Form::new());
+        assert!(!net.contains("name=\"vlan\"") && !access.contains("name=\"tags\""));
+        let able = CreateView { features: vec![Feature::Vlan, Feature::Tags], ..plain.clone() };
+        let (net, access) = drawn(&able, &Form::new());
+        assert!(net.contains("name=\"vlan\"") && access.contains("name=\"tags\""));
+        let (net, access) = drawn(&plain, &Form::new().set("vlan", "7").set("tags", "web"));
+        assert!(net.contains("name=\"vlan\"") && access.contains("name=\"tags\""));
+    }
+
+    #[test]
+    fn options_of_software_are_carried_and_passwords_are_not() {
+        let form = Form::new()
+            .set("software", "software-t")
+            .set("software.software-t.port", "81")
+            .set("software.software-t.secret", "three green lamps");
+        for step in CreateStep::ALL {
+            let html = carried(&view(step), &form).into_string();
+            assert!(!html.contains("lamps"), "{step:?}: {html}");
+            assert_eq!(html.contains("value=\"81\""), step != CreateStep::Software, "{step:?}: {html}");
+        }
+        let e = Form::new().fail(&Error::field("software.software-t.secret", "This is needed."));
+        assert_eq!(CreateStep::of_errors(&e, &view(CreateStep::Review).menu), Some(CreateStep::Review));
+    }
+
+    #[test]
+    fn an_error_leads_back_to_the_step_that_asks_for_the_field() {
+        let form = Form::new().fail(&Error::field("cidr", "Give an address."));
+        assert_eq!(CreateStep::of_errors(&form, &[]), Some(CreateStep::Network));
+    }
+
+    #[test]
+    fn steps_carry_what_others_asked_and_nothing_else() {
+        let form = Form::new().set("name", "web-01").set("cores", "2").set("csrf", "x").set("evil", "y");
+        let html = carried(&view(CreateStep::Size), &form).into_string();
+        assert!(
+            html.contains("web-01") && !html.contains("cores") && !html.contains("csrf") && !html.contains("evil"),
+            "{html}"
+        );
+    }
+}

@@ -1,0 +1,499 @@
+//! A machine's hardware and options: what there is, what waits for a restart, and the forms to change it.
+
+use crate::frame::Page;
+use crate::frame::form::{Form, area, csrf, number, select, switch, text, trouble};
+use crate::frame::parts::{bytes, count, icon, note};
+use crate::guests::one::page::{MachineHead, frame, happening};
+use maud::{Markup, html};
+use model::guests::GuestKind;
+use model::guests::hardware::{Disk, Hardware, HardwareValue, Nic, Plan, SETTINGS, Setting, SettingKind, find};
+use model::nodes::Choices;
+use model::providers::Feature;
+
+/// Groups of settings in the order of the page, with the word in their address.
+pub const GROUPS: [(&str, &str); 6] = [
+    ("processor", "Processor"),
+    ("memory", "Memory"),
+    ("start", "Start"),
+    ("options", "Options"),
+    ("identity", "Identity"),
+    ("first-start", "First start"),
+];
+
+/// Settings of a group that this machine has, with their values.
+pub fn of_group<'a>(group: &str, hardware: &'a Hardware) -> Vec<(&'static Setting, &'a HardwareValue)> {
+    let mine = SETTINGS.iter().filter(|s| s.group == group);
+    mine.filter_map(|s| Some((s, hardware.value(s.key)?))).collect()
+}
+
+/// The whole tab. `hardware` is `Err` with a sentence when the provider does not answer.
+pub fn hardware(page: &Page, head: &MachineHead, hardware: Result<&Hardware, &str>) -> Markup {
+    let body = html! {
+        (happening(page, head))
+        @match hardware {
+            Err(why) => (note("warn", html! { "The hardware can't be read now. " (why) })),
+            Ok(all) => section id="hardware" data-live data-on={ "job guest:" (head.row.id) } {
+                (waiting(page, head, all))
+                (profile(head))
+                @for (slug, group) in GROUPS { (group_card(head, slug, group, all)) }
+                @if head.has(Feature::Disks) { (disks(head, all)) }
+                @if head.has(Feature::Nics) { (nics(head, all)) }
+                (others(head))
+            },
+        }
+    };
+    frame(page, head, "hardware", body)
+}
+
+/// Changes that wait for a restart, with the two ways to end the waiting.
+fn waiting(page: &Page, head: &MachineHead, all: &Hardware) -> Markup {
+    if all.waiting.is_empty() {
+        return html! {};
+    }
+    let values = all.values.iter().filter(|v| v.pending.is_some());
+    let devices = all.disks.iter().filter_map(|d| Some((&d.key, d.pending.as_deref()?)));
+    let devices = devices.chain(all.nics.iter().filter_map(|n| Some((&n.key, n.pending.as_deref()?))));
+    html! {
+        section.card.attention id="waiting" {
+            h2 { "Waits for a restart" }
+            p { "These changes are stored, but the machine goes on with the old values until it is shut down and started. A reboot from inside the machine is not enough." }
+            ul.plain {
+                @for v in values { li { strong { (label(&v.key)) } ": " (shown(v, &v.current)) " → " (shown(v, v.wanted())) } }
+                @for (key, what) in devices { li { strong { (key) } ": " (device_word(what)) } }
+            }
+            @if head.can_manage {
+                div.actions {
+                    @if all.running {
+                        form.inline method="post" action=(head.at("power")) { (csrf(page))
+                            button.primary name="action" value="reboot" data-confirm="Restart it now? It shuts down and starts with the new values." { (icon("reboot")) "Restart now" } }
+                    }
+                    form.inline method="post" action=(head.at("hardware/revert")) { (csrf(page))
+                        @for key in &all.waiting { input type="hidden" name="key" value=(key); }
+                        button { (icon("retry")) "Take these back" } }
+                }
+            }
+        }
+    }
+}
+
+/// Which profile it has, and the way to another.
+fn profile(head: &MachineHead) -> Markup {
+    if !head.has(Feature::Profiles) {
+        return html! {};
+    }
+    let fixed = head.profile.as_ref().map_or(0, |(_, keys)| keys.len());
+    html! {
+        section.card.profile-line id="profile" {
+            p { @match &head.profile {
+                Some((name, _)) => { "Profile: " strong { (name) } @if fixed > 0 { span.dim { (icon("lock")) (count(fixed, "value is", "values are")) " fixed by it" } } }
+                None => { "Profile: " span.dim { "none" } }
+            } }
+            @if head.can_manage { a.button href=(head.at("hardware/profile")) { "Apply a profile" } }
+        }
+    }
+}
+
+fn device_word(what: &str) -> &'static str {
+    match what {
+        "new" => "will be added",
+        "removed" => "will be taken off",
+        _ => "will be changed",
+    }
+}
+
+fn label(key: &str) -> &str {
+    find(key).map_or(key, |s| s.label)
+}
+
+/// A value in words, with its unit.
+fn shown(v: &HardwareValue, value: &str) -> Markup {
+    let setting = find(&v.key);
+    let kind = setting.map(|s| s.kind);
+    html! {
+        @match (kind, value) {
+            (Some(SettingKind::Switch), "1") => "yes",
+            (Some(SettingKind::Switch), _) => "no",
+            (_, "") if matches!(v.key.as_str(), "cpus" | "memory_now") => "all",
+            (_, "") => span.dim { "–" },
+            // Proxmox writes no limit as 0.
+            (_, "0") if v.key == "cpu_limit" => span.dim { "none" },
+            (Some(SettingKind::Keys), keys) => { (count(keys.lines().count(), "key", "keys")) },
+            (Some(SettingKind::Lines(_)), text) => span.words { (text) },
+            (_, text) => { (text) @if let Some(s) = setting { @if !s.unit.is_empty() { " " (s.unit) } } },
+        }
+    }
+}
+
+/// When a change of this takes effect.
+pub fn badge(live: bool) -> Markup {
+    html! { @if live { span.tag.live { "at once" } } @else { span.tag.later { "after a restart" } } }
+}
+
+fn group_card(head: &MachineHead, slug: &str, group: &str, all: &Hardware) -> Markup {
+    let values = of_group(group, all);
+    if values.is_empty() || (slug == "first-start" && head.row.kind == GuestKind::Qemu && !has_cloudinit(all)) {
+        return html! {};
+    }
+    html! {
+        section.card id={ "group-" (slug) } {
+            header.head.compact { h2 { (group) }
+                @if head.can_manage { a.button href=(head.at(&format!("hardware/edit/{slug}"))) { "Change" } } }
+            dl.pairs {
+                @for (s, v) in values {
+                    div { dt { (s.label) } dd { (shown(v, &v.current))
+                        @if let Some(next) = &v.pending { " " span.tag.later { "then " (shown(v, next)) } } } }
+                }
+            }
+        }
+    }
+}
+
+fn has_cloudinit(all: &Hardware) -> bool {
+    all.disks.iter().any(|d| d.kind == "cloudinit") || all.value("ci_user").is_some_and(|v| !v.current.is_empty())
+}
+
+fn disks(head: &MachineHead, all: &Hardware) -> Markup {
+    html! {
+        section.card id="disks" {
+            header.head.compact { h2 { "Disks" }
+                @if head.can_manage { a.button href=(head.at("hardware/disk/new")) { (icon("plus")) "Add disk" } } }
+            @if all.disks.is_empty() { p.dim { "It has no disks." } } @else {
+                ul.items { @for d in &all.disks { (disk_item(head, d)) } }
+            }
+        }
+    }
+}
+
+fn disk_item(head: &MachineHead, d: &Disk) -> Markup {
+    html! {
+        li {
+            strong { @if head.can_manage { a href=(head.at(&format!("hardware/disk/{}", d.key))) { (d.key) } } @else { (d.key) } }
+            span { (disk_word(d)) @if d.size > 0 { ", " (bytes(d.size)) } @if !d.storage.is_empty() { " on " (d.storage) } }
+            @if d.boot { span.tag { "boots" } }
+            @if d.kind == "unused" { span.tag.later { "not in use" } }
+            @if let Some(what) = &d.pending { span.tag.later { (device_word(what)) } }
+            @if !d.options.is_empty() { small.dim { (d.options) } }
+        }
+    }
+}
+
+fn disk_word(d: &Disk) -> &'static str {
+    match d.kind.as_str() {
+        "cd" => "CD drive",
+        "cloudinit" => "first-start settings",
+        "efi" => "firmware settings",
+        "tpm" => "security chip",
+        "unused" => "unused disk",
+        _ => "disk",
+    }
+}
+
+fn nics(head: &MachineHead, all: &Hardware) -> Markup {
+    html! {
+        section.card id="nics" {
+            header.head.compact { h2 { "Network cards" }
+                @if head.can_manage { a.button href=(head.at("hardware/nic/new")) { (icon("plus")) "Add card" } } }
+            @if all.nics.is_empty() { p.dim { "It has no network card." } } @else {
+                ul.items { @for n in &all.nics { (nic_item(head, n)) } }
+            }
+        }
+    }
+}
+
+fn nic_item(head: &MachineHead, n: &Nic) -> Markup {
+    html! {
+        li {
+            strong { @if head.can_manage { a href=(head.at(&format!("hardware/nic/{}", n.key))) { (n.key) } } @else { (n.key) } }
+            span { (n.model) " on " (n.bridge) @if let Some(v) = n.vlan { ", VLAN " (v) } }
+            code { (n.mac) }
+            @if !n.address.is_empty() { span { (n.address) } }
+            @if n.firewall { span.tag { "firewall" } }
+            @if !n.link { span.tag.later { "cable out" } }
+            @if let Some(what) = &n.pending { span.tag.later { (device_word(what)) } }
+        }
+    }
+}
+
+/// Ways to make something else of the machine.
+fn others(head: &MachineHead) -> Markup {
+    if !head.can_manage {
+        return html! {};
+    }
+    html! {
+        section.tools {
+            @if head.has(Feature::Clone) { a.button href=(head.at("clone")) { (icon("copy")) "Copy it" } }
+            @if head.has(Feature::Migrate) { a.button href=(head.at("migrate")) { (icon("node")) "Move to another node" } }
+            @if head.has(Feature::Template) && !head.row.template { a.button href=(head.at("template")) { (icon("box")) "Make a template of it" } }
+        }
+    }
+}
+
+/// The form of one group.
+pub fn edit(page: &Page, head: &MachineHead, slug: &str, group: &str, all: &Hardware, form: &Form) -> Markup {
+    let body = html! {
+        p { a href=(head.at("hardware")) { (icon("left")) "Hardware" } }
+        section.card.narrow {
+            h2 { (group) }
+            (trouble(form))
+            @if !head.can_manage { (note("warn", html! { "You may look at it, but only those who manage it may change it." })) }
+            @else { form method="post" action=(head.at(&format!("hardware/edit/{slug}"))) {
+                (csrf(page))
+                input type="hidden" name="digest" value=(all.digest);
+                @for (s, v) in of_group(group, all) { (one_field(head, s, v, all.running, form)) }
+                div.actions { button.primary name="go" value="preview" { "Look at the change" } a.button.quiet href=(head.at("hardware")) { "Cancel" } }
+            } }
+        }
+    };
+    frame(page, head, "hardware", body)
+}
+
+fn one_field(head: &MachineHead, s: &Setting, v: &HardwareValue, running: bool, form: &Form) -> Markup {
+    let wanted = v.wanted();
+    let lock = if s.key == "cpus" { "cores" } else { s.key };
+    if let Some(profile) = head.fixed(lock) {
+        return html! { div.field.fixed { span.label { (s.label) } p { (icon("lock")) strong { (shown(v, wanted)) } small.dim { "fixed by " (profile) } } } };
+    }
+    let field = match s.kind {
+        SettingKind::Fixed => {
+            return html! { p.dim { (s.label) ": " (shown(v, wanted)) " (can't be changed on an existing machine)" } };
+        }
+        SettingKind::Switch => switch(form, s.key, s.label, wanted == "1", s.hint),
+        SettingKind::Choice => {
+            let mut options: Vec<(String, String)> = v.options.iter().map(|o| (o.clone(), o.clone())).collect();
+            if !v.options.iter().any(|o| o == wanted) {
+                options.insert(
+                    0,
+                    (wanted.to_owned(), if wanted.is_empty() { "not set".to_owned() } else { wanted.to_owned() }),
+                );
+            }
+            let form = if form.has(s.key) { form.clone() } else { form.clone().set(s.key, wanted) };
+            select(&form, s.key, s.label, &options, s.hint)
+        }
+        SettingKind::Number(min, max) => {
+            let field = number(s.key, s.label, min, max).unit(s.unit).hint(s.hint).default(wanted);
+            if s.optional { field.render(form) } else { field.required().render(form) }
+        }
+        SettingKind::Lines(_) => area(s.key, s.label, 4).hint(s.hint).default(wanted).render(form),
+        SettingKind::Keys => area(s.key, s.label, 4).hint(s.hint).default(wanted).mono().render(form),
+        _ => {
+            let field = text(s.key, s.label).unit(s.unit).hint(s.hint).default(wanted);
+            if s.optional { field.render(form) } else { field.required().render(form) }
+        }
+    };
+    html! {
+        div.with-badge { (field) @if running { p.when { (badge(v.live)) @if !v.why.is_empty() { " " span.dim { (v.why) } } } } }
+    }
+}
+
+/// Old and new before anything is done.
+pub fn preview(page: &Page, head: &MachineHead, slug: &str, plan: &Plan, form: &Form) -> Markup {
+    let running = head.row.status == "running";
+    let later = running && plan.changes.iter().any(|c| !c.live);
+    let body = html! {
+        p { a href=(head.at("hardware")) { (icon("left")) "Hardware" } }
+        section.card.narrow {
+            h2 { "Look before it is done" }
+            (trouble(form))
+            @if plan.changes.is_empty() {
+                p { "Nothing is different from now." }
+            } @else {
+                ul.plain.changes {
+                    @for c in &plan.changes {
+                        @let v = HardwareValue { key: c.key.clone(), ..HardwareValue::default() };
+                        li { strong { (label(&c.key)) } ": " (shown(&v, &c.from)) " → " (shown(&v, &c.to))
+                            @if running { " " (badge(c.live)) }
+                            @if !c.why.is_empty() { br; span.dim { (c.why) } } }
+                    }
+                }
+                @if later { p.dim { "What waits is taken when the machine is shut down and started again; until then it can be taken back." } }
+            }
+            form method="post" action=(head.at(&format!("hardware/edit/{slug}"))) {
+                (csrf(page))
+                @for (name, value) in form.pairs().filter(|(n, _)| !matches!(*n, "csrf" | "go" | "digest")) { input type="hidden" name=(name) value=(value); }
+                input type="hidden" name="digest" value=(plan.digest);
+                div.actions {
+                    @if !plan.changes.is_empty() { button.primary name="go" value="change" { "Change it" } }
+                    button name="go" value="back" { "Back" }
+                }
+            }
+        }
+    };
+    frame(page, head, "hardware", body)
+}
+
+fn pairs(list: &[String]) -> Vec<(String, String)> {
+    list.iter().map(|s| (s.clone(), s.clone())).collect()
+}
+
+/// One disk, or the form for a new one (`disk` is `None`).
+pub fn disk(
+    page: &Page,
+    head: &MachineHead,
+    all: &Hardware,
+    disk: Option<&Disk>,
+    choices: &Choices,
+    form: &Form,
+) -> Markup {
+    let body = html! {
+        (happening(page, head))
+        p { a href=(head.at("hardware")) { (icon("left")) "Hardware" } }
+        (trouble(form))
+        @match disk {
+            None => (new_disk(page, head, all, choices, form)),
+            Some(d) => {
+                h2 { (d.key) }
+                p.facts { span { (disk_word(d)) } @if d.size > 0 { span { (bytes(d.size)) } } @if !d.volume.is_empty() { code { (d.volume) } } }
+                @match d.kind.as_str() {
+                    "unused" => (unused_disk(page, head, all, d, form)),
+                    "cd" => (cd(page, head, d, choices, form)),
+                    "cloudinit" => p.dim { "This small drive carries the settings of the first start: name, users, network. Nothing else lies on it." },
+                    _ => (used_disk(page, head, all, d, choices, form)),
+                }
+            },
+        }
+    };
+    frame(page, head, "hardware", body)
+}
+
+fn act(head: &MachineHead, d: &Disk, what: &str) -> String {
+    head.at(&format!("hardware/disk/{}/{what}", d.key))
+}
+
+fn new_disk(page: &Page, head: &MachineHead, all: &Hardware, choices: &Choices, form: &Form) -> Markup {
+    let container = head.row.kind == GuestKind::Lxc;
+    html! {
+        section.card.narrow {
+            h2 { "Add a disk" }
+            form method="post" action=(head.at("hardware/disk/new/add")) {
+                (csrf(page))
+                (number("gib", "Size", 1, 65_536).unit("GiB").default("10").required().render(form))
+                (select(form, "storage", "Storage", &pairs(&choices.storages), ""))
+                @if container {
+                    input type="hidden" name="bus" value="mp";
+                    (text("path", "Folder in the container").hint("For example /srv/data. It is made if it is not there.").required().render(form))
+                } @else {
+                    (select(form, "bus", "Connected by", &pairs(&all.buses), "scsi suits nearly all; ide and sata wait for a restart."))
+                }
+                @if all.running { p.when { (badge(all.disks_live)) } }
+                div.actions { button.primary { "Add disk" } }
+            }
+        }
+    }
+}
+
+fn unused_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, form: &Form) -> Markup {
+    html! {
+        section.card.narrow { h2 { "Use it again" }
+            form method="post" action=(act(head, d, "attach")) { (csrf(page))
+                @if head.row.kind == GuestKind::Lxc {
+                    input type="hidden" name="bus" value="mp";
+                    (text("path", "Folder in the container").required().render(form))
+                } @else { (select(form, "bus", "Connected by", &pairs(&all.buses), "")) }
+                div.actions { button.primary { "Attach" } } } }
+        section.card.narrow.attention.bad { h2 { "Delete it for good" }
+            p { "All that is on this disk is lost." }
+            form method="post" action=(act(head, d, "delete")) { (csrf(page))
+                (text("confirm", "Type the disk's name").required().hint(&format!("It is called {}", d.key)).render(form))
+                div.actions { button.danger.solid { "Delete the disk" } } } }
+    }
+}
+
+fn cd(page: &Page, head: &MachineHead, d: &Disk, choices: &Choices, form: &Form) -> Markup {
+    let mut options = vec![(String::new(), "Nothing: the drive is empty".to_owned())];
+    options.extend(pairs(&choices.isos));
+    let form = if form.has("volid") {
+        form.clone()
+    } else {
+        form.clone().set("volid", if d.volume == "none" { "" } else { &d.volume })
+    };
+    html! {
+        section.card.narrow { h2 { "Image in the drive" }
+            form method="post" action=(act(head, d, "image")) { (csrf(page))
+                (select(&form, "volid", "Image", &options, "It changes at once, also while the machine runs."))
+                div.actions { button.primary { "Change" } } } }
+    }
+}
+
+fn used_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, choices: &Choices, form: &Form) -> Markup {
+    let gib = d.size.div_ceil(1 << 30);
+    let system = matches!(d.kind.as_str(), "efi" | "tpm");
+    let elsewhere: Vec<String> = choices.storages.iter().filter(|s| **s != d.storage).cloned().collect();
+    html! {
+        @if !system {
+            section.card.narrow { h2 { "Enlarge" }
+                form method="post" action=(act(head, d, "grow")) { (csrf(page))
+                    (number("gib", "New size", gib + 1, 65_536).unit("GiB").default(&(gib + 10).to_string()).required()
+                        .hint("Disks only grow. The system inside has to use the new room; cloud images do so at the next start.").render(form))
+                    p.when { (badge(true)) }
+                    div.actions { button.primary { "Enlarge" } } } }
+        }
+        @if head.has(Feature::DiskMove) && !elsewhere.is_empty() {
+            section.card.narrow { h2 { "Move to another storage" }
+                form method="post" action=(act(head, d, "move")) { (csrf(page))
+                    (select(form, "storage", "Storage", &pairs(&elsewhere), ""))
+                    (switch(form, "keep", "Keep the old one as an unused disk", false, "A machine with snapshots needs this."))
+                    @if head.row.kind == GuestKind::Lxc && all.running { p.dim { "Only while the container is off." } }
+                    div.actions { button { "Move" } } } }
+        }
+        @if d.key != "rootfs" && !system {
+            section.card.narrow { h2 { "Take it off" }
+                p { "The machine no longer sees it; what is on it stays, as an unused disk." }
+                form method="post" action=(act(head, d, "detach")) { (csrf(page))
+                    @if all.running { p.when { (badge(all.is_hot(d))) } }
+                    div.actions { button { "Take it off" } } } }
+        }
+    }
+}
+
+/// One network card, or the form for a new one.
+pub fn nic(
+    page: &Page,
+    head: &MachineHead,
+    all: &Hardware,
+    nic: Option<&Nic>,
+    choices: &Choices,
+    form: &Form,
+) -> Markup {
+    let container = head.row.kind == GuestKind::Lxc;
+    let blank = Nic { model: "virtio".to_owned(), link: true, ..Nic::default() };
+    let n = nic.unwrap_or(&blank);
+    let key = nic.map_or("new", |n| n.key.as_str());
+    let mut form = form.clone();
+    for (name, value) in [("bridge", &n.bridge), ("model", &n.model)] {
+        if !form.has(name) {
+            form = form.set(name, value);
+        }
+    }
+    let mut bridges = choices.bridges.clone();
+    if !n.bridge.is_empty() && !bridges.contains(&n.bridge) {
+        bridges.insert(0, n.bridge.clone());
+    }
+    let models = ["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3"].map(str::to_owned);
+    let body = html! {
+        (happening(page, head))
+        p { a href=(head.at("hardware")) { (icon("left")) "Hardware" } }
+        section.card.narrow {
+            h2 { @if nic.is_some() { "Network card " (key) } @else { "Add a network card" } }
+            (trouble(&form))
+            form method="post" action=(head.at(&format!("hardware/nic/{key}/{}", if nic.is_some() { "change" } else { "add" }))) {
+                (csrf(page))
+                (select(&form, "bridge", "Network (bridge)", &pairs(&bridges), ""))
+                @if head.has(Feature::Vlan) { (number("vlan", "VLAN", 1, 4094).hint("Empty: none.").default(&n.vlan.map(|v| v.to_string()).unwrap_or_default()).render(&form)) }
+                @if container { (text("address", "Address").hint("dhcp, or address and prefix length like 192.168.1.44/24.").default(&n.address).render(&form)) }
+                @else { (select(&form, "model", "Model", &pairs(&models), "virtio is quickest; Windows needs a driver for it.")) }
+                (text("mac", "Hardware address").hint("Empty: made up for a new card, kept for an old one.").default(&n.mac).mono().render(&form))
+                @if head.has(Feature::Firewall) { (switch(&form, "firewall", "Proxmox firewall", n.firewall, "")) }
+                (switch(&form, "link", "Cable is in", n.link, ""))
+                @if all.running { p.when { (badge(all.nics_live)) } }
+                div.actions { button.primary { @if nic.is_some() { "Change" } @else { "Add card" } } }
+            }
+        }
+        @if nic.is_some() {
+            section.card.narrow { h2 { "Remove it" }
+                form method="post" action=(head.at(&format!("hardware/nic/{key}/remove"))) { (csrf(page))
+                    @if all.running { p.when { (badge(all.nics_live)) } }
+                    div.actions { button.danger { (icon("trash")) "Remove card" } } } }
+        }
+    };
+    frame(page, head, "hardware", body)
+}

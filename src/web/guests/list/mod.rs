@@ -1,0 +1,318 @@
+//! The machines list, its rows, and what is done to machines from there.
+
+pub mod page;
+
+use crate::door::cache;
+use crate::door::csrf::{Checked, Pairs};
+use crate::door::forms::{finished, id, refused};
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::frame::Form;
+use crate::guests::impact;
+use crate::guests::list::page::{Away, MachineRow, MachinesView};
+use crate::guests::one::find;
+use app::live::{GuestLive, Snapshot};
+use axum::extract::{Path, Query};
+use axum::response::IntoResponse;
+use base::ids::{GuestId, JobId};
+use base::{Error, Result};
+use http::HeaderMap;
+use maud::Markup;
+use model::connections::Reach;
+use model::guests::PowerAction;
+use model::impact::Deed;
+use serde::Deserialize;
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Rows on one page. A house with more gets the rest from the script, page by page, or turns pages without it.
+const PAGE: usize = 100;
+
+#[derive(Debug, Deserialize)]
+pub struct Look {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    sort: String,
+    /// Counted from 1.
+    #[serde(default)]
+    page: usize,
+}
+
+/// The machines that the person may see. In a small house those that do not fit the filter are there but
+/// hidden, so that typing filters at once; of many machines one page comes first.
+///
+/// # Errors
+/// What the store says.
+pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
+    let app = &person.web.app;
+    let rows = Rows::of(&person)?;
+    let mut guests = app.guests().list(&person.actor, "");
+    let total = guests.len();
+    let few = total <= PAGE;
+    let fitting = if look.q.is_empty() { None } else { Some(app.guests().list(&person.actor, &look.q)) };
+    let fits: Option<HashSet<GuestId>> = fitting.as_ref().map(|all| all.iter().map(|g| g.row.id).collect());
+    if !few && let Some(fitting) = fitting {
+        guests = fitting;
+    }
+    let pages = if few { 1 } else { guests.len().div_ceil(PAGE).max(1) };
+    let number = look.page.clamp(1, pages);
+    rows.sort(&mut guests, &look.sort);
+    let shown = fits.as_ref().map_or(total, HashSet::len);
+    let skipped = (number - 1) * PAGE;
+    let mut page_rows = rows.all(guests.iter().skip(skipped).take(PAGE));
+    for row in &mut page_rows {
+        row.shown = fits.as_ref().is_none_or(|f| f.contains(&row.id));
+    }
+    let snapshot = app.live().snapshot();
+    let view = MachinesView {
+        rows: page_rows,
+        total,
+        shown,
+        page: number,
+        pages,
+        filter: look.q,
+        sort: look.sort,
+        hidden_columns: app.profile().prefs(&person.actor)?.hidden_columns,
+        away: away(&snapshot),
+        connections: snapshot.connections.len(),
+    };
+    Ok(page::machines(&person.page(), &view))
+}
+
+/// Connections that do not answer.
+pub fn away(snapshot: &Snapshot) -> Vec<Away> {
+    let away = snapshot.connections.iter().filter_map(|c| match &c.reach {
+        Reach::Away { since, why } => Some(Away { name: c.name.clone(), since: *since, why: why.clone() }),
+        _ => None,
+    });
+    away.collect()
+}
+
+/// Makes rows: owners' names and open jobs are looked up once for all.
+pub struct Rows<'a> {
+    person: &'a Person,
+    jobs: HashMap<GuestId, (JobId, String)>,
+}
+
+impl<'a> Rows<'a> {
+    /// # Errors
+    /// What the store says.
+    pub fn of(person: &'a Person) -> Result<Self> {
+        let open = person.web.app.jobs().open(&person.actor)?;
+        let jobs = open.into_iter().filter_map(|j| Some((j.guest?, (j.id, j.title)))).collect();
+        Ok(Self { person, jobs })
+    }
+
+    pub fn all<'g>(&self, guests: impl IntoIterator<Item = &'g Arc<GuestLive>>) -> Vec<MachineRow> {
+        guests.into_iter().map(|g| self.row(g)).collect()
+    }
+
+    fn owner(&self, g: &GuestLive) -> Option<String> {
+        g.row.owner.and_then(|o| self.person.web.app.people().get(o)).map(|u| u.login.clone())
+    }
+
+    /// Sorts by `key`, falling with a `-` in front; what is equal stays by name.
+    fn sort(&self, guests: &mut [Arc<GuestLive>], key: &str) {
+        let (key, falling) = key.strip_prefix('-').map_or((key, false), |k| (k, true));
+        if key == "owner" {
+            guests.sort_by_cached_key(|g| self.owner(g));
+            if falling {
+                guests.reverse();
+            }
+            return;
+        }
+        let runs = |g: &GuestLive| g.state.status == "running";
+        let order = |a: &GuestLive, b: &GuestLive| -> Ordering {
+            let (x, y) = (&a.state, &b.state);
+            match key {
+                "status" => status(a).cmp(status(b)),
+                "node" => x.node.cmp(&y.node),
+                "cpu" => runs(a).cmp(&runs(b)).then(x.cpu.total_cmp(&y.cpu)),
+                "mem" => runs(a).cmp(&runs(b)).then(x.mem.cmp(&y.mem)),
+                "net" => runs(a).cmp(&runs(b)).then(a.rates.network().cmp(&b.rates.network())),
+                "disk" => x.maxdisk.cmp(&y.maxdisk),
+                "vmid" => a.row.vmid.cmp(&b.row.vmid),
+                "uptime" => x.uptime.cmp(&y.uptime),
+                "tags" => x.tags.cmp(&y.tags),
+                "name" => x.name.cmp(&y.name),
+                _ => Ordering::Equal,
+            }
+        };
+        guests.sort_by(|a, b| if falling { order(b, a) } else { order(a, b) });
+    }
+
+    pub fn row(&self, g: &GuestLive) -> MachineRow {
+        let (row, state) = (&g.row, &g.state);
+        let runs = state.status == "running";
+        MachineRow {
+            id: row.id,
+            name: state.name.clone(),
+            vmid: row.vmid,
+            kind: row.kind,
+            status: status(g).to_owned(),
+            template: state.template,
+            owner: self.owner(g),
+            node: state.node.clone(),
+            cpu: runs.then_some(state.cpu),
+            cores: state.maxcpu,
+            mem: runs.then_some(state.mem),
+            maxmem: state.maxmem,
+            net: runs.then(|| g.rates.network()),
+            disk: state.maxdisk,
+            uptime: state.uptime,
+            tags: state.tags.clone(),
+            spark: g.spark.to_vec(),
+            job: self.jobs.get(&row.id).cloned(),
+            shown: true,
+        }
+    }
+}
+
+/// The word in the state column: what Proxmox says, but for machines that come or are gone.
+fn status(g: &GuestLive) -> &str {
+    match (g.row.making, g.row.missing_since) {
+        (Some(_), _) => "making",
+        (None, Some(_)) => "missing",
+        _ => &g.state.status,
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    /// These machines, separated by commas.
+    ids: Option<String>,
+    #[serde(default)]
+    sort: String,
+    /// Else one page of all; counted from 1.
+    #[serde(default)]
+    page: usize,
+}
+
+/// Bare rows for a list that is open in a browser: those asked for, of which one that is gone is not there, or
+/// one page of all.
+///
+/// # Errors
+/// What the store says.
+pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Answer {
+    if let Some(ids) = &wanted.ids {
+        let ids: HashSet<GuestId> = ids.split(',').take(2_000).filter_map(|t| t.parse().ok()).collect();
+        let mut guests = person.web.app.guests().list(&person.actor, "");
+        guests.retain(|g| ids.contains(&g.row.id));
+        return Ok(page::rows(&Rows::of(&person)?.all(&guests)).into_response());
+    }
+    let address = format!("/machines/rows {} {}", wanted.page, wanted.sort);
+    cache::answer(&person, &headers, address, "text/html; charset=utf-8", move |person| {
+        let rows = Rows::of(person)?;
+        let mut guests = person.web.app.guests().list(&person.actor, "");
+        rows.sort(&mut guests, &wanted.sort);
+        let skipped = wanted.page.saturating_sub(1).saturating_mul(PAGE);
+        Ok(page::rows(&rows.all(guests.iter().skip(skipped).take(PAGE))).into_string().into_bytes())
+    })
+    .await
+}
+
+/// One power action for many machines. Each is asked for alone; what is refused is said, the rest goes on.
+///
+/// # Errors
+/// `Invalid` when nothing was chosen.
+pub async fn power_many(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
+    let form = Form::from_pairs(form);
+    let action = match action(&form) {
+        Ok(action) => action,
+        Err(e) => return refused(&person, "/machines", e),
+    };
+    let ids = form.values("id");
+    if ids.is_empty() {
+        return refused(&person, "/machines", Error::invalid("Choose at least one machine first."));
+    }
+    let (mut asked, mut refusals) = (0, Vec::new());
+    for text in ids.iter().take(1_000) {
+        let guest = id::<GuestId>(text)?;
+        match person.web.app.guests().request_power(&person.actor, guest, action).await {
+            Ok(_) => asked += 1,
+            Err(e) if matches!(e.kind(), base::Kind::Internal | base::Kind::Storage) => return Err(e.into()),
+            Err(e) => refusals.push(format!("{}: {}", name_of(&person, guest), e.message())),
+        }
+    }
+    let said = summary(action.word(), false, asked, &refusals);
+    // The script shows only what went wrong, so it must hear of it.
+    if person.fragment && !refusals.is_empty() {
+        return Err(Error::conflict(said.trim_start_matches('!')).into());
+    }
+    Ok(finished(&person, "/machines", &said))
+}
+
+fn name_of(person: &Person, guest: GuestId) -> String {
+    person.web.app.guests().get(&person.actor, guest).map_or_else(|_| guest.to_string(), |g| g.state.name.clone())
+}
+
+/// What became of a wish for many. `at_once`: it is done, not asked for.
+pub(crate) fn summary(word: &str, at_once: bool, asked: usize, refusals: &[String]) -> String {
+    let machines = if asked == 1 { "1 machine".to_owned() } else { format!("{asked} machines") };
+    let done = format!("{word} {machines}: {}.", if at_once { "done" } else { "asked for" });
+    if refusals.is_empty() {
+        return done;
+    }
+    let shown = refusals.iter().take(3).cloned().collect::<Vec<_>>().join(" ");
+    let more = refusals.len().saturating_sub(3);
+    let rest = if more > 0 { format!(" And {more} more.") } else { String::new() };
+    format!("!{done} Not for {}: {shown}{rest}", refusals.len())
+}
+
+fn action(form: &Form) -> Result<PowerAction> {
+    PowerAction::parse(form.value("action")).ok_or_else(|| Error::invalid("Choose what to do with the machines."))
+}
+
+/// # Errors
+/// `NotFound`, `Forbidden`; for our script also why it makes no sense now.
+pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
+    let guest = id::<GuestId>(&text)?;
+    let back = format!("/machines/{guest}");
+    let form = Form::from_pairs(form);
+    let asked = match action(&form) {
+        Ok(action) => {
+            let sure = person.fragment || form.has("sure");
+            if let Some(deed) = Deed::of_power(action).filter(|_| !sure)
+                && let Some(question) = impact::question(&person, &*find(&person, &text)?, deed).await
+            {
+                return Ok(question);
+            }
+            person.web.app.guests().request_power(&person.actor, guest, action).await
+        }
+        Err(e) => Err(e),
+    };
+    match asked {
+        Ok(job) => Ok(finished(&person, &back, &format!("{}: asked for.", job.title))),
+        Err(e) => refused(&person, &back, e),
+    }
+}
+
+/// Which columns the person does not want to see.
+///
+/// # Errors
+/// What the store says.
+pub async fn columns(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
+    let form = Form::from_pairs(form);
+    let shown = form.values("show");
+    let hidden = page::COLUMNS.iter().map(|(key, _)| (*key).to_owned()).filter(|key| !shown.contains(key));
+    let profile = person.web.app.profile();
+    let mut prefs = profile.prefs(&person.actor)?;
+    prefs.hidden_columns = hidden.collect();
+    profile.set_prefs(&person.actor, prefs).await?;
+    Ok(finished(&person, "/machines", ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_among_many_is_said_with_its_machine() {
+        assert_eq!(summary("Start", false, 2, &[]), "Start 2 machines: asked for.");
+        assert_eq!(summary("Hand over", true, 1, &[]), "Hand over 1 machine: done.");
+        let text = summary("Stop", false, 1, &["web-01: It is stopped now.".to_owned()]);
+        assert_eq!(text, "!Stop 1 machine: asked for. Not for 1: web-01: It is stopped now.");
+    }
+}

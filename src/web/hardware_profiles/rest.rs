@@ -1,0 +1,275 @@
+//! Hardware profiles for programs.
+
+use crate::door::forms::id;
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::guests::hardware::rest::PlannedView;
+use crate::jobs::rest::JobView;
+use crate::rest::accepted;
+use crate::rest::body::Sent;
+use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
+use app::guests::profile::ApplyPlan;
+use axum::Json;
+use axum::extract::Path;
+use axum::response::IntoResponse;
+use base::ids::{GuestId, ProfileId};
+use base::{Error, Timestamp};
+use http::{HeaderValue, StatusCode, header};
+use model::profiles::{MoreDisk, Profile, ProfileWish};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
+
+/// A disk beside the first one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileDisk {
+    /// 1 to 65536.
+    pub gib: u64,
+    /// Left out: where the first disk is.
+    pub storage: Option<String>,
+    /// none, writeback, writethrough, directsync, unsafe.
+    pub cache: Option<String>,
+    pub discard: Option<bool>,
+    pub ssd: Option<bool>,
+    pub iothread: Option<bool>,
+}
+
+impl From<ProfileDisk> for MoreDisk {
+    fn from(d: ProfileDisk) -> Self {
+        Self { gib: d.gib, storage: d.storage, cache: d.cache, discard: d.discard, ssd: d.ssd, iothread: d.iothread }
+    }
+}
+
+impl From<MoreDisk> for ProfileDisk {
+    fn from(d: MoreDisk) -> Self {
+        Self { gib: d.gib, storage: d.storage, cache: d.cache, discard: d.discard, ssd: d.ssd, iothread: d.iothread }
+    }
+}
+
+/// A profile as it is wished.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileBody {
+    /// 1 to 60 letters.
+    name: String,
+    #[serde(default)]
+    note: String,
+    /// cores, memory (MiB), disk (GiB), firmware ... as texts; what is left out stays as the template has it.
+    #[serde(default)]
+    values: BTreeMap<String, String>,
+    /// Keys that only admins may change.
+    #[serde(default)]
+    locked: BTreeSet<String>,
+    /// Disks beside the first.
+    #[serde(default)]
+    disks: Vec<ProfileDisk>,
+}
+
+impl From<ProfileBody> for ProfileWish {
+    fn from(b: ProfileBody) -> Self {
+        let disks = b.disks.into_iter().map(Into::into).collect();
+        Self { name: b.name, note: b.note, values: b.values, locked: b.locked, disks }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProfileView {
+    pub id: String,
+    pub name: String,
+    pub note: String,
+    /// What it is, in one line.
+    pub summary: String,
+    pub values: BTreeMap<String, String>,
+    pub locked: Vec<String>,
+    pub disks: Vec<ProfileDisk>,
+    #[schema(value_type = String)]
+    pub changed: Timestamp,
+    /// Who changed it last.
+    pub by: String,
+    /// How many machines have it, of those that you may see.
+    pub machines: usize,
+}
+
+fn view(person: &Person, p: Profile) -> ProfileView {
+    ProfileView {
+        machines: person.web.app.profiles().used_by(&person.actor, p.id).len(),
+        id: p.id.to_string(),
+        summary: p.summary(),
+        name: p.name,
+        note: p.note,
+        values: p.values,
+        locked: p.locked,
+        disks: p.disks.into_iter().map(Into::into).collect(),
+        changed: p.changed,
+        by: p.by,
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProfileList {
+    pub profiles: Vec<ProfileView>,
+    /// Whoever is no admin must choose one for a new machine.
+    pub required: bool,
+}
+
+/// All hardware profiles.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(get, path = "/api/v1/profiles", tag = "profiles", responses((status = 200, body = ProfileList), ListProblems))]
+pub async fn list(person: Person) -> Answer<Json<ProfileList>> {
+    let profiles = person.web.app.profiles();
+    let all = profiles.list(&person.actor)?.into_iter().map(|p| view(&person, p)).collect();
+    Ok(Json(ProfileList { profiles: all, required: profiles.required()? }))
+}
+
+/// One hardware profile.
+///
+/// # Errors
+/// `NotFound`.
+#[utoipa::path(get, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
+    responses((status = 200, body = ProfileView), OneProblems))]
+pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<ProfileView>> {
+    let found = person.web.app.profiles().get(&person.actor, id::<ProfileId>(&text)?)?;
+    Ok(Json(view(&person, found)))
+}
+
+/// Makes a hardware profile.
+///
+/// # Errors
+/// `Forbidden`; `Invalid` with a sentence per field.
+#[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileBody,
+    responses((status = 201, description = "Made", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
+pub async fn create(person: Person, Sent(wanted): Sent<ProfileBody>) -> Answer {
+    let made = person.web.app.profiles().put(&person.actor, None, wanted.into()).await?;
+    let place = format!("/api/v1/profiles/{}", made.id);
+    let mut response = (StatusCode::CREATED, Json(view(&person, made))).into_response();
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&place).map_err(Error::internal)?);
+    Ok(response)
+}
+
+/// Changes a hardware profile as a whole. Machines that have it stay as they are; what it fixes counts at once.
+///
+/// # Errors
+/// `Forbidden`, `NotFound`; `Invalid` with a sentence per field.
+#[utoipa::path(put, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)), request_body = ProfileBody,
+    responses((status = 200, body = ProfileView), WriteProblems))]
+pub async fn put(
+    person: Person,
+    Path(text): Path<String>,
+    Sent(wanted): Sent<ProfileBody>,
+) -> Answer<Json<ProfileView>> {
+    let id = id::<ProfileId>(&text)?;
+    let changed = person.web.app.profiles().put(&person.actor, Some(id), wanted.into()).await?;
+    Ok(Json(view(&person, changed)))
+}
+
+/// Deletes a hardware profile. Machines that have it stay as they are; what it fixed is free.
+///
+/// # Errors
+/// `Forbidden`, `NotFound`.
+#[utoipa::path(delete, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
+    responses((status = 204, description = "Gone"), OneProblems))]
+pub async fn delete(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
+    let profiles = person.web.app.profiles();
+    let id = id::<ProfileId>(&text)?;
+    // The page asks for the name to be typed; here the id stands for it.
+    let name = profiles.get(&person.actor, id)?.name;
+    profiles.remove(&person.actor, id, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfilePolicy {
+    /// Whoever is no admin must choose a profile for a new machine.
+    required: bool,
+}
+
+/// Sets whether a profile must be chosen.
+///
+/// # Errors
+/// `Forbidden`.
+#[utoipa::path(put, path = "/api/v1/profile-policy", tag = "profiles", request_body = ProfilePolicy,
+    responses((status = 200, body = ProfilePolicy), WriteProblems))]
+pub async fn policy(person: Person, Sent(wanted): Sent<ProfilePolicy>) -> Answer<Json<ProfilePolicy>> {
+    person.web.app.profiles().set_required(&person.actor, wanted.required).await?;
+    Ok(Json(wanted))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileApply {
+    /// The profile's id or name.
+    profile: String,
+    /// Also enlarge the first disk and add the further ones that the machine lacks. Disks never get smaller.
+    #[serde(default)]
+    disks: bool,
+    /// Only say what would change.
+    #[serde(default)]
+    preview: bool,
+    /// What was looked at; another one by now ends the job without a change.
+    digest: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DiskGrowthView {
+    pub disk: String,
+    /// GiB.
+    pub from: u64,
+    pub to: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StaysView {
+    pub key: String,
+    pub why: String,
+}
+
+/// What applying a profile would do.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProfilePlanView {
+    pub digest: String,
+    /// Values that are as wished already are left out.
+    pub changes: Vec<PlannedView>,
+    pub grow: Option<DiskGrowthView>,
+    /// Disks that are added.
+    pub add: Vec<ProfileDisk>,
+    /// What the profile sets and the machine keeps.
+    pub stays: Vec<StaysView>,
+}
+
+impl From<ApplyPlan> for ProfilePlanView {
+    fn from(p: ApplyPlan) -> Self {
+        Self {
+            digest: p.digest,
+            changes: p.changes.into_iter().map(Into::into).collect(),
+            grow: p.grow.map(|(g, from)| DiskGrowthView { disk: g.disk, from, to: g.gib }),
+            add: p.add.into_iter().map(Into::into).collect(),
+            stays: p.stays.into_iter().map(|(key, why)| StaysView { key: key.to_owned(), why }).collect(),
+        }
+    }
+}
+
+/// Applies a hardware profile to a machine, or says what that would do (`preview`).
+///
+/// # Errors
+/// `Invalid` on `profile`; `NotFound`, `Forbidden`; `Conflict` when a value is refused or the quota is too small;
+/// `Unavailable`.
+#[utoipa::path(post, path = "/api/v1/guests/{id}/profile", tag = "guests", params(("id" = String, Path)), request_body = ProfileApply,
+    responses((status = 200, description = "With `preview`: what it would do", body = ProfilePlanView),
+        (status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ProfileApply>) -> Answer {
+    let app = &person.web.app;
+    let guest = id::<GuestId>(&text)?;
+    let guests = app.guests();
+    guests.may_apply(&person.actor, guest)?;
+    let profile = app.profiles().find(&person.actor, &wanted.profile)?.id;
+    if wanted.preview {
+        let plan = guests.plan_profile(&person.actor, guest, profile, wanted.disks).await?;
+        return Ok(Json(ProfilePlanView::from(plan)).into_response());
+    }
+    let job = guests.request_profile(&person.actor, guest, profile, wanted.disks, wanted.digest).await?;
+    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+}

@@ -1,0 +1,256 @@
+//! Jobs for programs: list, read with steps and log, cancel, retry, discard.
+
+use crate::door::forms::id;
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::rest::body::Asked;
+use crate::rest::openapi::{FoundProblems, ListProblems, WriteProblems};
+use crate::rest::{limit, object};
+use axum::Json;
+use axum::extract::Path;
+use base::ids::JobId;
+use base::{Error, Result, Timestamp};
+use model::jobs::{Job, JobState, LogLine, Step, StepState};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Look {
+    /// queued, running, waiting, undoing, succeeded, failed, cancelled, discarded, or `open` for the first
+    /// four; several with commas between.
+    #[serde(default)]
+    state: String,
+    /// 1 to 1000, 100 when left out.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// A job. What it was asked to do is in `args`; nothing in there is secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobView {
+    pub id: String,
+    pub title: String,
+    pub plugin: String,
+    /// The plugin's function: `guest_create`, `guest_power` ...
+    pub hook: String,
+    #[schema(value_type = Object)]
+    pub args: Value,
+    /// queued, running, waiting, undoing, succeeded, failed, cancelled, discarded.
+    pub state: &'static str,
+    pub asked_by: String,
+    pub guest: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started: Option<Timestamp>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished: Option<Timestamp>,
+    /// Tries that failed so far, of how many at most.
+    pub attempts: u32,
+    pub max_attempts: u32,
+    pub progress: ProgressView,
+    /// Why it failed last.
+    pub error: Option<String>,
+    pub cancel_asked: bool,
+    #[schema(value_type = Object)]
+    pub result: Value,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProgressView {
+    pub done: u32,
+    pub total: u32,
+    pub label: String,
+}
+
+impl From<Job> for JobView {
+    fn from(job: Job) -> Self {
+        Self {
+            id: job.id.to_string(),
+            title: job.title,
+            plugin: job.plugin,
+            hook: job.hook,
+            args: object(&job.args),
+            state: job.state.name(),
+            asked_by: job.asked_by,
+            guest: job.guest.map(|g| g.to_string()),
+            created: job.created,
+            started: job.started,
+            finished: job.finished,
+            attempts: job.attempts,
+            max_attempts: job.max_attempts,
+            progress: ProgressView { done: job.progress.done, total: job.progress.total, label: job.progress.label },
+            error: job.error,
+            cancel_asked: job.cancel_asked,
+            result: object(&job.result),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobPage {
+    /// The newest first.
+    pub jobs: Vec<JobView>,
+    /// Ask again with this as `cursor`; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// Jobs that the caller may see, the newest first.
+///
+/// # Errors
+/// `Invalid` on a parameter.
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Look), responses((status = 200, body = JobPage), ListProblems))]
+pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<JobPage>> {
+    let before = match &look.cursor {
+        Some(text) => {
+            Some(text.parse::<JobId>().map_err(|_| Error::field("cursor", "This is no cursor of this list."))?)
+        }
+        None => None,
+    };
+    let page = person.web.app.jobs().page(&person.actor, &states(&look.state)?, before, limit(look.limit)?)?;
+    Ok(Json(JobPage {
+        jobs: page.jobs.into_iter().map(JobView::from).collect(),
+        next: page.next.map(|id| id.to_string()),
+    }))
+}
+
+fn states(text: &str) -> Result<Vec<JobState>> {
+    use JobState as S;
+    const OPEN: [JobState; 4] = [S::Queued, S::Running, S::Waiting, S::Undoing];
+    const ALL: [JobState; 8] =
+        [S::Queued, S::Running, S::Waiting, S::Undoing, S::Succeeded, S::Failed, S::Cancelled, S::Discarded];
+    let mut out = Vec::new();
+    for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
+        match ALL.into_iter().find(|s| s.name() == word) {
+            Some(state) => out.push(state),
+            None if word == "open" => out.extend(OPEN),
+            None => return Err(Error::field("state", format!("“{word}” is no state of a job."))),
+        }
+    }
+    Ok(out)
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StepView {
+    pub name: String,
+    /// begun, done or failed.
+    pub state: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    pub began: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended: Option<Timestamp>,
+}
+
+impl From<Step> for StepView {
+    fn from(step: Step) -> Self {
+        let state = match step.state {
+            StepState::Begun => "begun",
+            StepState::Done => "done",
+            StepState::Failed => "failed",
+        };
+        Self { name: step.name, state, began: step.began, ended: step.ended }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LineView {
+    pub number: u32,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// info, warn or error.
+    #[schema(value_type = String)]
+    pub level: model::jobs::LogLevel,
+    pub text: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobWhole {
+    #[serde(flatten)]
+    pub job: JobView,
+    pub steps: Vec<StepView>,
+    pub log: Vec<LineView>,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LogFrom {
+    /// Only log lines from this number on; 0 is the first.
+    #[serde(default)]
+    log_from: u32,
+}
+
+/// One job with its steps and its log.
+///
+/// # Errors
+/// `NotFound`; `Invalid` on `log_from`.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path), LogFrom),
+    responses((status = 200, body = JobWhole), FoundProblems))]
+pub async fn show(person: Person, Path(text): Path<String>, Asked(query): Asked<LogFrom>) -> Answer<Json<JobWhole>> {
+    let job = id::<JobId>(&text)?;
+    let jobs = person.web.app.jobs();
+    let found = jobs.get(&person.actor, job)?;
+    let log = jobs.log(&person.actor, job, query.log_from, app::jobs::LOG_LINES as usize)?;
+    let line = |(number, l): (u32, LogLine)| LineView { number, at: l.at, level: l.level, text: l.text };
+    Ok(Json(JobWhole {
+        job: JobView::from(found.job),
+        steps: found.steps.into_iter().map(StepView::from).collect(),
+        log: log.into_iter().map(line).collect(),
+    }))
+}
+
+fn now(person: &Person, job: JobId) -> Answer<Json<JobView>> {
+    Ok(Json(JobView::from(person.web.app.jobs().get(&person.actor, job)?.job)))
+}
+
+/// Asks a job to stop; what it did is taken back.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `Conflict`.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = JobView), WriteProblems))]
+pub async fn cancel(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
+    let job = id::<JobId>(&text)?;
+    person.web.app.jobs().cancel(&person.actor, job).await?;
+    now(&person, job)
+}
+
+/// Tries a failed or cancelled job again.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `Conflict`.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = JobView), WriteProblems))]
+pub async fn retry(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
+    let job = id::<JobId>(&text)?;
+    person.web.app.jobs().retry(&person.actor, job).await?;
+    now(&person, job)
+}
+
+/// Puts a failed job aside.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`, `Conflict`.
+#[utoipa::path(post, path = "/api/v1/jobs/{id}/discard", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = JobView), WriteProblems))]
+pub async fn discard(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
+    let job = id::<JobId>(&text)?;
+    person.web.app.jobs().discard(&person.actor, job).await?;
+    now(&person, job)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_words_with_commas() {
+        assert_eq!(states("").unwrap(), []);
+        assert_eq!(states("open, failed").unwrap().len(), 5);
+        assert!(states("happy").unwrap_err().fields().contains_key("state"));
+    }
+}

@@ -1,0 +1,110 @@
+//! The first page: is anything wrong, what is happening, what is running.
+
+pub mod page;
+
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::frame::Level;
+use crate::guests::list::Rows;
+use crate::overview::page::{Attention, NodeCard, OverviewView};
+use crate::quotas;
+use app::live::Snapshot;
+use base::Result;
+use maud::Markup;
+use model::connections::Reach;
+use model::jobs::JobState;
+
+/// Machines in the list of the busiest.
+const BUSIEST: usize = 5;
+/// Failed jobs shown; the rest is on the jobs page.
+const FAILED: usize = 5;
+
+/// # Errors
+/// What the store says.
+pub async fn show(person: Person) -> Answer<Markup> {
+    let app = &person.web.app;
+    let snapshot = app.live().snapshot();
+    let guests = app.guests().list(&person.actor, "");
+    let machines: Vec<_> = guests.iter().filter(|g| !g.state.template).cloned().collect();
+    let running: Vec<_> = machines.iter().filter(|g| g.state.status == "running").cloned().collect();
+    let mut busiest = running.clone();
+    busiest.sort_by(|a, b| b.state.cpu.total_cmp(&a.state.cpu));
+    busiest.truncate(BUSIEST);
+    let view = OverviewView {
+        needs: needs(&person, &snapshot)?,
+        jobs: app.jobs().open(&person.actor)?,
+        nodes: nodes(&snapshot),
+        busiest: Rows::of(&person)?.all(&busiest),
+        running: running.len(),
+        machines: machines.len(),
+        connections: snapshot.connections.len(),
+        quota: quotas::mine(&person)?,
+    };
+    Ok(page::overview(&person.page(), &view))
+}
+
+fn nodes(snapshot: &Snapshot) -> Vec<NodeCard> {
+    let cards = snapshot.nodes.iter();
+    cards.map(|n| NodeCard { node: n.node.clone(), machines: n.guests, spark: n.spark.to_vec() }).collect()
+}
+
+/// The worst first.
+fn needs(person: &Person, snapshot: &Snapshot) -> Result<Vec<Attention>> {
+    let mut needs: Vec<Attention> = snapshot.connections.iter().filter_map(|c| connection(person, c)).collect();
+    needs.extend(snapshot.nodes.iter().filter(|n| !n.stale && n.node.status != "online").map(|n| Attention {
+        level: Level::Bad,
+        word: "offline".to_owned(),
+        title: format!("Node {} is {}", n.node.name, n.node.status),
+        detail: "Its machines can't be reached until it is back.".to_owned(),
+        action: Some((format!("/machines?q=node:{}", n.node.name), "See its machines".to_owned())),
+    }));
+    let failed = person.web.app.jobs().page(&person.actor, &[JobState::Failed], None, FAILED)?;
+    needs.extend(failed.jobs.into_iter().map(|job| Attention {
+        level: Level::Warn,
+        word: "failed".to_owned(),
+        title: job.title,
+        detail: job.error.unwrap_or_default(),
+        action: Some((format!("/jobs/{}", job.id), "Look at the job".to_owned())),
+    }));
+    if person.actor.is_admin() {
+        needs.extend(plugins(person)?);
+    }
+    Ok(needs)
+}
+
+fn connection(person: &Person, c: &app::live::ConnectionLive) -> Option<Attention> {
+    let action = || {
+        let admin = person.actor.is_admin();
+        admin.then(|| (format!("/settings/connections/{}", c.id), "Look at the connection".to_owned()))
+    };
+    match &c.reach {
+        Reach::Away { why, .. } => Some(Attention {
+            level: Level::Bad,
+            word: "away".to_owned(),
+            title: format!("{} does not answer", c.name),
+            detail: why.clone(),
+            action: action(),
+        }),
+        _ if !c.quorate => Some(Attention {
+            level: Level::Bad,
+            word: "no quorum".to_owned(),
+            title: format!("{} has no quorum", c.name),
+            detail: "Proxmox changes nothing until more of its nodes see each other.".to_owned(),
+            action: action(),
+        }),
+        _ => None,
+    }
+}
+
+fn plugins(person: &Person) -> Result<Vec<Attention>> {
+    let list = person.web.app.plugins().list(&person.actor)?;
+    let broken = list.into_iter().filter_map(|p| Some((p.error?, p.name)));
+    let needs = broken.map(|(error, name)| Attention {
+        level: Level::Warn,
+        word: "plugin".to_owned(),
+        title: format!("The plugin {name} is not usable"),
+        detail: error.to_string(),
+        action: Some((format!("/plugins/{name}"), "See the place".to_owned())),
+    });
+    Ok(needs.collect())
+}

@@ -1,0 +1,58 @@
+//! The REST API under `/api/v1`: JSON in, JSON out, every error `application/problem+json`.
+//!
+//! Each file holds one noun: its operations with their OpenAPI description, and its views, which are types
+//! of their own so that no stored field can slip out.
+
+pub mod body;
+pub mod openapi;
+pub mod reading;
+pub mod words;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use base::{Error, Result};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// The longest page of a list.
+pub const MOST: usize = 1_000;
+/// What a list gives when nothing was said.
+pub const USUAL: usize = 100;
+
+/// 1 to 1000; 100 when nothing was said.
+///
+/// # Errors
+/// `Invalid` on `limit`.
+pub fn limit(asked: Option<usize>) -> Result<usize> {
+    match asked.unwrap_or(USUAL) {
+        n @ 1..=MOST => Ok(n),
+        _ => Err(Error::field("limit", "Choose 1 to 1000.")),
+    }
+}
+
+/// 202 with the job's address in `Location`.
+pub fn accepted(job: &str, body: impl Serialize) -> Response {
+    let mut response = (StatusCode::ACCEPTED, Json(body)).into_response();
+    if let Ok(place) = HeaderValue::from_str(&format!("/api/v1/jobs/{job}")) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
+}
+
+/// A JSON object with free content, for job arguments and results.
+pub fn object(value: &Value) -> Value {
+    if value.is_null() { Value::Object(Map::new()) } else { value.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_1_to_1000_entries() {
+        assert_eq!(limit(None).unwrap(), 100);
+        assert_eq!(limit(Some(1000)).unwrap(), 1000);
+        assert!(limit(Some(0)).is_err() && limit(Some(1001)).is_err());
+    }
+}

@@ -1,0 +1,275 @@
+//! The OpenAPI 3.1 document, made from the operations' own descriptions. A test compares it with the route
+//! table in both directions.
+
+use axum::response::{IntoResponse, Response};
+use http::header;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, ResponseBuilder};
+use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
+
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "Steward",
+        description = "Machines, jobs and the audit log of one Steward appliance. Errors are \
+                       `application/problem+json` (RFC 9457); `errors` holds a sentence per field.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        crate::sign_in::rest::create,
+        crate::sign_in::rest::revoke,
+        crate::account::rest::show,
+        crate::account::tokens::list,
+        crate::account::tokens::create,
+        crate::account::tokens::rotate,
+        crate::account::tokens::revoke,
+        crate::guests::rest::list,
+        crate::guests::rest::create,
+        crate::guests::rest::show,
+        crate::guests::rest::power,
+        crate::guests::rest::delete,
+        crate::guests::impact::rest::show,
+        crate::guests::bulk::rest::act,
+        crate::guests::console::rest::create,
+        crate::guests::hardware::rest::show,
+        crate::guests::hardware::rest::change,
+        crate::guests::hardware::rest::plan,
+        crate::guests::hardware::rest::revert,
+        crate::guests::hardware::rest::add_disk,
+        crate::guests::hardware::rest::act_disk,
+        crate::guests::hardware::rest::delete_disk,
+        crate::guests::hardware::rest::add_nic,
+        crate::guests::hardware::rest::change_nic,
+        crate::guests::hardware::rest::remove_nic,
+        crate::guests::moving::rest::copy,
+        crate::guests::moving::rest::template,
+        crate::guests::moving::rest::check,
+        crate::guests::moving::rest::migrate,
+        crate::guests::moving::rest::hibernate,
+        crate::guests::snapshots::rest::list,
+        crate::guests::snapshots::rest::create,
+        crate::guests::snapshots::rest::edit,
+        crate::guests::snapshots::rest::delete,
+        crate::guests::snapshots::rest::rollback,
+        crate::hardware_profiles::rest::list,
+        crate::hardware_profiles::rest::show,
+        crate::hardware_profiles::rest::create,
+        crate::hardware_profiles::rest::put,
+        crate::hardware_profiles::rest::delete,
+        crate::hardware_profiles::rest::policy,
+        crate::hardware_profiles::rest::apply,
+        crate::quotas::rest::mine,
+        crate::quotas::rest::list,
+        crate::quotas::rest::show,
+        crate::quotas::rest::put,
+        crate::quotas::rest::usual,
+        crate::quotas::rest::put_usual,
+        crate::guests::sharing::rest::list,
+        crate::guests::sharing::rest::show,
+        crate::guests::sharing::rest::put,
+        crate::guests::sharing::rest::delete,
+        crate::guests::sharing::rest::owner,
+        crate::jobs::rest::list,
+        crate::jobs::rest::show,
+        crate::jobs::rest::cancel,
+        crate::jobs::rest::retry,
+        crate::jobs::rest::discard,
+        crate::guests::figures::show,
+        crate::templates::rest::images,
+        crate::templates::rest::look,
+        crate::templates::rest::list,
+        crate::templates::rest::create,
+        crate::templates::rest::upload,
+        crate::templates::rest::windows,
+        crate::templates::rest::rebuild,
+        crate::templates::rest::delete,
+        crate::guests::software::rest::menu,
+        crate::guests::software::rest::list,
+        crate::guests::software::rest::install,
+        crate::guests::software::rest::remove,
+        crate::guests::software::rest::ssh,
+        crate::guests::software::rest::let_in,
+        crate::guests::software::rest::forget_host_key,
+        crate::system::nodes::list,
+        crate::system::nodes::look,
+        crate::audit::rest::list,
+        crate::audit::rest::export,
+        crate::system::rest::connections,
+        crate::system::rest::plugins,
+        document,
+    ),
+    components(schemas(ProblemDocument, super::words::DeedWord)),
+    modifiers(&Bearer),
+    security(("bearer" = [])),
+    tags(
+        (name = "auth", description = "Short tokens (JWT, 15 minutes) from a login or an API token."),
+        (name = "guests", description = "Virtual machines and containers."),
+        (name = "jobs", description = "What is being done, and what became of it."),
+        (name = "templates", description = "Templates, and the cloud images that they are made from."),
+        (name = "profiles", description = "Hardware profiles: named sizes and hardware for machines."),
+        (name = "software", description = "What Steward can install on machines, and what it did."),
+        (name = "house", description = "Nodes, connections, plugins, the audit log.")
+    )
+)]
+pub struct Api;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, api: &mut utoipa::openapi::OpenApi) {
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description =
+            Some("An API token (`stw_…`, made on the profile page) or a JWT from `POST /auth/token`.".into());
+        let components = api.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document of RFC 9457 as this API sends it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemDocument {
+    /// Always `about:blank`: `title` and `status` say what kind it is.
+    pub r#type: String,
+    pub title: String,
+    pub status: u16,
+    /// A sentence for the person.
+    pub detail: String,
+    /// Sentences by field.
+    pub errors: Option<BTreeMap<String, String>>,
+    /// The request's id, to find it in the log.
+    pub instance: Option<String>,
+}
+
+fn problems(list: &[(u16, &str)]) -> BTreeMap<String, RefOr<Described>> {
+    let one = |text: &str| {
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        ResponseBuilder::new().description(text).content("application/problem+json", content).build()
+    };
+    list.iter().map(|(status, text)| (status.to_string(), RefOr::T(one(text)))).collect()
+}
+
+const ALWAYS: [(u16, &str); 4] = [
+    (401, "No token, or one that is not good (any more)."),
+    (403, "The token's scope or the person's role does not allow it."),
+    (429, "Too many requests; `Retry-After` says when to come again."),
+    (500, "A fault of Steward; its log says more."),
+];
+
+/// What a list can answer instead.
+#[derive(Debug)]
+pub struct ListProblems;
+
+impl IntoResponses for ListProblems {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        problems(&[&ALWAYS[..], &[(422, "A parameter does not fit.")]].concat())
+    }
+}
+
+/// What reading one thing can answer instead.
+#[derive(Debug)]
+pub struct OneProblems;
+
+impl IntoResponses for OneProblems {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        problems(&[&ALWAYS[..], &[(404, "It does not exist, or not for this caller.")]].concat())
+    }
+}
+
+/// The same where there are parameters besides.
+#[derive(Debug)]
+pub struct FoundProblems;
+
+impl IntoResponses for FoundProblems {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let more = [(404, "It does not exist, or not for this caller."), (422, "A parameter does not fit.")];
+        problems(&[&ALWAYS[..], &more].concat())
+    }
+}
+
+/// What a change can answer instead.
+#[derive(Debug)]
+pub struct WriteProblems;
+
+impl IntoResponses for WriteProblems {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let more = [
+            (404, "It does not exist, or not for this caller."),
+            (409, "It clashes with the state that it is in now."),
+            (413, "The body is too large."),
+            (415, "The body is not `application/json`."),
+            (422, "The input does not fit; `errors` names the fields."),
+            (503, "Proxmox does not answer now."),
+            (507, "The appliance's disk is full."),
+        ];
+        problems(&[&ALWAYS[..], &more].concat())
+    }
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "house", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
+pub async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text()).into_response()
+}
+
+/// The document as JSON; the same every time.
+pub fn text() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| Api::openapi().to_json().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes;
+    use crate::routes::{Access, Door};
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    fn value() -> Value {
+        serde_json::from_str(text()).unwrap()
+    }
+
+    #[test]
+    fn every_api_route_is_described_and_nothing_else() {
+        let table: BTreeSet<String> = routes::table()
+            .iter()
+            .filter(|r| r.info.door == Door::Api)
+            .map(|r| format!("{} {}", r.info.method.as_str().to_lowercase(), r.info.path))
+            .collect();
+        let described: BTreeSet<String> = value()["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, item)| item.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
+            .collect();
+        assert_eq!(table, described);
+    }
+
+    #[test]
+    fn every_operation_says_which_errors_it_has() {
+        for route in routes::table().iter().filter(|r| r.info.door == Door::Api) {
+            if route.info.access == Access::Public && route.info.path.ends_with("openapi.json") {
+                continue;
+            }
+            let operation = &value()["paths"][route.info.path][route.info.method.as_str().to_lowercase()];
+            let responses = operation["responses"].as_object().unwrap();
+            for status in ["401", "403", "429", "500"] {
+                let problem = &responses[status]["content"]["application/problem+json"];
+                assert!(problem.is_object(), "{} {} says nothing of {status}", route.info.method, route.info.path);
+            }
+        }
+    }
+
+    #[test]
+    fn the_document_is_of_version_3_1_and_asks_for_a_token() {
+        let value = value();
+        assert!(value["openapi"].as_str().unwrap().starts_with("3.1"));
+        assert_eq!(value["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+        assert!(value["components"]["schemas"]["Problem"].is_object());
+    }
+}

@@ -1,0 +1,85 @@
+//! Short tokens: made from a login or an API token, taken back by id.
+
+use crate::door::forms::id;
+use crate::door::problem::Answer;
+use crate::door::visit::{Person, Visit};
+use crate::rest::body::MaybeSent;
+use crate::rest::openapi::{OneProblems, WriteProblems};
+use app::actor::Via;
+use axum::Json;
+use axum::extract::Path;
+use base::ids::SessionId;
+use base::{Error, Secret, Timestamp};
+use http::StatusCode;
+use model::sessions::Scope;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Login and password. Leave the body out and send an API token as bearer instead.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    login: String,
+    #[schema(value_type = String, format = Password)]
+    password: Secret<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenView {
+    /// Send it as `Authorization: Bearer`.
+    pub token: String,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+    /// For taking it back.
+    pub id: String,
+    /// Seconds.
+    pub expires_in: i64,
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    /// read, operate or full.
+    pub scope: &'static str,
+}
+
+/// Gives a JWT (RFC 7519) that is good for 15 minutes.
+///
+/// # Errors
+/// `Unauthenticated`, `TooMany`; `Invalid` on a field.
+#[utoipa::path(post, path = "/api/v1/auth/token", tag = "auth", security((), ("bearer" = [])), request_body = Option<Login>,
+    responses((status = 200, description = "A fresh token", body = TokenView), WriteProblems))]
+pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<Json<TokenView>> {
+    let tokens = visit.web.app.tokens();
+    let made = match (login, &visit.actor) {
+        (Some(login), _) => {
+            tokens.from_password(&login.login, login.password, &visit.device, &visit.address_text()).await?
+        }
+        (None, Some(actor)) => tokens.from_token(actor, &visit.device).await?,
+        (None, None) => {
+            return Err(Error::unauthenticated("Send login and password, or an API token as bearer.").into());
+        }
+    };
+    let now = visit.web.now();
+    Ok(Json(TokenView {
+        token: made.text.expose().clone(),
+        token_type: "Bearer",
+        id: made.id.to_string(),
+        expires_in: made.expires.as_secs() - now.as_secs(),
+        expires_at: made.expires,
+        scope: made.scope.name(),
+    }))
+}
+
+/// Takes a JWT back before its time. Everybody may end the one that they use; another one of the same person
+/// needs the scope `full`.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+#[utoipa::path(delete, path = "/api/v1/auth/token/{id}", tag = "auth", params(("id" = String, Path, description = "The token's id")),
+    responses((status = 204, description = "It is refused from now on"), OneProblems))]
+pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
+    let session = id::<SessionId>(&text)?;
+    if person.actor.via() != Some(Via::Jwt(session)) {
+        person.actor.require_scope(Scope::Full)?;
+    }
+    person.web.app.sessions().revoke(&person.actor, session).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

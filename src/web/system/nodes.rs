@@ -1,0 +1,78 @@
+//! The nodes of all connections.
+
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::rest::openapi::{ListProblems, WriteProblems};
+use app::live::NodeLive;
+use axum::Json;
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodeView {
+    pub name: String,
+    pub connection: String,
+    /// online, offline or unknown.
+    pub status: String,
+    /// The share of all threads in use, 0 to 1.
+    pub cpu: f64,
+    pub threads: f64,
+    /// Bytes.
+    pub memory: u64,
+    pub memory_max: u64,
+    /// Bytes of the root file system.
+    pub disk: u64,
+    pub disk_max: u64,
+    /// Seconds.
+    pub uptime: u64,
+    /// Machines on it, without templates.
+    pub guests: usize,
+    /// Proxmox does not answer now; this is the last known state.
+    pub stale: bool,
+}
+
+impl From<NodeLive> for NodeView {
+    fn from(n: NodeLive) -> Self {
+        Self {
+            name: n.node.name,
+            connection: n.connection.to_string(),
+            status: n.node.status,
+            cpu: n.node.cpu,
+            threads: n.node.maxcpu,
+            memory: n.node.mem,
+            memory_max: n.node.maxmem,
+            disk: n.node.disk,
+            disk_max: n.node.maxdisk,
+            uptime: n.node.uptime,
+            guests: n.guests,
+            stale: n.stale,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NodeList {
+    pub nodes: Vec<NodeView>,
+}
+
+/// All nodes, by name.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(get, path = "/api/v1/nodes", tag = "house", responses((status = 200, body = NodeList), ListProblems))]
+pub async fn list(person: Person) -> Answer<Json<NodeList>> {
+    let nodes = person.web.app.nodes().list(&person.actor);
+    Ok(Json(NodeList { nodes: nodes.into_iter().map(NodeView::from).collect() }))
+}
+
+/// Asks for a look at Proxmox now, instead of at the next turn (every 5 s). Several requests make one look.
+///
+/// # Errors
+/// `Forbidden` for a token that may only read.
+#[utoipa::path(post, path = "/api/v1/inventory", tag = "house",
+    responses((status = 202, description = "Steward looks in a moment"), WriteProblems))]
+pub async fn look(person: Person) -> StatusCode {
+    person.web.app.inventory().look_soon();
+    StatusCode::ACCEPTED
+}

@@ -1,0 +1,106 @@
+//! What only admins read: connections and plugins.
+
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::rest::openapi::ListProblems;
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConnectionView {
+    pub id: String,
+    pub name: String,
+    pub plugin: String,
+    pub endpoints: Vec<String>,
+    pub token_id: String,
+    /// Nodes on which machines may be made and changed; empty means all.
+    pub nodes: Vec<String>,
+    pub vmid_min: Option<u32>,
+    pub vmid_max: Option<u32>,
+    /// Storages on which disks may be put; empty means all.
+    pub storages: Vec<String>,
+    /// Bridges that network cards may be plugged into; empty means all.
+    pub bridges: Vec<String>,
+    /// Numbers of the templates from which machines may be made; empty means all.
+    pub templates: Vec<u32>,
+    /// `{"state":"here","since":…}`, `{"state":"away","since":…,"why":…}` or `{"state":"unknown"}`.
+    #[schema(value_type = Object)]
+    pub reach: serde_json::Value,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConnectionList {
+    pub connections: Vec<ConnectionView>,
+}
+
+/// All connections to Proxmox, without their secrets.
+///
+/// # Errors
+/// `Forbidden`.
+#[utoipa::path(get, path = "/api/v1/connections", tag = "house", responses((status = 200, body = ConnectionList), ListProblems))]
+pub async fn connections(person: Person) -> Answer<Json<ConnectionList>> {
+    let found = person.web.app.connections().list(&person.actor)?;
+    let connections = found.into_iter().map(|c| ConnectionView {
+        id: c.id.to_string(),
+        name: c.name,
+        plugin: c.plugin,
+        endpoints: c.endpoints,
+        token_id: c.token_id,
+        nodes: c.limits.nodes,
+        vmid_min: c.limits.vmid_min,
+        vmid_max: c.limits.vmid_max,
+        storages: c.limits.storages,
+        bridges: c.limits.bridges,
+        templates: c.limits.templates,
+        reach: serde_json::to_value(&c.reach).unwrap_or_default(),
+    });
+    Ok(Json(ConnectionList { connections: connections.collect() }))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PluginView {
+    pub name: String,
+    /// Empty when the manifest can't be read.
+    pub version: String,
+    pub about: String,
+    pub kind: String,
+    /// Host modules that it may use.
+    pub grants: Vec<String>,
+    /// embedded or folder.
+    #[schema(value_type = String)]
+    pub origin: model::plugins::Origin,
+    /// SHA-256 over all its files, hex.
+    pub hash: String,
+    /// Why it is not usable, with file, line and column.
+    pub error: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PluginList {
+    pub plugins: Vec<PluginView>,
+}
+
+/// All plugins and how they are doing.
+///
+/// # Errors
+/// `Forbidden`.
+#[utoipa::path(get, path = "/api/v1/plugins", tag = "house", responses((status = 200, body = PluginList), ListProblems))]
+pub async fn plugins(person: Person) -> Answer<Json<PluginList>> {
+    let found = person.web.app.plugins().list(&person.actor)?;
+    let plugins = found.into_iter().map(|p| {
+        let manifest = p.manifest.as_ref();
+        let text = |f: fn(&model::plugins::Manifest) -> &String| manifest.map(f).cloned().unwrap_or_default();
+        PluginView {
+            version: text(|m| &m.version),
+            about: text(|m| &m.about),
+            kind: text(|m| &m.kind),
+            grants: manifest.map(|m| m.grants.clone()).unwrap_or_default(),
+            origin: p.origin,
+            hash: p.hash,
+            error: p.error.map(|e| e.to_string()),
+            name: p.name,
+        }
+    });
+    Ok(Json(PluginList { plugins: plugins.collect() }))
+}

@@ -1,0 +1,68 @@
+//! The settings page: connections, and what this appliance is and uses.
+
+use crate::door::problem::Answer;
+use crate::door::visit::Person;
+use crate::frame::parts::{bytes, duration};
+use crate::system::settings_page as page;
+use crate::system::settings_page::{ConnectionItem, SettingsView};
+use app::connections::ConnectionView as Found;
+use app::live::Snapshot;
+use base::ids::ConnectionId;
+use maud::Markup;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// # Errors
+/// `Forbidden`.
+pub async fn show(person: Person) -> Answer<Markup> {
+    let found = person.web.app.connections().list(&person.actor)?;
+    let view =
+        SettingsView { connections: found.into_iter().map(|c| item(&person, c)).collect(), about: about(&person) };
+    Ok(page::settings(&person.page(), &view))
+}
+
+/// A connection with what the last look at it told.
+pub fn item(person: &Person, found: Found) -> ConnectionItem {
+    let snapshot = person.web.app.live().snapshot();
+    ConnectionItem {
+        id: found.id,
+        name: found.name,
+        endpoints: found.endpoints,
+        fingerprints: found.fingerprints,
+        ca: found.ca,
+        token_id: found.token_id,
+        ssh: found.ssh,
+        limits: found.limits,
+        reach: found.reach,
+        machines: snapshot.guests.iter().filter(|g| g.row.connection == found.id && !g.state.template).count(),
+        nodes: snapshot.nodes.iter().filter(|n| n.connection == found.id).map(|n| n.node.name.clone()).collect(),
+        storages: storages(&snapshot, found.id),
+        templates: snapshot
+            .guests
+            .iter()
+            .filter(|g| g.row.connection == found.id && g.state.template)
+            .filter_map(|g| Some((g.row.vmid?, g.state.name.clone())))
+            .collect(),
+    }
+}
+
+/// Names of a connection's storages that take disks, each once.
+fn storages(snapshot: &Snapshot, id: ConnectionId) -> Vec<String> {
+    let all = snapshot.connection(id).map(|c| c.storages.as_slice()).unwrap_or_default();
+    let disks = all.iter().filter(|s| s.content.iter().any(|c| matches!(c.as_str(), "images" | "rootdir" | "import")));
+    disks.map(|s| s.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn about(person: &Person) -> Vec<(String, String)> {
+    let app = &person.web.app;
+    let costs = app.health().footprint();
+    let pair = |word: &str, value: String| (word.to_owned(), value);
+    vec![
+        pair("Version", env!("CARGO_PKG_VERSION").to_owned()),
+        pair("Running for", duration(Duration::from_secs(costs.uptime_seconds))),
+        pair("Memory", bytes(costs.rss)),
+        pair("Store", bytes(costs.store_bytes)),
+        pair("Open files", costs.open_files.to_string()),
+        pair("Data folder", app.settings().data_dir.display().to_string()),
+    ]
+}
