@@ -54,6 +54,19 @@ impl Error {
         Self::invalid("Please correct the marked fields.").with_field(field, message)
     }
 
+    /// An invalid input with a sentence for each wrong field; fine when there is none.
+    ///
+    /// # Errors
+    /// `Invalid` with these fields.
+    pub fn of_fields<F: AsRef<str>, M: Into<String>>(wrong: impl IntoIterator<Item = (F, M)>) -> Result<()> {
+        let mut wrong = wrong.into_iter().peekable();
+        if wrong.peek().is_none() {
+            return Ok(());
+        }
+        let start = Self::invalid("Please correct the marked fields.");
+        Err(wrong.fold(start, |e, (field, text)| e.with_field(field.as_ref(), text)))
+    }
+
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::new(Kind::Unauthenticated, message)
     }

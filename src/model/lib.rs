@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod json;
 pub mod lockout;
 pub mod nodes;
+pub mod options;
 pub mod plugins;
 pub mod prefs;
 pub mod profiles;

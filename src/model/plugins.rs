@@ -1,5 +1,7 @@
 //! Plugins: the manifest, what it asks for, and how a loaded plugin is doing.
 
+use crate::guests::settings::StartingProfile;
+use crate::options::OptionSpec;
 use crate::providers::Features;
 use crate::software::Recipe;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,12 @@ pub struct Manifest {
     /// What a provider can do with machines of each kind.
     #[serde(default, skip_serializing_if = "Features::is_empty")]
     pub features: Features,
+    /// What machines of a provider can have; here or in `settings.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<OptionSpec>,
+    /// Hardware profiles that a new Steward begins with; here or in `settings.toml`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profiles: Vec<StartingProfile>,
     /// Libraries whose files are part of this plugin.
     #[serde(default)]
     pub uses: Vec<String>,

@@ -61,7 +61,10 @@ impl Plugin {
         };
         let toml = file("plugin.toml")?;
         file(MAIN)?;
-        let manifest = manifest::parse(name, toml)?;
+        let mut manifest = manifest::parse(name, toml)?;
+        if let Some(text) = files.get(manifest::SETTINGS) {
+            manifest::add_settings(&mut manifest, text)?;
+        }
         let (mut effect, mut durable) = (engine::effect(&manifest.grants), engine::durable(&manifest.grants));
         let mut text = Text::of(files);
         if let Some(tests) = tests {

@@ -4,6 +4,7 @@ pub mod actions;
 pub mod bulk;
 pub mod hardware;
 pub mod moving;
+pub mod settings;
 pub mod snapshots;
 
 pub use actions::GuestAction;
@@ -434,7 +435,7 @@ pub fn is_dns_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-fn is_cidr(text: &str) -> bool {
+pub fn is_cidr(text: &str) -> bool {
     text.split_once('/').is_some_and(|(ip, len)| match (ip.parse(), len.parse::<u8>()) {
         (Ok(std::net::IpAddr::V4(_)), Ok(n)) => n <= 32,
         (Ok(std::net::IpAddr::V6(_)), Ok(n)) => n <= 128,

@@ -3,7 +3,7 @@
 pub mod failure;
 pub mod recipe;
 
-pub use recipe::{Asked, Needs, OptionKind, Recipe, SoftwareOption};
+pub use recipe::{Asked, Needs, Recipe};
 
 use crate::connections::StoredSecret;
 use base::Timestamp;

@@ -4,7 +4,8 @@ use crate::frame::form::{Form, number, password, select, switch, text};
 use crate::frame::parts::{bytes, icon};
 use app::software::MenuItem;
 use maud::{Markup, html};
-use model::software::{Needs, OptionKind, SoftwareOption};
+use model::options::{OptionKind, OptionSpec};
+use model::software::Needs;
 use serde_json::{Map, Value};
 
 /// The form's name of an option: `software.RECIPE.KEY`, as errors name it.
@@ -13,7 +14,7 @@ pub fn field_name(recipe: &str, key: &str) -> String {
 }
 
 /// The fields of all options for which `which` is true.
-pub fn fields(form: &Form, item: &MenuItem, which: impl Fn(&SoftwareOption) -> bool) -> Markup {
+pub fn fields(form: &Form, item: &MenuItem, which: impl Fn(&OptionSpec) -> bool) -> Markup {
     let (folded, open): (Vec<_>, Vec<_>) = item.recipe.options.iter().filter(|o| which(o)).partition(|o| o.advanced);
     let wrong = folded.iter().any(|o| form.error(&field_name(&item.name, &o.key)).is_some());
     html! {
@@ -25,7 +26,7 @@ pub fn fields(form: &Form, item: &MenuItem, which: impl Fn(&SoftwareOption) -> b
 }
 
 /// No field is marked as required for the browser: a recipe that was not chosen must not hold up the form.
-fn field(form: &Form, recipe: &str, option: &SoftwareOption) -> Markup {
+fn field(form: &Form, recipe: &str, option: &OptionSpec) -> Markup {
     let name = field_name(recipe, &option.key);
     let default = match &option.default {
         Value::String(s) => s.clone(),
@@ -34,7 +35,9 @@ fn field(form: &Form, recipe: &str, option: &SoftwareOption) -> Markup {
     };
     let (label, hint) = (option.label.as_str(), option.help.as_str());
     match option.kind {
-        OptionKind::Text => text(&name, label).default(&default).hint(hint).render(form),
+        OptionKind::Text | OptionKind::Lines | OptionKind::Words | OptionKind::Decimal | OptionKind::Disks => {
+            text(&name, label).default(&default).hint(hint).render(form)
+        }
         OptionKind::Path => text(&name, label).default(&default).hint(hint).mono().render(form),
         OptionKind::Password => password(&name, label, "new-password").hint(hint).maybe().render(form),
         OptionKind::Number => {
@@ -52,7 +55,7 @@ fn field(form: &Form, recipe: &str, option: &SoftwareOption) -> Markup {
 }
 
 /// Boxes to tick; an empty value goes first, so that "none" can be told from "not asked yet".
-fn several(form: &Form, name: &str, option: &SoftwareOption) -> Markup {
+fn several(form: &Form, name: &str, option: &OptionSpec) -> Markup {
     let asked = form.has(name);
     let by_default = |value: &str| option.default.as_array().is_some_and(|list| list.iter().any(|v| v == value));
     let ticked = |value: &str| if asked { form.values(name).iter().any(|v| v == value) } else { by_default(value) };
@@ -71,7 +74,7 @@ fn several(form: &Form, name: &str, option: &SoftwareOption) -> Markup {
 
 /// What was typed for a recipe, as the app reads it.
 pub fn values(form: &Form, item: &MenuItem) -> Map<String, Value> {
-    let read = |option: &SoftwareOption| {
+    let read = |option: &OptionSpec| {
         let name = field_name(&item.name, &option.key);
         if !form.has(&name) {
             return None;
@@ -89,7 +92,7 @@ pub fn values(form: &Form, item: &MenuItem) -> Map<String, Value> {
     item.recipe.options.iter().filter_map(read).collect()
 }
 
-pub fn is_secret(option: &SoftwareOption) -> bool {
+pub fn is_secret(option: &OptionSpec) -> bool {
     option.kind == OptionKind::Password
 }
 

@@ -379,6 +379,8 @@ pub fn plugin(name: &str, error: bool) -> PluginInfo {
             api: 1,
             grants: vec!["pve".into(), "guests".into(), "log".into()],
             features: Features::default(),
+            settings: Vec::new(),
+            profiles: Vec::new(),
             uses: Vec::new(),
             software: None,
             hooks,

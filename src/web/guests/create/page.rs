@@ -15,9 +15,9 @@ use app::software::MenuItem;
 use maud::{Markup, html};
 use model::guests::System;
 use model::nodes::Choices;
+use model::options::OptionSpec;
 use model::profiles::Profile;
 use model::providers::Feature;
-use model::software::SoftwareOption;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CreateStep {
@@ -427,7 +427,7 @@ fn fitting(view: &CreateView, form: &Form) -> Vec<MenuItem> {
 }
 
 fn choice(form: &Form, item: &MenuItem, chosen: bool, wrong: bool) -> Markup {
-    let open = |o: &SoftwareOption| !is_secret(o);
+    let open = |o: &OptionSpec| !is_secret(o);
     html! {
         div.recipe {
             label {

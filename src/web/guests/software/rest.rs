@@ -63,9 +63,9 @@ pub struct NeedsView {
 pub struct OptionView {
     pub key: String,
     pub label: String,
-    /// text, number, bool, choice, multi, password or path.
+    /// text, lines, words, number, decimal, bool, choice, multi, password or path.
     #[schema(value_type = String)]
-    pub kind: model::software::OptionKind,
+    pub kind: model::options::OptionKind,
     #[schema(value_type = Option<OptionValue>)]
     pub default: Value,
     /// Pairs of value and words.
@@ -83,7 +83,7 @@ pub struct OptionView {
 /// None beside the usual ones.
 #[utoipa::path(get, path = "/api/v1/software", tag = "software", responses((status = 200, body = Vec<RecipeView>), ListProblems))]
 pub async fn menu(person: Person) -> Json<Vec<RecipeView>> {
-    let option = |o: model::software::SoftwareOption| OptionView {
+    let option = |o: model::options::OptionSpec| OptionView {
         key: o.key,
         label: o.label,
         kind: o.kind,

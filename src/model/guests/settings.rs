@@ -1,0 +1,103 @@
+//! What machines can have, as their provider declares it in its manifest: looked up, checked and told in words.
+
+use super::GuestKind;
+use crate::options::{OptionSpec, When};
+use base::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The settings of one kind of machine, or those that a hardware profile can hold; each key once, in the order of
+/// the pages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MachineSettings(Vec<OptionSpec>);
+
+/// A hardware profile that a new Steward begins with, as a provider declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartingProfile {
+    pub name: String,
+    pub note: String,
+    pub values: BTreeMap<String, String>,
+}
+
+impl MachineSettings {
+    /// What a provider declares for this kind of machine.
+    pub fn of(declared: &[OptionSpec], kind: GuestKind) -> Self {
+        Self(declared.iter().filter(|s| s.machines.contains(&kind)).cloned().collect())
+    }
+
+    /// What a hardware profile can hold.
+    #[must_use]
+    pub fn for_profiles(self) -> Self {
+        Self(self.0.into_iter().filter(|s| s.profile).collect())
+    }
+
+    /// What any of several providers takes: the widest range and all choices.
+    pub fn union(lists: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for spec in lists.into_iter().flat_map(|list| list.0) {
+            match all.0.iter_mut().find(|s| s.key == spec.key) {
+                Some(known) => known.widen(spec),
+                None => all.0.push(spec),
+            }
+        }
+        all
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &OptionSpec> {
+        self.0.iter()
+    }
+
+    pub fn find(&self, key: &str) -> Option<&OptionSpec> {
+        self.0.iter().find(|s| s.key == key)
+    }
+
+    /// What people call it.
+    pub fn label<'a>(&'a self, key: &'a str) -> &'a str {
+        self.find(key).map_or(key, |s| s.label.as_str())
+    }
+
+    /// The headings, in the order of the pages.
+    pub fn groups(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = Vec::new();
+        for spec in &self.0 {
+            if !all.contains(&spec.group.as_str()) {
+                all.push(&spec.group);
+            }
+        }
+        all
+    }
+
+    pub fn in_group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a OptionSpec> {
+        self.0.iter().filter(move |s| s.group == group)
+    }
+
+    /// The values as the provider gets them, and a sentence for each key that does not fit.
+    pub fn read(&self, values: &BTreeMap<String, String>) -> (BTreeMap<String, String>, Vec<(String, String)>) {
+        let (mut good, mut wrong) = (BTreeMap::new(), Vec::new());
+        for (key, value) in values {
+            match self.find(key).map(|spec| spec.read_text(value)) {
+                Some(Ok(value)) => _ = good.insert(key.clone(), value),
+                Some(Err(text)) => wrong.push((key.clone(), text)),
+                None => wrong.push((key.clone(), "There is no such setting.".to_owned())),
+            }
+        }
+        (good, wrong)
+    }
+
+    /// New values for a machine that is there, as the provider gets them.
+    ///
+    /// # Errors
+    /// `Invalid` with a sentence per key.
+    pub fn change(&self, values: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+        let (good, mut wrong) = self.read(values);
+        let fixed = |key: &&String| self.find(key).is_some_and(|s| s.when == When::New);
+        let fixed = good.keys().filter(fixed).cloned();
+        wrong.extend(fixed.map(|key| (key, "This can't be changed on an existing machine.".to_owned())));
+        Error::of_fields(wrong).map(|()| good)
+    }
+}
