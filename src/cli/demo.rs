@@ -12,7 +12,6 @@ use model::connections::{Connection, Limits, StoredSecret, Trust};
 use model::sessions::Scope;
 use model::users::Role;
 use serde_json::json;
-use sim;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -8,7 +8,6 @@ use app::live::GuestLive;
 use base::Kind;
 use base::ids::JobId;
 use http::StatusCode;
-use jobs;
 use model::connections::Limits;
 use model::guests::{GuestAction, GuestAddress, GuestSource, GuestSpec};
 use model::jobs::{Job, JobState};

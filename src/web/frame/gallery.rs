@@ -1,5 +1,5 @@
 //! Every page with sample data: checked here for what no page may have, and written to target/gallery/ to be
-//! looked at (`STEWARD_GALLERY=1 cargo test --lib gallery`).
+//! looked at (`STEWARD_GALLERY=1 cargo test -p steward-web gallery`).
 
 mod profiles;
 mod samples;
