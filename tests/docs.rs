@@ -49,7 +49,7 @@ fn the_host_functions_are_those_that_are_registered() {
 
 #[test]
 fn the_features_of_providers_are_those_that_are_checked() {
-    let lines = Feature::ALL.map(|f| format!("| `{}` | {} |", f.name(), f.about()));
+    let lines: Vec<_> = Feature::ALL.iter().map(|f| format!("| `{}` | {} |", f.name(), f.about())).collect();
     generated("docs/PLUGINS.md", "features", &format!("| name | what it needs |\n|---|---|\n{}", lines.join("\n")));
 }
 

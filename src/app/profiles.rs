@@ -5,7 +5,7 @@ use crate::{Actor, App};
 use base::ids::{ConnectionId, ProfileId};
 use base::{Error, Result, Timestamp};
 use model::events::EventKind;
-use model::guests::{GuestKind, GuestSource, GuestSpec, GuestState};
+use model::guests::{GuestKind, GuestRequest, GuestSource, GuestSpec, GuestState};
 use model::profiles::{Profile, ProfileWish, starting};
 use model::providers::Feature;
 use serde::{Deserialize, Serialize};
@@ -19,19 +19,6 @@ const POLICY: &str = "profiles";
 struct Policy {
     /// Whoever is no admin must choose a profile.
     required: bool,
-}
-
-/// Sizes and places of a wanted machine, as far as they were given.
-#[derive(Clone, Debug, Default)]
-pub struct Sizes {
-    pub cores: Option<u32>,
-    /// MiB.
-    pub memory: Option<u64>,
-    /// GiB.
-    pub disk: Option<u64>,
-    pub storage: Option<String>,
-    pub bridge: Option<String>,
-    pub vlan: Option<u16>,
 }
 
 pub struct Profiles<'a>(pub(super) &'a App);
@@ -237,70 +224,87 @@ impl Profiles<'_> {
         })
     }
 
-    /// Completes sizes that were not given: by the profile, else as the template has it.
+    /// What the provider gets for a request: sizes that it leaves out are the profile's, else the template's; the
+    /// profile's other values and its disks come with it.
     ///
     /// # Errors
-    /// `Invalid` with a sentence per field that nobody said.
-    pub fn complete(&self, sizes: Sizes, profile: Option<&Profile>, source: &GuestSource, node: &str) -> Result<Sizes> {
-        let template = self.template(source, node);
+    /// `Invalid` with a sentence per field that nobody said, or that goes beyond what the profile fixes.
+    pub(crate) fn spec(&self, actor: &Actor, connection: ConnectionId, request: &GuestRequest) -> Result<GuestSpec> {
+        let profile = request.profile.as_deref().map(|text| self.find(actor, text)).transpose()?;
+        let template = self.template(connection, &request.source);
         let least = template.as_ref().map_or(0, least_disk);
-        let mine = |key: &str| profile.and_then(|p| p.number(key));
+        let mine = |key: &str| profile.as_ref().and_then(|p| p.number(key));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cores of a template, clamped")]
         let cores = template.as_ref().map(|t| t.maxcpu.clamp(1.0, 128.0).ceil() as u32);
+        let cores = request.cores.or_else(|| mine("cores").and_then(|n| n.try_into().ok())).or(cores);
         let memory = template.as_ref().map(|t| t.maxmem >> 20).filter(|m| *m > 0);
-        let text = |given: Option<String>, key: &str| given.or_else(|| profile?.value(key).map(str::to_owned));
-        let full = Sizes {
-            cores: sizes.cores.or_else(|| mine("cores").and_then(|n| n.try_into().ok())).or(cores),
-            memory: sizes.memory.or_else(|| mine("memory")).or(memory),
-            disk: sizes.disk.or_else(|| profile?.disk_for(least)).or_else(|| (least > 0).then_some(least)),
-            storage: text(sizes.storage, "storage"),
-            bridge: text(sizes.bridge, "bridge"),
-            vlan: sizes.vlan.or_else(|| profile?.vlan()),
+        let memory = request.memory.or_else(|| mine("memory")).or(memory);
+        let disk = request.disk.or_else(|| profile.as_ref()?.disk_for(least)).or((least > 0).then_some(least));
+        let text = |given: &Option<String>, key: &str| {
+            given.clone().or_else(|| profile.as_ref()?.value(key).map(str::to_owned))
         };
+        let bridge = text(&request.bridge, "bridge");
         let lacks = [
-            (full.cores.is_none(), "cores"),
-            (full.memory.is_none(), "memory"),
-            (full.disk.is_none(), "disk"),
-            (full.bridge.is_none(), "bridge"),
+            (cores.is_none(), "cores"),
+            (memory.is_none(), "memory"),
+            (disk.is_none(), "disk"),
+            (bridge.is_none(), "bridge"),
         ];
-        let lacks: Vec<&str> = lacks.into_iter().filter(|(lacks, _)| *lacks).map(|(_, name)| name).collect();
-        if lacks.is_empty() {
-            return Ok(full);
+        let lacks = lacks.into_iter().filter(|(lacks, _)| *lacks);
+        Error::of_fields(lacks.map(|(_, name)| (name, "This is needed: no profile says it.")))?;
+        let spec = GuestSpec {
+            name: request.name.clone(),
+            node: request.node.clone(),
+            source: request.source.clone(),
+            cores: cores.unwrap_or_default(),
+            memory: memory.unwrap_or_default(),
+            disk: disk.unwrap_or_default(),
+            storage: text(&request.storage, "storage").filter(|s| !s.is_empty()),
+            bridge: bridge.unwrap_or_default(),
+            vlan: request.vlan.or_else(|| profile.as_ref()?.vlan()).filter(|v| *v != 0),
+            address: request.address.clone(),
+            user: request.user.clone(),
+            windows: false,
+            ssh_keys: request.ssh_keys.clone(),
+            tags: request.tags.clone(),
+            description: request.description.clone(),
+            start: request.start,
+            profile: profile.as_ref().map(|p| p.id),
+            hardware: profile.as_ref().map(Profile::hardware).unwrap_or_default(),
+            disks: profile.as_ref().map(|p| p.disks.clone()).unwrap_or_default(),
+        };
+        spec.check()?;
+        match &profile {
+            Some(profile) => self.fit(actor, connection, profile, &spec, least)?,
+            None if self.required_of(actor)? => {
+                return Err(Error::field("profile", "Choose a profile: an admin decided that every machine has one."));
+            }
+            None => {}
         }
-        let start = Error::invalid("Please correct the marked fields.");
-        Err(lacks.into_iter().fold(start, |e, name| e.with_field(name, "This is needed: no profile says it.")))
+        Ok(spec)
     }
 
     /// What the live picture tells of the template that a machine is made from.
-    fn template(&self, source: &GuestSource, node: &str) -> Option<GuestState> {
+    fn template(&self, connection: ConnectionId, source: &GuestSource) -> Option<GuestState> {
         let GuestSource::Template { vmid, .. } = source else { return None };
         let snapshot = self.0.live().snapshot();
-        let connection = snapshot.nodes.iter().find(|n| n.node.name == node)?.connection;
         let mut here = snapshot.guests.iter().filter(|g| g.row.connection == connection && g.state.template);
         here.find(|g| g.row.vmid == Some(*vmid)).map(|g| g.state.clone())
     }
 
-    /// Checks a wanted machine against its profile and fills in what the profile sets beside.
-    pub(crate) fn fit(&self, actor: &Actor, connection: ConnectionId, spec: &mut GuestSpec) -> Result<()> {
-        // What is sent along counts for nothing: the profile's row does.
-        spec.hardware.clear();
-        spec.disks.clear();
-        let Some(id) = spec.profile else {
-            if self.required_of(actor)? {
-                return Err(Error::field("profile", "Choose a profile: an admin decided that every machine has one."));
-            }
-            return Ok(());
-        };
-        let profile = self.known(id)?;
-        let profile = profile.ok_or_else(|| Error::field("profile", "This profile is gone. Choose another."))?;
-        if let Some(why) = self.refusal(connection, &profile) {
+    /// Whether a machine with this profile may be so. `least`: GiB of its template's disk.
+    fn fit(
+        &self,
+        actor: &Actor,
+        connection: ConnectionId,
+        profile: &Profile,
+        spec: &GuestSpec,
+        least: u64,
+    ) -> Result<()> {
+        if let Some(why) = self.refusal(connection, profile) {
             return Err(Error::field("profile", why));
         }
-        let mut wrong = Vec::new();
-        if !actor.is_admin() {
-            let least = self.template(&spec.source, &spec.node).as_ref().map_or(0, least_disk);
-            wrong = profile.overstepped(spec, least);
-        }
+        let mut wrong = if actor.is_admin() { Vec::new() } else { profile.overstepped(spec, least) };
         if let Some(least) = profile.number("memory_min").filter(|n| *n > spec.memory) {
             wrong.push(("memory", format!("The profile “{}” keeps at least {least} MiB.", profile.name)));
         }
@@ -310,13 +314,7 @@ impl Profiles<'_> {
             let text = format!("“{}” puts a disk on {storage}, where Steward may not put disks.", profile.name);
             wrong.push(("profile", text));
         }
-        if !wrong.is_empty() {
-            let start = Error::invalid("Please correct the marked fields.");
-            return Err(wrong.into_iter().fold(start, |e, (name, text)| e.with_field(name, text)));
-        }
-        spec.hardware = profile.hardware();
-        spec.disks = profile.disks;
-        Ok(())
+        Error::of_fields(wrong)
     }
 }
 

@@ -46,7 +46,11 @@ impl From<String> for Secret<String> {
 
 impl<'de> serde::Deserialize<'de> for Secret<String> {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d).map(Self)
+        // As a newtype, so that a reader of forms can tell it from a text whose blanks don't count.
+        #[derive(serde::Deserialize)]
+        #[serde(rename = "Secret")]
+        struct Bare(String);
+        Bare::deserialize(d).map(|Bare(text)| Self(text))
     }
 }
 

@@ -570,7 +570,7 @@ pub fn starting(now: Timestamp) -> Vec<Profile> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guests::tests::a_spec;
+    use crate::guests::create::tests::a_spec;
 
     fn wish(values: &[(&str, &str)]) -> ProfileWish {
         let values = values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

@@ -63,7 +63,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     };
 
     // A check changes nothing and says what would be refused.
-    let snapshot = json!({ "do": "snapshot", "name": "before" });
+    let snapshot = json!({ "action": "snapshot", "name": "before" });
     let checked = ask(snapshot.clone(), true).await;
     assert_eq!(checked.status, StatusCode::OK, "{}", checked.body);
     let checked = checked.json();
@@ -71,11 +71,11 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     assert_eq!(why(&checked, seen).unwrap(), "You may not change this machine.");
     assert_eq!(why(&checked, hidden).unwrap(), "This machine does not exist (any more).");
     assert!(open(&house).is_empty());
-    let deleting = ask(json!({ "do": "delete" }), true).await.json();
+    let deleting = ask(json!({ "action": "delete" }), true).await.json();
     assert!(deleting["impact"]["hits"].to_string().contains("Their disks, "), "{deleting:#}");
 
     // What is wrong with the wish itself stops the whole.
-    let wrong = ask(json!({ "do": "snapshot", "name": "1st" }), false).await;
+    let wrong = ask(json!({ "action": "snapshot", "name": "1st" }), false).await;
     assert_eq!((wrong.status, wrong.json()["errors"]["name"].is_string()), (StatusCode::UNPROCESSABLE_ENTITY, true));
     let nothing = post(&house, token.expose(), &json!({ "guests": [], "action": snapshot })).await;
     assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -84,7 +84,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
 
     // Nobody gets it who is not there, and what is no id spoils nothing.
-    let nobody = ask(json!({ "do": "give", "owner": "no-such-person" }), true).await.json();
+    let nobody = ask(json!({ "action": "give", "owner": "no-such-person" }), true).await.json();
     assert_eq!((&nobody["guests"], why(&nobody, own)), (&json!([]), Some("There is nobody with this login.".into())));
     let mixed = json!({ "guests": ["zz", own.to_string()], "action": snapshot, "check": true });
     let mixed = post(&house, token.expose(), &mixed).await.json();
@@ -94,7 +94,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     assert_eq!((odd.status, odd.json()["errors"]["zz"].is_string()), (StatusCode::CONFLICT, true), "{}", odd.body);
 
     // Only the owner hands a machine over.
-    let given = ask(json!({ "do": "give", "owner": "ada", "keep": "manage" }), false).await;
+    let given = ask(json!({ "action": "give", "owner": "ada", "keep": "manage" }), false).await;
     assert_eq!(given.status, StatusCode::ACCEPTED, "{}", given.body);
     let given = given.json();
     assert_eq!(given["guests"], json!([own.to_string()]), "{given:#}");
@@ -109,7 +109,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     let mut wanted = vec![(own, "guest_snapshot".to_owned()), (managed, "guest_snapshot".to_owned())];
     wanted.sort();
     assert_eq!(jobs, wanted);
-    let again = ask(json!({ "do": "tags", "add": ["prod"] }), false).await;
+    let again = ask(json!({ "action": "tags", "add": ["prod"] }), false).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.body);
     let name = house.app.guests().get(&jon.actor(), own).unwrap().state.name.clone();
     let sentence = again.json()["errors"][&name].as_str().unwrap().to_owned();

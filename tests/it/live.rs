@@ -113,7 +113,7 @@ async fn an_open_page_hears_of_a_machine_from_the_share_on_until_it_is_taken_bac
     house.app.inventory().look().await;
     assert!(stream.named("tick").await.contains(&machine.to_string()));
     // Somebody else's action on it is heard, as a job and as a machine.
-    guests.request_power(&root, machine, model::guests::PowerAction::Reboot).await.unwrap();
+    guests.request_action(&root, machine, model::guests::actions::Reboot {}).await.unwrap();
     stream.named("job").await;
     guests.unshare(&root, machine, me).await.unwrap();
     assert!(stream.named("guest").await.contains(&machine.to_string()), "the page looks again and finds nothing");

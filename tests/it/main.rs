@@ -8,6 +8,7 @@ mod appliance;
 mod bulk;
 #[cfg(test)]
 mod cli;
+mod clusters;
 #[cfg(test)]
 mod console;
 #[cfg(test)]

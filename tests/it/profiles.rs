@@ -7,8 +7,8 @@ use app::Actor;
 use axum::body::Body;
 use base::Kind;
 use http::{Method, Request, StatusCode, header};
-use model::guests::hardware::NicWish;
-use model::guests::{GuestAction, GuestSource, GuestSpec};
+use model::guests::actions::{AddDisk, ApplyProfile, ChangeNic, ChangeSettings, CloneGuest, NicSpec, Start};
+use model::guests::{GuestAction, GuestRequest, GuestSource};
 use model::jobs::JobState;
 use model::profiles::{MoreDisk, Profile, ProfileWish};
 use model::quotas::{Allowance, UserQuota};
@@ -169,7 +169,11 @@ async fn what_a_profile_fixes_can_not_be_chosen_by_rest_or_page_but_by_admins() 
     let size = admin.send("/machines/new", "/machines/new", &step).await.body;
     assert!(!size.contains("fixed by Tiny") && size.contains("id=\"memory\""), "admins choose freely: {size}");
     let forged = step.replace("step=size&go=profile", "step=review&go=create")
-        + &format!("&filled={}&cores=1&memory=8192&disk={}&bridge=vmbr0&mode=dhcp&start=off", tiny.id, spec.disk);
+        + &format!(
+            "&filled={}&cores=1&memory=8192&disk={}&bridge=vmbr0&mode=dhcp&start=off",
+            tiny.id,
+            spec.disk.unwrap()
+        );
     let asked = mira.send("/machines/new", "/machines/new", &forged).await;
     assert_eq!(asked.status, StatusCode::SEE_OTHER, "{}", asked.body);
     let job = house.app.jobs().open(&mira.actor()).unwrap().remove(0);
@@ -200,7 +204,7 @@ async fn where_a_profile_must_be_picked_none_is_refused() {
     );
     assert!(size.contains("id=\"memory\" name=\"memory\" value=\"1024\""), "{size}");
     guests.request_create(&admin.actor(), spec.clone(), None).await.unwrap();
-    let spec = GuestSpec { profile: Some(small.id), name: "wren".into(), ..spec };
+    let spec = GuestRequest { profile: Some(small.id.to_string()), name: "wren".into(), ..spec };
     guests.request_create(&mira.actor(), spec, None).await.unwrap();
     cluster.stop().await;
 }
@@ -218,18 +222,18 @@ async fn a_machine_made_with_a_profile_has_it_counts_for_the_quota_and_keeps_to_
     );
     twin.disks = vec![MoreDisk { gib: 3, ssd: Some(true), ..MoreDisk::default() }];
     let twin = made(&house, twin).await;
-    let spec = GuestSpec { profile: Some(twin.id), ..wanted(&house, "twin-01") };
+    let spec = GuestRequest { profile: Some(twin.id.to_string()), ..wanted(&house, "twin-01") };
     let limit = |cores, disk| UserQuota {
         cores: Allowance::AtMost(cores),
         disk: Allowance::AtMost(disk),
         ..UserQuota::default()
     };
     let console = Actor::host_console();
-    house.app.quotas().set(&console, actor.user_id().unwrap(), limit(3, spec.disk + 2)).await.unwrap();
+    house.app.quotas().set(&console, actor.user_id().unwrap(), limit(3, spec.disk.unwrap() + 2)).await.unwrap();
     let e = house.app.guests().request_create(&actor, spec.clone(), None).await.unwrap_err();
     assert_eq!(e.kind(), Kind::Conflict);
     assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "disk"], "two sockets of two, and both disks");
-    house.app.quotas().set(&console, actor.user_id().unwrap(), limit(8, spec.disk + 3)).await.unwrap();
+    house.app.quotas().set(&console, actor.user_id().unwrap(), limit(8, spec.disk.unwrap() + 3)).await.unwrap();
     let (guest, job) = house.app.guests().request_create(&actor, spec, None).await.unwrap();
     let job = run_until_over(&house, job.id).await;
     assert_eq!((job.state, job.error.as_deref()), (JobState::Succeeded, None));
@@ -246,42 +250,34 @@ async fn a_machine_made_with_a_profile_has_it_counts_for_the_quota_and_keeps_to_
     assert_eq!(house.app.profiles().used_by(&console, twin.id), ["twin-01"]);
 
     // What it fixes, its owner does not change later either.
-    let change = |key: &str, value: &str| GuestAction::Change {
-        values: [(key.to_owned(), value.to_owned())].into(),
-        digest: None,
+    let change = |key: &str, value: &str| -> GuestAction {
+        ChangeSettings { values: [(key.to_owned(), value.to_owned())].into(), digest: None }.into()
     };
-    let ask = |who: &Actor, wish| {
+    let ask = |who: &Actor, action: GuestAction| {
         let (house, who) = (&house, who.clone());
-        async move { house.app.guests().request_action(&who, guest.id, wish).await }
+        async move { house.app.guests().request_action(&who, guest.id, action).await.map(Option::unwrap) }
     };
-    for (wish, field) in [
+    for (action, field) in [
         (change("cores", "4"), "cores"),
         (change("cpus", "1"), "cpus"),
         (change("display", "std"), "display"),
-        (GuestAction::AddDisk { bus: "scsi".into(), storage: "nas".into(), gib: 1, path: None }, "bus"),
+        (AddDisk { bus: "scsi".into(), storage: "nas".into(), gib: 1, path: None }.into(), "bus"),
     ] {
-        let e = ask(&actor, wish.clone()).await.unwrap_err();
-        assert!(e.fields()[field].contains("“Twin”"), "{wish:?}: {e:?}");
+        let e = ask(&actor, action.clone()).await.unwrap_err();
+        assert!(e.fields()[field].contains("“Twin”"), "{action:?}: {e:?}");
     }
-    let nic = NicWish { bridge: "vmbr0".into(), vlan: Some(9), link: true, ..NicWish::default() };
-    let free = ask(&actor, GuestAction::ChangeNic { key: "net0".into(), nic }).await.unwrap();
+    let nic = NicSpec { bridge: "vmbr0".into(), vlan: Some(9), link: true, ..NicSpec::default() };
+    let free = ask(&actor, ChangeNic { key: "net0".into(), nic }.into()).await.unwrap();
     assert_eq!(run_until_over(&house, free.id).await.state, JobState::Succeeded, "its card is free");
     let small = house.app.profiles().find(&actor, "Small").unwrap();
     let e = house.app.guests().plan_profile(&actor, guest.id, small.id, false).await.unwrap_err();
     assert!(e.message().contains("only an admin can apply “Small”"), "{e:?}");
     // A copy is no way out of it.
-    let copy = GuestAction::Clone {
-        name: "twin-02".into(),
-        node: None,
-        full: true,
-        storage: None,
-        snapshot: None,
-        description: String::new(),
-        start: false,
-    };
+    let copy = CloneGuest { name: "twin-02".into(), ..CloneGuest::default() };
     house.app.quotas().set(&console, actor.user_id().unwrap(), UserQuota::default()).await.unwrap();
-    let (copy, job) = house.app.guests().request_clone(&actor, guest.id, copy).await.unwrap();
-    assert_eq!(copy.profile, Some(twin.id));
+    let job = ask(&actor, copy.into()).await.unwrap();
+    let copy = house.app.guests().get(&actor, job.guest.unwrap()).unwrap();
+    assert_eq!(copy.row.profile, Some(twin.id));
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     let admin_change = ask(&admin.actor(), change("display", "std")).await.unwrap();
     assert_eq!(run_until_over(&house, admin_change.id).await.state, JobState::Succeeded);
@@ -295,12 +291,11 @@ async fn a_profile_is_previewed_and_applied_and_disks_only_when_asked_for() {
     let mut mira = house.somebody(&admin, "mira", Role::User).await;
     let actor = mira.actor();
     let spec = wanted(&house, "plain-01");
-    let before = spec.disk;
+    let before = spec.disk.unwrap();
     let (guest, job) = house.app.guests().request_create(&actor, spec, None).await.unwrap();
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     listed(&house, "plain-01").await;
-    let start = model::guests::PowerAction::Start;
-    let job = house.app.guests().request_power(&actor, guest.id, start).await.unwrap();
+    let job = house.app.guests().request_action(&actor, guest.id, Start {}).await.unwrap().unwrap();
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     house.app.inventory().look().await;
     let mut big = wish(
@@ -376,7 +371,12 @@ async fn those_who_may_only_look_do_not_apply() {
     assert_eq!(e.kind(), Kind::NotFound);
     let right = model::access::GuestRight::Use;
     house.app.guests().share(&Actor::host_console(), id, user, right).await.unwrap();
-    let e = house.app.guests().request_profile(&mira.actor(), id, small, false, None).await.unwrap_err();
+    let e = house
+        .app
+        .guests()
+        .request_action(&mira.actor(), id, ApplyProfile { profile: small.to_string(), ..ApplyProfile::default() })
+        .await
+        .unwrap_err();
     assert_eq!(e.kind(), Kind::Forbidden);
     cluster.stop().await;
 }

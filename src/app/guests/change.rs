@@ -6,7 +6,7 @@ use crate::live::GuestLive;
 use base::ids::GuestId;
 use base::{Error, Result};
 use model::guests::GuestKind;
-use model::guests::actions::GuestAction;
+use model::guests::actions::{AddDisk, AddNic, ChangeNic, DeleteDisk, GrowDisk, GuestAction, MoveDisk, ProfileChange};
 use model::guests::hardware::{self, Hardware, Plan};
 use model::nodes::Choices;
 use model::providers::Feature;
@@ -39,12 +39,8 @@ impl Guests<'_> {
     /// As [`Guests::plan_change`]; `Invalid` with what is refused.
     pub async fn good_plan(&self, actor: &Actor, id: GuestId, values: &BTreeMap<String, String>) -> Result<Plan> {
         let plan = self.plan_change(actor, id, values).await?;
-        let refused: Vec<_> = plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))).collect();
-        if refused.is_empty() {
-            return Ok(plan);
-        }
-        let start = Error::invalid("Please correct the marked fields.");
-        Err(refused.into_iter().fold(start, |e, (key, text)| e.with_field(key, text)))
+        Error::of_fields(plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))))?;
+        Ok(plan)
     }
 
     /// What an action takes of the quota of the machine's owner; `None` when it takes nothing. What the action does
@@ -56,39 +52,48 @@ impl Guests<'_> {
         action: &GuestAction,
     ) -> Result<Option<Growth>> {
         match action {
-            GuestAction::AddDisk { gib, .. } => Ok(Some(Growth { disk: gigabytes(*gib), ..Growth::default() })),
-            GuestAction::GrowDisk { disk, gib } => {
+            GuestAction::AddDisk(add) => Ok(Some(Growth { disk: gigabytes(add.gib), ..Growth::default() })),
+            GuestAction::GrowDisk(GrowDisk { disk, gib }) => {
                 let has = self.disk_size(actor, guest, disk).await?;
                 Ok(Some(Growth { disk: gigabytes(gib.saturating_sub(has)), ..Growth::default() }))
             }
-            GuestAction::DeleteDisk { disk } => {
+            GuestAction::DeleteDisk(DeleteDisk { disk }) => {
                 let has = self.disk_size(actor, guest, disk).await?;
                 Ok(Some(Growth { disk: -gigabytes(has), ..Growth::default() }))
             }
-            GuestAction::Change { values, .. } => self.growth_of_values(actor, guest, values).await,
-            GuestAction::Apply { values, grow, add, .. } => {
-                let mut growth = self.growth_of_values(actor, guest, values).await?.unwrap_or_default();
-                growth.disk = gigabytes(add.iter().fold(0, |sum, d| sum.saturating_add(d.gib)));
-                if let Some(g) = grow {
-                    let has = self.disk_size(actor, guest, &g.disk).await?;
-                    growth.disk = growth.disk.saturating_add(gigabytes(g.gib.saturating_sub(has)));
-                }
-                Ok((growth != Growth::default()).then_some(growth))
-            }
+            GuestAction::Change(change) => self.growth_of_values(actor, guest, &change.values).await,
             _ => Ok(None),
         }
     }
 
-    /// Storages and bridges of a wish must be among those that Steward may use.
+    /// The same for the values and disks of a profile.
+    pub(super) async fn growth_of_profile(
+        &self,
+        actor: &Actor,
+        guest: &GuestLive,
+        change: &ProfileChange,
+    ) -> Result<Option<Growth>> {
+        let mut growth = self.growth_of_values(actor, guest, &change.values).await?.unwrap_or_default();
+        growth.disk = gigabytes(change.add.iter().fold(0, |sum, d| sum.saturating_add(d.gib)));
+        if let Some(g) = &change.grow {
+            let has = self.disk_size(actor, guest, &g.disk).await?;
+            growth.disk = growth.disk.saturating_add(gigabytes(g.gib.saturating_sub(has)));
+        }
+        Ok((growth != Growth::default()).then_some(growth))
+    }
+
+    /// Storages and bridges of an action must be among those that Steward may use.
     pub(super) fn check_limits(&self, guest: &GuestLive, action: &GuestAction) -> Result<()> {
         let limits = self.0.connections().limits(guest.row.connection)?;
         match action {
-            GuestAction::AddDisk { storage, .. } | GuestAction::MoveDisk { storage, .. }
+            GuestAction::AddDisk(AddDisk { storage, .. }) | GuestAction::MoveDisk(MoveDisk { storage, .. })
                 if !limits.allows_storage(storage) =>
             {
                 Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")))
             }
-            GuestAction::AddNic { nic } | GuestAction::ChangeNic { nic, .. } if !limits.allows_bridge(&nic.bridge) => {
+            GuestAction::AddNic(AddNic { nic }) | GuestAction::ChangeNic(ChangeNic { nic, .. })
+                if !limits.allows_bridge(&nic.bridge) =>
+            {
                 let text = format!("Steward may not plug machines into {}. Choose another.", nic.bridge);
                 Err(Error::field("bridge", text))
             }

@@ -27,7 +27,7 @@ use model::audit::AuditEntry;
 use model::connections::Reach;
 use model::events::EventKind;
 use model::filter::Filter;
-use model::guests::{Guest, PowerAction};
+use model::guests::Guest;
 use model::jobs::Job;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -56,13 +56,6 @@ pub const TIMEFRAMES: [&str; 5] = ["hour", "day", "week", "month", "year"];
 pub struct GuestHistory {
     pub jobs: Vec<Job>,
     pub audit: Vec<AuditEntry>,
-}
-
-/// An action on a machine's page: possible now, or greyed with the reason.
-#[derive(Clone, Debug)]
-pub struct ActionView {
-    pub action: PowerAction,
-    pub refusal: Option<String>,
 }
 
 pub struct Guests<'a>(pub(super) &'a App);
@@ -139,18 +132,6 @@ impl Guests<'_> {
         let guest = self.get(actor, id)?;
         let have = actor.guest_right(&guest.row);
         if have.is_some_and(|have| have >= right) { Ok(guest) } else { Err(Error::forbidden(too_little(have))) }
-    }
-
-    /// What can be done with a machine now.
-    pub fn actions(&self, actor: &Actor, guest: &GuestLive) -> Vec<ActionView> {
-        let general = self.general_refusal(actor, guest);
-        PowerAction::ALL
-            .into_iter()
-            .map(|action| ActionView {
-                action,
-                refusal: general.clone().or_else(|| action.refusal(guest.row.kind, &guest.state)),
-            })
-            .collect()
     }
 
     /// Why nothing at all can be done to this machine now.

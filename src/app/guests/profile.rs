@@ -7,10 +7,9 @@ use crate::live::GuestLive;
 use base::ids::{GuestId, ProfileId};
 use base::{Error, Kind, Result};
 use model::access::GuestRight;
-use model::guests::actions::DiskGrowth;
-use model::guests::hardware::{Hardware, NicWish, Planned};
-use model::guests::{GuestAction, GuestKind};
-use model::jobs::Job;
+use model::guests::actions::{AddNic, ApplyProfile, ChangeNic, DiskGrowth, NicSpec, ProfileChange};
+use model::guests::hardware::{Hardware, Planned};
+use model::guests::{ActionKind, GuestAction, GuestKind};
 use model::profiles::{Existing, FIELDS, Field, MoreDisk, Profile};
 use std::collections::BTreeMap;
 
@@ -57,60 +56,51 @@ impl Guests<'_> {
     /// # Errors
     /// `NotFound`; `Conflict` when the provider can't, or when an admin's profile stands in the way; `Unavailable`.
     pub async fn plan_profile(&self, actor: &Actor, id: GuestId, profile: ProfileId, disks: bool) -> Result<ApplyPlan> {
-        let (plan, _) = self.profile_wish(actor, id, profile, disks).await?;
-        Ok(plan)
+        let guest = self.get_for(actor, id, GuestRight::Manage)?;
+        let profile = self.0.profiles().get(actor, profile)?;
+        if let Some(why) = self.action_refusal(actor, &guest, &ActionKind::Apply.empty()) {
+            return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
+        }
+        self.plan_of_profile(actor, &guest, &profile, disks).await.map(|(plan, _)| plan)
     }
 
-    /// Asks for it.
-    ///
-    /// # Errors
-    /// As [`Guests::plan_profile`] and [`Guests::request_action`]; `Conflict` too when a value is refused.
-    pub async fn request_profile(
+    /// What the job for a profile gets: the values that differ, and the disks that the machine lacks.
+    pub(super) async fn profile_change(
         &self,
         actor: &Actor,
-        id: GuestId,
-        profile: ProfileId,
-        disks: bool,
-        digest: Option<String>,
-    ) -> Result<Job> {
-        let (plan, wish) = self.profile_wish(actor, id, profile, disks).await?;
+        guest: &GuestLive,
+        apply: ApplyProfile,
+    ) -> Result<ProfileChange> {
+        let profile = self.0.profiles().find(actor, &apply.profile)?;
+        let (plan, values) = self.plan_of_profile(actor, guest, &profile, apply.disks).await?;
         let refused: Vec<_> = plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))).collect();
         if let Some((_, first)) = refused.first() {
             let e = Error::new(Kind::Conflict, format!("It can't be applied to this machine. {first}"));
             return Err(refused.into_iter().fold(e, |e, (key, text)| e.with_field(key, text)));
         }
-        let GuestAction::Apply { profile, name, values, grow, add, .. } = wish else {
-            return Err(Error::internal("this is no wish for a profile"));
-        };
-        let digest = digest.or(Some(plan.digest));
-        self.request_action(actor, id, GuestAction::Apply { profile, name, values, digest, grow, add }).await
+        Ok(ProfileChange {
+            profile: profile.id,
+            name: profile.name,
+            values,
+            digest: apply.digest.or(Some(plan.digest)),
+            grow: plan.grow.map(|(grow, _)| grow),
+            add: plan.add,
+        })
     }
 
-    async fn profile_wish(
+    async fn plan_of_profile(
         &self,
         actor: &Actor,
-        id: GuestId,
-        profile: ProfileId,
+        guest: &GuestLive,
+        profile: &Profile,
         disks: bool,
-    ) -> Result<(ApplyPlan, GuestAction)> {
-        let guest = self.get_for(actor, id, GuestRight::Manage)?;
-        let profile = self.0.profiles().get(actor, profile)?;
+    ) -> Result<(ApplyPlan, BTreeMap<String, String>)> {
+        let id = guest.row.id;
+        self.check_bound(actor, guest, profile)?;
+        self.check_places(guest, profile, disks)?;
         let all = self.hardware(actor, id).await?;
-        let (values, mut stays) = changeable(guest.row.kind, &profile, &all, disks);
-        let (grow, add) = if disks { wanted_disks(&profile, &all) } else { (None, Vec::new()) };
-        let wish = GuestAction::Apply {
-            profile: profile.id,
-            name: profile.name.clone(),
-            values: values.clone(),
-            digest: None,
-            grow: grow.clone().map(|(g, _)| g),
-            add: add.clone(),
-        };
-        if let Some(why) = self.action_refusal(actor, &guest, &wish) {
-            return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
-        }
-        self.check_fixed(actor, &guest, &wish).await?;
-        self.check_places(&guest, &profile, disks)?;
+        let (values, mut stays) = changeable(guest.row.kind, profile, &all, disks);
+        let (grow, add) = if disks { wanted_disks(profile, &all) } else { (None, Vec::new()) };
         let plan = if values.is_empty() {
             model::guests::hardware::Plan { digest: all.digest.clone(), changes: Vec::new() }
         } else {
@@ -126,7 +116,18 @@ impl Guests<'_> {
             disks_live: all.disks_live,
             stays,
         };
-        Ok((plan, wish))
+        Ok((plan, values))
+    }
+
+    /// Another profile than the one that fixes values is for admins.
+    fn check_bound(&self, actor: &Actor, guest: &GuestLive, other: &Profile) -> Result<()> {
+        let bound = self.profile_of(guest)?.filter(|p| !p.locked.is_empty() && p.id != other.id && !actor.is_admin());
+        bound.map_or(Ok(()), |profile| {
+            Err(Error::conflict(format!(
+                "Its profile “{}” fixes some values, so only an admin can apply “{}”.",
+                profile.name, other.name
+            )))
+        })
     }
 
     /// Where the profile puts disks and plugs cards must be allowed.
@@ -143,28 +144,22 @@ impl Guests<'_> {
     }
 
     /// Refuses what the machine's profile fixes, unless an admin asks.
-    pub(super) async fn check_fixed(&self, actor: &Actor, guest: &GuestLive, wish: &GuestAction) -> Result<()> {
+    pub(super) fn check_fixed(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Result<()> {
         if actor.is_admin() {
             return Ok(());
         }
         let Some(profile) = self.profile_of(guest)?.filter(|p| !p.locked.is_empty()) else { return Ok(()) };
-        let wrong = match wish {
-            GuestAction::Apply { profile: other, name, .. } if *other != profile.id => {
-                return Err(Error::conflict(format!(
-                    "Its profile “{}” fixes some values, so only an admin can apply “{name}”.",
-                    profile.name
-                )));
-            }
-            GuestAction::Change { values, .. } => {
-                let mine = values.iter().filter(|(k, v)| !is_as_fixed(&profile, k, v));
+        let wrong = match action {
+            GuestAction::Change(change) => {
+                let mine = change.values.iter().filter(|(k, v)| !is_as_fixed(&profile, k, v));
                 mine.map(|(k, _)| k.clone()).collect::<Vec<_>>()
             }
-            GuestAction::GrowDisk { .. } if profile.locks("disk") || profile.locks("disks") => vec!["gib".to_owned()],
-            GuestAction::AddDisk { .. } | GuestAction::AttachDisk { .. } if profile.locks("disks") => {
-                vec!["bus".to_owned()]
+            GuestAction::GrowDisk(_) if profile.locks("disk") || profile.locks("disks") => vec!["gib".to_owned()],
+            GuestAction::AddDisk(_) | GuestAction::AttachDisk(_) if profile.locks("disks") => vec!["bus".to_owned()],
+            GuestAction::MoveDisk(_) if profile.locks("storage") => vec!["storage".to_owned()],
+            GuestAction::AddNic(AddNic { nic }) | GuestAction::ChangeNic(ChangeNic { nic, .. }) => {
+                fixed_in_card(&profile, nic)
             }
-            GuestAction::MoveDisk { .. } if profile.locks("storage") => vec!["storage".to_owned()],
-            GuestAction::AddNic { nic } | GuestAction::ChangeNic { nic, .. } => fixed_in_card(&profile, nic),
             _ => Vec::new(),
         };
         if wrong.is_empty() {
@@ -183,7 +178,7 @@ fn is_as_fixed(profile: &Profile, key: &str, value: &str) -> bool {
     !profile.locks(lock) || profile.value(key) == Some(value)
 }
 
-fn fixed_in_card(profile: &Profile, nic: &NicWish) -> Vec<String> {
+fn fixed_in_card(profile: &Profile, nic: &NicSpec) -> Vec<String> {
     let same = [
         ("bridge", profile.value("bridge") == Some(nic.bridge.as_str())),
         ("vlan", profile.vlan() == nic.vlan),
@@ -285,9 +280,9 @@ mod tests {
     #[test]
     fn a_card_keeps_to_what_is_fixed() {
         let p = profile(&[("bridge", "vmbr1"), ("vlan", "20"), ("nic_model", "virtio")], &["bridge", "vlan"], &[]);
-        let nic = |bridge: &str, vlan| NicWish { bridge: bridge.into(), vlan, ..NicWish::default() };
+        let nic = |bridge: &str, vlan| NicSpec { bridge: bridge.into(), vlan, ..NicSpec::default() };
         assert_eq!(fixed_in_card(&p, &nic("vmbr0", None)), ["bridge", "vlan"]);
-        assert!(fixed_in_card(&p, &NicWish { model: Some("e1000".into()), ..nic("vmbr1", Some(20)) }).is_empty());
+        assert!(fixed_in_card(&p, &NicSpec { model: Some("e1000".into()), ..nic("vmbr1", Some(20)) }).is_empty());
     }
 
     #[test]

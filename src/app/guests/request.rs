@@ -9,10 +9,7 @@ use crate::software::{new_key, put_wishes};
 use crate::{Actor, quotas};
 use base::ids::{ConnectionId, GuestId, JobId};
 use base::{Error, Result};
-use model::access::GuestRight;
-use model::connections::Reach;
-use model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction, System};
-use model::impact::{Deed, Weight};
+use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestRequest, GuestSource, GuestSpec, System};
 use model::jobs::{Job, Priority};
 use model::providers::Feature;
 use model::quotas::{Amounts, Growth};
@@ -36,6 +33,20 @@ pub(super) struct Ask {
     pub growth: Option<Growth>,
 }
 
+impl Ask {
+    pub fn of(action: &GuestAction, machine: &str) -> Result<Self> {
+        Ok(Self {
+            hook: action.spec().hook,
+            title: action.title(machine),
+            args: serde_json::to_value(action).map_err(Error::internal)?,
+            word: action.kind().name(),
+            priority: action.spec().priority,
+            detail: action.describe(),
+            growth: None,
+        })
+    }
+}
+
 impl Guests<'_> {
     /// Asks for a new machine: one commit holds the wanted machine, its job, the event and the audit entry.
     /// `once` makes asking twice harmless: the second time gives the first one's machine.
@@ -46,26 +57,30 @@ impl Guests<'_> {
     pub async fn request_create(
         &self,
         actor: &Actor,
-        mut spec: GuestSpec,
+        request: GuestRequest,
         once: Option<&Once>,
     ) -> Result<(Guest, Job)> {
         actor.require_scope(Scope::Operate)?;
-        spec.check()?;
-        let software = self.0.software().accept(actor, &std::mem::take(&mut spec.software))?;
+        request.check()?;
+        let software = self.0.software().accept(actor, &request.software)?;
         let dedup = once.map(|o| format!("create:{}:{}", actor.login(), o.key));
         // Asked again: the machine's own name would be in the way of the checks below.
         if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
             once.map(|o| same_request(&first.1, &json!(o.mark))).transpose()?;
             return Ok(first);
         }
-        let connection = self.connection_for(&spec)?;
+        let connection = self.0.nodes().connection_of(&request.node, request.connection.as_deref())?;
         self.check_reach(connection)?;
-        self.0.profiles().fit(actor, connection, &mut spec)?;
+        let mut spec = self.0.profiles().spec(actor, connection, &request)?;
         self.check_against_cluster(connection, &spec)?;
         self.check_choices(actor, connection, &spec).await?;
         self.check_template_storages(connection, &spec).await?;
-        self.check_system(connection, &mut spec, &software).await?;
-        let secrets = spec.password.take().map(|p| Json(json!({ "password": p.0 })));
+        if self.check_system(connection, &request, &software).await? == System::Windows {
+            // Windows takes no SSH keys.
+            spec.ssh_keys.clear();
+            spec.windows = true;
+        }
+        let secrets = request.password.map(|p| Json(json!({ "password": p.expose() })));
         let now = self.0.now();
         let wanted = Guest::wanted(connection, GuestKind::Qemu, spec.name.clone(), actor.user_id(), now);
         let guest = Guest { profile: spec.profile, ..wanted };
@@ -108,27 +123,30 @@ impl Guests<'_> {
         .await
     }
 
-    /// User, password and software must fit what the template holds. Windows takes no SSH keys.
-    async fn check_system(&self, connection: ConnectionId, spec: &mut GuestSpec, software: &[Software]) -> Result<()> {
-        let GuestSource::Template { vmid, .. } = spec.source else { return spec.check_system(System::Unknown) };
+    /// User, password and software must fit the system that the template holds.
+    async fn check_system(
+        &self,
+        connection: ConnectionId,
+        request: &GuestRequest,
+        software: &[Software],
+    ) -> Result<System> {
+        let GuestSource::Template { vmid, .. } = request.source else {
+            return request.check_system(System::Unknown).map(|()| System::Unknown);
+        };
         let snapshot = self.0.live().snapshot();
         let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         let system = match all.find(|g| g.row.vmid == Some(vmid)) {
             Some(template) => self.system(template).await,
             None => System::Unknown,
         };
-        spec.check_system(system)?;
-        for wish in software {
-            self.0.software().check_system(&wish.recipe, system)?;
-            if spec.user.is_none() && !self.0.software().is_by_agent(&wish.recipe) {
+        request.check_system(system)?;
+        for one in software {
+            self.0.software().check_system(&one.recipe, system)?;
+            if request.user.is_none() && !self.0.software().is_by_agent(&one.recipe) {
                 return Err(Error::field("user", "Steward needs a user there to install software."));
             }
         }
-        if system == System::Windows {
-            spec.ssh_keys.clear();
-            spec.windows = true;
-        }
-        Ok(())
+        Ok(system)
     }
 
     /// A key of Steward's own for a machine with cloud-init, its public line among the spec's keys: with it
@@ -152,17 +170,6 @@ impl Guests<'_> {
             let guest = job.guest.map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
             Ok(guest.map(|guest| (guest, job)))
         })
-    }
-
-    /// The connection that has the wanted node.
-    fn connection_for(&self, spec: &GuestSpec) -> Result<ConnectionId> {
-        let snapshot = self.0.live().snapshot();
-        let node = snapshot.nodes.iter().find(|n| n.node.name == spec.node);
-        if node.is_none() && snapshot.connections.iter().any(|c| c.reach == Reach::Unknown) {
-            return Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds."));
-        }
-        node.map(|n| n.connection)
-            .ok_or_else(|| Error::field("node", "There is no such node. Choose one from the list."))
     }
 
     fn check_against_cluster(&self, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
@@ -244,76 +251,10 @@ impl Guests<'_> {
         }
     }
 
-    /// Asks for a power action.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`; `Conflict` when it makes no sense now, with the reason; `Unavailable`.
-    pub async fn request_power(&self, actor: &Actor, id: GuestId, action: PowerAction) -> Result<Job> {
-        actor.require_scope(Scope::Operate)?;
-        let guest = self.get_for(actor, id, GuestRight::Use)?;
-        if let Some(why) = self.general_refusal(actor, &guest).or_else(|| action.refusal(guest.row.kind, &guest.state))
-        {
-            let e = if guest.stale { Error::unavailable(why) } else { Error::conflict(why) };
-            return Err(e);
-        }
-        self.check_idle(&guest, action == PowerAction::Stop)?;
-        let ask = Ask {
-            hook: "guest_power",
-            title: format!("{} {}", action.word(), guest.state.name),
-            args: json!({ "action": action.name() }),
-            word: action.name(),
-            priority: Priority::High,
-            detail: String::new(),
-            growth: None,
-        };
-        self.request(actor, &guest, ask).await
-    }
-
-    /// Asks to delete a machine with its disks. `name` is what the person typed to confirm.
-    ///
-    /// # Errors
-    /// `Invalid` on `name`; `NotFound`, `Forbidden`, `Unavailable`; `Conflict` with the reason when something stands
-    /// in the way: it is protected, machines share its disks.
-    pub async fn request_delete(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
-        // Who may not manage it is told nothing of it.
-        self.get_for(actor, id, GuestRight::Manage)?;
-        let impact = self.0.impact().of(actor, id, &Deed::Delete.into()).await?;
-        if let Some(hit) = impact.hits.into_iter().find(|hit| hit.weight == Weight::Blocks) {
-            return Err(Error::conflict(hit.text));
-        }
-        self.request_delete_of_many(actor, id, name).await
-    }
-
-    /// One of many: its provider is not asked first what stands in the way; then its job fails with the reason.
-    ///
-    /// # Errors
-    /// As [`Self::request_delete`].
-    pub(super) async fn request_delete_of_many(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
-        actor.require_scope(Scope::Operate)?;
-        let guest = self.get_for(actor, id, GuestRight::Manage)?;
-        if name.trim() != guest.state.name {
-            return Err(Error::field("name", "Type the machine's name exactly as shown to delete it."));
-        }
-        if let Some(why) = self.general_refusal(actor, &guest) {
-            return Err(Error::conflict(why));
-        }
-        self.check_idle(&guest, false)?;
-        let ask = Ask {
-            hook: "guest_delete",
-            title: format!("Delete {}", guest.state.name),
-            args: json!({}),
-            word: "delete",
-            priority: Priority::High,
-            detail: String::new(),
-            growth: None,
-        };
-        self.request(actor, &guest, ask).await
-    }
-
     /// One job at a time works on a machine; only a stop may overtake a shutdown that hangs.
-    pub(super) fn check_idle(&self, guest: &GuestLive, stop: bool) -> Result<()> {
+    pub(super) fn check_idle(&self, guest: &GuestLive, action: ActionKind) -> Result<()> {
         match self.0.jobs().open_of_guest(guest.row.id)? {
-            Some(job) if stop && job.hook == "guest_power" => {
+            Some(job) if action == ActionKind::Stop && job.hook == "guest_power" => {
                 tracing::info!(job.id = %job.id, "a stop overtakes this job");
                 Ok(())
             }
@@ -328,7 +269,11 @@ impl Guests<'_> {
     /// One commit with the job and its audit entry.
     pub(super) async fn request(&self, actor: &Actor, guest: &GuestLive, ask: Ask) -> Result<Job> {
         let row = &guest.row;
-        let args = job_args(guest, &ask.args);
+        let mut args = job_args(guest, &ask.args);
+        if let Some(growth) = &ask.growth {
+            // The job says itself what it takes: a retry claims it again.
+            args["growth"] = json!(growth);
+        }
         let new = NewJob {
             id: JobId::new(),
             plugin: self.0.connections().plugin_of(row.connection)?,

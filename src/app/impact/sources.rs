@@ -6,8 +6,9 @@ use crate::guests::making::made_from;
 use base::ids::{GuestId, JobId};
 use base::{Result, Timestamp};
 use model::access::GuestRight;
+use model::guests::ActionKind;
 use model::guests::snapshots::Snapshot;
-use model::impact::{Deed, Fact, GoingDisk, Kept, Program};
+use model::impact::{Fact, GoingDisk, Kept, Program};
 use model::jobs::Job;
 use model::software::SoftwareState;
 use std::collections::HashSet;
@@ -139,7 +140,7 @@ fn snapshots(s: &Scene<'_>) -> Result<Vec<Fact>> {
     let Some(all) = &s.told.snapshots else { return Ok(Vec::new()) };
     let now = s.app.now();
     let kept = |x: &Snapshot| Kept { name: x.name.clone(), taken: Timestamp::from_secs(x.time), memory: x.memory };
-    if s.asked.deed != Deed::Rollback {
+    if s.asked.action != ActionKind::Rollback {
         return Ok(vec![Fact::Snapshots { list: all.snapshots.iter().map(kept).collect(), now }]);
     }
     let to = s.asked.snapshot.as_deref().and_then(|name| all.get(name));

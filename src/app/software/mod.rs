@@ -20,7 +20,7 @@ use model::guests::System;
 use model::jobs::{Job, JobState};
 use model::providers::Feature;
 use model::sessions::Scope;
-use model::software::{Link, Recipe, Software, SoftwareState, Wish};
+use model::software::{Link, Recipe, Software, SoftwareRequest, SoftwareState};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use store::{Name, Read, Scan, tables};
@@ -78,7 +78,7 @@ impl SoftwarePages<'_> {
     }
 
     /// Checks wishes and makes the rows for them; fields are named `software.RECIPE.KEY`.
-    pub(super) fn accept(&self, actor: &Actor, wishes: &[Wish]) -> Result<Vec<Software>> {
+    pub(super) fn accept(&self, actor: &Actor, wishes: &[SoftwareRequest]) -> Result<Vec<Software>> {
         let menu = self.recipes();
         let mut rows: Vec<Software> = Vec::new();
         let mut wrong: Option<Error> = None;
@@ -181,7 +181,7 @@ impl SoftwarePages<'_> {
     /// # Errors
     /// `NotFound`, `Forbidden`; `Invalid` with the fields `software.RECIPE.KEY`; `Conflict` while it is being
     /// installed, or when Steward can't sign in there.
-    pub async fn request_install(&self, actor: &Actor, id: GuestId, wish: Wish) -> Result<SoftwareView> {
+    pub async fn request_install(&self, actor: &Actor, id: GuestId, wish: SoftwareRequest) -> Result<SoftwareView> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let mut row = self.accept(actor, &[wish])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;

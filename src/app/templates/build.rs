@@ -195,13 +195,9 @@ impl Templates<'_> {
     }
 
     pub(super) fn connection_for(&self, wanted: Option<ConnectionId>, node: &str) -> Result<ConnectionId> {
+        let wanted = wanted.map(|id| id.to_string());
+        let found = self.0.nodes().connection_of(node, wanted.as_deref())?;
         let snapshot = self.0.live().snapshot();
-        let found = snapshot
-            .nodes
-            .iter()
-            .find(|n| n.node.name == node && wanted.is_none_or(|w| w == n.connection))
-            .map(|n| n.connection)
-            .ok_or_else(|| Error::field("node", "There is no such node. Choose one from the list."))?;
         let reach = snapshot.connection(found).map(|c| c.reach.clone());
         if !matches!(reach, Some(Reach::Here { .. })) {
             return Err(Error::unavailable("Proxmox does not answer now. Try again when it is back."));

@@ -18,6 +18,7 @@ use crate::{Actor, App, host};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result};
 use config;
+use model::guests::actions::Delete;
 use model::images::{Catalogue, Image, ImageOrigin};
 use model::jobs::{Job, JobState};
 use model::templates::{BuildArgs, Looked, Template, TemplateChoices};
@@ -182,11 +183,11 @@ impl Templates<'_> {
         if guest.state.template { Ok(guest) } else { Err(Error::not_found("This is not a template (any more).")) }
     }
 
-    /// Asks to delete a template. `name` is what the person typed to confirm.
+    /// Asks to delete a template.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`; `Invalid` on `name`; `Conflict` with the machines that hang on it; `Unavailable`.
-    pub async fn request_delete(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
+    /// `Forbidden`, `NotFound`; `Conflict` with the machines that hang on it; `Unavailable`.
+    pub async fn request_delete(&self, actor: &Actor, id: GuestId) -> Result<Job> {
         actor.require_full_admin()?;
         self.template(actor, id)?;
         let uses = self.uses(actor, id).await?;
@@ -197,7 +198,8 @@ impl Templates<'_> {
                 names.join(", ")
             )));
         }
-        self.0.guests().request_delete(actor, id, name).await
+        let job = self.0.guests().request_action(actor, id, Delete {}).await?;
+        job.ok_or_else(|| Error::internal("a machine is deleted by a job"))
     }
 
     /// What the end of a job means for templates. Called by the runner after the job's last commit; running it

@@ -159,7 +159,7 @@ impl Templates<'_> {
             });
             // A template that was renamed or locked is somebody's own business by now.
             let Some(guest) = guest.filter(|g| g.state.name == old.name && g.state.lock.is_none()) else { continue };
-            match self.request_delete(&actor, guest.row.id, &old.name).await {
+            match self.request_delete(&actor, guest.row.id).await {
                 Ok(job) => tracing::info!(job.id = %job.id, template = old.name, "a replaced template is taken away"),
                 // Machines hang on it, a job works on it, or Proxmox is away: another time.
                 Err(e) if matches!(e.kind(), Kind::Conflict | Kind::Unavailable) => {}

@@ -36,7 +36,7 @@ pub async fn finish(api: &mut Api, common: &Common, wait: &Wait, jobs: Vec<Value
             table::json(&Value::Array(jobs));
         } else {
             for job in &jobs {
-                say(&format!("Asked for: {}. To watch it: steward jobs watch {}", title(job), id(job)));
+                say(&format!("Started: {}. To watch it: steward jobs watch {}", title(job), id(job)));
             }
         }
         return Ok(ExitCode::SUCCESS);

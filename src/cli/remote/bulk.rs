@@ -1,4 +1,4 @@
-//! `steward guests bulk`: one wish for several machines.
+//! `steward guests bulk`: one action for several machines.
 
 use super::super::say::{complain, say};
 use super::actions::{self, Wait};
@@ -8,6 +8,8 @@ use super::{Common, complete, find, impact, table, terminal};
 use base::{Error, Kind, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use model::guests::GuestAction;
+use model::guests::actions::{ChangeTags, Delete, Give, Migrate, TakeSnapshot};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -89,28 +91,18 @@ impl Bulk {
     /// # Errors
     /// What the API refuses; `Conflict` when it can't be done for any of them.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let (action, which, words, always) = match self.what {
-            What::Snapshot { name, description, which } => (
-                json!({ "do": "snapshot", "name": name, "description": description }),
-                which,
-                "Take a snapshot of",
-                false,
-            ),
-            What::Tags { add, remove, which } => {
-                (json!({ "do": "tags", "add": add, "remove": remove }), which, "Change the tags of", false)
+        let (action, which): (GuestAction, Which) = match self.what {
+            What::Snapshot { name, description, which } => {
+                (TakeSnapshot { name, description, memory: false }.into(), which)
             }
-            What::Migrate { node, disks, which } => {
-                (json!({ "do": "migrate", "node": node, "disks": disks }), which, "Move", false)
-            }
-            What::Give { login, keep, which } => {
-                let action = json!({ "do": "give", "owner": login, "keep": keep.map(Right::word) });
-                (action, which, "Hand over", true)
-            }
-            What::Delete { which } => (json!({ "do": "delete" }), which, "Delete for good", true),
+            What::Tags { add, remove, which } => (ChangeTags { add, remove }.into(), which),
+            What::Migrate { node, disks, which } => (Migrate { node, disks, storage: None }.into(), which),
+            What::Give { login, keep, which } => (Give { owner: login, keep: keep.map(Right::right) }.into(), which),
+            What::Delete { which } => (Delete {}.into(), which),
         };
         let ids = which.ids(api).await?;
         if !which.yes {
-            look(api, &ids, &action, words, always).await?;
+            look(api, &ids, &action).await?;
         }
         let asked = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action }))).await;
         let done = asked.map_err(|e| {
@@ -152,8 +144,9 @@ impl Which {
 
 /// What would be refused and what hangs on the others, then the question. Without a terminal only what can't be
 /// taken back wants an answer.
-async fn look(api: &mut Api, ids: &[String], action: &Value, words: &str, always: bool) -> Result<()> {
-    if !always && !terminal::somebody() {
+async fn look(api: &mut Api, ids: &[String], action: &GuestAction) -> Result<()> {
+    let for_good = matches!(action, GuestAction::Delete(_) | GuestAction::Give(_));
+    if !for_good && !terminal::somebody() {
         return Ok(());
     }
     let check = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action, "check": true }))).await?;
@@ -166,7 +159,8 @@ async fn look(api: &mut Api, ids: &[String], action: &Value, words: &str, always
         impact::lines(&check["impact"]).iter().for_each(|line| complain(line));
     }
     let machines = if n == 1 { "1 machine".to_owned() } else { format!("{n} machines") };
-    if terminal::confirm(&format!("{words} {machines}?"))? { Ok(()) } else { Err(Error::conflict("Nothing was done.")) }
+    let question = format!("{} {machines}?", impact::words(action.kind()));
+    if terminal::confirm(&question)? { Ok(()) } else { Err(Error::conflict("Nothing was changed.")) }
 }
 
 fn tell(answer: &Value) {

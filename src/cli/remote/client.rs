@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use model::guests::GuestAction;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -95,6 +96,16 @@ impl Api {
         let answer = self.post(path, Some(body)).await;
         self.key = None;
         answer
+    }
+
+    /// Asks for an action on a machine; the answer is its job.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn act(&mut self, guest: &Value, action: impl Into<GuestAction>) -> Result<Value> {
+        let body = serde_json::to_value(action.into()).map_err(Error::internal)?;
+        let id = part(guest["id"].as_str().unwrap_or_default());
+        self.post(&format!("/guests/{id}/actions"), Some(&body)).await
     }
 
     /// One call below `/api/v1`; the answer's JSON, null when it has none.

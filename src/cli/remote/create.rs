@@ -20,6 +20,9 @@ pub struct Create {
     /// The node to make it on.
     #[arg(long, add = ArgValueCandidates::new(complete::nodes))]
     node: Option<String>,
+    /// The connection's name or id, when several have a node of this name.
+    #[arg(long)]
+    connection: Option<String>,
     /// The template's name or number.
     #[arg(long, conflicts_with = "iso", add = ArgValueCompleter::new(complete::templates))]
     template: Option<String>,
@@ -29,6 +32,9 @@ pub struct Create {
     /// Start from an ISO image with a blank disk, like local:iso/name.iso.
     #[arg(long, value_name = "VOLUME")]
     iso: Option<String>,
+    /// The system to install from it, like l26 or win11; left out: Linux.
+    #[arg(long, requires = "iso")]
+    ostype: Option<String>,
     /// A hardware profile's name or id; it says what is left out below. `steward profiles list` lists them.
     #[arg(long, add = ArgValueCandidates::new(complete::profiles))]
     profile: Option<String>,
@@ -123,6 +129,7 @@ impl Create {
             }
         };
         put("name", self.name.as_ref().map(|v| json!(v)));
+        put("connection", self.connection.as_ref().map(|v| json!(v)));
         put("node", self.node.as_ref().map(|v| json!(v)));
         put("profile", self.profile.as_ref().map(|v| json!(v)));
         put("cores", self.cores.map(|v| json!(v)));
@@ -150,7 +157,11 @@ impl Create {
             put("ssh_keys", Some(json!(keys(&self.ssh_key)?)));
         }
         if let Some(volid) = &self.iso {
-            put("source", Some(json!({ "from": "iso", "volid": volid })));
+            let mut source = json!({ "from": "iso", "volid": volid });
+            if let Some(ostype) = &self.ostype {
+                source["ostype"] = json!(ostype);
+            }
+            put("source", Some(source));
         }
         if let Some(wanted) = &self.template {
             let template = find::guest(api, wanted).await?;

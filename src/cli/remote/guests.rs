@@ -3,16 +3,16 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::bulk::Bulk;
-use super::client::{Api, part};
+use super::client::Api;
 use super::create::Create;
-use super::impact::{Asks, Deed};
 use super::moving::{Copy, Migrate, Template};
 use super::table::{self, Cell, state};
 use super::{Common, complete, find, impact, sharing};
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
-use serde_json::{Value, json};
+use model::guests::ActionKind;
+use serde_json::Value;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ enum Verb {
     /// Make a machine from a template or an ISO image.
     Create(Box<Create>),
     /// Start machines.
-    Start(Many),
+    Start(Asking),
     /// Ask the systems inside to shut down.
     Shutdown(Asking),
     /// Switch machines off at once, like pulling the plug.
@@ -59,7 +59,7 @@ enum Verb {
     /// Freeze machines in memory.
     Suspend(Asking),
     /// Let frozen machines go on.
-    Resume(Many),
+    Resume(Asking),
     /// Write what is in memory to a disk and switch off; a start goes on where it was.
     Hibernate(Asking),
     /// Make a copy.
@@ -100,23 +100,17 @@ struct One {
     guest: String,
 }
 
-#[derive(Debug, clap::Args)]
-struct Many {
-    /// Names, numbers or ids.
-    #[arg(value_name = "MACHINE", required = true, add = ArgValueCompleter::new(complete::guests))]
-    guests: Vec<String>,
-    #[command(flatten)]
-    wait: Wait,
-}
-
 /// What may cut people off: on a terminal it is shown what hangs on the machines, and asked.
 #[derive(Debug, clap::Args)]
 struct Asking {
-    #[command(flatten)]
-    many: Many,
+    /// Names, numbers or ids.
+    #[arg(value_name = "MACHINE", required = true, add = ArgValueCompleter::new(complete::guests))]
+    guests: Vec<String>,
     /// Ask nothing.
     #[arg(long, short)]
     yes: bool,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 impl Guests {
@@ -129,13 +123,14 @@ impl Guests {
             Verb::List { filter, sort, limit } => list(&mut api, &common, &filter, &sort, limit).await,
             Verb::Show(one) => show(&mut api, &common, &one.guest).await,
             Verb::Create(create) => create.run(&mut api, &common).await,
-            Verb::Start(many) => power(&mut api, &common, Asking { many, yes: true }, "start").await,
-            Verb::Shutdown(asking) => power(&mut api, &common, asking, "shutdown").await,
-            Verb::Stop(asking) => power(&mut api, &common, asking, "stop").await,
-            Verb::Reboot(asking) => power(&mut api, &common, asking, "reboot").await,
-            Verb::Suspend(asking) => power(&mut api, &common, asking, "suspend").await,
-            Verb::Resume(many) => power(&mut api, &common, Asking { many, yes: true }, "resume").await,
-            Verb::Hibernate(asking) => hibernate(&mut api, &common, asking).await,
+            Verb::Start(asking) => act(&mut api, &common, asking, ActionKind::Start).await,
+            Verb::Shutdown(asking) => act(&mut api, &common, asking, ActionKind::Shutdown).await,
+            Verb::Stop(asking) => act(&mut api, &common, asking, ActionKind::Stop).await,
+            Verb::Reboot(asking) => act(&mut api, &common, asking, ActionKind::Reboot).await,
+            Verb::Suspend(asking) => act(&mut api, &common, asking, ActionKind::Suspend).await,
+            Verb::Resume(asking) => act(&mut api, &common, asking, ActionKind::Resume).await,
+            Verb::Hibernate(asking) => act(&mut api, &common, asking, ActionKind::Hibernate).await,
+            Verb::Delete(asking) => act(&mut api, &common, asking, ActionKind::Delete).await,
             Verb::Clone(copy) => copy.run(&mut api, &common).await,
             Verb::Template(template) => template.run(&mut api, &common).await,
             Verb::Migrate(migrate) => migrate.run(&mut api, &common).await,
@@ -144,11 +139,9 @@ impl Guests {
             Verb::Unshare(unshare) => unshare.run(&mut api).await,
             Verb::Give(give) => give.run(&mut api).await,
             Verb::Bulk(bulk) => bulk.run(&mut api, &common).await,
-            Verb::Delete(asking) => delete(&mut api, &common, asking).await,
             Verb::Impact { guest, action, snapshot } => {
                 let found = find::guest(&mut api, &guest.guest).await?;
-                let deed = Deed { action: &action, snapshot: &snapshot, asks: Asks::WhenHit, refused: "" };
-                let impact = impact::of(&mut api, &found, &deed).await?;
+                let impact = impact::of(&mut api, &found, &action, &snapshot).await?;
                 if common.json() {
                     table::json(&impact);
                 } else {
@@ -253,62 +246,19 @@ async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// All names are looked up before anything is asked for: a typing mistake stops the whole.
-async fn meant(api: &mut Api, names: &[String]) -> Result<Vec<Value>> {
-    let mut all = Vec::new();
-    for name in names {
-        all.push(find::guest(api, name).await?);
+/// The same for each machine. All names are looked up before anything is asked for: a typing mistake stops the whole.
+async fn act(api: &mut Api, common: &Common, asking: Asking, kind: ActionKind) -> Result<ExitCode> {
+    let mut guests = Vec::new();
+    for name in &asking.guests {
+        guests.push(find::guest(api, name).await?);
     }
-    Ok(all)
-}
-
-/// Shows what hangs on the machines and asks.
-async fn sure(api: &mut Api, guests: &[Value], action: &str, words: &str, asks: Asks, yes: bool) -> Result<()> {
     let names: Vec<String> = guests.iter().map(|g| table::plain(text(g, "name"))).collect();
-    let question = format!("{words} {}?", names.join(", "));
-    let refused = if action == "delete" { "Nothing was deleted." } else { "Nothing was done." };
-    let deed = Deed { action, snapshot: "", asks, refused };
-    impact::sure(api, &guests.iter().collect::<Vec<_>>(), deed, &question, yes).await
-}
-
-async fn power(api: &mut Api, common: &Common, asking: Asking, action: &str) -> Result<ExitCode> {
-    let Asking { many, yes } = asking;
-    let guests = meant(api, &many.guests).await?;
-    let words = match action {
-        "stop" => "Stop at once, like pulling the plug:",
-        "shutdown" => "Shut down",
-        "reboot" => "Reboot",
-        _ => "Suspend",
-    };
-    // Like pulling the plug: the page asks each time, too.
-    let asks = if action == "stop" { Asks::Always } else { Asks::WhenHit };
-    sure(api, &guests, action, words, asks, yes).await?;
+    let question = format!("{} {}?", impact::words(kind), names.join(", "));
+    let action = kind.empty();
+    impact::sure(api, &guests.iter().collect::<Vec<_>>(), &action, &question, asking.yes).await?;
     let mut jobs = Vec::new();
-    for guest in guests {
-        let path = format!("/guests/{}/power", part(text(&guest, "id")));
-        jobs.push(api.post(&path, Some(&json!({ "action": action }))).await?);
+    for guest in &guests {
+        jobs.push(api.act(guest, action.clone()).await?);
     }
-    actions::finish(api, common, &many.wait, jobs).await
-}
-
-async fn hibernate(api: &mut Api, common: &Common, asking: Asking) -> Result<ExitCode> {
-    let Asking { many, yes } = asking;
-    let guests = meant(api, &many.guests).await?;
-    sure(api, &guests, "hibernate", "Hibernate", Asks::WhenHit, yes).await?;
-    let mut jobs = Vec::new();
-    for guest in guests {
-        jobs.push(api.post(&format!("/guests/{}/hibernate", part(text(&guest, "id"))), None).await?);
-    }
-    actions::finish(api, common, &many.wait, jobs).await
-}
-
-async fn delete(api: &mut Api, common: &Common, asking: Asking) -> Result<ExitCode> {
-    let Asking { many, yes } = asking;
-    let guests = meant(api, &many.guests).await?;
-    sure(api, &guests, "delete", "Delete for good", Asks::Needed, yes).await?;
-    let mut jobs = Vec::new();
-    for guest in guests {
-        jobs.push(api.delete(&format!("/guests/{}", part(text(&guest, "id")))).await?);
-    }
-    actions::finish(api, common, &many.wait, jobs).await
+    actions::finish(api, common, &asking.wait, jobs).await
 }

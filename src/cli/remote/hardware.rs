@@ -9,8 +9,13 @@ use super::{Common, complete, find};
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
-use http::Method;
-use serde_json::{Map, Value, json};
+use model::guests::GuestAction;
+use model::guests::actions::{
+    AddDisk, AddNic, AttachDisk, ChangeNic, ChangeSettings, DeleteDisk, DetachDisk, GrowDisk, MoveDisk, NicSpec,
+    RemoveNic, RevertSettings,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -194,23 +199,15 @@ fn text<'a>(v: &'a Value, key: &str) -> &'a str {
     v[key].as_str().unwrap_or_default()
 }
 
-impl Guest {
-    /// `/guests/ID`
-    async fn path(&self, api: &mut Api) -> Result<String> {
-        let found = find::guest(api, &self.guest).await?;
-        Ok(format!("/guests/{}", part(text(&found, "id"))))
-    }
-}
-
 /// `KEY=VALUE` each.
-fn values(pairs: &[String]) -> Result<Map<String, Value>> {
-    let mut all = Map::new();
+fn values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
     for text in pairs {
         let (key, value) = text
             .split_once('=')
             .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| Error::invalid(format!("“{text}” changes nothing: write KEY=VALUE.")))?;
-        if all.insert(key.to_owned(), json!(value)).is_some() {
+        if all.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(Error::invalid(format!("{key} is there twice.")));
         }
     }
@@ -218,24 +215,21 @@ fn values(pairs: &[String]) -> Result<Map<String, Value>> {
 }
 
 /// Like `2G`.
-fn with_unit(value: &Value) -> bool {
-    let text = value.as_str().unwrap_or_default();
+fn with_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Amounts with a unit become those that the machine's settings count in; other texts stay.
-fn into_units(wished: &mut Map<String, Value>, hardware: &Value) -> Result<()> {
+fn into_units(values: &mut BTreeMap<String, String>, hardware: &Value) -> Result<()> {
     let settings = hardware["settings"].as_array();
-    for (key, value) in wished.iter_mut().filter(|(_, value)| with_unit(value)) {
+    for (key, value) in values.iter_mut().filter(|(_, value)| with_unit(value)) {
         let setting = settings.into_iter().flatten().find(|s| text(s, "key") == key);
         let read: fn(&str) -> std::result::Result<u64, String> = match setting.map(|s| text(s, "unit")) {
             Some("MiB") => mebibytes,
             Some("GiB") => gibibytes,
             _ => continue,
         };
-        let amount =
-            read(value.as_str().unwrap_or_default()).map_err(|why| Error::invalid(format!("{key}: {why}.")))?;
-        *value = json!(amount.to_string());
+        *value = read(value).map_err(|why| Error::invalid(format!("{key}: {why}.")))?.to_string();
     }
     Ok(())
 }
@@ -246,15 +240,15 @@ impl Hardware {
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
-        let (job, wait) = match verb {
+        let (guest, action, wait): (Guest, GuestAction, Wait) = match verb {
             Verb::Show(guest) => return show(&mut api, &common, &guest).await,
             Verb::Set { guest, values: pairs, dry_run, wait } => {
-                let path = format!("{}/hardware", guest.path(&mut api).await?);
-                let mut wished = values(&pairs)?;
-                if wished.values().any(with_unit) {
-                    into_units(&mut wished, &api.get(&path).await?)?;
+                let path = path(&find::guest(&mut api, &guest.guest).await?);
+                let mut values = values(&pairs)?;
+                if values.values().any(|v| with_unit(v)) {
+                    into_units(&mut values, &api.get(&path).await?)?;
                 }
-                let plan = api.post(&format!("{path}/plan"), Some(&json!({ "settings": wished }))).await?;
+                let plan = api.post(&format!("{path}/plan"), Some(&json!({ "values": values }))).await?;
                 if dry_run || !common.json() {
                     planned(&common, &plan);
                 }
@@ -271,72 +265,71 @@ impl Hardware {
                     return Ok(if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
                 }
                 // What was just looked at: if somebody was quicker, nothing is changed.
-                let body = json!({ "settings": wished, "digest": plan["digest"] });
-                (api.call(&Method::PATCH, &path, Some(&body)).await?, wait)
+                let digest = plan["digest"].as_str().map(str::to_owned);
+                (guest, ChangeSettings { values, digest }.into(), wait)
             }
-            Verb::Revert { guest, keys, wait } => {
-                let path = format!("{}/hardware/revert", guest.path(&mut api).await?);
-                (api.post(&path, Some(&json!({ "keys": keys }))).await?, wait)
-            }
-            Verb::Disk(verb) => verb.ask(&mut api).await?,
-            Verb::Nic(verb) => verb.ask(&mut api).await?,
+            Verb::Revert { guest, keys, wait } => (guest, RevertSettings { keys }.into(), wait),
+            Verb::Disk(verb) => verb.action()?,
+            Verb::Nic(verb) => verb.action(),
         };
+        let found = find::guest(&mut api, &guest.guest).await?;
+        let job = api.act(&found, action).await?;
         actions::finish(&mut api, &common, &wait, vec![job]).await
     }
 }
 
+/// `/guests/ID/hardware`
+fn path(guest: &Value) -> String {
+    format!("/guests/{}/hardware", part(text(guest, "id")))
+}
+
 impl DiskVerb {
-    async fn ask(self, api: &mut Api) -> Result<(Value, Wait)> {
-        let (disk, what) = match self {
+    fn action(self) -> Result<(Guest, GuestAction, Wait)> {
+        let (Disk { guest, disk, wait }, action): (Disk, fn(String) -> GuestAction) = match self {
             Self::Add { guest, size, storage, bus, path, wait } => {
-                let body = json!({ "bus": bus, "storage": storage, "gib": size, "path": path });
-                let place = format!("{}/disks", guest.path(api).await?);
-                return Ok((api.post(&place, Some(&body)).await?, wait));
+                return Ok((guest, AddDisk { bus, storage, gib: size, path }.into(), wait));
             }
+            Self::Grow { disk: Disk { guest, disk, wait }, size } => {
+                return Ok((guest, GrowDisk { disk, gib: size }.into(), wait));
+            }
+            Self::Move { disk: Disk { guest, disk, wait }, storage, format, keep } => {
+                return Ok((guest, MoveDisk { disk, storage, format, keep }.into(), wait));
+            }
+            Self::Attach { disk: Disk { guest, disk, wait }, bus, path } => {
+                return Ok((guest, AttachDisk { disk, bus, path }.into(), wait));
+            }
+            Self::Detach(disk) => (disk, |disk| DetachDisk { disk }.into()),
             Self::Delete { disk, yes } => {
                 let question = format!("Delete {} of {} with all that is on it?", disk.disk, disk.guest.guest);
                 if !yes && !super::terminal::confirm(&question)? {
-                    return Err(Error::conflict("Nothing was deleted."));
+                    return Err(Error::conflict("Nothing was changed."));
                 }
-                let place = format!("{}/disks/{}", disk.guest.path(api).await?, part(&disk.disk));
-                return Ok((api.delete(&place).await?, disk.wait));
+                (disk, |disk| DeleteDisk { disk }.into())
             }
-            Self::Grow { disk, size } => (disk, json!({ "action": "grow", "gib": size })),
-            Self::Move { disk, storage, format, keep } => {
-                (disk, json!({ "action": "move", "storage": storage, "format": format, "keep": keep }))
-            }
-            Self::Detach(disk) => (disk, json!({ "action": "detach" })),
-            Self::Attach { disk, bus, path } => (disk, json!({ "action": "attach", "bus": bus, "path": path })),
         };
-        let place = format!("{}/disks/{}", disk.guest.path(api).await?, part(&disk.disk));
-        Ok((api.post(&place, Some(&what)).await?, disk.wait))
+        Ok((guest, action(disk), wait))
     }
 }
 
 impl Card {
-    fn body(&self) -> Value {
-        json!({
-            "bridge": self.bridge, "model": self.model, "vlan": self.vlan, "firewall": self.firewall,
-            "link": !self.unplugged, "mac": self.mac, "address": self.address,
-        })
+    fn split(self) -> (NicSpec, Wait) {
+        let Self { bridge, model, vlan, firewall, unplugged, mac, address, wait } = self;
+        (NicSpec { bridge, model, vlan, firewall, link: !unplugged, mac, address }, wait)
     }
 }
 
 impl NicVerb {
-    async fn ask(self, api: &mut Api) -> Result<(Value, Wait)> {
+    fn action(self) -> (Guest, GuestAction, Wait) {
         match self {
             Self::Add { guest, card } => {
-                let place = format!("{}/nics", guest.path(api).await?);
-                Ok((api.post(&place, Some(&card.body())).await?, card.wait))
+                let (nic, wait) = card.split();
+                (guest, AddNic { nic }.into(), wait)
             }
             Self::Change { guest, name, card } => {
-                let place = format!("{}/nics/{}", guest.path(api).await?, part(&name));
-                Ok((api.call(&Method::PUT, &place, Some(&card.body())).await?, card.wait))
+                let (nic, wait) = card.split();
+                (guest, ChangeNic { key: name, nic }.into(), wait)
             }
-            Self::Remove { guest, name, wait } => {
-                let place = format!("{}/nics/{}", guest.path(api).await?, part(&name));
-                Ok((api.delete(&place).await?, wait))
-            }
+            Self::Remove { guest, name, wait } => (guest, RemoveNic { key: name }.into(), wait),
         }
     }
 }
@@ -360,8 +353,8 @@ fn planned(common: &Common, plan: &Value) {
 }
 
 async fn show(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
-    let path = format!("{}/hardware", guest.path(api).await?);
-    let all = api.get(&path).await?;
+    let found = find::guest(api, &guest.guest).await?;
+    let all = api.get(&path(&found)).await?;
     if common.json() {
         table::json(&all);
         return Ok(ExitCode::SUCCESS);
@@ -428,7 +421,7 @@ mod tests {
         let hardware = json!({ "settings": [{ "key": "memory", "unit": "MiB" }, { "key": "name", "unit": "" }] });
         let set = |key: &str, value: &str| {
             let mut wished = values(&[format!("{key}={value}")])?;
-            into_units(&mut wished, &hardware).map(|()| wished[key].as_str().unwrap().to_owned())
+            into_units(&mut wished, &hardware).map(|()| wished[key].clone())
         };
         assert_eq!(set("memory", "2G").unwrap(), "2048");
         assert_eq!(set("memory", "2048").unwrap(), "2048");
@@ -437,9 +430,9 @@ mod tests {
     }
 
     #[test]
-    fn wishes_are_pairs_and_none_is_there_twice() {
+    fn values_are_pairs_and_none_is_there_twice() {
         let pairs = |words: &[&str]| values(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(pairs(&["cores=4", "tags="]).unwrap(), *json!({ "cores": "4", "tags": "" }).as_object().unwrap());
+        assert_eq!(json!(pairs(&["cores=4", "tags="]).unwrap()), json!({ "cores": "4", "tags": "" }));
         assert!(pairs(&["cores"]).is_err() && pairs(&["=4"]).is_err());
         assert!(pairs(&["cores=4", "cores=2"]).unwrap_err().message().contains("twice"));
     }

@@ -4,61 +4,46 @@ use super::super::say::complain;
 use super::client::{Api, part, query};
 use super::{table, terminal};
 use base::{Error, Result};
+use model::guests::actions::Confirm;
+use model::guests::{ActionKind, GuestAction};
 use serde_json::{Value, json};
 
-/// Shows what hangs on a machine and asks; nothing is shown or asked with `yes`.
+/// Shows what hangs on the machines and asks; nothing is shown or asked with `yes`.
 ///
 /// # Errors
 /// `Conflict` when the answer is no; `Invalid` when nobody is there to give one that is needed; what the API refuses.
-pub async fn sure(api: &mut Api, guests: &[&Value], deed: Deed<'_>, question: &str, yes: bool) -> Result<()> {
-    if yes || (deed.asks != Asks::Needed && !terminal::somebody()) {
+pub async fn sure(api: &mut Api, guests: &[&Value], action: &GuestAction, question: &str, yes: bool) -> Result<()> {
+    let confirm = action.spec().confirm;
+    if yes || confirm == Confirm::Never || (confirm != Confirm::Required && !terminal::somebody()) {
         return Ok(());
     }
+    let snapshot = if let GuestAction::Rollback(rollback) = action { rollback.name.as_str() } else { "" };
     let impact = match guests {
-        [one] => of(api, one, &deed).await?,
-        many => of_many(api, many, &deed).await?,
+        [one] => of(api, one, action.kind().name(), snapshot).await?,
+        many => of_many(api, many, action).await?,
     };
     lines(&impact).iter().for_each(|line| complain(line));
-    let asks = deed.asks != Asks::WhenHit || impact["asks"] == true;
-    if !asks || terminal::confirm(question)? { Ok(()) } else { Err(Error::conflict(deed.refused)) }
+    let asks = confirm != Confirm::WhenHit || impact["asks"] == true;
+    if !asks || terminal::confirm(question)? { Ok(()) } else { Err(Error::conflict("Nothing was changed.")) }
 }
 
-/// When a person is asked before something is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// At a terminal, when something hangs on the machine. Scripts go on.
-    WhenHit,
-    /// At a terminal always. Scripts go on.
-    Always,
-    /// Always; scripts must say `--yes`.
-    Needed,
-}
-
-/// What is about to be done, as the API calls it.
-pub struct Deed<'a> {
-    pub action: &'a str,
-    pub snapshot: &'a str,
-    pub asks: Asks,
-    /// What is said when the answer is no.
-    pub refused: &'a str,
-}
-
-pub async fn of(api: &mut Api, guest: &Value, deed: &Deed<'_>) -> Result<Value> {
-    let id = part(guest["id"].as_str().unwrap_or_default());
-    let mut pairs = vec![("action", deed.action)];
-    if !deed.snapshot.is_empty() {
-        pairs.push(("snapshot", deed.snapshot));
+/// The words of the question, before what it is about.
+pub fn words(kind: ActionKind) -> &'static str {
+    match kind {
+        ActionKind::Stop => "Stop at once, like pulling the plug:",
+        ActionKind::Delete => "Delete for good",
+        other => other.spec().label,
     }
-    api.get(&format!("/guests/{id}/impact{}", query(&pairs))).await
+}
+
+pub async fn of(api: &mut Api, guest: &Value, action: &str, snapshot: &str) -> Result<Value> {
+    let id = part(guest["id"].as_str().unwrap_or_default());
+    api.get(&format!("/guests/{id}/impact{}", query(&[("action", action), ("snapshot", snapshot)]))).await
 }
 
 /// Several at once, summed up.
-async fn of_many(api: &mut Api, guests: &[&Value], deed: &Deed<'_>) -> Result<Value> {
+async fn of_many(api: &mut Api, guests: &[&Value], action: &GuestAction) -> Result<Value> {
     let ids: Vec<&str> = guests.iter().filter_map(|g| g["id"].as_str()).collect();
-    let action = match deed.action {
-        "delete" | "hibernate" => json!({ "do": deed.action }),
-        power => json!({ "do": "power", "action": power }),
-    };
     let check = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action, "check": true }))).await?;
     for r in check["refused"].as_array().into_iter().flatten() {
         let text = |key: &str| table::plain(r[key].as_str().unwrap_or_default());

@@ -3,12 +3,12 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
-use super::impact::{Asks, Deed};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
 use base::Result;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
-use serde_json::{Value, json};
+use model::guests::actions::{CloneGuest, MakeTemplate};
+use serde_json::Value;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -44,32 +44,15 @@ impl Copy {
     /// # Errors
     /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let path = format!("{}/clone", of(api, &self.guest).await?);
-        let mut body =
-            json!({ "name": self.name, "full": !self.linked, "description": self.description, "start": self.start });
-        for (key, value) in [("node", self.node), ("storage", self.storage), ("snapshot", self.snapshot)] {
-            if let Some(value) = value {
-                body[key] = json!(value);
-            }
-        }
-        let made = api.post(&path, Some(&body)).await?;
+        let found = find::guest(api, &self.guest).await?;
+        let Self { name, node, storage, snapshot, description, start, .. } = self;
+        let copy = CloneGuest { name, node, full: !self.linked, storage, snapshot, description, start };
+        let job = api.act(&found, copy).await?;
         if !common.json() {
-            say(&format!("The copy's id is {}.", table::plain(made["guest"].as_str().unwrap_or_default())));
-        } else if !self.wait.wait {
-            table::json(&made);
-            return Ok(ExitCode::SUCCESS);
+            say(&format!("The copy's id is {}.", table::plain(job["guest"].as_str().unwrap_or_default())));
         }
-        actions::finish(api, common, &self.wait, vec![made["job"].clone()]).await
+        actions::finish(api, common, &self.wait, vec![job]).await
     }
-}
-
-/// `/guests/ID`
-async fn of(api: &mut Api, wanted: &str) -> Result<String> {
-    Ok(under(&find::guest(api, wanted).await?))
-}
-
-fn under(guest: &Value) -> String {
-    format!("/guests/{}", part(guest["id"].as_str().unwrap_or_default()))
 }
 
 #[derive(Debug, clap::Args)]
@@ -89,12 +72,11 @@ impl Template {
     /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let found = find::guest(api, &self.guest).await?;
-        let path = under(&found);
         let question =
             format!("Make a template of “{}”? It can't be started any more, and there is no way back.", self.guest);
-        let deed = Deed { action: "template", snapshot: "", asks: Asks::Needed, refused: "Nothing was changed." };
-        impact::sure(api, &[&found], deed, &question, self.yes).await?;
-        let job = api.post(&format!("{path}/template"), None).await?;
+        let action = MakeTemplate {}.into();
+        impact::sure(api, &[&found], &action, &question, self.yes).await?;
+        let job = api.act(&found, action).await?;
         actions::finish(api, common, &self.wait, vec![job]).await
     }
 }
@@ -125,20 +107,15 @@ impl Migrate {
     /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let found = find::guest(api, &self.guest).await?;
-        let path = format!("{}/migrate", under(&found));
         let Some(node) = self.node else {
-            let check = api.get(&path).await?;
-            show(common, &check);
+            let id = part(found["id"].as_str().unwrap_or_default());
+            show(common, &api.get(&format!("/guests/{id}/migrate")).await?);
             return Ok(ExitCode::SUCCESS);
         };
         let question = format!("Move “{}” to {node}?", self.guest);
-        let deed = Deed { action: "migrate", snapshot: "", asks: Asks::WhenHit, refused: "Nothing was changed." };
-        impact::sure(api, &[&found], deed, &question, self.yes).await?;
-        let mut body = json!({ "node": node, "disks": self.disks });
-        if let Some(storage) = self.storage {
-            body["storage"] = json!(storage);
-        }
-        let job = api.post(&path, Some(&body)).await?;
+        let action = model::guests::actions::Migrate { node, disks: self.disks, storage: self.storage }.into();
+        impact::sure(api, &[&found], &action, &question, self.yes).await?;
+        let job = api.act(&found, action).await?;
         actions::finish(api, common, &self.wait, vec![job]).await
     }
 }

@@ -8,6 +8,7 @@ use super::{Common, complete, find};
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use model::guests::actions::ApplyProfile;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -67,14 +68,14 @@ impl Profiles {
             Verb::Show { profile } => show(&mut api, &common, &profile).await,
             Verb::Apply { guest, profile, disks, dry_run, wait } => {
                 let found = find::guest(&mut api, &guest).await?;
-                let path = format!("/guests/{}/profile", part(text(&found, "id")));
-                let body = json!({ "profile": profile, "disks": disks, "preview": dry_run });
-                let answer = api.post(&path, Some(&body)).await?;
                 if dry_run {
-                    preview(&common, &answer);
+                    let path = format!("/guests/{}/profile", part(text(&found, "id")));
+                    let body = json!({ "profile": profile, "disks": disks, "preview": true });
+                    preview(&common, &api.post(&path, Some(&body)).await?);
                     return Ok(ExitCode::SUCCESS);
                 }
-                actions::finish(&mut api, &common, &wait, vec![answer]).await
+                let job = api.act(&found, ApplyProfile { profile, disks, digest: None }).await?;
+                actions::finish(&mut api, &common, &wait, vec![job]).await
             }
         }
     }

@@ -8,6 +8,7 @@ use base::Result;
 use clap::ValueEnum;
 use clap_complete::engine::ArgValueCompleter;
 use http::Method;
+use model::access::GuestRight;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -22,11 +23,11 @@ pub enum Right {
 }
 
 impl Right {
-    pub fn word(self) -> &'static str {
+    pub fn right(self) -> GuestRight {
         match self {
-            Self::See => "see",
-            Self::Use => "use",
-            Self::Manage => "manage",
+            Self::See => GuestRight::See,
+            Self::Use => GuestRight::Use,
+            Self::Manage => GuestRight::Manage,
         }
     }
 }
@@ -107,11 +108,11 @@ impl Share {
     /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let path = format!("{}/grants/{}", self.access.path(api).await?, part(&self.login));
-        let made = api.call(&Method::PUT, &path, Some(&json!({ "right": self.right.word() }))).await?;
+        let made = api.call(&Method::PUT, &path, Some(&json!({ "right": self.right.right() }))).await?;
         if common.json() {
             table::json(&made);
         } else {
-            say(&format!("{} may {} it now.", table::plain(&self.login), self.right.word()));
+            say(&format!("{} may {} it now.", table::plain(&self.login), self.right.right().name()));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -133,7 +134,7 @@ impl Give {
     /// What the API refuses.
     pub async fn run(self, api: &mut Api) -> Result<ExitCode> {
         let path = format!("{}/owner", self.access.path(api).await?);
-        let body = json!({ "owner": self.login, "keep": self.keep.map(Right::word) });
+        let body = json!({ "owner": self.login, "keep": self.keep.map(Right::right) });
         api.call(&Method::PUT, &path, Some(&body)).await?;
         say(&format!("It belongs to {} now.", table::plain(&self.login)));
         Ok(ExitCode::SUCCESS)

@@ -3,13 +3,14 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
-use super::impact::{Asks, Deed};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
 use base::Result;
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
-use serde_json::{Value, json};
+use model::guests::GuestAction;
+use model::guests::actions::{DeleteSnapshot, EditSnapshot, Rollback, TakeSnapshot};
+use serde_json::Value;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -93,46 +94,38 @@ impl Snapshots {
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
-        let (job, wait) = match verb {
+        let (one, action, wait): (One, GuestAction, Wait) = match verb {
             Verb::List { guest } => return list(&mut api, &common, &guest.guest).await,
             Verb::Create { one, description, memory, wait } => {
-                let path = of(&mut api, &one.guest).await?;
-                let body = json!({ "name": one.name, "description": description, "memory": memory });
-                (api.post(&path, Some(&body)).await?, wait)
+                let name = one.name.clone();
+                (one, TakeSnapshot { name, description, memory }.into(), wait)
             }
             Verb::Rollback { one, start, yes, wait } => {
                 let found = find::guest(&mut api, &one.guest.guest).await?;
                 let question = format!("Go back to “{}”?", one.name);
-                let deed = Deed {
-                    action: "rollback",
-                    snapshot: &one.name,
-                    asks: Asks::Needed,
-                    refused: "Nothing was changed.",
-                };
-                impact::sure(&mut api, &[&found], deed, &question, yes).await?;
-                let path = format!("{}/{}/rollback", under(&found), part(&one.name));
-                (api.post(&path, Some(&json!({ "start": start }))).await?, wait)
+                let action = Rollback { name: one.name.clone(), start }.into();
+                impact::sure(&mut api, &[&found], &action, &question, yes).await?;
+                (one, action, wait)
             }
             Verb::Delete { one, wait } => {
-                let path = of(&mut api, &one.guest).await?;
-                (api.delete(&format!("{path}/{}", part(&one.name))).await?, wait)
+                let name = one.name.clone();
+                (one, DeleteSnapshot { name }.into(), wait)
             }
             Verb::Note { one, text, wait } => {
-                let path = format!("{}/{}", of(&mut api, &one.guest).await?, part(&one.name));
-                (api.call(&http::Method::PATCH, &path, Some(&json!({ "description": text }))).await?, wait)
+                let name = one.name.clone();
+                (one, EditSnapshot { name, description: text }.into(), wait)
             }
         };
+        let found = find::guest(&mut api, &one.guest.guest).await?;
+        let job = api.act(&found, action).await?;
         actions::finish(&mut api, &common, &wait, vec![job]).await
     }
 }
 
 /// `/guests/ID/snapshots`
 async fn of(api: &mut Api, guest: &Guest) -> Result<String> {
-    Ok(under(&find::guest(api, &guest.guest).await?))
-}
-
-fn under(guest: &Value) -> String {
-    format!("/guests/{}/snapshots", part(guest["id"].as_str().unwrap_or_default()))
+    let found = find::guest(api, &guest.guest).await?;
+    Ok(format!("/guests/{}/snapshots", part(found["id"].as_str().unwrap_or_default())))
 }
 
 async fn list(api: &mut Api, common: &Common, guest: &str) -> Result<ExitCode> {
@@ -193,6 +186,7 @@ fn tree(answer: &Value) -> Vec<(usize, &Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn snapshots_are_shown_as_the_tree_that_they_are() {

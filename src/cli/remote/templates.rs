@@ -4,12 +4,12 @@ use super::super::say::complain;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
 use super::create::gibibytes;
-use super::impact::{Asks, Deed};
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
 use base::Result;
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use model::guests::ActionKind;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -99,10 +99,8 @@ impl Templates {
             }
             Verb::Delete { one, yes } => {
                 let found = find::guest(&mut api, &one.template).await?;
-                let refused = "Nothing was deleted.";
-                let deed = Deed { action: "delete", snapshot: "", asks: Asks::Needed, refused };
                 let question = format!("Delete for good {}?", table::plain(text(&found, "name")));
-                impact::sure(&mut api, &[&found], deed, &question, yes).await?;
+                impact::sure(&mut api, &[&found], &ActionKind::Delete.empty(), &question, yes).await?;
                 (api.delete(&path(&found)).await?, one.wait)
             }
         };

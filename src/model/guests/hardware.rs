@@ -265,74 +265,8 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([' ', ',', ';']).filter(|w| !w.is_empty())
 }
 
-/// A network card as wished.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NicWish {
-    pub bridge: String,
-    /// virtio, e1000, e1000e, rtl8139, vmxnet3; `None` keeps it, or virtio for a new one.
-    #[serde(default)]
-    pub model: Option<String>,
-    /// 1 to 4094.
-    #[serde(default)]
-    pub vlan: Option<u16>,
-    #[serde(default)]
-    pub firewall: bool,
-    /// `false`: the cable is out.
-    #[serde(default = "yes")]
-    pub link: bool,
-    /// `None` keeps it, or makes one up for a new card.
-    #[serde(default)]
-    pub mac: Option<String>,
-    /// A container's: dhcp, or address and prefix length. Empty keeps it.
-    #[serde(default)]
-    pub address: Option<String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl NicWish {
-    /// # Errors
-    /// `Invalid` with a sentence per field: bridge, model, vlan, mac, address.
-    pub fn check(&self) -> Result<()> {
-        let mut wrong: Vec<(&str, &str)> = Vec::new();
-        let name = |t: &str| {
-            !t.is_empty() && t.len() <= 40 && t.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        if !name(&self.bridge) {
-            wrong.push(("bridge", "Choose a bridge."));
-        }
-        let models = ["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3"];
-        if self.model.as_deref().is_some_and(|m| !models.contains(&m)) {
-            wrong.push(("model", "Choose virtio, e1000, e1000e, rtl8139 or vmxnet3."));
-        }
-        if self.vlan.is_some_and(|v| !(1..=4094).contains(&v)) {
-            wrong.push(("vlan", "A VLAN tag is 1 to 4094."));
-        }
-        if self.mac.as_deref().is_some_and(|m| !is_mac(m)) {
-            wrong.push(("mac", "Give six pairs like BC:24:11:2A:00:7F; the first one even."));
-        }
-        if self.address.as_deref().is_some_and(|a| !a.is_empty() && a != "dhcp" && !is_cidr(a)) {
-            wrong.push(("address", "Give dhcp, or address and prefix length, like 192.168.1.44/24."));
-        }
-        if wrong.is_empty() {
-            return Ok(());
-        }
-        let start = Error::invalid("Please correct the marked fields.");
-        Err(wrong.into_iter().fold(start, |e, (field, text)| e.with_field(field, text)))
-    }
-
-    pub fn describe(&self) -> String {
-        let vlan = self.vlan.map(|v| format!(" VLAN {v}")).unwrap_or_default();
-        let off = if self.link { "" } else { ", cable out" };
-        format!("{}{vlan}{off}", self.bridge)
-    }
-}
-
 /// Six pairs of hex digits, not a group address.
-fn is_mac(text: &str) -> bool {
+pub(super) fn is_mac(text: &str) -> bool {
     let pairs: Vec<&str> = text.split(':').collect();
     let byte = |p: &&str| p.len() == 2 && p.chars().all(|c| c.is_ascii_hexdigit());
     pairs.len() == 6
@@ -507,19 +441,6 @@ mod tests {
         assert_eq!(wrong_keys(&[("cpu_type", "host\nargs: -x")]), ["cpu_type"]);
         assert_eq!(wrong_keys(&[("firmware", "ovmf")]), ["firmware"]);
         assert!(wrong_keys(&[("description", "two\nlines")]).is_empty());
-    }
-
-    #[test]
-    fn a_network_card_is_checked() {
-        let nic = |bridge: &str, mac: Option<&str>, vlan| NicWish {
-            bridge: bridge.into(),
-            mac: mac.map(str::to_owned),
-            vlan,
-            ..NicWish::default()
-        };
-        nic("vmbr0", Some("BC:24:11:2A:00:7F"), Some(20)).check().unwrap();
-        let e = nic("vmbr0,tag=1", Some("01:00:00:00:00:00"), Some(5000)).check().unwrap_err();
-        assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["bridge", "mac", "vlan"]);
     }
 
     #[test]

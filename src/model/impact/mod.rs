@@ -3,106 +3,14 @@
 
 mod words;
 
+pub use words::needs_ties;
+
 use crate::access::GuestRight;
-use crate::guests::{GuestAction, PowerAction};
+use crate::guests::ActionKind;
 use base::Timestamp;
 use base::ids::{GuestId, JobId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// What is about to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Deed {
-    Stop,
-    Shutdown,
-    Reboot,
-    Suspend,
-    Hibernate,
-    Delete,
-    Migrate,
-    Rollback,
-    Template,
-}
-
-impl Deed {
-    pub const ALL: [Self; 9] = [
-        Self::Stop,
-        Self::Shutdown,
-        Self::Reboot,
-        Self::Suspend,
-        Self::Hibernate,
-        Self::Delete,
-        Self::Migrate,
-        Self::Rollback,
-        Self::Template,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Shutdown => "shutdown",
-            Self::Reboot => "reboot",
-            Self::Suspend => "suspend",
-            Self::Hibernate => "hibernate",
-            Self::Delete => "delete",
-            Self::Migrate => "migrate",
-            Self::Rollback => "rollback",
-            Self::Template => "template",
-        }
-    }
-
-    /// The word on the button.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Stop => "Stop",
-            Self::Shutdown => "Shut down",
-            Self::Reboot => "Reboot",
-            Self::Suspend => "Suspend",
-            Self::Hibernate => "Hibernate",
-            Self::Delete => "Delete",
-            Self::Migrate => "Move",
-            Self::Rollback => "Go back",
-            Self::Template => "Make a template",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|d| d.name() == text)
-    }
-
-    /// `None` for what takes nothing from anybody: start and resume.
-    pub fn of_power(action: PowerAction) -> Option<Self> {
-        match action {
-            PowerAction::Start | PowerAction::Resume => None,
-            PowerAction::Shutdown => Some(Self::Shutdown),
-            PowerAction::Stop => Some(Self::Stop),
-            PowerAction::Reboot => Some(Self::Reboot),
-            PowerAction::Suspend => Some(Self::Suspend),
-        }
-    }
-
-    /// The power action behind it.
-    pub fn power(self) -> Option<PowerAction> {
-        PowerAction::ALL.into_iter().find(|a| Self::of_power(*a) == Some(self))
-    }
-
-    /// `None` for actions that hit nobody.
-    pub fn of_action(action: &GuestAction) -> Option<Self> {
-        match action {
-            GuestAction::Rollback { .. } => Some(Self::Rollback),
-            GuestAction::Template => Some(Self::Template),
-            GuestAction::Migrate { .. } => Some(Self::Migrate),
-            GuestAction::Hibernate => Some(Self::Hibernate),
-            _ => None,
-        }
-    }
-
-    /// Whoever uses the machine is cut off by it, for a while or for good.
-    pub fn cuts(self) -> bool {
-        !matches!(self, Self::Migrate | Self::Template)
-    }
-}
 
 /// How much something matters, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -354,13 +262,13 @@ pub struct Impact {
 const NAMED: usize = 30;
 
 impl Impact {
-    pub fn of(deed: Deed, facts: Vec<Fact>, unknown: Vec<String>) -> Self {
-        let hits = facts.iter().filter_map(|fact| fact.hit(deed)).collect();
+    pub fn of(action: ActionKind, facts: Vec<Fact>, unknown: Vec<String>) -> Self {
+        let hits = facts.iter().filter_map(|fact| fact.hit(action)).collect();
         Self { hits, unknown }.sorted()
     }
 
     /// The same for several machines: one hit for each kind, which names the machines.
-    pub fn of_many(deed: Deed, each: Vec<(GuestId, String, Vec<Fact>)>) -> Self {
+    pub fn of_many(action: ActionKind, each: Vec<(GuestId, String, Vec<Fact>)>) -> Self {
         let mut kinds: BTreeMap<HitKind, Vec<(GuestId, String, Hit)>> = BTreeMap::new();
         let mut bytes = 0_u64;
         for (id, name, facts) in each {
@@ -368,7 +276,7 @@ impl Impact {
                 if let Fact::Disks { bytes: own, .. } = fact {
                     bytes += own;
                 }
-                if let Some(hit) = fact.hit(deed) {
+                if let Some(hit) = fact.hit(action) {
                     kinds.entry(hit.kind).or_default().push((id, name.clone(), hit));
                 }
             }
@@ -377,7 +285,7 @@ impl Impact {
             let weight = all.iter().map(|(_, _, hit)| hit.weight).min()?;
             let mut machines: Vec<GuestId> = all.iter().map(|(id, _, _)| *id).collect();
             machines.dedup();
-            let text = words::of_many(kind, deed, machines.len(), bytes);
+            let text = words::of_many(kind, action, machines.len(), bytes);
             let item =
                 |(id, name, hit): (GuestId, String, Hit)| Item::at(format!("{name}: {}", hit.brief), Place::Guest(id));
             Some(Hit { kind, weight, text, brief: String::new(), items: all.into_iter().map(item).collect(), more: 0 })

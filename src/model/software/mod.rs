@@ -11,13 +11,17 @@ use base::ids::{GuestId, JobId, UserId};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
-/// What is wished for on a machine that is still to be made: a recipe's name and its options' values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Software to install: a recipe's name and its options' values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
+pub struct SoftwareRequest {
+    /// As in the list of software.
     pub recipe: String,
+    /// By their keys; what is left out has its default.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub options: serde_json::Map<String, Value>,
 }
 

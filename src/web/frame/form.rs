@@ -2,8 +2,10 @@
 
 use crate::frame::Page;
 use crate::frame::parts::icon;
-use base::Error;
+use crate::rest::reading::Node;
+use base::{Error, Result};
 use maud::{Markup, html};
+use model::guests::actions::{Action, ActionReader as _};
 use std::collections::BTreeMap;
 
 /// What was typed into a form and what is wrong with it.
@@ -62,6 +64,19 @@ impl Form {
     /// A tick made with [`switch`]: `default` until the form was sent once.
     pub fn on(&self, name: &str, default: bool) -> bool {
         if self.has(name) { self.values(name).iter().any(|v| v == "on") } else { default }
+    }
+
+    /// What was typed, for reading a type from it.
+    pub fn node(&self) -> Node {
+        Node::of_form(self.pairs())
+    }
+
+    /// What was typed as an action, with all that is wrong with it.
+    ///
+    /// # Errors
+    /// `Invalid` with a sentence per field.
+    pub fn action<A: Action>(&self) -> Result<A> {
+        self.node().read_action()
     }
 
     /// All pairs, for carrying them on in hidden fields.

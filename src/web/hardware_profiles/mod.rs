@@ -7,7 +7,8 @@ use crate::door::csrf::{Checked, Pairs};
 use crate::door::forms::{again, finished, id};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::frame::Form;
+use crate::frame::{Form, Page};
+use crate::guests::actions::submit;
 use crate::guests::one::{find, head};
 use crate::hardware_profiles::page::{EditView, ProfileChoice, ProfileItem, ProfilesView};
 use axum::extract::{Path, Query};
@@ -16,6 +17,7 @@ use base::ids::ProfileId;
 use base::{Error, Result};
 use maud::Markup;
 use model::guests::GuestKind;
+use model::guests::actions::ApplyProfile;
 use model::profiles::{FIELDS, MOST_DISKS, MoreDisk, Profile, ProfileWish};
 use model::providers::Feature;
 use serde::Deserialize;
@@ -220,39 +222,32 @@ fn offers(person: &Person, guest: &app::live::GuestLive) -> Result<(Vec<ProfileC
 }
 
 /// Preview, then apply.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`; `Unavailable` when the provider does not answer.
 pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
-    let (guests, disks) = (person.web.app.guests(), form.on("disks", false));
+    let guests = person.web.app.guests();
     guests.may_apply(&person.actor, guest.row.id)?;
     let shown = head(&person, &guest)?;
     let (list, has) = offers(&person, &guest)?;
-    let asked = match (form.value("go"), person.web.app.profiles().find(&person.actor, form.value("profile"))) {
-        ("back", _) => {
-            return Ok(page::apply(&person.page(), &shown, &list, has.as_deref(), &form).into_response());
+    let draw = |p: &Page, form: &Form| page::apply(p, &shown, &list, has.as_deref(), form);
+    let action = form.action::<ApplyProfile>();
+    match form.value("go") {
+        "back" => return Ok(draw(&person.page(), &form).into_response()),
+        "apply" => {
+            let back = format!("/machines/{}/hardware", guest.row.id);
+            return submit(&person, &guest, form, action, &back, async { Ok(draw) }).await;
         }
-        (_, Err(e)) => Err(e),
-        ("apply", Ok(profile)) => {
-            let digest = Some(form.value("digest").to_owned()).filter(|d| !d.is_empty());
-            match guests.request_profile(&person.actor, guest.row.id, profile.id, disks, digest).await {
-                Ok(job) => {
-                    let back = format!("/machines/{}/hardware", guest.row.id);
-                    return Ok(finished(&person, &back, &format!("{}: asked for.", job.title)));
-                }
-                Err(e) => Err(e),
-            }
-        }
-        (_, Ok(profile)) => match guests.plan_profile(&person.actor, guest.row.id, profile.id, disks).await {
-            Ok(plan) => return Ok(page::preview(&person.page(), &shown, &profile, &plan, &form).into_response()),
-            Err(e) => Err(e),
-        },
+        _ => {}
+    }
+    let planned = async {
+        let action = action?;
+        let profile = person.web.app.profiles().find(&person.actor, &action.profile)?;
+        let plan = guests.plan_profile(&person.actor, guest.row.id, profile.id, action.disks).await?;
+        Ok((profile, plan))
     };
-    match asked {
-        Ok(()) => Err(Error::internal("nothing was asked for").into()),
-        Err(e) => again(&person, form, e, |p, form| page::apply(p, &shown, &list, has.as_deref(), form)),
+    match planned.await {
+        Ok((profile, plan)) => Ok(page::preview(&person.page(), &shown, &profile, &plan, &form).into_response()),
+        Err(e) => again(&person, form, e, draw),
     }
 }
 

@@ -15,6 +15,7 @@ use axum::response::IntoResponse;
 use base::ids::{GuestId, ProfileId};
 use base::{Error, Timestamp};
 use http::{HeaderValue, StatusCode, header};
+use model::guests::actions::ApplyProfile;
 use model::profiles::{MoreDisk, Profile, ProfileWish};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -262,14 +263,15 @@ impl From<ApplyPlan> for ProfilePlanView {
         (status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ProfileApply>) -> Answer {
     let app = &person.web.app;
-    let guest = id::<GuestId>(&text)?;
-    let guests = app.guests();
-    guests.may_apply(&person.actor, guest)?;
-    let profile = app.profiles().find(&person.actor, &wanted.profile)?.id;
-    if wanted.preview {
-        let plan = guests.plan_profile(&person.actor, guest, profile, wanted.disks).await?;
+    let (guests, guest) = (app.guests(), id::<GuestId>(&text)?);
+    let ProfileApply { profile, disks, preview, digest } = wanted;
+    if preview {
+        guests.may_apply(&person.actor, guest)?;
+        let profile = app.profiles().find(&person.actor, &profile)?.id;
+        let plan = guests.plan_profile(&person.actor, guest, profile, disks).await?;
         return Ok(Json(ProfilePlanView::from(plan)).into_response());
     }
-    let job = guests.request_profile(&person.actor, guest, profile, wanted.disks, wanted.digest).await?;
+    let job = guests.request_action(&person.actor, guest, ApplyProfile { profile, disks, digest }).await?;
+    let job = job.ok_or_else(|| Error::internal("a profile is applied by a job"))?;
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }

@@ -16,10 +16,6 @@ macro_rules! words {
 }
 
 words! {
-    /// What can be done to a machine's power.
-    PowerWord { Start Shutdown Reboot Suspend Resume Stop }
-    /// What is about to be done to a machine.
-    DeedWord { Stop Shutdown Reboot Suspend Hibernate Delete Migrate Rollback Template }
     /// `see`: figures, jobs, history. `use`: also power and console. `manage`: also change, delete and share.
     RightWord { See Use Manage }
     /// `read`: look. `operate`: also act on machines and jobs. `full`: everything that the person may do.
@@ -52,8 +48,8 @@ mod tests {
     use crate::rest::openapi;
     use model::access::GuestRight;
     use model::consoles::ConsoleKind;
-    use model::guests::{GuestKind, PowerAction};
-    use model::impact::{Deed, Weight};
+    use model::guests::{ActionKind, GuestKind};
+    use model::impact::Weight;
     use model::sessions::Scope;
     use serde_json::{Value, json};
 
@@ -61,8 +57,7 @@ mod tests {
     fn the_document_has_the_words_of_the_model() {
         let document: Value = serde_json::from_str(openapi::text()).unwrap();
         let lists = [
-            ("PowerWord", json!(PowerAction::ALL)),
-            ("DeedWord", json!(Deed::ALL)),
+            ("ActionKind", json!(ActionKind::ALL)),
             ("RightWord", json!(GuestRight::ALL)),
             ("ScopeWord", json!([Scope::Read, Scope::Operate, Scope::Full])),
             ("ConsoleWord", json!(ConsoleKind::ALL)),
@@ -73,7 +68,6 @@ mod tests {
             assert_eq!(document["components"]["schemas"][name]["enum"], words, "{name}");
         }
         let schema = |name: &str| document["components"]["schemas"][name].clone();
-        assert_eq!(schema("Power")["properties"]["action"]["$ref"], "#/components/schemas/PowerWord");
         let upload = &document["paths"]["/api/v1/templates/upload"]["post"]["requestBody"]["content"];
         assert!(upload["application/octet-stream"]["schema"].is_object(), "{upload}");
         assert_eq!(

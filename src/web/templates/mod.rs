@@ -9,6 +9,7 @@ use crate::door::problem::Answer;
 use crate::door::upload::{CheckedFile, FileStream};
 use crate::door::visit::Person;
 use crate::frame::Form;
+use crate::guests::actions::confirmed;
 use crate::templates::page::{ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
 use app::live::GuestLive;
 use app::templates::{BuildRequest, ImageChoice, ImageView, TemplateView as Found};
@@ -18,8 +19,8 @@ use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result, Timestamp};
 use futures_util::StreamExt as _;
 use maud::Markup;
+use model::guests::ActionKind;
 use model::images::{Algorithm, Image};
-use model::impact::Deed;
 use model::templates::{Place, Policy, TemplateChoices, WhenNewer};
 use model::windows::{WindowsSecrets, WindowsWish};
 use serde::Deserialize;
@@ -62,6 +63,7 @@ fn template_item(found: Found) -> TemplateItem {
         id: guest.row.id,
         vmid: guest.row.vmid,
         name: guest.state.name.clone(),
+        connection: guest.row.connection,
         node: guest.state.node.clone(),
         disk: guest.state.maxdisk,
         made: found.made.map(|m| Made {
@@ -392,7 +394,7 @@ async fn one(person: &Person, guest: GuestId) -> Result<TemplateView> {
         Ok(list) => Ok(list.iter().map(|g| (g.row.id, g.state.name.clone())).collect()),
         Err(e) => Err(e.message().to_owned()),
     };
-    let impact = person.web.app.impact().of(&person.actor, guest, &Deed::Delete.into()).await?;
+    let impact = person.web.app.impact().of(&person.actor, guest, &ActionKind::Delete.into()).await?;
     Ok(TemplateView { item: template_item(found), uses, impact })
 }
 
@@ -410,12 +412,14 @@ pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>
 /// `Forbidden`, `NotFound`.
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (guest, form) = (id::<GuestId>(&text)?, Form::from_pairs(form));
-    match person.web.app.templates().request_delete(&person.actor, guest, form.value("name")).await {
+    let view = one(&person, guest).await?;
+    let done = match confirmed(&form, "name", "template", &view.item.name) {
+        Ok(()) => person.web.app.templates().request_delete(&person.actor, guest).await,
+        Err(e) => Err(e),
+    };
+    match done {
         Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),
-        Err(e) => {
-            let view = one(&person, guest).await?;
-            again(&person, form, e, |p, form| page::template(p, &view, form))
-        }
+        Err(e) => again(&person, form, e, |p, form| page::template(p, &view, form)),
     }
 }
 

@@ -34,6 +34,7 @@ pub struct TemplateItem {
     pub id: GuestId,
     pub vmid: Option<u32>,
     pub name: String,
+    pub connection: ConnectionId,
     pub node: String,
     /// Bytes.
     pub disk: u64,
@@ -111,7 +112,7 @@ fn template_card(page: &Page, t: &TemplateItem) -> Markup {
                 span.dim { @if let Some(v) = t.vmid { (v) " on " } (t.node) ", " (bytes(t.disk)) }
             }
             div.actions {
-                @if let Some(v) = t.vmid { a.button href={ "/machines/new?template=" (v) } { (icon("plus")) "New machine" } }
+                @if let Some(v) = t.vmid { a.button href={ "/machines/new?template=" (v) "&connection=" (t.connection) } { (icon("plus")) "New machine" } }
                 @if t.newer { (post(page, &format!("/templates/{}/rebuild", t.id), "Make it anew", "")) }
             }
         }

@@ -463,7 +463,6 @@ pub async fn rebuild(person: Person, Path(text): Path<String>) -> Answer {
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn delete(person: Person, Path(text): Path<String>) -> Answer {
     let guest = id::<GuestId>(&text)?;
-    let name = person.web.app.guests().get(&person.actor, guest)?.state.name.clone();
-    let job = person.web.app.templates().request_delete(&person.actor, guest, &name).await?;
+    let job = person.web.app.templates().request_delete(&person.actor, guest).await?;
     Ok(accepted(&job.id.to_string(), JobView::from(job)))
 }

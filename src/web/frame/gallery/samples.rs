@@ -8,9 +8,8 @@ use model::access::GuestRight;
 use model::audit::AuditRecord;
 use model::connections::{Limits, Reach};
 use model::consoles::{ConsoleChoice, ConsoleKind};
-use model::guests::bulk::BulkWish;
-use model::guests::{GuestKind, PowerAction};
-use model::impact::{Deed, Fact, GoingDisk, Impact, Kept, Program};
+use model::guests::{ActionKind, GuestKind};
+use model::impact::{Fact, GoingDisk, Impact, Kept, Program};
 use model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
 use model::nodes::{Choices, Node};
 use model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
@@ -272,7 +271,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
     let row = guest(n);
     let state = model::guests::GuestState { status: row.status.clone(), ..Default::default() };
     machine::MachineHead {
-        actions: PowerAction::ALL.map(|a| (a, a.refusal(row.kind, &state))).to_vec(),
+        actions: ActionKind::power().map(|kind| (kind, kind.empty().refusal(row.kind, &state))).collect(),
         row,
         connection: "Home".into(),
         addresses: vec!["192.168.1.44".into(), "fe80::be24:11ff:fe2a:1".into()],
@@ -532,7 +531,7 @@ pub fn menu() -> Vec<app::software::MenuItem> {
 }
 
 /// What hangs on a machine, with something of every weight.
-pub fn impact_of(deed: Deed) -> Impact {
+pub fn impact_of(kind: ActionKind) -> Impact {
     let kept = |name: &str, days: i64| Kept { name: name.into(), taken: ago(days * 86_400), memory: false };
     let pages = vec![("Films".to_owned(), "http://192.168.1.44:8096".to_owned())];
     let facts = vec![
@@ -550,20 +549,20 @@ pub fn impact_of(deed: Deed) -> Impact {
         Fact::Snapshots { list: (1..9).map(|n| kept(&format!("week-{n}"), n * 7)).collect(), now: ago(0) },
         Fact::HighAvailability("started".into()),
     ];
-    Impact::of(deed, facts, vec!["Its devices can't be asked for now. Proxmox does not answer.".into()])
+    Impact::of(kind, facts, vec!["Its devices can't be asked for now. Proxmox does not answer.".into()])
 }
 
-pub fn bulk_view(wish: &str) -> bulk::BulkView {
-    let wish = BulkWish::blank(wish).unwrap();
+pub fn bulk_view(action: &str) -> bulk::BulkView {
+    let kind = ActionKind::parse(action).unwrap();
     bulk::BulkView {
-        impact: wish.deed().map(|deed| {
+        impact: kind.has_impact().then(|| {
             let running = vec![
                 Fact::State { status: "running".into(), uptime: 7200 },
                 Fact::Disks { list: Vec::new(), bytes: 40 << 30 },
             ];
-            Impact::of_many(deed, vec![(GuestId::from_bytes([1; 16]), EVIL.into(), running)])
+            Impact::of_many(kind, vec![(GuestId::from_bytes([1; 16]), EVIL.into(), running)])
         }),
-        wish,
+        kind,
         rows: (1..4).map(guest).collect(),
         refused: vec![(GuestId::from_bytes([9; 16]), EVIL.into(), "It is locked (backup).".into())],
         nodes: vec!["pve1".into(), "pve2".into()],

@@ -6,7 +6,8 @@ use base::ids::{GuestId, UserId};
 use base::{Error, Secret};
 use model::access::GuestRight;
 use model::connections::Reach;
-use model::impact::{Deed, Impact};
+use model::guests::ActionKind;
+use model::impact::Impact;
 use model::jobs::JobState;
 use model::quotas::{Allowance, Amounts, Quota, UserQuota};
 
@@ -103,20 +104,26 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
             machine::danger(
                 &page("/machines/1"),
                 &head(3, false),
-                &impact_of(Deed::Delete),
+                &impact_of(ActionKind::Delete),
                 &Form::new().set("confirm", "jelly").fail(&Error::field("confirm", "This is not its name.")),
             ),
         ),
         (
             "machine-sure",
-            impact::power(&page("/machines/1/power"), &head(3, false), Deed::Stop, None, &impact_of(Deed::Stop)),
+            impact::power(
+                &page("/machines/1/power"),
+                &head(3, false),
+                ActionKind::Stop,
+                None,
+                &impact_of(ActionKind::Stop),
+            ),
         ),
         (
             "machine-sure-refused",
             impact::power(
                 &page("/machines/1/power"),
                 &head(8, false),
-                Deed::Hibernate,
+                ActionKind::Hibernate,
                 Some("It is stopped now."),
                 &Impact::default(),
             ),

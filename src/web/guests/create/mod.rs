@@ -3,7 +3,7 @@
 pub mod page;
 
 use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, maybe_number, number};
+use crate::door::forms::again;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
@@ -12,6 +12,7 @@ use crate::guests::create::page::{CreateStep, CreateView, TemplateItem};
 use crate::guests::software::warnings;
 use crate::hardware_profiles::page::ProfileChoice;
 use crate::quotas;
+use crate::rest::reading::Node;
 use app::profiles::least_disk;
 use app::software::{MenuItem, is_own_key};
 use axum::extract::Query;
@@ -19,13 +20,11 @@ use axum::response::{IntoResponse, Response};
 use base::ids::{ConnectionId, JobId, ProfileId};
 use base::{Error, Result};
 use maud::Markup;
-use model::connections::StoredSecret;
-use model::guests::{GuestAddress, GuestSource, GuestSpec, System};
+use model::guests::{GuestAddress, GuestRequest, GuestSource, GuestSpec, System};
 use model::nodes::Choices;
 use model::profiles::Profile;
-use model::software::Wish;
+use model::software::SoftwareRequest;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
 pub struct From {
@@ -33,6 +32,8 @@ pub struct From {
     job: Option<String>,
     /// A template's number, from a template's page.
     template: Option<String>,
+    /// Whose template that is, by id or name.
+    connection: Option<String>,
 }
 
 /// # Errors
@@ -44,6 +45,13 @@ pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
     };
     if let Some(template) = &from.template {
         form = form.replace("from", "template").replace("template", template.as_str());
+        let snapshot = person.web.app.live().snapshot();
+        let meant = |c: &&app::live::ConnectionLive| {
+            from.connection.as_ref().is_some_and(|t| c.id.to_string() == *t || c.name == *t)
+        };
+        if let Some(connection) = snapshot.connections.iter().find(meant) {
+            form = form.replace("connection", connection.id.to_string());
+        }
     }
     let view = view(&person, CreateStep::Source, &form).await;
     Ok(page::create(&person.page(), &view, &form))
@@ -170,8 +178,8 @@ async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Answ
 }
 
 async fn create(person: &Person, form: Form) -> Answer {
-    let asked = match spec(&form).map(|spec| GuestSpec { software: wishes(person, &form), ..spec }) {
-        Ok(spec) => person.web.app.guests().request_create(&person.actor, spec, None).await,
+    let asked = match request(&form).map(|request| GuestRequest { software: software(person, &form), ..request }) {
+        Ok(request) => person.web.app.guests().request_create(&person.actor, request, None).await,
         Err(e) => Err(e),
     };
     match asked {
@@ -186,32 +194,28 @@ async fn create(person: &Person, form: Form) -> Answer {
 
 /// What is wrong with the fields of one step; others may still be empty.
 fn wrong_in(form: &Form, step: CreateStep) -> Option<Error> {
-    let e = match spec(form) {
-        Ok(spec) => spec.check().err()?,
-        Err(e) => e,
-    };
-    let mine: Vec<_> = e.fields().iter().filter(|(name, _)| step.fields().contains(&name.as_str())).collect();
-    let start = (!mine.is_empty()).then(|| Error::invalid(e.message()))?;
-    Some(mine.into_iter().fold(start, |e, (name, text)| e.with_field(name, text.clone())))
+    let e = request(form).err()?;
+    let mine = e.fields().iter().filter(|(name, _)| step.fields().contains(&name.as_str()));
+    Error::of_fields(mine).err()
 }
 
 /// The chosen recipes with what was typed for them.
-fn wishes(person: &Person, form: &Form) -> Vec<Wish> {
+fn software(person: &Person, form: &Form) -> Vec<SoftwareRequest> {
     let menu = person.web.app.software().menu(&person.actor);
     let chosen = form.values("software").iter().filter(|name| !name.is_empty());
-    let wish = |name: &String| {
+    let one = |name: &String| {
         let item = menu.iter().find(|i| i.name == *name);
-        Wish { recipe: name.clone(), options: item.map(|i| values(form, i)).unwrap_or_default() }
+        SoftwareRequest { recipe: name.clone(), options: item.map(|i| values(form, i)).unwrap_or_default() }
     };
     // Where a blank machine was chosen after all, nothing can be installed.
-    if form.value("from") == "iso" { Vec::new() } else { chosen.map(wish).collect() }
+    if form.value("from") == "iso" { Vec::new() } else { chosen.map(one).collect() }
 }
 
 /// Is the user's name one for the chosen template's system? The password is asked later.
 async fn check_user(person: &Person, form: &Form) -> Result<()> {
     let view = view(person, CreateStep::Access, form).await;
     let system = if page::is_windows(&view, form) { System::Windows } else { System::Linux };
-    match spec(form)?.check_system(system) {
+    match request(form)?.check_system(system) {
         Err(e) if e.fields().contains_key("user") => Err(e),
         _ => Ok(()),
     }
@@ -221,96 +225,59 @@ async fn check_user(person: &Person, form: &Form) -> Result<()> {
 fn check_software(person: &Person, form: &Form) -> Result<()> {
     let menu = person.web.app.software().menu(&person.actor);
     let mut wrong: Option<Error> = None;
-    for wish in wishes(person, form) {
-        let Some(item) = menu.iter().find(|i| i.name == wish.recipe) else {
+    for chosen in software(person, form) {
+        let Some(item) = menu.iter().find(|i| i.name == chosen.recipe) else {
             return Err(Error::field("software", "One of the recipes is not there any more. Choose again."));
         };
-        if let Err(e) = item.recipe.check(&wish.options, &format!("software.{}.", item.name)) {
+        if let Err(e) = item.recipe.check(&chosen.options, &format!("software.{}.", item.name)) {
             for (field, text) in e.fields().iter().filter(|(field, _)| CreateStep::Software.asks(field, &menu)) {
                 wrong = Some(wrong.unwrap_or_else(|| Error::invalid(e.message())).with_field(field, text.clone()));
             }
         }
     }
-    if !wishes(person, form).is_empty() && !form.on("start", true) {
+    if !software(person, form).is_empty() && !form.on("start", true) {
         wrong =
             Some(Error::field("software", "Software needs the machine to be started: tick that on the step before."));
     }
     wrong.map_or(Ok(()), Err)
 }
 
-/// The form's words as a wanted machine. Every field that can't be read is named.
-fn spec(form: &Form) -> Result<GuestSpec> {
-    let mut wrong: Vec<Error> = Vec::new();
-    let source = keep(&mut wrong, source(form), || GuestSource::Template { vmid: 0, full: true });
-    let mode_static = form.value("mode") == "static";
-    let word = |name: &str| form.value(name).trim().to_owned();
-    let optional = |name: &str| Some(word(name)).filter(|t| !t.is_empty());
-    let blank = matches!(source, GuestSource::Iso { .. });
-    let spec = GuestSpec {
-        name: word("name"),
-        node: word("node"),
-        cores: keep(&mut wrong, number(form, "cores"), || 1),
-        memory: keep(&mut wrong, number(form, "memory"), || 1024),
-        disk: keep(&mut wrong, number(form, "disk"), || 1),
-        storage: optional("storage"),
-        bridge: word("bridge"),
-        vlan: keep(&mut wrong, maybe_number(form, "vlan"), || None),
-        address: if mode_static {
-            GuestAddress::Static { cidr: word("cidr"), gateway: word("gateway") }
-        } else {
-            GuestAddress::Dhcp
-        },
-        user: optional("user").filter(|_| !blank),
-        password: Some(form.value("password")).filter(|p| !p.is_empty() && !blank).map(|p| StoredSecret(p.to_owned())),
-        windows: false,
-        ssh_keys: if blank { String::new() } else { form.value("ssh_keys").replace('\r', "") },
-        tags: form.value("tags").split([' ', ',', ';']).filter(|t| !t.is_empty()).map(str::to_owned).collect(),
-        description: form.value("description").replace('\r', ""),
-        // Sent as `off`, and as `on` too when it is ticked.
-        start: form.on("start", true),
-        software: Vec::new(),
-        profile: form.value("profile").parse().ok(),
-        hardware: BTreeMap::new(),
-        disks: Vec::new(),
-        source,
+/// The form as a request, without software, with all that is wrong with it. Where it may say nothing, that is meant:
+/// the profile has filled the fields before.
+fn request(form: &Form) -> Result<GuestRequest> {
+    let text = |name: &str| Node::Text(form.value(name).trim().to_owned());
+    let blank = form.value("from") == "iso";
+    let number = form.value("template").parse().unwrap_or(0_u32);
+    let source = match blank {
+        true => Node::empty().with("from", text("from")).with("volid", text("volid")).with("ostype", text("ostype")),
+        false => Node::empty()
+            .with("from", Node::Text("template".to_owned()))
+            .with("vmid", Node::Number(number.into()))
+            .with("full", Node::Bool(form.value("full") != "off")),
     };
-    // Both kinds of mistakes at once: what can't be read, and what does not fit.
-    if let (Err(e), false) = (spec.check(), wrong.is_empty()) {
-        let unread: Vec<String> = wrong.iter().flat_map(|w| w.fields().keys().cloned()).collect();
-        let rest = e.fields().iter().filter(|(name, _)| !unread.contains(name));
-        wrong.extend(rest.map(|(name, text)| Error::field(name, text.clone())));
+    let address = match form.value("mode") == "static" {
+        true => Node::empty().with("mode", text("mode")).with("cidr", text("cidr")).with("gateway", text("gateway")),
+        false => Node::empty().with("mode", Node::Text("dhcp".to_owned())),
+    };
+    let mut node = form.node().with("name", text("name")).with("node", text("node"));
+    node = node.with("source", source).with("address", address).with("software", Node::List(Vec::new()));
+    for field in ["user", "password", "ssh_keys"].into_iter().filter(|_| blank) {
+        node.take(field);
     }
-    let mut all = wrong.into_iter();
-    let Some(first) = all.next() else { return Ok(spec) };
-    Err(all.fold(first, |e, next| next.fields().iter().fold(e, |e, (name, text)| e.with_field(name, text.clone()))))
-}
-
-fn keep<T>(wrong: &mut Vec<Error>, read: Result<T>, instead: impl FnOnce() -> T) -> T {
-    read.unwrap_or_else(|e| {
-        wrong.push(e);
-        instead()
-    })
-}
-
-fn source(form: &Form) -> Result<GuestSource> {
-    if form.value("from") == "iso" {
-        let volid = form.value("volid").to_owned();
-        if volid.is_empty() {
-            return Err(Error::field("volid", "Choose an ISO image."));
-        }
-        return Ok(GuestSource::Iso { volid, ostype: form.value("ostype").to_owned() });
-    }
-    let vmid = form.value("template").parse().map_err(|_| Error::field("template", "Choose a template."))?;
-    Ok(GuestSource::Template { vmid, full: form.value("full") != "off" })
+    let request: GuestRequest = node.read_checked(GuestRequest::check)?;
+    let (storage, vlan) = (request.storage.unwrap_or_default(), request.vlan.unwrap_or_default());
+    Ok(GuestRequest { storage: Some(storage), vlan: Some(vlan), ..request })
 }
 
 /// The values of a job that made (or failed to make) a machine, as the form has them.
 fn from_job(person: &Person, job: &str) -> Result<Form> {
     let job = person.web.app.jobs().get(&person.actor, crate::door::forms::id::<JobId>(job)?)?.job;
+    let connection = job.connection;
     let spec: GuestSpec =
         serde_json::from_value(job.args).map_err(|_| Error::not_found("This job made no machine."))?;
     let mut form = Form::new()
         .set("name", spec.name)
+        .set("connection", connection.map(|c| c.to_string()).unwrap_or_default())
         .set("node", spec.node)
         .set("cores", spec.cores.to_string())
         .set("memory", spec.memory.to_string())
@@ -332,7 +299,7 @@ fn from_job(person: &Person, job: &str) -> Result<Form> {
         GuestSource::Iso { volid, ostype } => form.set("from", "iso").set("volid", volid).set("ostype", ostype),
     };
     form = match spec.address {
-        GuestAddress::Dhcp => form.set("mode", "dhcp"),
+        GuestAddress::Dhcp {} => form.set("mode", "dhcp"),
         GuestAddress::Static { cidr, gateway } => form.set("mode", "static").set("cidr", cidr).set("gateway", gateway),
     };
     Ok(form.set("start", if spec.start { "on" } else { "off" }))
@@ -450,18 +417,19 @@ mod tests {
     }
 
     #[test]
-    fn a_filled_form_is_a_wanted_machine() {
-        let spec = spec(&filled()).unwrap();
-        assert_eq!(spec.source, GuestSource::Template { vmid: 9000, full: true });
-        assert_eq!(spec.tags, ["web", "test"]);
-        assert!(spec.start && spec.user.is_none());
+    fn a_filled_form_is_a_request() {
+        let request = request(&filled()).unwrap();
+        assert_eq!(request.source, GuestSource::Template { vmid: 9000, full: true });
+        assert_eq!((request.cores, request.vlan, request.storage.as_deref()), (Some(2), Some(0), Some("")));
+        assert_eq!(request.tags, ["web", "test"]);
+        assert!(request.start && request.user.is_none());
     }
 
     #[test]
     fn the_tick_for_starting_is_read_as_the_form_sends_it() {
         let sent = |values: &[&str]| {
             let form = values.iter().fold(filled().replace("start", "off"), |f, v| f.set("start", *v));
-            spec(&form).unwrap().start
+            request(&form).unwrap().start
         };
         assert!(sent(&["on"]), "ticked: off, then on");
         assert!(!sent(&[]), "not ticked: off alone");
@@ -478,7 +446,7 @@ mod tests {
 
     #[test]
     fn what_cant_be_read_and_what_does_not_fit_are_said_together() {
-        let e = spec(&filled().replace("cores", "two").replace("name", "-x")).unwrap_err();
+        let e = request(&filled().replace("cores", "two").replace("name", "-x")).unwrap_err();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "name"]);
     }
 

@@ -5,13 +5,14 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::body::Asked;
 use crate::rest::openapi::FoundProblems;
-use crate::rest::words::{DeedWord, WeightWord};
+use crate::rest::words::WeightWord;
 use app::impact::Asked as What;
 use axum::Json;
 use axum::extract::Path;
 use base::Error;
 use base::ids::GuestId;
-use model::impact::{Deed, Hit, HitKind, Impact, Item, Place, Weight};
+use model::guests::ActionKind;
+use model::impact::{Hit, HitKind, Impact, Item, Place, Weight};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,8 +21,7 @@ use utoipa::ToSchema;
 #[into_params(parameter_in = Query)]
 pub struct Look {
     /// What is about to be done.
-    #[param(value_type = DeedWord)]
-    action: Deed,
+    action: ActionKind,
     /// The snapshot to go back to; needed for rollback.
     snapshot: Option<String>,
 }
@@ -101,10 +101,10 @@ impl From<Impact> for ImpactView {
     responses((status = 200, body = ImpactView), FoundProblems))]
 pub async fn show(person: Person, Path(text): Path<String>, Asked(look): Asked<Look>) -> Answer<Json<ImpactView>> {
     let snapshot = look.snapshot.filter(|name| !name.is_empty());
-    if look.action == Deed::Rollback && snapshot.is_none() {
+    if look.action == ActionKind::Rollback && snapshot.is_none() {
         return Err(Error::field("snapshot", "Say which snapshot to go back to.").into());
     }
-    let what = What { deed: look.action, snapshot };
+    let what = What { action: look.action, snapshot };
     let impact = person.web.app.impact().of(&person.actor, id::<GuestId>(&text)?, &what).await?;
     Ok(Json(impact.into()))
 }

@@ -4,23 +4,19 @@ pub mod page;
 
 use crate::door::cache;
 use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{finished, id, refused};
+use crate::door::forms::finished;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
-use crate::guests::impact;
 use crate::guests::list::page::{Away, MachineRow, MachinesView};
-use crate::guests::one::find;
 use app::live::{GuestLive, Snapshot};
-use axum::extract::{Path, Query};
+use axum::extract::Query;
 use axum::response::IntoResponse;
+use base::Result;
 use base::ids::{GuestId, JobId};
-use base::{Error, Result};
 use http::HeaderMap;
 use maud::Markup;
 use model::connections::Reach;
-use model::guests::PowerAction;
-use model::impact::Deed;
 use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -213,45 +209,10 @@ pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wante
     .await
 }
 
-/// One power action for many machines. Each is asked for alone; what is refused is said, the rest goes on.
-///
-/// # Errors
-/// `Invalid` when nothing was chosen.
-pub async fn power_many(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    let action = match action(&form) {
-        Ok(action) => action,
-        Err(e) => return refused(&person, "/machines", e),
-    };
-    let ids = form.values("id");
-    if ids.is_empty() {
-        return refused(&person, "/machines", Error::invalid("Choose at least one machine first."));
-    }
-    let (mut asked, mut refusals) = (0, Vec::new());
-    for text in ids.iter().take(1_000) {
-        let guest = id::<GuestId>(text)?;
-        match person.web.app.guests().request_power(&person.actor, guest, action).await {
-            Ok(_) => asked += 1,
-            Err(e) if matches!(e.kind(), base::Kind::Internal | base::Kind::Storage) => return Err(e.into()),
-            Err(e) => refusals.push(format!("{}: {}", name_of(&person, guest), e.message())),
-        }
-    }
-    let said = summary(action.word(), false, asked, &refusals);
-    // The script shows only what went wrong, so it must hear of it.
-    if person.fragment && !refusals.is_empty() {
-        return Err(Error::conflict(said.trim_start_matches('!')).into());
-    }
-    Ok(finished(&person, "/machines", &said))
-}
-
-fn name_of(person: &Person, guest: GuestId) -> String {
-    person.web.app.guests().get(&person.actor, guest).map_or_else(|_| guest.to_string(), |g| g.state.name.clone())
-}
-
-/// What became of a wish for many. `at_once`: it is done, not asked for.
-pub(crate) fn summary(word: &str, at_once: bool, asked: usize, refusals: &[String]) -> String {
-    let machines = if asked == 1 { "1 machine".to_owned() } else { format!("{asked} machines") };
-    let done = format!("{word} {machines}: {}.", if at_once { "done" } else { "asked for" });
+/// What became of an action for several machines. `at_once`: it is done, without a job.
+pub(crate) fn summary(label: &str, at_once: bool, count: usize, refusals: &[String]) -> String {
+    let machines = if count == 1 { "1 machine".to_owned() } else { format!("{count} machines") };
+    let done = format!("{}: {label} {machines}.", if at_once { "Done" } else { "Started" });
     if refusals.is_empty() {
         return done;
     }
@@ -259,34 +220,6 @@ pub(crate) fn summary(word: &str, at_once: bool, asked: usize, refusals: &[Strin
     let more = refusals.len().saturating_sub(3);
     let rest = if more > 0 { format!(" And {more} more.") } else { String::new() };
     format!("!{done} Not for {}: {shown}{rest}", refusals.len())
-}
-
-fn action(form: &Form) -> Result<PowerAction> {
-    PowerAction::parse(form.value("action")).ok_or_else(|| Error::invalid("Choose what to do with the machines."))
-}
-
-/// # Errors
-/// `NotFound`, `Forbidden`; for our script also why it makes no sense now.
-pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = id::<GuestId>(&text)?;
-    let back = format!("/machines/{guest}");
-    let form = Form::from_pairs(form);
-    let asked = match action(&form) {
-        Ok(action) => {
-            let sure = person.fragment || form.has("sure");
-            if let Some(deed) = Deed::of_power(action).filter(|_| !sure)
-                && let Some(question) = impact::question(&person, &*find(&person, &text)?, deed).await
-            {
-                return Ok(question);
-            }
-            person.web.app.guests().request_power(&person.actor, guest, action).await
-        }
-        Err(e) => Err(e),
-    };
-    match asked {
-        Ok(job) => Ok(finished(&person, &back, &format!("{}: asked for.", job.title))),
-        Err(e) => refused(&person, &back, e),
-    }
 }
 
 /// Which columns the person does not want to see.
@@ -310,9 +243,9 @@ mod tests {
 
     #[test]
     fn a_refusal_among_many_is_said_with_its_machine() {
-        assert_eq!(summary("Start", false, 2, &[]), "Start 2 machines: asked for.");
-        assert_eq!(summary("Hand over", true, 1, &[]), "Hand over 1 machine: done.");
+        assert_eq!(summary("Start", false, 2, &[]), "Started: Start 2 machines.");
+        assert_eq!(summary("Hand over", true, 1, &[]), "Done: Hand over 1 machine.");
         let text = summary("Stop", false, 1, &["web-01: It is stopped now.".to_owned()]);
-        assert_eq!(text, "!Stop 1 machine: asked for. Not for 1: web-01: It is stopped now.");
+        assert_eq!(text, "!Started: Stop 1 machine. Not for 1: web-01: It is stopped now.");
     }
 }

@@ -20,7 +20,7 @@ use base::{Error, Result, Secret};
 use maud::Markup;
 use model::guests::System;
 use model::providers::Feature;
-use model::software::{Needs, Recipe, Wish};
+use model::software::{Needs, Recipe, SoftwareRequest};
 
 fn place(guest: &GuestLive) -> String {
     format!("/machines/{}/software", guest.row.id)
@@ -94,8 +94,8 @@ pub async fn install(
 ) -> Answer {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
     let form = Form::from_pairs(form);
-    let wish = Wish { recipe: item.name.clone(), options: values(&form, &item) };
-    match person.web.app.software().request_install(&person.actor, guest.row.id, wish).await {
+    let request = SoftwareRequest { recipe: item.name.clone(), options: values(&form, &item) };
+    match person.web.app.software().request_install(&person.actor, guest.row.id, request).await {
         Ok(asked) => match asked.job {
             Some(job) => Ok(finished(&person, &format!("/jobs/{job}"), "")),
             None => Ok(finished(&person, &place(&guest), "It is on the list and begins when the machine is free.")),

@@ -14,27 +14,10 @@ use axum::response::IntoResponse;
 use base::ids::GuestId;
 use base::{Error, Secret, Timestamp};
 use http::StatusCode;
-use model::software::{SoftwareState, Wish};
+use model::software::{SoftwareRequest, SoftwareState};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::ToSchema;
-
-/// A recipe and its options' values; what is left out has its default.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Wanted {
-    /// The name of the recipe, from `GET /software`.
-    recipe: String,
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    options: Map<String, Value>,
-}
-
-impl From<Wanted> for Wish {
-    fn from(w: Wanted) -> Self {
-        Self { recipe: w.recipe, options: w.options }
-    }
-}
 
 /// Something that can be installed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -174,10 +157,10 @@ pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<Vec<I
 ///
 /// # Errors
 /// `NotFound`, `Forbidden`; `Invalid` with the fields `software.RECIPE.KEY`; `Conflict`.
-#[utoipa::path(post, path = "/api/v1/guests/{id}/software", tag = "software", params(("id" = String, Path)), request_body = Wanted,
+#[utoipa::path(post, path = "/api/v1/guests/{id}/software", tag = "software", params(("id" = String, Path)), request_body = SoftwareRequest,
     responses((status = 202, description = "Asked for", body = InstalledView, headers(("Location" = String, description = "The job, when it was made at once"))), WriteProblems))]
-pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sent<Wanted>) -> Answer {
-    let asked = person.web.app.software().request_install(&person.actor, id::<GuestId>(&text)?, wanted.into()).await?;
+pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sent<SoftwareRequest>) -> Answer {
+    let asked = person.web.app.software().request_install(&person.actor, id::<GuestId>(&text)?, wanted).await?;
     let view = InstalledView::from(asked);
     match view.job.clone() {
         Some(job) => Ok(accepted(&job, view)),
