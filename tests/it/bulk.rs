@@ -143,3 +143,38 @@ async fn many_are_deleted_only_when_their_number_is_typed() {
     assert_eq!((odd.status, odd.header("location")), (StatusCode::SEE_OTHER, "/machines"));
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hung_machine_is_reset_from_everywhere_and_its_loss_is_said_before() {
+    let (house, cluster) = connected().await;
+    let mut admin = house.admin().await;
+    let all = house.app.guests().list(&admin.actor(), "kind:vm -is:template status:running");
+    let container = house.app.guests().list(&admin.actor(), "kind:container -is:template status:running");
+    let (a, b, c) = (all[0].row.id, all[1].row.id, container[0].row.id);
+    // The page's menu has it, and asks each time.
+    let page = admin.get(&format!("/machines/{a}")).await;
+    assert!(page.body.contains(r#"name="action" value="reset""#), "{}", page.body);
+    let power = format!("/machines/{a}/power");
+    let asked = admin.send("/machines", &power, "action=reset").await;
+    assert_eq!(asked.header("location"), format!("{power}?action=reset"), "{}", asked.body);
+    let question = admin.get(asked.header("location")).await;
+    assert!(
+        question.body.contains("This is like its reset button: what it has not saved is lost."),
+        "{}",
+        question.body
+    );
+    assert!(open(&house).is_empty());
+    let done = admin.send("/machines", &power, "action=reset&sure=yes").await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+    assert_eq!(open(&house), [(a, "guest_power".to_owned())]);
+    // Several by REST: a container has no reset button.
+    let token = house.token(&admin, Scope::Full).await;
+    let body = |check: bool| json!({ "guests": [b, c], "action": { "action": "reset" }, "check": check });
+    let checked = post(&house, token.expose(), &body(true)).await.json();
+    assert_eq!((&checked["guests"], &checked["refused"][0]["guest"]), (&json!([b]), &json!(c)), "{checked:#}");
+    assert!(checked["impact"].to_string().contains("like the reset button"), "{checked:#}");
+    assert_eq!(post(&house, token.expose(), &body(false)).await.status, StatusCode::ACCEPTED);
+    let job = house.app.jobs().all_open().unwrap().into_iter().find(|j| j.guest == Some(b)).unwrap();
+    assert_eq!((&job.args["action"], job.title), (&json!("reset"), format!("Reset {}", all[1].state.name)));
+    cluster.stop().await;
+}

@@ -56,6 +56,8 @@ enum Verb {
     Stop(Asking),
     /// Ask the systems inside to restart.
     Reboot(Asking),
+    /// Restart machines at once, like their reset button.
+    Reset(Asking),
     /// Freeze machines in memory.
     Suspend(Asking),
     /// Let frozen machines go on.
@@ -127,6 +129,7 @@ impl Guests {
             Verb::Shutdown(asking) => act(&mut api, &common, asking, ActionKind::Shutdown).await,
             Verb::Stop(asking) => act(&mut api, &common, asking, ActionKind::Stop).await,
             Verb::Reboot(asking) => act(&mut api, &common, asking, ActionKind::Reboot).await,
+            Verb::Reset(asking) => act(&mut api, &common, asking, ActionKind::Reset).await,
             Verb::Suspend(asking) => act(&mut api, &common, asking, ActionKind::Suspend).await,
             Verb::Resume(asking) => act(&mut api, &common, asking, ActionKind::Resume).await,
             Verb::Hibernate(asking) => act(&mut api, &common, asking, ActionKind::Hibernate).await,

@@ -112,7 +112,7 @@ fn steward(sure: bool, action: ActionKind) -> Hit {
     let (weight, after) = match action {
         A::Delete => (Weight::Lost, "this page goes away for good, with all that Steward knows"),
         A::Rollback => (Weight::Lost, "this page goes away, and Steward forgets what it did since then"),
-        A::Reboot => (Weight::Cut, "this page goes away until it is back"),
+        A::Reboot | A::Reset => (Weight::Cut, "this page goes away until it is back"),
         A::Migrate => (Weight::Cut, "this page may stand still while it moves"),
         A::Template => (Weight::Lost, "this page goes away for good: a template can't be started"),
         _ => (Weight::Cut, "this page will go away, and nobody can start the machine from here"),
@@ -211,6 +211,7 @@ fn state(status: &str, uptime: u64, action: ActionKind) -> Option<Hit> {
             (Weight::Lost, format!("{runs} and is stopped first, at once: what it has not saved is lost."))
         }
         A::Stop => (Weight::Lost, format!("{runs}. This is like pulling the plug: what it has not saved is lost.")),
+        A::Reset => (Weight::Lost, format!("{runs}. This is like its reset button: what it has not saved is lost.")),
         A::Shutdown => (Weight::Known, format!("{runs}. It is asked to shut down by itself.")),
         A::Reboot => (Weight::Known, format!("{runs}. It is asked to restart by itself.")),
         A::Suspend => (Weight::Known, format!("{runs}. It stands still until it is resumed, and keeps its memory.")),
@@ -248,7 +249,7 @@ fn software(list: &[Program], action: ActionKind) -> Option<Hit> {
         A::Template => (Weight::Cut, format!("{n} on it can't be used any more:")),
         A::Migrate => (Weight::Known, format!("{n} on it move{s} along:")),
         A::Rollback => (Weight::Cut, format!("{n} on it stop{s} meanwhile, and may be older afterwards or not there:")),
-        A::Reboot => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
+        A::Reboot | A::Reset => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
         _ => (Weight::Cut, format!("{n} on it stop{s}:")),
     };
     Some(hit(HitKind::Software, weight, text, names.join(", ")).with(items, 0))
@@ -301,7 +302,7 @@ fn consoles(own: usize, names: &[String], others: usize, action: ActionKind) -> 
     // One's own console is no surprise.
     let weight = if names.len() + others > 0 { Weight::Cut } else { Weight::Known };
     let text = match action {
-        A::Reboot => format!("{open} on it; the screen goes dark for a while."),
+        A::Reboot | A::Reset => format!("{open} on it; the screen goes dark for a while."),
         _ => format!("{open} on it and {}.", if n == 1 { "closes" } else { "close" }),
     };
     Some(hit(HitKind::Consoles, weight, text, open).with(items, others))
@@ -418,6 +419,7 @@ pub(super) fn of_many(kind: HitKind, action: ActionKind, n: usize, bytes: u64) -
             let end = match action {
                 A::Delete | A::Rollback => " and stopped first, at once: what is not saved is lost",
                 A::Stop => ". This is like pulling the plug: what is not saved is lost",
+                A::Reset => ". This is like the reset button: what is not saved is lost",
                 _ => "",
             };
             format!("{}{end}.", of_them("of them is on now", "of them are on now"))

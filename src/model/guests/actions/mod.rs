@@ -255,6 +255,7 @@ macro_rules! actions {
 
 actions! {
     Start: Start, Shutdown: Shutdown, Reboot: Reboot, Suspend: Suspend, Resume: Resume, Stop: Stop,
+    Reset: Reset,
     Hibernate: Hibernate,
     Snapshot: TakeSnapshot, Rollback: Rollback, DeleteSnapshot: DeleteSnapshot, EditSnapshot: EditSnapshot,
     Change: ChangeSettings, Apply: ApplyProfile, Revert: RevertSettings, Tags: ChangeTags,
@@ -358,6 +359,8 @@ power! {
     Resume(power("Resume", "play", Confirm::Never), containers: false, fits: |s| matches!(s, "paused" | "suspended"));
     /// Switches it off at once, like pulling the plug.
     Stop(power("Stop", "stop", Confirm::Always), containers: true, fits: |s| !matches!(s, "stopped" | "suspended"));
+    /// Restarts it at once, like its reset button.
+    Reset(power("Reset", "reboot", Confirm::Always), containers: false, fits: |s| s == "running");
     /// Writes what is in memory to a disk and switches it off; a start goes on where it was.
     Hibernate(
         ActionSpec::new("Hibernate", "moon", "guest_hibernate").feature(Feature::Hibernate).confirm(Confirm::WhenHit),
@@ -402,7 +405,7 @@ mod tests {
         }
         assert_eq!(ActionKind::parse("explode"), None);
         let names: Vec<_> = ActionKind::power().map(ActionKind::name).collect();
-        assert_eq!(names, ["start", "shutdown", "reboot", "suspend", "resume", "stop", "hibernate"]);
+        assert_eq!(names, ["start", "shutdown", "reboot", "suspend", "resume", "stop", "reset", "hibernate"]);
     }
 
     #[test]
