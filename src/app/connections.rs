@@ -8,7 +8,7 @@ use crate::{Actor, App, host};
 use arc_swap::ArcSwap;
 use base::ids::ConnectionId;
 use base::{Error, Result, Secret, random};
-use model::connections::{Connection, Limits, Reach, SshAccess, StoredSecret, Trust};
+use model::connections::{Connection, Limits, Reach, SshAccess, Trust};
 use model::events::EventKind;
 use plugin::Run;
 use remote::pve::{self, CertificateInfo, PveClient, PveError, PveErrorKind, Target};
@@ -25,6 +25,7 @@ const PROXMOX: &str = "proxmox";
 pub struct Links(ArcSwap<HashMap<ConnectionId, Arc<Link>>>);
 
 struct Link {
+    /// Without its secrets: they are in the client, and in the store.
     row: Connection,
     /// None for a host that is reached by SSH.
     client: Option<PveClient>,
@@ -35,7 +36,7 @@ impl Links {
         let rows = store.read(|tx| tx.list(tables::CONNECTIONS, Scan::all(), usize::MAX))?;
         let mut map = HashMap::new();
         for (id, row) in rows {
-            map.insert(id, Arc::new(Link::new(row)?));
+            map.insert(id, Arc::new(Link::new(&row)?));
         }
         Ok(Self(ArcSwap::from_pointee(map)))
     }
@@ -57,17 +58,17 @@ impl Links {
 }
 
 impl Link {
-    fn new(row: Connection) -> Result<Self> {
+    fn new(row: &Connection) -> Result<Self> {
         if row.ssh.is_some() {
-            return Ok(Self { row, client: None });
+            return Ok(Self { row: row.without_secrets(), client: None });
         }
         let client = PveClient::new(Target {
             endpoints: row.endpoints.clone(),
             trust: wire_trust(&row.trust),
             token_id: row.token_id.clone(),
-            token_secret: Secret::new(row.token_secret.0.clone()),
+            token_secret: row.token_secret.clone(),
         })?;
-        Ok(Self { row, client: Some(client) })
+        Ok(Self { row: row.without_secrets(), client: Some(client) })
     }
 
     fn client(&self) -> Result<&PveClient> {
@@ -121,7 +122,7 @@ pub enum Credential {
     /// A token that they made.
     Token { id: String, secret: Secret<String> },
     /// Login and password, used once to make a role and a token, then forgotten.
-    Login { user: String, password: Secret<String>, otp: Option<String> },
+    Login { user: String, password: Secret<String>, otp: Option<Secret<String>> },
 }
 
 /// A connection to add.
@@ -265,22 +266,26 @@ impl Connections<'_> {
         Ok(self.find(id)?.client()?.clone())
     }
 
-    /// How to sign in to the host of a connection by SSH.
+    /// How to sign in to the host of a connection by SSH; without the key.
     pub(super) fn ssh_access(&self, id: ConnectionId) -> Result<SshAccess> {
         let link = self.find(id)?;
         link.row.ssh.clone().ok_or_else(|| Error::conflict("This connection is not by SSH."))
     }
 
+    /// The key for it, read for one sign-in.
+    pub(super) fn ssh_key(&self, id: ConnectionId) -> Result<Secret<String>> {
+        Ok(self.row(id)?.ssh.map(|ssh| ssh.private).unwrap_or_default())
+    }
+
     /// Keeps the host key that was seen first.
     pub(super) async fn pin_ssh(&self, id: ConnectionId, fingerprint: String) -> Result<()> {
-        let mut row = self.find(id)?.row.clone();
+        let mut row = self.row(id)?;
         match &mut row.ssh {
             Some(ssh) if ssh.host_keys.is_empty() => ssh.host_keys = vec![fingerprint],
             _ => return Ok(()),
         }
-        let kept = row.clone();
-        self.0.store().write(move |tx| tx.put(tables::CONNECTIONS, &id, &kept)).await?;
-        let link = Arc::new(Link::new(row)?);
+        let link = Arc::new(Link::new(&row)?);
+        self.0.store().write(move |tx| tx.put(tables::CONNECTIONS, &id, &row)).await?;
         self.0.0.links.change(|map| {
             map.insert(id, Arc::clone(&link));
         });
@@ -289,10 +294,10 @@ impl Connections<'_> {
 
     /// Accepts these keys of the host from now on.
     pub(super) async fn set_host_keys(&self, actor: &Actor, id: ConnectionId, host_keys: Vec<String>) -> Result<()> {
-        let mut row = self.find(id)?.row.clone();
+        let mut row = self.row(id)?;
         let ssh = row.ssh.as_mut().ok_or_else(|| Error::conflict("This connection is not by SSH."))?;
         ssh.host_keys = host_keys;
-        self.store(actor, Link::new(row)?, "connection.host_keys").await.map(|_| ())
+        self.store(actor, Link::new(&row)?, row, "connection.host_keys").await.map(|_| ())
     }
 
     /// The certificate that the address shows now, for the person to compare and accept.
@@ -320,7 +325,7 @@ impl Connections<'_> {
         let (token_id, token_secret) = match new.credential {
             Credential::Token { id, secret } => (id.trim().to_owned(), secret),
             Credential::Login { user, password, otp } => {
-                self.make_token(&endpoint, &trust, &user, &password, otp.as_deref()).await?
+                self.make_token(&endpoint, &trust, &user, &password, otp.as_ref()).await?
             }
         };
         let row = Connection {
@@ -330,19 +335,18 @@ impl Connections<'_> {
             endpoints: vec![endpoint],
             trust,
             token_id,
-            token_secret: StoredSecret(token_secret.expose().clone()),
+            token_secret,
             limits: new.limits,
             created: self.0.now(),
             ssh: None,
         };
-        let link = Link::new(row)?;
+        let link = Link::new(&row)?;
         let version = link.client()?.call("GET", "/version", &Value::Null).await.map_err(token_error)?;
         tracing::info!(connection = link.row.name, version = %version["version"], "connection answers");
-        self.store(actor, link, "connection.add").await
+        self.store(actor, link, row, "connection.add").await
     }
 
-    async fn store(&self, actor: &Actor, link: Link, action: &str) -> Result<ConnectionId> {
-        let row = link.row.clone();
+    async fn store(&self, actor: &Actor, link: Link, row: Connection, action: &str) -> Result<ConnectionId> {
         let place = row.ssh.as_ref().map_or_else(|| row.endpoints.join(", "), |ssh| SshView::of(ssh).place);
         let record = actor.record(self.0.now(), action, &row.name, place);
         self.0
@@ -364,14 +368,15 @@ impl Connections<'_> {
         Ok(id)
     }
 
-    /// The stored row, with its secret.
+    /// The stored row, with its secrets.
     pub(super) fn row(&self, id: ConnectionId) -> Result<Connection> {
-        Ok(self.find(id)?.row.clone())
+        let row = self.0.store().read(|tx| tx.get(tables::CONNECTIONS, &id))?;
+        row.ok_or_else(|| Error::not_found("This connection does not exist (any more)."))
     }
 
     /// Changes what the machine itself knows of a connection.
     pub(super) async fn change_known(&self, actor: &Actor, row: Connection) -> Result<()> {
-        self.store(actor, Link::new(row)?, "connection.change").await.map(|_| ())
+        self.store(actor, Link::new(&row)?, row, "connection.change").await.map(|_| ())
     }
 
     /// Adds a connection whose details the machine itself knows (the demo, the package on a Proxmox host).
@@ -379,7 +384,7 @@ impl Connections<'_> {
     /// # Errors
     /// What the store says.
     pub async fn add_known(&self, actor: &Actor, row: Connection) -> Result<ConnectionId> {
-        self.store(actor, Link::new(row)?, "connection.add").await
+        self.store(actor, Link::new(&row)?, row, "connection.add").await
     }
 
     /// Changes name, addresses, accepted certificates and limits.
@@ -388,7 +393,7 @@ impl Connections<'_> {
     /// `Forbidden`; `NotFound`; `Invalid` on a field.
     pub async fn change(&self, actor: &Actor, id: ConnectionId, change: ConnectionChange) -> Result<()> {
         actor.require_full_admin()?;
-        let old = self.find(id)?;
+        let old = self.row(id)?;
         let ConnectionChange { name, addresses, fingerprints, ca, limits } = change;
         let name = check_name(&name)?;
         if limits.vmid_min.is_some_and(|v| v < 100) {
@@ -399,9 +404,9 @@ impl Connections<'_> {
         {
             return Err(Error::field("vmid_max", "The last number must not be below the first."));
         }
-        if old.row.ssh.is_some() {
-            let row = Connection { name, limits, ..old.row.clone() };
-            return self.store(actor, Link::new(row)?, "connection.change").await.map(|_| ());
+        if old.ssh.is_some() {
+            let row = Connection { name, limits, ..old };
+            return self.store(actor, Link::new(&row)?, row, "connection.change").await.map(|_| ());
         }
         let in_field = |e: Error| Error::field("addresses", e.fields().values().cloned().collect::<Vec<_>>().join(" "));
         let endpoints = addresses.iter().map(|a| endpoint(a).map_err(in_field)).collect::<Result<Vec<_>>>()?;
@@ -412,10 +417,10 @@ impl Connections<'_> {
             Some(pem) => Trust::Ca(pem.trim().replace('\r', "")),
             None => Trust::Fingerprints(parse_pins(&fingerprints)?),
         };
-        let row = Connection { name, endpoints, trust, limits, ..old.row.clone() };
+        let row = Connection { name, endpoints, trust, limits, ..old };
         let by_ca = matches!(row.trust, Trust::Ca(_));
-        let link = Link::new(row).map_err(|e| if by_ca { Error::field("ca", e.message()) } else { e })?;
-        self.store(actor, link, "connection.change").await.map(|_| ())
+        let link = Link::new(&row).map_err(|e| if by_ca { Error::field("ca", e.message()) } else { e })?;
+        self.store(actor, link, row, "connection.change").await.map(|_| ())
     }
 
     /// Forgets a connection. Its machines disappear from the pages; nothing is changed on Proxmox.
@@ -484,7 +489,7 @@ impl Connections<'_> {
         trust: &Trust,
         user: &str,
         password: &Secret<String>,
-        otp: Option<&str>,
+        otp: Option<&Secret<String>>,
     ) -> Result<(String, Secret<String>)> {
         let user = if user.contains('@') { user.trim().to_owned() } else { format!("{}@pam", user.trim()) };
         let ticket = pve::login(endpoint, &wire_trust(trust), &user, password, otp)
@@ -564,6 +569,7 @@ impl Connections<'_> {
             job: None,
             guest: None,
             actor: "Steward".to_owned(),
+            secrets: Default::default(),
         };
         let (host, version) = (self.0.plugin_host(), json!(version));
         let value = tokio::task::spawn_blocking(move || plugin.call(&host, "setup_plan", vec![version], run))

@@ -5,10 +5,10 @@ use crate::App;
 use crate::limits::{self, Change};
 use crate::templates::{is_cd, upload_cd};
 use base::ids::ConnectionId;
-use base::{Error, Kind, Result};
+use base::{Error, Kind, Result, Secret, Secrets, without_secrets};
 use model::connections::Limits;
 use model::jobs::LogLevel;
-use plugin::{Call, CallError, CallErrorKind, Host, Method, Run, Say, SshCall};
+use plugin::{self, Call, CallError, CallErrorKind, Host, Method, Run, Say, SecretPlaces, SecretText, SshCall};
 use remote::pve::{Place, PveClient, PveError, PveErrorKind};
 use remote::ssh::{SshError, SshErrorKind};
 use serde_json::{Value, json};
@@ -25,18 +25,31 @@ pub(super) struct PluginHost {
     runtime: Handle,
     /// Where the last changing call was answered: what it gave may be good only there.
     place: Mutex<Option<Place>>,
+    /// The secrets of a hook's arguments. Those of a job are read when one is needed.
+    secrets: Secrets,
 }
 
 impl App {
     /// The host for plugin runs. Call from inside the runtime.
     pub fn plugin_host(&self) -> Arc<dyn Host> {
-        Arc::new(PluginHost::new(self))
+        Arc::new(PluginHost::new(self, Secrets::default()))
     }
 }
 
 /// Calls an effect hook of the connection's plugin on a blocking thread.
 pub(super) async fn call(app: &App, connection: ConnectionId, hook: &'static str, args: Vec<Value>) -> Result<Value> {
     call_placed(app, connection, hook, args).await.map(|(value, _)| value)
+}
+
+/// As [`call`], with secrets among the arguments, named by their places there: `1/input`.
+pub(super) async fn call_with(
+    app: &App,
+    connection: ConnectionId,
+    hook: &'static str,
+    args: Vec<Value>,
+    secrets: Secrets,
+) -> Result<Value> {
+    play(app, connection, hook, args, secrets).await.map(|(value, _)| value)
 }
 
 /// As [`call`], with the endpoint at which the hook's last change was answered.
@@ -46,12 +59,20 @@ pub(super) async fn call_placed(
     hook: &'static str,
     args: Vec<Value>,
 ) -> Result<(Value, Option<Place>)> {
+    play(app, connection, hook, args, Secrets::default()).await
+}
+
+async fn play(
+    app: &App,
+    connection: ConnectionId,
+    hook: &'static str,
+    args: Vec<Value>,
+    secrets: Secrets,
+) -> Result<(Value, Option<Place>)> {
     let name = app.connections().plugin_of(connection)?;
     let plugin = app.plugin_set().get(&name).ok_or_else(|| {
         Error::unavailable(format!("The plugin “{name}” is not usable right now. The Plugins page says why."))
     })?;
-    let ours = Arc::new(PluginHost::new(app));
-    let host: Arc<dyn Host> = ours.clone();
     let run = Run {
         plugin: name,
         hook: hook.to_owned(),
@@ -59,7 +80,10 @@ pub(super) async fn call_placed(
         job: None,
         guest: None,
         actor: "Steward".to_owned(),
+        secrets: plugin::handles(&secrets),
     };
+    let ours = Arc::new(PluginHost::new(app, secrets));
+    let host: Arc<dyn Host> = ours.clone();
     let result =
         tokio::task::spawn_blocking(move || plugin.call(&host, hook, args, run)).await.map_err(Error::internal)?;
     let value = result.map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))?;
@@ -70,7 +94,7 @@ pub(super) async fn call_placed(
 impl Host for PluginHost {
     fn call(&self, run: &Run, call: Call) -> Result<Value, CallError> {
         match call {
-            Call::Pve { method, path, params } => self.pve(run, method, &path, &params),
+            Call::Pve { method, path, params, secrets } => self.pve(run, method, &path, params, &secrets),
             Call::Ssh(call) => self.ssh(run, call, &|_| {}),
             Call::Agent(call) => self.agent(run, call, &|_| {}),
             Call::ReserveVmid => self.reserve_vmid(run),
@@ -132,8 +156,24 @@ impl limits::Known for Known<'_> {
 }
 
 impl PluginHost {
-    fn new(app: &App) -> Self {
-        Self { app: app.clone(), runtime: Handle::current(), place: Mutex::default() }
+    fn new(app: &App, secrets: Secrets) -> Self {
+        Self { app: app.clone(), runtime: Handle::current(), place: Mutex::default(), secrets }
+    }
+
+    /// The secrets for these texts of a call.
+    fn secrets<'a>(
+        &self,
+        run: &Run,
+        texts: impl IntoIterator<Item = &'a SecretText>,
+    ) -> Result<(Secrets, Vec<Secret<String>>), CallError> {
+        let texts: Vec<&SecretText> = texts.into_iter().filter(|text| text.names().next().is_some()).collect();
+        let all = match run.job {
+            _ if texts.is_empty() => Secrets::default(),
+            Some(job) => self.app.jobs().secrets(job).map_err(from_error)?,
+            None => self.secrets.clone(),
+        };
+        let hidden = texts.iter().flat_map(|text| text.hidden(&all)).collect();
+        Ok((all, hidden))
     }
 
     fn link(&self, run: &Run) -> Result<(ConnectionId, PveClient, Limits), CallError> {
@@ -148,6 +188,9 @@ impl PluginHost {
     /// a commit.
     fn ssh(&self, run: &Run, call: SshCall, say: &Say<'_>) -> Result<Value, CallError> {
         let place = self.app.ssh().place(run)?;
+        let (secrets, hidden) = self.secrets(run, call.secret_text())?;
+        let call = call.resolve(&secrets)?;
+        drop(secrets);
         let (send, receive) = std::sync::mpsc::channel::<String>();
         let (app, job) = (self.app.clone(), run.job);
         let work = self.runtime.spawn(async move {
@@ -158,40 +201,61 @@ impl PluginHost {
             app.ssh().call(place, job, call, &mut each).await
         });
         while let Ok(first) = receive.recv() {
-            let mut lines = vec![(LogLevel::Info, first)];
-            lines.extend(receive.try_iter().map(|line| (LogLevel::Info, line)));
-            say(&lines);
+            let lines: Vec<_> = std::iter::once(first).chain(receive.try_iter()).collect();
+            say(&lines.iter().map(|line| (LogLevel::Info, without_secrets(line, &hidden))).collect::<Vec<_>>());
         }
         let done = self.runtime.block_on(work);
-        done.map_err(|e| call_error(CallErrorKind::Internal, e.to_string()))?.map_err(from_ssh)
+        let done = done.map_err(|e| call_error(CallErrorKind::Internal, e.to_string()))?.map_err(from_ssh);
+        without(done, &hidden)
     }
 
     /// The agent keeps what a command writes until its end, so the lines come at once.
     fn agent(&self, run: &Run, call: SshCall, say: &Say<'_>) -> Result<Value, CallError> {
         let guest = self.app.agent().guest_of(run)?;
-        let told = self.runtime.block_on(self.app.agent().call(guest, run.job, call))?;
-        if !told.lines.is_empty() {
-            say(&told.lines.into_iter().map(|line| (LogLevel::Info, line)).collect::<Vec<_>>());
+        let (secrets, hidden) = self.secrets(run, call.secret_text())?;
+        let call = call.resolve(&secrets)?;
+        drop(secrets);
+        match self.runtime.block_on(self.app.agent().call(guest, run.job, call)) {
+            Ok(told) => {
+                let line = |text: &String| (LogLevel::Info, without_secrets(text, &hidden));
+                if !told.lines.is_empty() {
+                    say(&told.lines.iter().map(line).collect::<Vec<_>>());
+                }
+                without(Ok(told.value), &hidden)
+            }
+            Err(e) => without(Err(e), &hidden),
         }
-        Ok(told.value)
     }
 
-    fn pve(&self, run: &Run, method: Method, path: &str, params: &Value) -> Result<Value, CallError> {
+    fn pve(
+        &self,
+        run: &Run,
+        method: Method,
+        path: &str,
+        mut params: Value,
+        places: &SecretPlaces,
+    ) -> Result<Value, CallError> {
         let (connection, client, limits) = self.link(run)?;
         if method != Method::Get {
             let known = Known { host: self, run, connection, client: &client };
-            let change = Change { path, params, delete: method == Method::Delete };
+            let change = Change { path, params: &params, delete: method == Method::Delete };
             limits::check(&limits, &change, &known).map_err(|text| call_error(CallErrorKind::Forbidden, text))?;
         }
-        if is_cd(method.name(), path, params) {
-            return self.runtime.block_on(upload_cd(&client, path, params)).map_err(from_pve);
+        let (secrets, hidden) = self.secrets(run, places.values())?;
+        fill_in(method, &mut params, places, &secrets)?;
+        if is_cd(method.name(), path, &params) {
+            let done = self.runtime.block_on(upload_cd(&client, path, &params)).map_err(from_pve);
+            return without(done, &hidden);
         }
-        let (value, place) =
-            self.runtime.block_on(client.call_placed(method.name(), path, params)).map_err(from_pve)?;
+        let done = self.runtime.block_on(client.call_placed(method.name(), path, &params)).map_err(from_pve);
+        let (value, place) = match done {
+            Ok(done) => done,
+            Err(e) => return without(Err(e), &hidden),
+        };
         if method != Method::Get {
             *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
         }
-        Ok(value)
+        without(Ok(value), &hidden)
     }
 
     /// Finds a number that Proxmox, our rows and other jobs leave free, and keeps it for this job.
@@ -267,6 +331,43 @@ impl PluginHost {
         let key = kv_key(run, key);
         self.app.store().write_blocking(move |tx| tx.delete(tables::PLUGIN_KV, &key)).map_err(from_error)?;
         Ok(Value::Null)
+    }
+}
+
+/// Parameters that may be a secret: what Proxmox hands on to a machine. No limit looks at them, so the check of the
+/// limits has seen all that counts.
+const SECRET_PARAMS: [&str; 3] = ["/cipassword", "/input-data", "/content"];
+
+fn fill_in(method: Method, params: &mut Value, places: &SecretPlaces, secrets: &Secrets) -> Result<(), CallError> {
+    for (at, text) in places {
+        let fits = SECRET_PARAMS.contains(&at.as_str()) || at.starts_with("/files/");
+        let place = params.pointer_mut(at).filter(|_| fits && matches!(method, Method::Post | Method::Put));
+        let wrong =
+            || call_error(CallErrorKind::Forbidden, format!("A secret can't be sent to Proxmox as “{}”.", &at[1..]));
+        *place.ok_or_else(wrong)? = json!(text.resolve(secrets)?.expose());
+    }
+    Ok(())
+}
+
+/// The answer to a call that carried secrets. Scripts and logs get what a machine prints, and a program may print what
+/// it was given (psql quotes the statement that failed): exactly those secrets are taken out of exactly this answer.
+fn without(answer: Result<Value, CallError>, hidden: &[Secret<String>]) -> Result<Value, CallError> {
+    fn clean(value: Value, hidden: &[Secret<String>]) -> Value {
+        match value {
+            Value::String(text) => Value::String(without_secrets(&text, hidden)),
+            Value::Array(list) => list.into_iter().map(|v| clean(v, hidden)).collect(),
+            Value::Object(map) => map.into_iter().map(|(k, v)| (k, clean(v, hidden))).collect(),
+            other => other,
+        }
+    }
+    let text = |text: String| without_secrets(&text, hidden);
+    match answer {
+        answer if hidden.is_empty() => answer,
+        Ok(value) => Ok(clean(value, hidden)),
+        Err(e) => {
+            let errors = e.errors.into_iter().map(|(name, why)| (name, text(why))).collect();
+            Err(CallError { message: text(e.message), errors, ..e })
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::ssh::Place;
 use crate::{Actor, App};
 use base::ids::ConnectionId;
 use base::{Error, Kind, Result, Secret};
-use model::connections::{Connection, Limits, SshAccess, StoredSecret, Trust};
+use model::connections::{Connection, Limits, SshAccess, Trust};
 use remote::ssh::{Auth, HostKey, KeyPair, RunOptions, SshError, SshErrorKind, SshSession, Target};
 use std::sync::Arc;
 
@@ -61,17 +61,16 @@ impl Hosts<'_> {
         }
         let id = ConnectionId::new();
         let pair = KeyPair::new(&format!("steward-{id}")).map_err(from_ssh)?;
-        let auth = match &new.let_in {
-            LetIn::Password(password) => Auth::Password(Arc::new(Secret::new(password.expose().clone()))),
-            LetIn::Key(private) => Auth::Key(Arc::new(Secret::new(format!("{}\n", private.expose().trim())))),
+        let (field, auth) = match new.let_in {
+            LetIn::Password(password) => ("password", Auth::Password(Arc::new(password))),
+            LetIn::Key(private) => ("key", Auth::Key(Arc::new(Secret::joined([private.expose().trim(), "\n"])))),
         };
-        let field = if matches!(new.let_in, LetIn::Password(_)) { "password" } else { "key" };
         let target = Target { host: host.clone(), port, user: user.clone(), auth, pins: vec![new.fingerprint.clone()] };
         let session = SshSession::connect(&target).await.map_err(|e| beside(field, e))?;
         place_key(&session, &pair.public).await.map_err(|e| beside(field, e))?;
         session.close().await;
 
-        let own = Target { auth: Auth::Key(Arc::new(Secret::new(pair.private.expose().clone()))), ..target };
+        let own = Target { auth: Auth::Key(Arc::new(pair.private.clone())), ..target };
         let session = SshSession::connect(&own).await.map_err(|e| beside(field, e))?;
         if let Err(e) = become_root(&session, &user).await {
             remove_key(&session, &pair.public).await;
@@ -85,14 +84,14 @@ impl Hosts<'_> {
             endpoints: Vec::new(),
             trust: Trust::Fingerprints(Vec::new()),
             token_id: String::new(),
-            token_secret: StoredSecret(String::new()),
+            token_secret: Secret::default(),
             limits: Limits::default(),
             created: self.0.now(),
             ssh: Some(SshAccess {
                 host,
                 port,
                 user,
-                private: StoredSecret(pair.private.expose().clone()),
+                private: pair.private,
                 public: pair.public,
                 host_keys: vec![new.fingerprint],
             }),

@@ -1,5 +1,7 @@
 //! Jobs: asking for them, reading them, and what people do with them. Running them is the runner's business.
 
+pub(crate) mod secrets;
+
 use crate::guests::{self, Guests};
 use crate::{Actor, App};
 use base::ids::{ConnectionId, GuestId, JobId, UserId};
@@ -112,6 +114,7 @@ pub fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
     tx.put(tables::JOBS, &job.id, job)?;
     if job.state.is_over() {
         tx.delete(tables::OPEN_JOBS, &job.id)?;
+        secrets::erase(tx, job)?;
         if let Some(key) = &job.dedup {
             let key = Name::new(key.clone());
             if tx.get(tables::JOB_DEDUP, &key)? == Some(job.id) {

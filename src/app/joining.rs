@@ -5,7 +5,7 @@ use crate::connections::{Probe, SetupPlan};
 use crate::{Actor, App};
 use base::ids::ConnectionId;
 use base::{Error, Result, Secret};
-use model::connections::{Connection, Limits, StoredSecret, Trust};
+use model::connections::{Connection, Limits, Trust};
 use serde::{Deserialize, Serialize};
 
 /// The comment on everything that Steward made on Proxmox. Only what carries it is removed again.
@@ -104,7 +104,7 @@ impl Joining<'_> {
                 endpoints: vec![way.endpoint.clone()],
                 trust,
                 token_id: token_id.to_owned(),
-                token_secret: StoredSecret(secret.expose().clone()),
+                token_secret: secret,
                 limits: Limits::default(),
                 created: self.0.now(),
                 ssh: None,
@@ -112,20 +112,21 @@ impl Joining<'_> {
             connections.add_known(actor, row).await?;
             return Ok(true);
         };
-        let old = connections.row(id)?;
-        let mut row = old.clone();
+        let mut row = connections.row(id)?;
+        let before = (row.trust.clone(), row.endpoints.clone());
         row.trust = trust;
         if !row.endpoints.contains(&way.endpoint) {
             row.endpoints.insert(0, way.endpoint.clone());
         }
+        let mut changed = before != (row.trust.clone(), row.endpoints.clone());
         if let Some(secret) = secret {
-            row.token_secret = StoredSecret(secret.expose().clone());
+            changed |= !row.token_secret.matches(secret.expose().as_bytes());
+            row.token_secret = secret;
         }
-        let same = (&row.trust, &row.endpoints, &row.token_secret) == (&old.trust, &old.endpoints, &old.token_secret);
-        if !same {
+        if changed {
             connections.change_known(actor, row).await?;
         }
-        Ok(!same)
+        Ok(changed)
     }
 
     /// Whether the kept connection is reached and recognised this way already. `None`: there is none.

@@ -1,7 +1,7 @@
 //! Connections: how Steward reaches one Proxmox cluster, or another host by SSH.
 
-use base::Timestamp;
 use base::ids::ConnectionId;
+use base::{Secret, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ pub struct Connection {
     pub token_id: String,
     /// The token's secret. Not part of any view.
     #[n(6)]
-    pub token_secret: StoredSecret,
+    pub token_secret: Secret<String>,
     #[n(7)]
     pub limits: Limits,
     #[n(8)]
@@ -47,8 +47,17 @@ pub struct Connection {
     pub ssh: Option<SshAccess>,
 }
 
+impl Connection {
+    /// All but its secrets, for what lives long.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let ssh = self.ssh.clone().map(|ssh| SshAccess { private: Secret::default(), ..ssh });
+        Self { token_secret: Secret::default(), ssh, ..self.clone() }
+    }
+}
+
 /// How to sign in to a host by SSH.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub struct SshAccess {
     #[n(0)]
     pub host: String,
@@ -59,24 +68,13 @@ pub struct SshAccess {
     pub user: String,
     /// In OpenSSH's form. Not part of any view.
     #[n(3)]
-    pub private: StoredSecret,
+    pub private: Secret<String>,
     /// One line as in `authorized_keys`.
     #[n(4)]
     pub public: String,
     /// Accepted host keys, `SHA256:...`; empty before the first sign-in.
     #[n(5)]
     pub host_keys: Vec<String>,
-}
-
-/// A secret inside a stored row: encoded as its text, printed as nothing.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(transparent)]
-pub struct StoredSecret(#[n(0)] pub String);
-
-impl std::fmt::Debug for StoredSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StoredSecret(hidden)")
-    }
 }
 
 /// Where Steward may act. Proxmox itself has no rule that limits nodes, so this is enforced here.

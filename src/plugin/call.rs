@@ -7,6 +7,7 @@ use super::job::{self, JobHandle, JobRun};
 use super::journal::{Failure, Journal, Mode, Outcome};
 use super::run::{Answer, RunState, Stop};
 use super::script::Plugin;
+use super::secret::put_in;
 use super::stack;
 use model::plugins::{HookMode, ScriptError};
 use rhai::{CallFnOptions, Dynamic, Position, Scope};
@@ -31,9 +32,9 @@ impl Plugin {
         }
         let (mode, run) = (declared.mode, self.named(run, hook));
         stack::on_large(|| {
+            let args = put_in(from_json(Value::Array(args)), &run.secrets);
             let state = RunState::new(run, host.clone(), None);
-            let args = args.into_iter().map(from_json).collect();
-            let result = state.enter(|| self.function(mode, hook, args));
+            let result = state.enter(|| self.function(mode, hook, args.into_array().unwrap_or_default()));
             self.result(&state, hook, result)
         })
         .unwrap_or_else(|e| Err(self.broken(&e)))
@@ -76,8 +77,8 @@ impl Plugin {
         let run = self.named(run, hook);
         stack::on_large(|| match JobRun::new(journal, mode) {
             Ok(job) => {
+                let args = vec![Dynamic::from(JobHandle), put_in(from_json(args), &run.secrets)];
                 let state = RunState::new(run, host.clone(), Some(job));
-                let args = vec![Dynamic::from(JobHandle), from_json(args)];
                 job::run(self, &state, || self.function(HookMode::Job, hook, args))
             }
             Err(e) => Outcome::Failed(Failure {

@@ -1,5 +1,6 @@
 //! What a script may ask of the appliance, as data. `app` answers.
 
+use super::secret::SecretPlaces;
 use super::ssh::SshCall;
 use base::ids::{ConnectionId, GuestId, JobId};
 use model::jobs::LogLevel;
@@ -18,6 +19,8 @@ pub struct Run {
     pub guest: Option<GuestId>,
     /// In words: a login, "schedule Nightly clean-up".
     pub actor: String,
+    /// The secrets among the arguments, by their places there (in a hook the first step is the argument's number).
+    pub secrets: SecretPlaces,
 }
 
 /// Writes lines to the job's log while a call goes on.
@@ -61,6 +64,8 @@ pub enum Call {
         method: Method,
         path: String,
         params: Value,
+        /// What belongs into `params` and only the host knows.
+        secrets: SecretPlaces,
     },
     /// Something on the machine behind the run: `app` decides which that is.
     Ssh(SshCall),

@@ -167,7 +167,7 @@ impl Host for TestHost {
             return Err(gone());
         }
         let answer = match call {
-            Call::Pve { method, path, params } => {
+            Call::Pve { method, path, params, .. } => {
                 // Configuration is idempotent, so twice must be the same as once.
                 if self.twice && method == Method::Put {
                     self.pve(method, &path, &params)?;

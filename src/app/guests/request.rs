@@ -2,13 +2,13 @@
 
 use super::making::{Once, REQUEST, Wanted, same_request};
 use super::{Guests, subject};
-use crate::jobs::{NewJob, enqueue};
+use crate::jobs::{NewJob, enqueue, secrets};
 use crate::limits;
 use crate::live::GuestLive;
 use crate::software::{new_key, put_wishes};
 use crate::{Actor, quotas};
 use base::ids::{ConnectionId, GuestId, JobId};
-use base::{Error, Result};
+use base::{Error, Result, Secrets};
 use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestRequest, GuestSource, GuestSpec, System};
 use model::jobs::{Job, Priority};
 use model::providers::Feature;
@@ -16,7 +16,7 @@ use model::quotas::{Amounts, Growth};
 use model::sessions::Scope;
 use model::software::{GuestKey, Software};
 use serde_json::{Value, json};
-use store::{Json, Name, Read, tables};
+use store::{Name, Read, tables};
 
 /// A job to ask for, about one machine.
 pub(super) struct Ask {
@@ -80,7 +80,10 @@ impl Guests<'_> {
             spec.ssh_keys.clear();
             spec.windows = true;
         }
-        let secrets = request.password.map(|p| Json(json!({ "password": p.expose() })));
+        let mut hidden = Secrets::default();
+        if let Some(password) = request.password {
+            hidden.put("password", password);
+        }
         let now = self.0.now();
         let wanted = Guest::wanted(connection, GuestKind::Qemu, spec.name.clone(), actor.user_id(), now);
         let guest = Guest { profile: spec.profile, ..wanted };
@@ -115,9 +118,7 @@ impl Guests<'_> {
             if let Some(access) = &access {
                 tx.put(tables::GUEST_KEYS, &guest, access)?;
             }
-            if let Some(secrets) = &secrets {
-                tx.put(tables::JOB_SECRETS, &job, secrets)?;
-            }
+            secrets::keep(tx, job, &hidden)?;
             put_wishes(tx, guest, &software, now)
         })
         .await

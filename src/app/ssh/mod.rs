@@ -7,7 +7,7 @@ pub use follow::{Follower, Look};
 
 use crate::App;
 use base::ids::{ConnectionId, GuestId};
-use base::{Error, Kind, Result, Secret};
+use base::{Error, Kind, Result};
 use command::as_root;
 use model::jobs::Job;
 use model::software::GuestKey;
@@ -81,6 +81,7 @@ impl Ssh<'_> {
             job: Some(job.id),
             guest: job.guest,
             actor: String::new(),
+            secrets: Default::default(),
         };
         self.place(&run).ok()
     }
@@ -148,12 +149,13 @@ impl Ssh<'_> {
                         SshError::new(SshErrorKind::Unreachable, text)
                     })?,
                 };
-                let auth = Auth::Key(Arc::new(Secret::new(key.private.0.clone())));
+                let auth = Auth::Key(Arc::new(key.private));
                 Ok(Target { host, port: key.port, user: key.user, auth, pins: key.host_keys })
             }
             Place::Connection(id) => {
                 let ssh = self.0.connections().ssh_access(id).map_err(|e| from_ours(&e))?;
-                let auth = Auth::Key(Arc::new(Secret::new(ssh.private.0.clone())));
+                let key = self.0.connections().ssh_key(id).map_err(|e| from_ours(&e))?;
+                let auth = Auth::Key(Arc::new(key));
                 Ok(Target { host: ssh.host, port: ssh.port, user: ssh.user, auth, pins: ssh.host_keys })
             }
         }

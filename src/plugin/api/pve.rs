@@ -1,8 +1,9 @@
 //! `pve::`: Proxmox' REST API on the run's connection.
 
-use super::{HostFunction, HostModule, ask, data};
+use super::{HostFunction, HostModule, ask, data_with_secrets};
 use crate::host::{Call, Method};
 use crate::run::Answer;
+use crate::secret::SecretPlaces;
 use rhai::{Dynamic, Map, NativeCallContext};
 use serde_json::Value;
 
@@ -17,7 +18,13 @@ pub(super) const MODULE: HostModule = HostModule {
             about: "Reads a path.",
             example: r#"let nodes = pve::get("/nodes");"#,
             register: |m| {
-                set!(m, "get", |ctx: NativeCallContext<'_>, path: &str| send(&ctx, Method::Get, path, Value::Null));
+                set!(m, "get", |ctx: NativeCallContext<'_>, path: &str| send(
+                    &ctx,
+                    Method::Get,
+                    path,
+                    Value::Null,
+                    SecretPlaces::new()
+                ));
             },
         },
         HostFunction {
@@ -29,7 +36,8 @@ pub(super) const MODULE: HostModule = HostModule {
         HostFunction {
             signature: "post(path, params) -> value",
             about: "Makes or starts something; the answer is often the task's id (UPID) for `job.wait_task`. A POST to a \
-                    storage's `upload` with `filename`, `label` and `files` (names and texts) makes a CD image of them there.",
+                    storage's `upload` with `filename`, `label` and `files` (names and texts) makes a CD image of them there. \
+                    Secrets may be the values of `cipassword`, `input-data`, `content` and of `files`.",
             example: r#"let upid = pve::post(`/nodes/${node}/qemu/${vmid}/status/start`, #{});"#,
             register: |m| set!(m, "post", |ctx: NativeCallContext<'_>, p: &str, a: Map| with(&ctx, Method::Post, p, a)),
         },
@@ -51,10 +59,16 @@ pub(super) const MODULE: HostModule = HostModule {
 };
 
 fn with(ctx: &NativeCallContext<'_>, method: Method, path: &str, params: Map) -> Answer<Dynamic> {
-    let params = data(ctx, &params.into())?;
-    send(ctx, method, path, params)
+    let (params, secrets) = data_with_secrets(ctx, params.into())?;
+    send(ctx, method, path, params, secrets)
 }
 
-fn send(ctx: &NativeCallContext<'_>, method: Method, path: &str, params: Value) -> Answer<Dynamic> {
-    ask(ctx, Call::Pve { method, path: path.to_owned(), params })
+fn send(
+    ctx: &NativeCallContext<'_>,
+    method: Method,
+    path: &str,
+    params: Value,
+    secrets: SecretPlaces,
+) -> Answer<Dynamic> {
+    ask(ctx, Call::Pve { method, path: path.to_owned(), params, secrets })
 }

@@ -47,11 +47,12 @@ async fn look(person: &Person, form: Form) -> Answer {
     }
 }
 
-async fn add(person: &Person, form: Form) -> Answer {
+async fn add(person: &Person, mut form: Form) -> Answer {
+    let [password, key] = ["password", "key"].map(|name| form.secret(name));
     let text = |name: &str| form.value(name).trim().to_owned();
     let let_in = match form.value("way") {
-        "key" => LetIn::Key(Secret::new(form.value("key").replace("\r\n", "\n"))),
-        _ => LetIn::Password(Secret::new(form.value("password").to_owned())),
+        "key" => LetIn::Key(Secret::new(key.expose().replace("\r\n", "\n"))),
+        _ => LetIn::Password(password),
     };
     let new = NewHost {
         name: text("name"),
@@ -67,8 +68,6 @@ async fn add(person: &Person, form: Form) -> Answer {
                 true => HostStep::Address,
                 false => HostStep::Access,
             };
-            // Typed secrets go no further, not even back into the form.
-            let form = form.replace("password", "").replace("key", "");
             again(person, form, e, |p, form| page::add(p, &step, form))
         }
     }

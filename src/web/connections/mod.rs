@@ -78,8 +78,8 @@ async fn access_step(person: &Person) -> ConnectStep {
     ConnectStep::Access { commands, token_id: wanted.map(|w| w.token_id()).unwrap_or_default() }
 }
 
-async fn connect(person: &Person, form: Form) -> Answer {
-    match person.web.app.connections().add(&person.actor, wanted(&form)).await {
+async fn connect(person: &Person, mut form: Form) -> Answer {
+    match person.web.app.connections().add(&person.actor, wanted(&mut form)).await {
         Ok(id) => {
             Ok(person.done(&format!("/settings/connections/{id}"), "Connected. Its machines appear in a moment."))
         }
@@ -88,18 +88,20 @@ async fn connect(person: &Person, form: Form) -> Answer {
                 true => ConnectStep::Address,
                 false => access_step(person).await,
             };
-            again(person, without_secrets(form), e, |p, form| page::connect(p, &step, form))
+            again(person, form, e, |p, form| page::connect(p, &step, form))
         }
     }
 }
 
-fn wanted(form: &Form) -> NewConnection {
+fn wanted(form: &mut Form) -> NewConnection {
+    let [password, otp, token] = ["password", "otp", "token_secret"].map(|name| form.secret(name));
     let text = |name: &str| form.value(name).trim().to_owned();
+    let trimmed = |secret: Secret<String>| Secret::new(secret.expose().trim().to_owned());
     let credential = if form.value("way") == "token" {
-        Credential::Token { id: text("token_id"), secret: Secret::new(text("token_secret")) }
+        Credential::Token { id: text("token_id"), secret: trimmed(token) }
     } else {
-        let otp = Some(text("otp")).filter(|t| !t.is_empty());
-        Credential::Login { user: text("user"), password: Secret::new(form.value("password").to_owned()), otp }
+        let otp = Some(trimmed(otp)).filter(|code| !code.expose().is_empty());
+        Credential::Login { user: text("user"), password, otp }
     };
     NewConnection {
         name: text("name"),
@@ -108,11 +110,6 @@ fn wanted(form: &Form) -> NewConnection {
         credential,
         limits: Limits::default(),
     }
-}
-
-/// Typed secrets go no further, not even back into the form.
-fn without_secrets(form: Form) -> Form {
-    ["password", "otp", "token_secret"].into_iter().fold(form, |form, name| form.replace(name, ""))
 }
 
 /// # Errors
