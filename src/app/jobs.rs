@@ -9,6 +9,7 @@ use base::{Error, Result};
 use model::access::GuestRight;
 use model::events::EventKind;
 use model::jobs::{Job, JobState, LogLine, Priority, Progress, Step, StepState};
+use model::plugins::PluginKind;
 use model::sessions::Scope;
 use serde_json::Value;
 use std::ops::ControlFlow;
@@ -293,7 +294,7 @@ impl Jobs<'_> {
         }
         let plugins = self.0.plugin_set();
         let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| plugins.by_hash(h).is_none());
-        let provider = plugins.get(&view.job.plugin).is_some_and(|p| p.manifest().kind == "provider");
+        let provider = plugins.get(&view.job.plugin).is_some_and(|p| p.manifest().kind == PluginKind::Provider);
         let undos = |s: &&Step| s.name.starts_with("undo:");
         let undone = view.steps.iter().any(|s| undos(&s));
         let open = view.steps.iter().any(|s| s.state == StepState::Begun && !s.name.contains(':'));

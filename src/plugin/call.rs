@@ -6,7 +6,7 @@ use super::host::{Host, Run};
 use super::job::{self, JobHandle, JobRun};
 use super::journal::{Failure, Journal, Mode, Outcome};
 use super::run::{Answer, RunState, Stop};
-use super::script::Plugin;
+use super::script::{NoHost, Plugin};
 use super::secret::put_in;
 use super::stack;
 use model::plugins::{HookMode, ScriptError};
@@ -57,6 +57,18 @@ impl Plugin {
             let place = if path == "." { "the result".to_owned() } else { path };
             self.broken(&format!("hook \"{hook}\", {place}: {}", e.inner()))
         })
+    }
+
+    /// Runs a pure hook, which needs no host.
+    ///
+    /// # Errors
+    /// As `call`; and a hook that is not pure.
+    pub fn call_pure(&self, hook: &str, args: Vec<Value>) -> Result<Value, ScriptError> {
+        if self.manifest().hooks.get(hook).is_some_and(|h| h.mode != HookMode::Pure) {
+            return Err(self.broken(&format!("hook \"{hook}\" is not pure")));
+        }
+        let host: Arc<dyn Host> = Arc::new(NoHost::default());
+        self.call(&host, hook, args, Run::default())
     }
 
     /// Runs a job hook until it ends or waits. Blocks: at most `limits::WALL_TIME`.

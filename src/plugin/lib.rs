@@ -31,7 +31,7 @@ pub mod stack;
 mod tests;
 mod text;
 
-pub use host::{Call, CallError, CallErrorKind, Host, Method, Run, Say};
+pub use host::{Call, CallError, CallErrorKind, CdUpload, Host, Method, Run, Say};
 pub use journal::{Failure, Journal, Mode, Outcome};
 pub use plugins::Plugins;
 pub use script::Plugin;

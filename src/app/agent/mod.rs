@@ -6,12 +6,13 @@
 
 mod powershell;
 
-use crate::{App, host};
+use crate::{App, plugin_host};
 use base::ids::{GuestId, JobId};
 use base::{Error, Kind, Secret, Secrets, random};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use model::guests::GuestKind;
+use model::plugins::PluginKind;
 use model::providers::Feature;
 use plugin::{CallError, CallErrorKind, Run, SshCall};
 use powershell::{Asked, CUT, MOST_INPUT, NO_FILE, bytes_of, text_of};
@@ -57,8 +58,8 @@ fn refused(kind: CallErrorKind, message: impl Into<String>) -> CallError {
 impl Agent<'_> {
     /// The machine of a plugin's run: the one that a recipe's job works on.
     pub(super) fn guest_of(&self, run: &Run) -> Result<GuestId, CallError> {
-        let kind = self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind.clone());
-        let guest = run.guest.filter(|_| run.job.is_some() && kind.as_deref() == Some("software"));
+        let kind = self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind);
+        let guest = run.guest.filter(|_| run.job.is_some() && kind == Some(PluginKind::Software));
         let text = "This run belongs to no machine, so it can't call agent::.";
         guest.ok_or_else(|| refused(CallErrorKind::Forbidden, text))
     }
@@ -118,8 +119,9 @@ impl Agent<'_> {
         }
         let mut args = vec![json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node })];
         args.extend(more);
-        let value =
-            host::call_with(self.0, guest.row.connection, hook, args, secrets).await.map_err(|e| from_ours(&e))?;
+        let value = plugin_host::call_with(self.0, guest.row.connection, hook, args, secrets)
+            .await
+            .map_err(|e| from_ours(&e))?;
         match value.get("error").filter(|e| !e.is_null()) {
             Some(error) => {
                 let kind = serde_json::from_value(error["kind"].clone()).unwrap_or(CallErrorKind::Refused);

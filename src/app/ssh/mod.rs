@@ -10,6 +10,7 @@ use base::ids::{ConnectionId, GuestId};
 use base::{Error, Kind, Result};
 use command::as_root;
 use model::jobs::Job;
+use model::plugins::PluginKind;
 use model::software::GuestKey;
 use plugin::{CallError, CallErrorKind, Run};
 use remote::ssh::{Auth, Ran, RunOptions, SshError, SshErrorKind, SshSession, Stream, Target, Tunnel};
@@ -55,16 +56,15 @@ impl Ssh<'_> {
     /// The place of a plugin's run: the job's machine for recipes, the connection's host for providers.
     pub(super) fn place(&self, run: &Run) -> Result<Place, CallError> {
         let refused = |text: &str| CallError::new(CallErrorKind::Forbidden, 0, text);
-        let kind = self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind.clone()).unwrap_or_default();
-        match kind.as_str() {
-            "software" => {
+        match self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind) {
+            Some(PluginKind::Software) => {
                 let guest = run.guest.filter(|_| run.job.is_some());
                 guest
                     .map(Place::Guest)
                     .ok_or_else(|| refused("This run belongs to no machine, so it can't call ssh::."))
             }
-            "provider" => {
-                let id = run.connection.filter(|id| self.0.connections().ssh_access(*id).is_ok());
+            Some(PluginKind::Provider) => {
+                let id = run.connection.filter(|id| self.0.connections().is_by_ssh(*id));
                 id.map(Place::Connection)
                     .ok_or_else(|| refused("This run belongs to no connection by SSH, so it can't call ssh::."))
             }

@@ -5,7 +5,7 @@ use super::journal::MemoryJournal;
 use crate::host::{Call, CallError, CallErrorKind, Host, Run};
 use crate::journal::{Mode, Outcome};
 use crate::script::Plugin;
-use crate::secret::SecretPlaces;
+use crate::secret::{SecretPlaces, SecretText};
 use crate::ssh::SshCall;
 use base::{Secrets, Timestamp};
 use model::jobs::{StepState, Wait};
@@ -156,6 +156,15 @@ impl Host for Mock {
                 }
                 state.calls.push(json!({"method": method.name(), "path": path, "params": params}));
                 state.answer(method.name(), &path)
+            }
+            Call::UploadCd(cd) => {
+                let path = format!("{}/{}/{}", cd.node, cd.storage, cd.filename);
+                let text = |(name, text): (String, SecretText)| {
+                    Ok((name, text.resolve(&Secrets::default())?.expose().clone()))
+                };
+                let files = cd.files.into_iter().map(text).collect::<Result<BTreeMap<_, _>, CallError>>()?;
+                state.calls.push(json!({"method": "CD", "path": path, "params": {"label": cd.label, "files": files}}));
+                state.answer("CD", &path)
             }
             Call::Ssh(call) => state.on_machine("SSH", call),
             Call::Agent(call) => state.on_machine("AGENT", call),

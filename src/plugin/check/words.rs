@@ -22,13 +22,14 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
     ),
     (
         "mock::pve(method, path, reply)",
-        "From now on answers calls whose path fits; `*` stands for any text. The newest that fits counts.",
-        r#"mock::pve("GET", "/nodes/*/status", #{cpu: 0.5});"#,
+        "From now on answers calls whose path fits; `*` stands for any text. The newest that fits counts. \
+         `pve::upload_cd` has the method `CD` and the path `NODE/STORAGE/FILENAME`.",
+        r#"mock::pve("GET", "*/status", #{cpu: 0.5});"#,
     ),
     (
         "mock::once(method, path, reply)",
         "Answers one call; several answer in their order, before all `mock::pve`.",
-        r#"mock::once("GET", "/cluster/nextid", "101");"#,
+        r#"mock::once("GET", "*/nextid", "101");"#,
     ),
     (
         "mock::pve_error(method, path, kind, message)",
@@ -52,7 +53,7 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
     (
         "mock::hook(hook, args) -> value",
         "Calls a hook as the appliance does: a pure one without modules.",
-        r#"let plan = mock::hook("setup_plan", ["9.0"]);"#,
+        r#"let plan = mock::hook("setup_plan", ["9.0", "1a2b3c4d"]);"#,
     ),
     (
         "mock::ssh(pattern, reply)",

@@ -7,7 +7,7 @@ use base::ids::{ConnectionId, GuestId, InviteId, JobId, ScheduleId, SessionId, T
 use base::{Result, Secret, Secrets, Timestamp};
 use crypto::SealKey;
 use model::access::{GuestGrant, GuestRight};
-use model::connections::{Connection, Limits, Trust};
+use model::connections::{Connection, Limits, PveAccess, Transport, Trust};
 use model::events::EventKind;
 use model::guests::{Guest, GuestKind, GuestState};
 use model::jobs::{JobState, LogLevel, LogLine, Step, StepState};
@@ -105,13 +105,14 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         id: ConnectionId::new(),
         name: text("cluster", n),
         plugin: text("plugin", n),
-        endpoints: vec![text("endpoint", n)],
-        trust: Trust::Ca(text("ca", n)),
-        token_id: text("token", n),
-        token_secret: Secret::new(text("secret", n)),
+        transport: Transport::Pve(PveAccess {
+            endpoints: vec![text("endpoint", n)],
+            trust: Trust::Ca(text("ca", n)),
+            token_id: text("token", n),
+            token_secret: Secret::new(text("secret", n)),
+        }),
         limits: Limits::default(),
         created: Timestamp::ZERO,
-        ssh: None,
     };
     let guest = Guest {
         id: GuestId::new(),

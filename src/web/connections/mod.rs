@@ -12,7 +12,8 @@ use crate::door::visit::Person;
 use crate::frame::Form;
 use crate::system::settings::item;
 use crate::system::settings_page::ConnectionItem;
-use app::connections::{ConnectionChange, Credential, NewConnection, Probe, fingerprint_text};
+use app::connections::access::{Credential, NewConnection, Probe};
+use app::connections::{ConnectionChange, fingerprint_text};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use base::ids::ConnectionId;
@@ -70,12 +71,13 @@ fn certificate(info: CertificateInfo) -> CertificateView {
 }
 
 async fn access_step(person: &Person) -> ConnectStep {
-    let commands = person.web.app.connections().setup_commands(&person.actor).await.unwrap_or_else(|e| {
-        tracing::warn!(error = %e.chain(), "no commands for a token made by hand");
-        String::new()
-    });
-    let wanted = person.web.app.joining().wanted(&person.actor, "").await;
-    ConnectStep::Access { commands, token_id: wanted.map(|w| w.token_id()).unwrap_or_default() }
+    match person.web.app.connections().access_plan(&person.actor).await {
+        Ok(plan) => ConnectStep::Access { commands: plan.commands.join("\n"), token_id: plan.token_id() },
+        Err(e) => {
+            tracing::warn!(error = %e.chain(), "no commands for a token made by hand");
+            ConnectStep::Access { commands: String::new(), token_id: String::new() }
+        }
+    }
 }
 
 async fn connect(person: &Person, mut form: Form) -> Answer {
