@@ -2,7 +2,7 @@
 
 use crate::guests::sharing::drop_of_guest;
 use crate::live::{Report, ReportedGuest};
-use crate::{App, host, quotas};
+use crate::{App, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result, Timestamp};
 use model::connections::Reach;
@@ -51,7 +51,7 @@ impl Inventory<'_> {
     }
 
     async fn report(&self, id: ConnectionId) -> Result<Report> {
-        let value = host::call(self.0, id, "inventory", Vec::new()).await?;
+        let value = plugin_host::call(self.0, id, "inventory", Vec::new()).await?;
         serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin for this connection gave a list that can't be read. See the Plugins page.")
                 .with_cause(e)
@@ -174,7 +174,7 @@ fn told(report: Guest, today: Guest) -> Guest {
 /// The row for a reported guest, and whether it differs from what is stored. Figures that move all the time are
 /// no difference: they would write every row every ten seconds.
 fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId, now: Timestamp) -> (Guest, bool) {
-    let still = still_life(&guest.state);
+    let still = without_counters(&guest.state);
     match known {
         None => {
             let row = Guest {
@@ -194,7 +194,7 @@ fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId
         }
         Some(row) => {
             let differs = row.missing_since.is_some() || row.last.as_ref() != Some(&still) || row.kind != guest.kind;
-            let name = row.called(&still.name).to_owned();
+            let name = row.called(&still.name);
             let row = Guest { kind: guest.kind, name, missing_since: None, last: Some(still), ..row.clone() };
             (row, differs)
         }
@@ -202,6 +202,6 @@ fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId
 }
 
 /// A state without the figures that move by themselves.
-fn still_life(state: &GuestState) -> GuestState {
+fn without_counters(state: &GuestState) -> GuestState {
     GuestState { cpu: 0.0, mem: 0, disk: 0, netin: 0, netout: 0, diskread: 0, diskwrite: 0, uptime: 0, ..state.clone() }
 }

@@ -1,5 +1,7 @@
 //! Jobs: asking for them, reading them, and what people do with them. Running them is the runner's business.
 
+pub(crate) mod secrets;
+
 use crate::guests::{self, Guests};
 use crate::{Actor, App};
 use base::ids::{ConnectionId, GuestId, JobId, UserId};
@@ -7,6 +9,7 @@ use base::{Error, Result};
 use model::access::GuestRight;
 use model::events::EventKind;
 use model::jobs::{Job, JobState, LogLine, Priority, Progress, Step, StepState};
+use model::plugins::PluginKind;
 use model::sessions::Scope;
 use serde_json::Value;
 use std::ops::ControlFlow;
@@ -112,6 +115,7 @@ pub fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
     tx.put(tables::JOBS, &job.id, job)?;
     if job.state.is_over() {
         tx.delete(tables::OPEN_JOBS, &job.id)?;
+        secrets::erase(tx, job)?;
         if let Some(key) = &job.dedup {
             let key = Name::new(key.clone());
             if tx.get(tables::JOB_DEDUP, &key)? == Some(job.id) {
@@ -290,7 +294,7 @@ impl Jobs<'_> {
         }
         let plugins = self.0.plugin_set();
         let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| plugins.by_hash(h).is_none());
-        let provider = plugins.get(&view.job.plugin).is_some_and(|p| p.manifest().kind == "provider");
+        let provider = plugins.get(&view.job.plugin).is_some_and(|p| p.manifest().kind == PluginKind::Provider);
         let undos = |s: &&Step| s.name.starts_with("undo:");
         let undone = view.steps.iter().any(|s| undos(&s));
         let open = view.steps.iter().any(|s| s.state == StepState::Begun && !s.name.contains(':'));

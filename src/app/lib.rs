@@ -10,22 +10,19 @@ pub mod audit;
 pub mod certificate;
 pub mod connections;
 pub mod consoles;
+mod derived_keys;
 pub mod events;
 pub mod guests;
 pub mod hasher;
 pub mod health;
-pub mod host;
-mod host_keys;
-pub mod hosts;
 pub mod impact;
 pub mod inventory;
 pub mod invites;
 pub mod jobs;
-pub mod joining;
 pub mod keys;
-mod limits;
 pub mod live;
 pub mod nodes;
+mod plugin_host;
 pub mod plugins;
 pub mod profile;
 pub mod profiles;
@@ -69,7 +66,7 @@ struct Inner {
     setup: setup::SetupCode,
     ssh: ssh::Sessions,
     systems: guests::Systems,
-    keys: host_keys::HostKeys,
+    keys: derived_keys::DerivedKeys,
     neighbours: Neighbours,
     job_bell: Notify,
     /// Counts looks at Proxmox; pages with live numbers wait on it.
@@ -93,7 +90,7 @@ impl App {
     /// # Errors
     /// Everything that `Store::open` refuses, with its sentence; a plugins folder that can't be read.
     pub fn open(settings: Settings, key: SealKey, clock: Arc<dyn Clock>) -> Result<Self> {
-        let host_keys = host_keys::HostKeys::derive(&key);
+        let derived_keys = derived_keys::DerivedKeys::derive(&key);
         let store = Store::open(&settings.store_file(), Arc::new(keys::ApplianceSeal::new(key)), Arc::clone(&clock))?;
         let plugins = Plugins::load(settings.built_in.plugins, settings.plugins_dir.as_deref());
         let people = users::People::load(&store)?;
@@ -118,7 +115,7 @@ impl App {
             setup,
             ssh: ssh::Sessions::default(),
             systems: guests::Systems::default(),
-            keys: host_keys,
+            keys: derived_keys,
             neighbours: Neighbours::default(),
             job_bell: Notify::new(),
             tick: watch::Sender::new(0),
@@ -188,10 +185,10 @@ impl App {
 }
 
 macro_rules! nouns {
-    ($($method:ident => $module:ident :: $handle:ident),+ $(,)?) => {
+    ($($method:ident => $($module:ident)::+),+ $(,)?) => {
         impl App {
-            $(pub fn $method(&self) -> $module::$handle<'_> {
-                $module::$handle(self)
+            $(pub fn $method(&self) -> $($module)::+<'_> {
+                $($module)::+(self)
             })+
         }
     };
@@ -204,11 +201,10 @@ nouns! {
     connections => connections::Connections,
     consoles => consoles::Consoles,
     guests => guests::Guests,
-    hosts => hosts::Hosts,
     impact => impact::Impacts,
     invites => invites::Invites,
     jobs => jobs::Jobs,
-    joining => joining::Joining,
+    joining => connections::joining::Joining,
     nodes => nodes::Nodes,
     plugins => plugins::PluginPages,
     profile => profile::Profile,
@@ -221,6 +217,7 @@ nouns! {
     templates => templates::Templates,
     software => software::SoftwarePages,
     ssh => ssh::Ssh,
+    ssh_hosts => connections::ssh_hosts::SshHosts,
     tokens => tokens::Tokens,
     users => users::Users,
     health => health::Health,

@@ -1,7 +1,7 @@
 //! Nodes and what they offer for new machines.
 
 use crate::live::{ConnectionLive, NodeLive};
-use crate::{Actor, App, host};
+use crate::{Actor, App, plugin_host};
 use base::ids::ConnectionId;
 use base::{Error, Result};
 use model::connections::Reach;
@@ -78,7 +78,7 @@ impl Nodes<'_> {
     }
 
     async fn all_choices(&self, connection: ConnectionId, node: &str) -> Result<Choices> {
-        let value = host::call(self.0, connection, "choices", vec![json!(node)]).await?;
+        let value = plugin_host::call(self.0, connection, "choices", vec![json!(node)]).await?;
         serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })

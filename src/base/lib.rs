@@ -11,5 +11,5 @@ pub mod secret;
 pub mod time;
 
 pub use error::{Error, Kind, Result};
-pub use secret::Secret;
+pub use secret::{Secret, Secrets, without_secrets};
 pub use time::{Clock, SystemClock, Timestamp};

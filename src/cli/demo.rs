@@ -8,11 +8,10 @@ use app::users::NewUser;
 use base::ids::ConnectionId;
 use base::{Error, Result, Secret, random};
 use config::Settings;
-use model::connections::{Connection, Limits, StoredSecret, Trust};
+use model::connections::{Connection, Limits, PveAccess, Transport, Trust};
 use model::sessions::Scope;
 use model::users::Role;
 use serde_json::json;
-use sim;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -164,13 +163,14 @@ fn connection(cluster: &sim::Sim, now: base::Timestamp) -> Connection {
         id: ConnectionId::new(),
         name: "Home".to_owned(),
         plugin: "proxmox".to_owned(),
-        endpoints: vec![cluster.url.clone()],
-        trust: Trust::Fingerprints(vec![cluster.fingerprint.to_vec()]),
-        token_id: cluster.token_id.clone(),
-        token_secret: StoredSecret(cluster.token_secret.expose().clone()),
+        transport: Transport::Pve(PveAccess {
+            endpoints: vec![cluster.url.clone()],
+            trust: Trust::Fingerprints(vec![cluster.fingerprint.to_vec()]),
+            token_id: cluster.token_id.clone(),
+            token_secret: cluster.token_secret.clone(),
+        }),
         limits: Limits::default(),
         created: now,
-        ssh: None,
     }
 }
 

@@ -80,6 +80,7 @@ pub async fn images(app: App, stop: CancellationToken) {
 /// What the store says.
 pub async fn sweep(app: &App) -> Result<()> {
     app.sessions().sweep().await?;
+    app.jobs().forget_old_secrets().await?;
     let limit = app.now().minus(KEEP_JOBS);
     let mut old = Vec::new();
     app.store().read(|tx| {
@@ -99,6 +100,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             for (id, guest) in old {
                 tx.delete_all(tables::STEPS, Scan::prefix(&id))?;
                 tx.delete_all(tables::JOB_LOG, Scan::prefix(&id))?;
+                tx.delete(tables::JOB_SECRETS, &id)?;
                 if let Some(guest) = guest {
                     tx.delete(tables::GUEST_JOBS, &(guest, id))?;
                 }

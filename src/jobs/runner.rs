@@ -243,12 +243,11 @@ async fn play(app: &App, job: &Job) -> Result<Outcome> {
             job: Some(job.id),
             guest: job.guest,
             actor: job.asked_by.clone(),
+            secrets: app2.jobs().handles(job.id)?,
         };
         let shared: Arc<dyn Journal> = Arc::<StoreJournal>::clone(&journal);
-        let args = app2.software().full_args(&job)?;
-        let mut outcome = plugin.run_job(&host, shared, &job.hook, args, run, mode);
-        if let Outcome::Failed(failure) = &mut outcome {
-            failure.error.message = journal.masked(&failure.error.message);
+        let outcome = plugin.run_job(&host, shared, &job.hook, job.args.clone(), run, mode);
+        if let Outcome::Failed(failure) = &outcome {
             journal.log(LogLevel::Error, &failure.error.message);
         }
         Ok(outcome)

@@ -91,7 +91,6 @@ async fn finish(app: &App, job: &Job, id: &str, lines: Vec<(LogLevel, String)>, 
     tokio::task::spawn_blocking(move || {
         let journal = StoreJournal::open(&app2, job2.id, job2.owner)?;
         journal.log_all(&lines);
-        let exit = journal.masked(&exit);
         journal.begin(&name)?;
         journal.finish(&name, json!({ "exitstatus": exit }))
     })

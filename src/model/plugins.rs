@@ -16,9 +16,7 @@ pub struct Manifest {
     pub version: String,
     /// One sentence for the Plugins page.
     pub about: String,
-    /// What it is: `provider`, `notifier`, `collector`, `provisioner`, `software`, `rule`, `checker`,
-    /// or `library`: functions that other plugins use.
-    pub kind: String,
+    pub kind: PluginKind,
     /// The version of the host's API that it was written for; 1 now.
     pub api: u32,
     /// Host modules it may use: `pve`, `kv`, `guests` ... What is not listed does not exist for the script.
@@ -42,6 +40,38 @@ pub struct Manifest {
     /// Functions of the script that the host calls, by name.
     #[serde(default)]
     pub hooks: BTreeMap<String, Hook>,
+}
+
+/// What a plugin is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginKind {
+    /// Stands behind connections: machines, nodes, storages.
+    Provider,
+    Notifier,
+    Collector,
+    Provisioner,
+    /// Installs something on machines.
+    Software,
+    Rule,
+    Checker,
+    /// Functions that other plugins use.
+    Library,
+}
+
+impl PluginKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Notifier => "notifier",
+            Self::Collector => "collector",
+            Self::Provisioner => "provisioner",
+            Self::Software => "software",
+            Self::Rule => "rule",
+            Self::Checker => "checker",
+            Self::Library => "library",
+        }
+    }
 }
 
 /// One function that the host calls.

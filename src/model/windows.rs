@@ -2,7 +2,7 @@
 //! Sources: Microsoft's unattended set-up reference; the folders of the VirtIO driver image.
 
 use crate::guests::is_dns_label;
-use base::{Error, Result};
+use base::{Error, Result, Secret};
 use serde::{Deserialize, Serialize};
 
 /// A release of Windows: id, what people call it, Proxmox' `ostype`, the folder of its drivers.
@@ -55,11 +55,11 @@ pub struct WindowsWish {
 }
 
 /// What must stay secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WindowsSecrets<'a> {
-    pub password: &'a str,
+#[derive(Debug, Default)]
+pub struct WindowsSecrets {
+    pub password: Secret<String>,
     /// Empty: the edition's own, or the trial.
-    pub product_key: &'a str,
+    pub product_key: Secret<String>,
 }
 
 impl WindowsWish {
@@ -70,7 +70,7 @@ impl WindowsWish {
 
     /// # Errors
     /// `Invalid` with a sentence per field.
-    pub fn check(&self, secrets: &WindowsSecrets<'_>) -> Result<()> {
+    pub fn check(&self, secrets: &WindowsSecrets) -> Result<()> {
         let iso = |t: &str| {
             t.contains(":iso/")
                 && t.to_ascii_lowercase().ends_with(".iso")
@@ -78,7 +78,7 @@ impl WindowsWish {
         };
         let hex = |t: &str, n: usize| t.len() == n && t.bytes().all(|b| b.is_ascii_hexdigit());
         let keyboard = self.keyboard.split_once(':').is_some_and(|(a, b)| hex(a, 4) && hex(b, 8));
-        let key = secrets.product_key;
+        let (password, key) = (secrets.password.expose(), secrets.product_key.expose());
         let key_fits = key.is_empty()
             || key.split('-').map(str::len).eq([5; 5]) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let words = |t: &str| !t.is_empty() && t.len() <= 80 && !t.chars().any(char::is_control);
@@ -100,8 +100,7 @@ impl WindowsWish {
             ("hours", (1..=24).contains(&self.hours), "Choose 1 to 24 hours."),
             (
                 "password",
-                (8..=120).contains(&secrets.password.chars().count())
-                    && !secrets.password.chars().any(char::is_control),
+                (8..=120).contains(&password.chars().count()) && !password.chars().any(char::is_control),
                 "Use 8 to 120 characters on one line.",
             ),
             ("product_key", key_fits, "A key has five groups of five, with dashes between. It may stay empty."),
@@ -145,20 +144,20 @@ const LETTERS: [char; 6] = ['D', 'E', 'F', 'G', 'H', 'I'];
 const DRIVERS: [&str; 4] = ["vioscsi", "NetKVM", "viostor", "Balloon"];
 
 /// Names and texts of the files on the CD that answers Windows' set-up. The password is in them.
-pub fn answers(wish: &WindowsWish, secrets: &WindowsSecrets<'_>) -> Vec<(String, String)> {
-    vec![
-        ("autounattend.xml".to_owned(), unattend(wish, secrets)),
-        ("steward-setup.ps1".to_owned(), SETUP.replace('\n', "\r\n")),
+pub fn answers(wish: &WindowsWish, secrets: &WindowsSecrets) -> [(&'static str, Secret<String>); 2] {
+    [
+        ("autounattend.xml", Secret::new(unattend(wish, secrets))),
+        ("steward-setup.ps1", Secret::new(SETUP.replace('\n', "\r\n"))),
     ]
 }
 
 /// Finds our script on whichever drive it is.
 const FIRST_LOGON: &str = "powershell.exe -NoProfile -ExecutionPolicy Bypass -Command \"foreach ($d in 'D','E','F','G','H','I') { $f = $d + ':\\steward-setup.ps1'; if (Test-Path $f) { & $f; break } }\"";
 
-fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets<'_>) -> String {
+fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets) -> String {
     let folder = wish.release().map_or("w10", |r| r.3);
     let (language, keyboard, zone) = (xml(&wish.language), xml(&wish.keyboard), xml(&wish.time_zone));
-    let password = xml(secrets.password);
+    let password = xml(secrets.password.expose());
     let locale = format!(
         "<InputLocale>{keyboard}</InputLocale><SystemLocale>{language}</SystemLocale><UILanguage>{language}</UILanguage><UserLocale>{language}</UserLocale>"
     );
@@ -172,10 +171,10 @@ fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets<'_>) -> String {
             ));
         }
     }
-    let key = if secrets.product_key.is_empty() {
+    let key = if secrets.product_key.expose().is_empty() {
         String::new()
     } else {
-        format!("<Key>{}</Key>", xml(&secrets.product_key.to_ascii_uppercase()))
+        format!("<Key>{}</Key>", xml(&secrets.product_key.expose().to_ascii_uppercase()))
     };
     format!(
         r#"<?xml version="1.0" encoding="utf-8"?>
@@ -247,14 +246,18 @@ pub(crate) mod tests {
         }
     }
 
+    fn given(password: &str, key: &str) -> WindowsSecrets {
+        WindowsSecrets { password: Secret::new(password.to_owned()), product_key: Secret::new(key.to_owned()) }
+    }
+
     const NASTY: &str = "a<b>&\"c'd]]>\\$x;€ü ";
 
     #[test]
     fn the_answers_are_sound_xml_with_any_password() {
-        let files =
-            answers(&a_wish(), &WindowsSecrets { password: NASTY, product_key: "abcde-12345-abcde-12345-abcde" });
+        let files = answers(&a_wish(), &given(NASTY, "abcde-12345-abcde-12345-abcde"));
         let (name, text) = &files[0];
-        assert_eq!(name, "autounattend.xml");
+        assert_eq!(*name, "autounattend.xml");
+        let text = text.expose();
         // A foreign reader, and what it makes of the password.
         let script = "import sys, xml.etree.ElementTree as e\nt = e.fromstring(sys.stdin.buffer.read())\n\
                       v = [n.text for n in t.iter('{urn:schemas-microsoft-com:unattend}Value')]\n\
@@ -273,12 +276,12 @@ pub(crate) mod tests {
             ["6", NASTY, NASTY, "/IMAGE/INDEX", "ABCDE-12345-ABCDE-12345-ABCDE"]
         );
         assert!(text.contains("D:\\vioscsi\\w11\\amd64"), "{text}");
-        assert!(!files[1].1.contains(NASTY), "the script does not know the password");
+        assert!(!files[1].1.expose().contains(NASTY), "the script does not know the password");
     }
 
     #[test]
     fn each_field_that_does_not_fit_is_named() {
-        let good = WindowsSecrets { password: "Seven kettles", product_key: "" };
+        let good = given("Seven kettles", "");
         a_wish().check(&good).unwrap();
         let wish = WindowsWish {
             iso: "x".into(),
@@ -287,7 +290,7 @@ pub(crate) mod tests {
             keyboard: "de".into(),
             ..a_wish()
         };
-        let e = wish.check(&WindowsSecrets { password: "short", product_key: "12345" }).unwrap_err();
+        let e = wish.check(&given("short", "12345")).unwrap_err();
         let fields: Vec<&str> = e.fields().keys().map(String::as_str).collect();
         assert_eq!(fields, ["drivers", "edition", "iso", "keyboard", "password", "product_key"]);
     }

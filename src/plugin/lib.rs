@@ -23,6 +23,7 @@ mod manifest;
 mod plugins;
 mod run;
 mod script;
+mod secret;
 mod source;
 mod ssh;
 pub mod stack;
@@ -30,8 +31,9 @@ pub mod stack;
 mod tests;
 mod text;
 
-pub use host::{Call, CallError, CallErrorKind, Host, Method, Run, Say};
+pub use host::{Call, CallError, CallErrorKind, CdUpload, Host, Method, Run, Say};
 pub use journal::{Failure, Journal, Mode, Outcome};
 pub use plugins::Plugins;
 pub use script::Plugin;
+pub use secret::{SecretPlaces, SecretText, handles};
 pub use ssh::{SshCall, SshCommand};

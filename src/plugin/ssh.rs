@@ -1,14 +1,19 @@
 //! What a script may ask of a machine over SSH or by its guest agent, as data. Which machine it is the host decides, never the script.
 
+use super::host::CallError;
+use super::secret::SecretText;
+use base::{Secret, Secrets};
+
 /// One thing asked over SSH or by the guest agent. Everything runs as root there (as the system on Windows).
+/// `T` is a text that may hold secrets: by name as a script asks, in full as the machine gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SshCall {
+pub enum SshCall<T = SecretText> {
     /// Runs a short command and waits for it. Answers `{code, out, err}`.
-    Run(SshCommand),
+    Run(SshCommand<T>),
     /// The same for a command that only reads: allowed in `settle` and `wait_until` closures.
-    Look(SshCommand),
+    Look(SshCommand<T>),
     /// Writes a file, over what is there, in one go. `mode` like 0o644.
-    Put { path: String, text: String, mode: u32 },
+    Put { path: String, text: T, mode: u32 },
     /// Answers a file's text, or null when there is none.
     Get { path: String },
     /// Answers `{ok, why, address}`: can commands be run there now?
@@ -21,10 +26,10 @@ pub enum SshCall {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SshCommand {
+pub struct SshCommand<T = SecretText> {
     pub command: String,
     /// What it reads.
-    pub input: String,
+    pub input: T,
     /// Seconds, 1 to 100.
     pub timeout: u64,
     /// Its lines are not shown in the job's log.
@@ -34,5 +39,34 @@ pub struct SshCommand {
 impl SshCall {
     pub(super) fn changes_something(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Put { .. } | Self::Start { .. })
+    }
+
+    /// The text in it that may hold secrets.
+    pub fn secret_text(&self) -> Option<&SecretText> {
+        match self {
+            Self::Run(command) | Self::Look(command) => Some(&command.input),
+            Self::Put { text, .. } => Some(text),
+            Self::Get { .. } | Self::Ready | Self::Boot | Self::Start { .. } => None,
+        }
+    }
+
+    /// The same call with its text in full.
+    ///
+    /// # Errors
+    /// As `SecretText::resolve`.
+    pub fn resolve(self, secrets: &Secrets) -> Result<SshCall<Secret<String>>, CallError> {
+        let full = |c: SshCommand| {
+            let input = c.input.resolve(secrets)?;
+            Ok(SshCommand { command: c.command, input, timeout: c.timeout, quiet: c.quiet })
+        };
+        Ok(match self {
+            Self::Run(command) => SshCall::Run(full(command)?),
+            Self::Look(command) => SshCall::Look(full(command)?),
+            Self::Put { path, text, mode } => SshCall::Put { path, text: text.resolve(secrets)?, mode },
+            Self::Get { path } => SshCall::Get { path },
+            Self::Ready => SshCall::Ready,
+            Self::Boot => SshCall::Boot,
+            Self::Start { name, command } => SshCall::Start { name, command },
+        })
     }
 }

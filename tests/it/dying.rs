@@ -1,12 +1,13 @@
 //! A job of the Proxmox plugin that dies where something happens or is recorded, and goes on: the journal and
 //! the simulated cluster stay, the process does not.
 
-use app::templates::{is_cd, upload_cd};
 use base::ids::JobId;
-use base::{Clock, Error, SystemClock, Timestamp};
+use base::{Clock, Error, Secrets, SystemClock, Timestamp};
 use model::jobs::{LogLevel, Progress, Step, StepState, Wait};
-use plugin::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall};
-use remote::pve::{PveClient, Target, Trust};
+use plugin::{
+    Call, CallError, CallErrorKind, CdUpload, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall,
+};
+use remote::pve::{CdImage, PveClient, PveError, Target, Trust};
 use serde_json::{Value, json};
 use sim::Sim;
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,16 +132,16 @@ struct TestHost {
 
 impl TestHost {
     fn pve(&self, method: Method, path: &str, params: &Value) -> Result<Value, CallError> {
-        let client = &self.outside.client;
-        let result = if is_cd(method.name(), path, params) {
-            self.runtime.block_on(upload_cd(client, path, params))
-        } else {
-            self.runtime.block_on(client.call(method.name(), path, params))
-        };
-        result.map_err(|e| {
-            let kind = serde_json::from_value(json!(e.kind.name())).unwrap();
-            CallError { kind, status: e.status, message: e.message, errors: e.errors }
-        })
+        self.runtime.block_on(self.outside.client.call(method.name(), path, params)).map_err(from_pve)
+    }
+
+    fn upload_cd(&self, cd: &CdUpload) -> Result<Value, CallError> {
+        let none = Secrets::default();
+        let files: Vec<_> =
+            cd.files.iter().map(|(name, text)| (name.clone(), text.resolve(&none).unwrap_or_default())).collect();
+        let CdUpload { node, storage, filename, label, .. } = cd;
+        let image = CdImage { node, storage, filename, label, files: &files };
+        self.runtime.block_on(self.outside.client.upload_cd(&image)).map(|task| json!(task)).map_err(from_pve)
     }
 
     fn reserve(&self) -> Result<Value, CallError> {
@@ -167,13 +168,14 @@ impl Host for TestHost {
             return Err(gone());
         }
         let answer = match call {
-            Call::Pve { method, path, params } => {
+            Call::Pve { method, path, params, .. } => {
                 // Configuration is idempotent, so twice must be the same as once.
                 if self.twice && method == Method::Put {
                     self.pve(method, &path, &params)?;
                 }
                 self.pve(method, &path, &params)
             }
+            Call::UploadCd(cd) => self.upload_cd(&cd),
             Call::Agent(call) => self.outside.inside.as_ref().unwrap()(call),
             Call::ReserveVmid => self.reserve(),
             Call::ReleaseVmid { vmid } => {
@@ -189,6 +191,11 @@ impl Host for TestHost {
         };
         if changes && self.death.pass() { Err(gone()) } else { answer }
     }
+}
+
+fn from_pve(e: PveError) -> CallError {
+    let kind = serde_json::from_value(json!(e.kind.name())).unwrap();
+    CallError { kind, status: e.status, message: e.message, errors: e.errors }
 }
 
 /// One job with its disk; `drive` runs it as the runner does, over as many lives as it takes.

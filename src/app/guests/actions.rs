@@ -3,7 +3,7 @@
 use super::Guests;
 use super::request::Ask;
 use crate::live::GuestLive;
-use crate::{Actor, host};
+use crate::{Actor, plugin_host};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result};
 use model::access::GuestRight;
@@ -179,7 +179,7 @@ impl Guests<'_> {
             return Ok(None);
         }
         self.check_reach(guest.row.connection)?;
-        let value = host::call(self.0, guest.row.connection, "guest_ties", vec![Self::target(guest)?]).await?;
+        let value = plugin_host::call(self.0, guest.row.connection, "guest_ties", vec![Self::target(guest)?]).await?;
         serde_path_to_error::deserialize(value).map(Some).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })
@@ -201,7 +201,7 @@ impl Guests<'_> {
         self.check_reach(guest.row.connection)?;
         let mut args = vec![Self::target(&guest)?];
         args.extend(more);
-        let value = host::call(self.0, guest.row.connection, hook, args).await?;
+        let value = plugin_host::call(self.0, guest.row.connection, hook, args).await?;
         serde_path_to_error::deserialize(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })

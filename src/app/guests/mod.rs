@@ -19,7 +19,7 @@ pub use making::Once;
 pub(crate) use making::makes_machine;
 
 use crate::live::GuestLive;
-use crate::{Actor, App, host};
+use crate::{Actor, App, plugin_host};
 use base::ids::{ConnectionId, GuestId, UserId};
 use base::{Error, Result};
 use model::access::GuestRight;
@@ -164,7 +164,7 @@ impl Guests<'_> {
         let snapshot = self.0.live().snapshot();
         let known = snapshot.connection(connection);
         // A host by SSH is called by its name, a cluster by what it is.
-        let by_ssh = self.0.connections().ssh_access(connection).is_ok();
+        let by_ssh = self.0.connections().is_by_ssh(connection);
         let who = known.filter(|_| by_ssh).map_or("Proxmox".to_owned(), |c| format!("The host {}", c.name));
         match known.map(|c| &c.reach) {
             Some(Reach::Here { .. }) => Ok(()),
@@ -209,7 +209,7 @@ impl Guests<'_> {
         }
         let Some(vmid) = guest.row.vmid.filter(|_| guest.row.making.is_none()) else { return Ok(Vec::new()) };
         let target = json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node });
-        let value = host::call(self.0, guest.row.connection, "history", vec![target, json!(timeframe)]).await?;
+        let value = plugin_host::call(self.0, guest.row.connection, "history", vec![target, json!(timeframe)]).await?;
         serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })

@@ -2,13 +2,13 @@
 
 use super::making::{Once, REQUEST, Wanted, same_request};
 use super::{Guests, subject};
-use crate::jobs::{NewJob, enqueue};
-use crate::limits;
+use crate::jobs::{NewJob, enqueue, secrets};
 use crate::live::GuestLive;
 use crate::software::{new_key, put_wishes};
-use crate::{Actor, quotas};
+use crate::{Actor, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId, JobId};
-use base::{Error, Result};
+use base::{Error, Result, Secrets};
+use model::guests::hardware::Hardware;
 use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestRequest, GuestSource, GuestSpec, System};
 use model::jobs::{Job, Priority};
 use model::providers::Feature;
@@ -16,7 +16,7 @@ use model::quotas::{Amounts, Growth};
 use model::sessions::Scope;
 use model::software::{GuestKey, Software};
 use serde_json::{Value, json};
-use store::{Json, Name, Read, tables};
+use store::{Name, Read, tables};
 
 /// A job to ask for, about one machine.
 pub(super) struct Ask {
@@ -80,7 +80,10 @@ impl Guests<'_> {
             spec.ssh_keys.clear();
             spec.windows = true;
         }
-        let secrets = request.password.map(|p| Json(json!({ "password": p.expose() })));
+        let mut hidden = Secrets::default();
+        if let Some(password) = request.password {
+            hidden.put("password", password);
+        }
         let now = self.0.now();
         let wanted = Guest::wanted(connection, GuestKind::Qemu, spec.name.clone(), actor.user_id(), now);
         let guest = Guest { profile: spec.profile, ..wanted };
@@ -115,9 +118,7 @@ impl Guests<'_> {
             if let Some(access) = &access {
                 tx.put(tables::GUEST_KEYS, &guest, access)?;
             }
-            if let Some(secrets) = &secrets {
-                tx.put(tables::JOB_SECRETS, &job, secrets)?;
-            }
+            secrets::keep(tx, job, &hidden)?;
             put_wishes(tx, guest, &software, now)
         })
         .await
@@ -225,7 +226,7 @@ impl Guests<'_> {
         Ok(())
     }
 
-    /// Without a storage the copy's disks go where the template's are: then those must be allowed. Proxmox is
+    /// Without a storage the copy's disks go where the template's are: then those must be allowed. The provider is
     /// only asked when there is a list.
     async fn check_template_storages(&self, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
         let limits = self.0.connections().limits(connection)?;
@@ -233,19 +234,22 @@ impl Guests<'_> {
         if limits.storages.is_empty() {
             return Ok(());
         }
-        let Ok((client, _)) = self.0.connections().link(connection) else {
-            return Err(Error::field("storage", "Choose a storage: Steward may put disks on some only."));
-        };
         let snapshot = self.0.live().snapshot();
         let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         let Some(template) = all.find(|g| g.row.vmid == Some(*vmid)) else { return Ok(()) };
-        let path = format!("/nodes/{}/{}/{vmid}/config", template.state.node, template.row.kind.name());
-        let config = client.call("GET", &path, &Value::Null).await;
-        let config = config.map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))?;
-        match limits::storages_in(&config).into_iter().find(|s| !limits.allows_storage(s)) {
-            Some(s) => Err(Error::field(
+        if !self.can(connection, template.row.kind, Feature::Hardware) {
+            return Err(Error::field("storage", "Choose a storage: Steward may put disks on some only."));
+        }
+        let value = plugin_host::call(self.0, connection, "guest_hardware", vec![Self::target(template)?]).await?;
+        let hardware: Hardware = serde_json::from_value(value).map_err(|e| {
+            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
+        })?;
+        let mut copied =
+            hardware.disks.iter().filter(|d| !d.storage.is_empty() && d.kind != "cd" && d.kind != "unused");
+        match copied.find(|d| !limits.allows_storage(&d.storage)) {
+            Some(d) => Err(Error::field(
                 "storage",
-                format!("The template's disk is on {s}, where Steward may not put disks. Choose a storage."),
+                format!("The template's disk is on {}, where Steward may not put disks. Choose a storage.", d.storage),
             )),
             None => Ok(()),
         }

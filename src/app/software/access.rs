@@ -8,7 +8,6 @@ use crate::ssh::Place;
 use base::ids::GuestId;
 use base::{Error, Result, Secret};
 use model::access::GuestRight;
-use model::connections::StoredSecret;
 use model::events::EventKind;
 use model::guests::is_unix_user;
 use model::sessions::Scope;
@@ -53,7 +52,7 @@ pub(crate) fn new_key(guest: GuestId, name: &str, user: &str, now: base::Timesta
     Ok(GuestKey {
         guest,
         user: user.to_owned(),
-        private: StoredSecret(pair.private.expose().clone()),
+        private: pair.private,
         public: pair.public,
         host_keys: Vec::new(),
         address: None,
@@ -148,7 +147,7 @@ impl SoftwarePages<'_> {
                 found.ok_or_else(|| Error::field("address", "The machine does not tell its address. Give one here."))?
             }
         };
-        let auth = Auth::Password(Arc::new(Secret::new(password.expose().clone())));
+        let auth = Auth::Password(Arc::new(password.clone()));
         let target = Target { host, port: key.port, user: key.user.clone(), auth, pins: key.host_keys.clone() };
         let session = SshSession::connect(&target).await.map_err(|e| match e.kind {
             SshErrorKind::Auth => Error::field("password", e.message),

@@ -1,11 +1,10 @@
 //! From wanted to installed: one job at a time for each machine, in the order in which things were asked for.
 
 use super::{SoftwarePages, row_key, state_after};
-use crate::jobs::{NewJob, enqueue_for};
+use crate::jobs::{NewJob, enqueue_for, secrets};
 use crate::ssh::Place;
 use base::ids::{GuestId, JobId};
 use base::{Result, Timestamp};
-use model::connections::StoredSecret;
 use model::events::EventKind;
 use model::guests::Guest;
 use model::jobs::{Job, JobState, Priority};
@@ -26,10 +25,6 @@ impl SoftwarePages<'_> {
     /// # Errors
     /// What the store says.
     pub async fn settle(&self, job: &Job) -> Result<()> {
-        if is_done_with(job.state) {
-            let id = job.id;
-            self.0.store().write(move |tx| tx.delete(tables::JOB_SECRETS, &id).map(drop)).await?;
-        }
         let Some(guest) = job.guest else { return Ok(()) };
         let done = job.clone();
         self.0.store().write(move |tx| take_in(tx, guest, &done)).await?;
@@ -93,26 +88,7 @@ impl SoftwarePages<'_> {
         for guest in wanted {
             self.start_next(guest).await?;
         }
-        self.sweep_secrets().await?;
         self.sweep(all).await
-    }
-
-    /// Secrets of jobs that need them no longer.
-    async fn sweep_secrets(&self) -> Result<()> {
-        let gone = self.0.store().read(|tx| {
-            let mut gone = Vec::new();
-            for (id, _) in tx.list(tables::JOB_SECRETS, Scan::all(), usize::MAX)? {
-                let job: Option<Job> = tx.get(tables::JOBS, &id)?;
-                if job.is_none_or(|j| is_done_with(j.state)) {
-                    gone.push(id);
-                }
-            }
-            Ok(gone)
-        })?;
-        for id in gone {
-            self.0.store().write(move |tx| tx.delete(tables::JOB_SECRETS, &id).map(drop)).await?;
-        }
-        Ok(())
     }
 
     /// Key and list of a machine go with it, except while the job that failed to make it can be tried again.
@@ -145,11 +121,6 @@ impl SoftwarePages<'_> {
     }
 }
 
-/// It can't be tried again.
-fn is_done_with(state: JobState) -> bool {
-    matches!(state, JobState::Succeeded | JobState::Discarded)
-}
-
 /// Writes a job's end into the row that it worked for.
 fn take_in(tx: &mut WriteTx, guest: GuestId, job: &Job) -> Result<()> {
     let key = row_key(guest, &job.plugin);
@@ -164,7 +135,6 @@ fn take_in(tx: &mut WriteTx, guest: GuestId, job: &Job) -> Result<()> {
     if row.state == SoftwareState::Installed {
         row.installed = job.finished;
         row.error = None;
-        row.secrets = StoredSecret("{}".to_owned());
         row.links = links(job);
     }
     tx.put(tables::SOFTWARE, &key, &row)?;
@@ -192,6 +162,7 @@ fn next_job(tx: &mut WriteTx, id: GuestId) -> Result<Option<Job>> {
     let Some((_, mut row)) = rows.into_iter().find(|(_, r)| r.state == SoftwareState::Wanted) else { return Ok(None) };
     let new = new_job(&guest, &row);
     let job = enqueue_for(tx, row.owner, &row.asked_by, new)?;
+    secrets::keep(tx, job.id, &std::mem::take(&mut row.secrets))?;
     (row.state, row.job, row.error) = (SoftwareState::Installing, Some(job.id), None);
     tx.put(tables::SOFTWARE, &row_key(id, &row.recipe), &row)?;
     tx.event(EventKind::Guest { id }, guest.owner);
@@ -204,7 +175,6 @@ fn new_job(guest: &Guest, row: &Software) -> NewJob {
         plugin: row.recipe.clone(),
         hook: HOOK.to_owned(),
         title: format!("Install {} on {}", row.title, guest.name),
-        // The secret options are added when it runs.
         args: json!({ "options": row.options, "version": row.version, "guest": { "name": guest.name, "vmid": guest.vmid } }),
         priority: Priority::Normal,
         guest: Some(guest.id),

@@ -14,14 +14,13 @@ use crate::{Actor, App};
 use base::ids::{GuestId, JobId};
 use base::{Error, Result, Timestamp};
 use model::access::GuestRight;
-use model::connections::StoredSecret;
 use model::events::EventKind;
 use model::guests::System;
 use model::jobs::{Job, JobState};
 use model::providers::Feature;
 use model::sessions::Scope;
 use model::software::{Link, Recipe, Software, SoftwareRequest, SoftwareState};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::sync::Arc;
 use store::{Name, Read, Scan, tables};
 
@@ -95,7 +94,7 @@ impl SoftwarePages<'_> {
                     title: item.recipe.title.clone(),
                     version: item.version.clone(),
                     options: Value::Object(asked.options),
-                    secrets: StoredSecret(Value::Object(asked.secrets).to_string()),
+                    secrets: asked.secrets,
                     state: SoftwareState::Wanted,
                     job: None,
                     links: Vec::new(),
@@ -274,49 +273,6 @@ impl SoftwarePages<'_> {
         let plugin = self.0.plugin_set().get(recipe);
         plugin.is_some_and(|p| p.manifest().grants.iter().any(|g| g == "agent"))
     }
-
-    /// The row that a job works for.
-    fn row_of(&self, job: &Job) -> Result<Option<Software>> {
-        let Some(guest) = job.guest.filter(|_| job.hook == install::HOOK) else { return Ok(None) };
-        let row = self.0.store().read(|tx| tx.get(tables::SOFTWARE, &row_key(guest, &job.plugin)))?;
-        Ok(row.filter(|r: &Software| r.job == Some(job.id)))
-    }
-
-    /// The job's arguments with the secret options, for the run itself.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub fn full_args(&self, job: &Job) -> Result<Value> {
-        let mut args = job.args.clone();
-        if let Some(secrets) = self.0.store().read(|tx| tx.get(tables::JOB_SECRETS, &job.id))?
-            && let (Some(args), Value::Object(secrets)) = (args.as_object_mut(), secrets.0)
-        {
-            args.extend(secrets);
-        }
-        if let Some(row) = self.row_of(job)?
-            && let Some(options) = args.get_mut("options").and_then(Value::as_object_mut)
-        {
-            options.extend(secrets(&row));
-        }
-        Ok(args)
-    }
-
-    /// The secret texts of a job, which no line of its log may hold.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub fn masks(&self, job: JobId) -> Result<Vec<String>> {
-        let (job, of_job) =
-            self.0.store().read(|tx| Ok((tx.get(tables::JOBS, &job)?, tx.get(tables::JOB_SECRETS, &job)?)))?;
-        let row = job.map(|job| self.row_of(&job)).transpose()?.flatten();
-        let of_job = of_job.and_then(|s| s.0.as_object().cloned()).unwrap_or_default();
-        let all = row.iter().flat_map(secrets).chain(of_job);
-        Ok(all.filter_map(|(_, v)| v.as_str().map(str::to_owned)).filter(|t| t.len() >= 4).collect())
-    }
-}
-
-fn secrets(row: &Software) -> Map<String, Value> {
-    serde_json::from_str(&row.secrets.0).unwrap_or_default()
 }
 
 /// What a job's end means for its row.

@@ -1,6 +1,7 @@
 //! The few shell texts that Steward itself sends: becoming root, files, commands that outlive the connection.
 
 use crate::ssh::{Place, Ssh};
+use base::Secret;
 use base::ids::JobId;
 use plugin::{SshCall, SshCommand};
 use remote::ssh::{Ran, RunOptions, SshError, SshErrorKind};
@@ -44,12 +45,12 @@ impl Ssh<'_> {
         &self,
         place: Place,
         job: Option<JobId>,
-        call: SshCall,
+        call: SshCall<Secret<String>>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Value, SshError> {
         match call {
             SshCall::Run(asked) | SshCall::Look(asked) => self.command(place, &asked, say).await,
-            SshCall::Put { path, text, mode } => self.put(place, &path, text, mode).await,
+            SshCall::Put { path, text, mode } => self.put(place, &path, &text, mode).await,
             SshCall::Get { path } => self.get(place, &path).await,
             SshCall::Ready => self.ready(place).await,
             SshCall::Boot => {
@@ -66,11 +67,11 @@ impl Ssh<'_> {
     async fn command(
         &self,
         place: Place,
-        asked: &SshCommand,
+        asked: &SshCommand<Secret<String>>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Value, SshError> {
         let options = RunOptions {
-            stdin: asked.input.clone().into_bytes(),
+            stdin: asked.input.expose().clone().into_bytes(),
             limit: Duration::from_secs(asked.timeout),
             keep: KEEP,
         };
@@ -84,13 +85,13 @@ impl Ssh<'_> {
         Ok(json!({ "code": ran.code, "out": ran.out, "err": ran.err }))
     }
 
-    async fn put(&self, place: Place, path: &str, text: String, mode: u32) -> Result<Value, SshError> {
+    async fn put(&self, place: Place, path: &str, text: &Secret<String>, mode: u32) -> Result<Value, SshError> {
         let (path, dir) = (plain_path(path)?, path.rsplit_once('/').map_or("/", |(dir, _)| dir));
         let (file, new, dir) = (quoted(path), quoted(&format!("{path}.steward-new")), quoted(dir));
         let script = format!(
             "[ -d {dir}/ ] || mkdir -p {dir}/ || exit 1; umask 077; cat >{new} && chmod {mode:o} {new} && mv -f {new} {file}"
         );
-        let options = RunOptions { stdin: text.into_bytes(), ..RunOptions::default() };
+        let options = RunOptions { stdin: text.expose().clone().into_bytes(), ..RunOptions::default() };
         done(self.run(place, &script, &options, &mut |_, _| {}).await?, &format!("{path} could not be written"))?;
         Ok(Value::Null)
     }

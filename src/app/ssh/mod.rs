@@ -7,9 +7,10 @@ pub use follow::{Follower, Look};
 
 use crate::App;
 use base::ids::{ConnectionId, GuestId};
-use base::{Error, Kind, Result, Secret};
+use base::{Error, Kind, Result};
 use command::as_root;
 use model::jobs::Job;
+use model::plugins::PluginKind;
 use model::software::GuestKey;
 use plugin::{CallError, CallErrorKind, Run};
 use remote::ssh::{Auth, Ran, RunOptions, SshError, SshErrorKind, SshSession, Stream, Target, Tunnel};
@@ -55,16 +56,15 @@ impl Ssh<'_> {
     /// The place of a plugin's run: the job's machine for recipes, the connection's host for providers.
     pub(super) fn place(&self, run: &Run) -> Result<Place, CallError> {
         let refused = |text: &str| CallError::new(CallErrorKind::Forbidden, 0, text);
-        let kind = self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind.clone()).unwrap_or_default();
-        match kind.as_str() {
-            "software" => {
+        match self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind) {
+            Some(PluginKind::Software) => {
                 let guest = run.guest.filter(|_| run.job.is_some());
                 guest
                     .map(Place::Guest)
                     .ok_or_else(|| refused("This run belongs to no machine, so it can't call ssh::."))
             }
-            "provider" => {
-                let id = run.connection.filter(|id| self.0.connections().ssh_access(*id).is_ok());
+            Some(PluginKind::Provider) => {
+                let id = run.connection.filter(|id| self.0.connections().is_by_ssh(*id));
                 id.map(Place::Connection)
                     .ok_or_else(|| refused("This run belongs to no connection by SSH, so it can't call ssh::."))
             }
@@ -81,6 +81,7 @@ impl Ssh<'_> {
             job: Some(job.id),
             guest: job.guest,
             actor: String::new(),
+            secrets: Default::default(),
         };
         self.place(&run).ok()
     }
@@ -148,12 +149,13 @@ impl Ssh<'_> {
                         SshError::new(SshErrorKind::Unreachable, text)
                     })?,
                 };
-                let auth = Auth::Key(Arc::new(Secret::new(key.private.0.clone())));
+                let auth = Auth::Key(Arc::new(key.private));
                 Ok(Target { host, port: key.port, user: key.user, auth, pins: key.host_keys })
             }
             Place::Connection(id) => {
                 let ssh = self.0.connections().ssh_access(id).map_err(|e| from_ours(&e))?;
-                let auth = Auth::Key(Arc::new(Secret::new(ssh.private.0.clone())));
+                let key = self.0.connections().ssh_key(id).map_err(|e| from_ours(&e))?;
+                let auth = Auth::Key(Arc::new(key));
                 Ok(Target { host: ssh.host, port: ssh.port, user: ssh.user, auth, pins: ssh.host_keys })
             }
         }

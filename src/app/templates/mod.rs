@@ -4,17 +4,14 @@
 //! can say whether a newer one exists, and the wizard can name it.
 
 mod build;
-mod cd;
-mod iso;
 mod upload;
 mod watch;
 mod windows;
 
 pub use build::{BuildRequest, ImageChoice};
-pub use cd::{is_cd, upload_cd};
 
 use crate::live::GuestLive;
-use crate::{Actor, App, host};
+use crate::{Actor, App, plugin_host};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result};
 use config;
@@ -157,7 +154,7 @@ impl Templates<'_> {
         if !self.0.nodes().usable(connection)?.iter().any(|n| n == node) {
             return Err(Error::field("node", "This node is away, or Steward may not use it."));
         }
-        let value = host::call(self.0, connection, "template_choices", vec![json!(node)]).await?;
+        let value = plugin_host::call(self.0, connection, "template_choices", vec![json!(node)]).await?;
         readable(value)
     }
 
@@ -169,7 +166,7 @@ impl Templates<'_> {
     pub async fn uses(&self, actor: &Actor, id: GuestId) -> Result<Vec<Arc<GuestLive>>> {
         let template = self.template(actor, id)?;
         let target = json!({ "vmid": template.row.vmid, "node": template.state.node });
-        let value = host::call(self.0, template.row.connection, "template_uses", vec![target]).await?;
+        let value = plugin_host::call(self.0, template.row.connection, "template_uses", vec![target]).await?;
         let numbers: Vec<u32> = readable(value)?;
         let snapshot = self.0.live().snapshot();
         let linked = |g: &&Arc<GuestLive>| {

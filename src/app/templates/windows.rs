@@ -2,13 +2,12 @@
 
 use super::{Templates, WINDOWS_HOOK};
 use crate::Actor;
-use crate::jobs::{NewJob, enqueue};
+use crate::jobs::{NewJob, enqueue, secrets};
 use base::ids::{ConnectionId, JobId};
-use base::{Error, Result};
+use base::{Error, Result, Secrets};
 use model::jobs::{Job, Priority};
 use model::windows::{WindowsSecrets, WindowsWish, answers};
 use serde_json::json;
-use store::{Json, tables};
 
 impl Templates<'_> {
     /// Asks for a Windows template: one commit holds the job, its secrets and the audit entry.
@@ -21,10 +20,10 @@ impl Templates<'_> {
         actor: &Actor,
         connection: Option<ConnectionId>,
         wish: WindowsWish,
-        secrets: &WindowsSecrets<'_>,
+        given: &WindowsSecrets,
     ) -> Result<Job> {
         actor.require_full_admin()?;
-        wish.check(secrets)?;
+        wish.check(given)?;
         let connection = self.connection_for(connection, &wish.node)?;
         let snapshot = self.0.live().snapshot();
         if snapshot.guests.iter().any(|g| g.row.connection == connection && g.state.name == wish.name) {
@@ -48,9 +47,10 @@ impl Templates<'_> {
             wish.iso,
             wish.edition
         ));
-        let files: serde_json::Map<String, serde_json::Value> =
-            answers(&wish, secrets).into_iter().map(|(name, text)| (name, json!(text))).collect();
-        let hidden = json!({ "answers": files, "password": secrets.password, "product_key": secrets.product_key });
+        let mut hidden = Secrets::default();
+        for (name, text) in answers(&wish, given) {
+            hidden.put(format!("answers/{name}"), text);
+        }
         let new = NewJob {
             id,
             plugin,
@@ -73,7 +73,7 @@ impl Templates<'_> {
             .write(move |tx| {
                 let job = enqueue(tx, &actor, new)?;
                 if job.id == id {
-                    tx.put(tables::JOB_SECRETS, &id, &Json(hidden))?;
+                    secrets::keep(tx, id, &hidden)?;
                     tx.audit(record);
                 }
                 Ok(job)

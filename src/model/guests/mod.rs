@@ -101,13 +101,17 @@ impl Guest {
         }
     }
 
-    /// What it is called, when its provider's list says `listed`: Proxmox lists a new machine without a name, and a
-    /// copy by its number (`VM 105`, `CT105`), until it is complete and for some seconds more.
-    pub fn called<'a>(&'a self, listed: &'a str) -> &'a str {
-        let number = listed.strip_prefix("VM ").or_else(|| listed.strip_prefix("CT"));
-        let by_number = number.is_some_and(|n| n.parse().ok() == self.vmid && self.vmid.is_some());
-        let unsaid = listed.is_empty() || self.making.is_some() || by_number;
-        if unsaid && !self.name.is_empty() { &self.name } else { listed }
+    /// What it is called, when its provider's list says `listed`: nothing for a machine without a name, or one that is
+    /// not complete yet. Without any name its number stands for it.
+    pub fn called(&self, listed: &str) -> String {
+        let mut names = [listed, &self.name];
+        if self.making.is_some() {
+            names.reverse();
+        }
+        match names.into_iter().find(|n| !n.is_empty()) {
+            Some(name) => name.to_owned(),
+            None => self.vmid.map(|v| format!("Machine {v}")).unwrap_or_default(),
+        }
     }
 }
 
@@ -269,13 +273,10 @@ pub(crate) mod tests {
     #[test]
     fn a_machine_keeps_its_name_until_its_provider_knows_it() {
         let guest = a_guest();
-        for listed in ["", "VM 100", "CT100"] {
-            assert_eq!(guest.called(listed), "web-01", "{listed:?}");
-        }
+        assert_eq!(guest.called(""), "web-01");
         assert_eq!(guest.called("web-02"), "web-02");
-        assert_eq!(guest.called("VM 101"), "VM 101", "that is a name");
         let nameless = Guest { name: String::new(), ..a_guest() };
-        assert_eq!(nameless.called("VM 100"), "VM 100");
+        assert_eq!(nameless.called(""), "Machine 100");
         assert_eq!(Guest { making: Some(JobId::new()), ..a_guest() }.called("template"), "web-01");
     }
 }

@@ -6,6 +6,7 @@ use crate::error::throw;
 use crate::host::Call;
 use crate::limits::AGENT_FILE_BYTES;
 use crate::run::Answer;
+use crate::secret::text_of;
 use crate::ssh::SshCall;
 use rhai::{Dynamic, Map, NativeCallContext};
 
@@ -26,9 +27,9 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "run(command, options) -> #{code, out, err, truncated}",
-            about: "The same; options are `input` (text that the command finds in `$Given`: the way for secrets, as it \
+            about: "The same; options are `input` (a secret or a text that the command finds in `$Given`: the way for secrets, as it \
                     stands in no command line and in no file), `timeout` (1 to 100 seconds), `quiet` (no lines in the log).",
-            example: r#"let ran = agent::run("Set-LocalUser mira -Password (ConvertTo-SecureString $Given -AsPlainText -Force)", #{ input: password });"#,
+            example: r#"let ran = agent::run("Set-LocalUser mira -Password (ConvertTo-SecureString $Given -AsPlainText -Force)", #{ input: args.options.password });"#,
             register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str, o: Map| run(&ctx, Call::Agent, c, &o)),
         },
         HostFunction {
@@ -53,7 +54,7 @@ pub(super) const MODULE: HostModule = HostModule {
         HostFunction {
             signature: "put(path, text)",
             about: "Writes a file (at most 44 KiB) that only the system and administrators may read, over what is there; \
-                    makes its folder.",
+                    makes its folder. The text may be a secret.",
             example: r#"agent::put("C:\\ProgramData\\Steward\\policy.inf", text);"#,
             register: |m| set!(m, "put", put),
         },
@@ -84,12 +85,12 @@ pub(super) const MODULE: HostModule = HostModule {
     ],
 };
 
-fn put(ctx: NativeCallContext<'_>, path: &str, text: &str) -> Answer<Dynamic> {
+fn put(ctx: NativeCallContext<'_>, path: &str, text: Dynamic) -> Answer<Dynamic> {
     whole_path(&ctx, path)?;
-    if text.len() > AGENT_FILE_BYTES {
-        return Err(throw("invalid", "agent::put takes a text of at most 44 KiB", ctx.call_position()));
-    }
-    ask(&ctx, Call::Agent(SshCall::Put { path: path.to_owned(), text: text.to_owned(), mode: 0o600 }))
+    let text = text_of(&text).filter(|text| text.plain_len() <= AGENT_FILE_BYTES);
+    let wrong = || throw("invalid", "agent::put takes a text of at most 44 KiB", ctx.call_position());
+    let text = text.ok_or_else(wrong)?;
+    ask(&ctx, Call::Agent(SshCall::Put { path: path.to_owned(), text, mode: 0o600 }))
 }
 
 /// `C:\folder\file`, without what Windows does not take in names.

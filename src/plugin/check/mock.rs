@@ -5,8 +5,9 @@ use super::journal::MemoryJournal;
 use crate::host::{Call, CallError, CallErrorKind, Host, Run};
 use crate::journal::{Mode, Outcome};
 use crate::script::Plugin;
+use crate::secret::{SecretPlaces, SecretText};
 use crate::ssh::SshCall;
-use base::Timestamp;
+use base::{Secrets, Timestamp};
 use model::jobs::{StepState, Wait};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -59,6 +60,7 @@ pub(super) struct State {
 pub(super) struct Started {
     hook: String,
     args: Value,
+    secrets: SecretPlaces,
     journal: Arc<MemoryJournal>,
 }
 
@@ -81,15 +83,15 @@ impl Mock {
     }
 
     /// Calls a pure or effect hook as the appliance does.
-    pub fn call_hook(self: &Arc<Self>, hook: &str, args: Vec<Value>) -> Result<Value, String> {
+    pub fn call_hook(self: &Arc<Self>, hook: &str, args: Vec<Value>, secrets: SecretPlaces) -> Result<Value, String> {
         let host: Arc<dyn Host> = self.clone();
-        self.plugin()?.call(&host, hook, args, Run::default()).map_err(|e| e.to_string())
+        self.plugin()?.call(&host, hook, args, Run { secrets, ..Run::default() }).map_err(|e| e.to_string())
     }
 
     /// Starts a job and runs it to its end; waits are over at once.
-    pub fn run_job(self: &Arc<Self>, hook: &str, args: Value) -> Result<Value, String> {
+    pub fn run_job(self: &Arc<Self>, hook: &str, args: Value, secrets: SecretPlaces) -> Result<Value, String> {
         let journal = Arc::new(MemoryJournal::at(Timestamp::from_secs(self.state().now)));
-        let started = Started { hook: hook.to_owned(), args, journal };
+        let started = Started { hook: hook.to_owned(), args, secrets, journal };
         self.state().job = Some(started.clone());
         self.turn(&started, Mode::Forward)
     }
@@ -105,7 +107,8 @@ impl Mock {
         let journal = &started.journal;
         for _ in 0..TURNS {
             let host: Arc<dyn Host> = self.clone();
-            let run = Run { job: Some(base::ids::JobId::from_bytes([7; 16])), ..Run::default() };
+            let job = Some(base::ids::JobId::from_bytes([7; 16]));
+            let run = Run { job, secrets: started.secrets.clone(), ..Run::default() };
             match plugin.run_job(&host, journal.clone(), &started.hook, started.args.clone(), run, mode) {
                 Outcome::Wait(Wait::Task { upid }) => {
                     let exit = self.state().exit_of(&upid);
@@ -145,12 +148,26 @@ impl Host for Mock {
     fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
         let mut state = self.state();
         match call {
-            Call::Pve { method, path, params } => {
+            Call::Pve { method, path, mut params, secrets } => {
+                for (at, text) in secrets {
+                    if let Some(place) = params.pointer_mut(&at) {
+                        *place = json!(text.resolve(&Secrets::default())?.expose());
+                    }
+                }
                 state.calls.push(json!({"method": method.name(), "path": path, "params": params}));
                 state.answer(method.name(), &path)
             }
-            Call::Ssh(call) => Ok(state.on_machine("SSH", call)),
-            Call::Agent(call) => Ok(state.on_machine("AGENT", call)),
+            Call::UploadCd(cd) => {
+                let path = format!("{}/{}/{}", cd.node, cd.storage, cd.filename);
+                let text = |(name, text): (String, SecretText)| {
+                    Ok((name, text.resolve(&Secrets::default())?.expose().clone()))
+                };
+                let files = cd.files.into_iter().map(text).collect::<Result<BTreeMap<_, _>, CallError>>()?;
+                state.calls.push(json!({"method": "CD", "path": path, "params": {"label": cd.label, "files": files}}));
+                state.answer("CD", &path)
+            }
+            Call::Ssh(call) => state.on_machine("SSH", call),
+            Call::Agent(call) => state.on_machine("AGENT", call),
             Call::ReserveVmid => {
                 let vmid = (100..).find(|v| !state.reserved.contains(v)).unwrap_or(100);
                 state.reserved.push(vmid);
@@ -174,18 +191,19 @@ impl Host for Mock {
 
 impl State {
     /// Commands go well and say nothing unless the test said otherwise.
-    fn on_machine(&mut self, way: &str, call: SshCall) -> Value {
-        match call {
+    fn on_machine(&mut self, way: &str, call: SshCall) -> Result<Value, CallError> {
+        // A test's secrets have no names: what they stand for is in them.
+        Ok(match call.resolve(&Secrets::default())? {
             SshCall::Run(asked) | SshCall::Look(asked) => {
                 let reply = self.ssh_reply(&asked.command);
                 self.boots += u32::from(asked.command.contains("shutdown.exe /r"));
-                self.inputs.push(asked.input);
+                self.inputs.push(asked.input.expose().clone());
                 self.commands.push(asked.command);
                 reply
             }
             SshCall::Put { path, text, .. } => {
                 self.commands.push(format!("put {path}"));
-                self.files.insert(path, text);
+                self.files.insert(path, text.expose().clone());
                 Value::Null
             }
             SshCall::Get { path } => self.files.get(&path).map_or(Value::Null, |t| json!(t)),
@@ -200,7 +218,7 @@ impl State {
                 self.exits.insert(id.clone(), exit);
                 json!(id)
             }
-        }
+        })
     }
 
     fn ssh_reply(&self, command: &str) -> Value {

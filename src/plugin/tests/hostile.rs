@@ -26,6 +26,8 @@ use End::{Harmless, Hook, Job, Load};
 /// Words that end endless scripts.
 const OPERATIONS: &str = "operations";
 const TOO_LARGE: &str = "too large";
+/// What a script is told that wants to see a secret.
+const HIDDEN: &str = "a secret can't be read";
 
 /// Name, where it ends, wall time in ms, a part of the error, the script's function body (or a whole text).
 #[rustfmt::skip]
@@ -96,6 +98,20 @@ const HOSTILE: &[(&str, End, u64, &str, &str)] = &[
     ("a module of its own", Load, 3000, "", "module pve { fn get() { 1 } } fn act() { 1 }"),
     ("overriding a method of job", Load, 3000, "method of `job`", "fn step(name, f) { f.call() } fn act() { 1 }"),
     ("a handle for nothing", Load, 3000, "Undefined variable", "job.step(\"x\", || 1)"),
+    // Reading a secret.
+    ("a secret in a text", Hook, 3000, HIDDEN, r#"let s = template::fill("x", #{}); let t = `a ${s}`; t.len"#),
+    ("a secret in a sum", Hook, 3000, HIDDEN, r#"let t = "a" + template::fill("x", #{}); t.len"#),
+    ("catching a secret in a text", Hook, 3000, HIDDEN, r#"let s = template::fill("x", #{}); try { print(s); } catch { } 1"#),
+    ("a secret as JSON", Hook, 3000, HIDDEN, r#"to_json(#{a: template::fill("x", #{})})"#),
+    ("a secret kept", Hook, 3000, HIDDEN, r#"kv::put("k", [template::fill("x", #{})])"#),
+    ("a secret returned", Hook, 3000, HIDDEN, r#"#{a: template::fill("x", #{})}"#),
+    ("a secret thrown", Hook, 3000, "threw a secret", r#"throw template::fill("x", #{})"#),
+    ("a secret in a path", Hook, 3000, "not found", r#"pve::get(template::fill("x", #{}))"#),
+    ("a secret's length", Hook, 3000, "Unknown property", r#"template::fill("x", #{}).len"#),
+    ("two secrets compared", Harmless, 3000, "", r#"template::fill("x", #{}) == "x""#),
+    ("a secret as a step's result", Job, 3000, HIDDEN, r#"job.step("a", || template::fill("x", #{}))"#),
+    ("a secret in the job's log", Job, 3000, HIDDEN, r#"job.log(`${template::fill("x", #{})}`)"#),
+    ("template bomb", Hook, 3000, "too long", r#"let s = template::fill("x", #{}); loop { s = template::fill("{a}{a}", #{a: s}); }"#),
     // Floods.
     ("print flood", Hook, 6000, OPERATIONS, r#"loop { print("x"); }"#),
     ("call flood", Hook, 6000, "calls to the host", r#"loop { kv::put("k", 1); }"#),

@@ -343,8 +343,9 @@ async fn sign_in_asks_for_the_second_factor_and_then_uses_cookie_and_csrf_token(
         say(401, "authentication failure", r#"{"data":null,"message":"authentication failure\n"}"#)
     })
     .await;
-    let sign_in = async |password: &str, otp| {
-        login(&server.url, &server.trust(), "root", &Secret::new(password.to_owned()), otp).await
+    let sign_in = async |password: &str, otp: Option<&str>| {
+        let otp = otp.map(|code| Secret::new(code.to_owned()));
+        login(&server.url, &server.trust(), "root", &Secret::new(password.to_owned()), otp.as_ref()).await
     };
     let e = sign_in("hunter2", None).await.unwrap_err();
     assert_eq!((e.kind, e.errors.contains_key("otp")), (PveErrorKind::Auth, true));

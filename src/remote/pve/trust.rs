@@ -21,6 +21,18 @@ pub enum Trust {
     Ca(String),
 }
 
+/// As it is stored. A stored pin always has 32 bytes; another would never match, so it is left out.
+impl From<&model::connections::Trust> for Trust {
+    fn from(stored: &model::connections::Trust) -> Self {
+        match stored {
+            model::connections::Trust::Fingerprints(all) => {
+                Self::Fingerprints(all.iter().filter_map(|f| f.as_slice().try_into().ok()).collect())
+            }
+            model::connections::Trust::Ca(pem) => Self::Ca(pem.clone()),
+        }
+    }
+}
+
 /// SHA-256 of a certificate's DER.
 pub(super) fn fingerprint(der: &[u8]) -> [u8; 32] {
     Sha256::digest(der).into()

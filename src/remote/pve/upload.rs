@@ -5,7 +5,9 @@ use super::answer::Asked;
 use super::client::PveClient;
 use super::encode::{check_path, component};
 use super::error::{PveError, PveErrorKind};
+use super::iso::{IsoFile, image};
 use super::wire::{Auth, Miss, Wire, receive};
+use base::Secret;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http::Request;
@@ -33,6 +35,19 @@ pub struct FileUpload<'a> {
     pub checksum: Option<(&'a str, &'a str)>,
     /// Bytes; the stream must give exactly so many.
     pub size: u64,
+}
+
+/// A CD image of a few texts, put on a storage.
+#[derive(Debug, Clone, Copy)]
+pub struct CdImage<'a> {
+    pub node: &'a str,
+    pub storage: &'a str,
+    /// As in [`FileUpload`], with `.iso` at its end.
+    pub filename: &'a str,
+    /// Up to 16 characters.
+    pub label: &'a str,
+    /// Names and texts.
+    pub files: &'a [(String, Secret<String>)],
 }
 
 impl FileUpload<'_> {
@@ -83,6 +98,25 @@ impl PveClient {
             }),
             Err(_) => Err(PveError::new(PveErrorKind::Timeout, "The upload took more than 12 hours and was given up.")),
         }
+    }
+
+    /// Makes a CD image and sends it. What lies there under the name is written over. Answers the task's UPID.
+    ///
+    /// # Errors
+    /// As [`PveClient::upload`]; `Internal` for names that no CD can have.
+    pub async fn upload_cd(&self, cd: &CdImage<'_>) -> Result<String, PveError> {
+        let files: Vec<IsoFile<'_>> =
+            cd.files.iter().map(|(name, text)| IsoFile { name, bytes: text.expose().as_bytes() }).collect();
+        let bytes = image(cd.label, &files).map_err(|e| PveError::internal(e.message()))?;
+        let file = FileUpload {
+            node: cd.node,
+            storage: cd.storage,
+            content: "iso",
+            filename: cd.filename,
+            checksum: None,
+            size: bytes.len() as u64,
+        };
+        self.upload(&file, stream::iter([Ok(Bytes::from(bytes))])).await
     }
 }
 

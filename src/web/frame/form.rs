@@ -3,17 +3,25 @@
 use crate::frame::Page;
 use crate::frame::parts::icon;
 use crate::rest::reading::Node;
-use base::{Error, Result};
+use base::{Error, Result, Secret};
 use maud::{Markup, html};
 use model::guests::actions::{Action, ActionReader as _};
 use std::collections::BTreeMap;
 
 /// What was typed into a form and what is wrong with it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Form {
     values: BTreeMap<String, Vec<String>>,
     errors: BTreeMap<String, String>,
     message: Option<String>,
+}
+
+/// Any value may be a secret: the fields' names are shown.
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.values.keys().collect();
+        f.debug_struct("Form").field("values", &names).field("errors", &self.errors).finish_non_exhaustive()
+    }
 }
 
 impl Form {
@@ -51,6 +59,16 @@ impl Form {
     /// The first value of a field, empty when there is none.
     pub fn value(&self, name: &str) -> &str {
         self.values.get(name).and_then(|v| v.first()).map_or("", String::as_str)
+    }
+
+    /// Takes a field's value out as a secret, empty when there is none: it goes no further with the form, not even
+    /// back into the page.
+    pub fn secret(&mut self, name: &str) -> Secret<String> {
+        self.values
+            .remove(name)
+            .and_then(|mut v| (!v.is_empty()).then(|| v.swap_remove(0)))
+            .map(Secret::new)
+            .unwrap_or_default()
     }
 
     pub fn values(&self, name: &str) -> &[String] {

@@ -83,7 +83,7 @@ pub async fn setup_page(visit: Visit) -> Answer<Markup> {
 #[derive(Debug, Deserialize)]
 pub struct Setup {
     #[serde(default)]
-    code: String,
+    code: Secret<String>,
     #[serde(default)]
     login: String,
     #[serde(default)]
@@ -98,7 +98,8 @@ pub async fn setup(Checked { visit, form }: Checked<Setup>) -> Answer {
     match first_admin(&visit, &form).await {
         Ok(signed_in) => Ok(enter(&visit, &signed_in, "/")),
         Err(e) => {
-            let typed = Form::new().set("code", form.code).set("login", form.login).set("name", form.name);
+            let typed =
+                Form::new().set("code", form.code.expose().as_str()).set("login", form.login).set("name", form.name);
             again(&visit, typed, e, page::setup)
         }
     }
@@ -108,7 +109,7 @@ async fn first_admin(visit: &Visit, form: &Setup) -> Result<SignedIn> {
     same(&form.password, &form.again)?;
     let (app, address) = (&visit.web.app, visit.address_text());
     let password = form.password.clone();
-    let signed_in = app.setup().first_admin(&form.code, &form.login, password, &visit.device, &address).await?;
+    let signed_in = app.setup().first_admin(form.code.expose(), &form.login, password, &visit.device, &address).await?;
     if !form.name.trim().is_empty() {
         let actor = app.sessions().authenticate(signed_in.cookie.expose(), &address)?;
         app.users().change_own(&actor, &form.name, "").await?;

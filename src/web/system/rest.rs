@@ -94,7 +94,7 @@ pub async fn plugins(person: Person) -> Answer<Json<PluginList>> {
         PluginView {
             version: text(|m| &m.version),
             about: text(|m| &m.about),
-            kind: text(|m| &m.kind),
+            kind: manifest.map(|m| m.kind.name().to_owned()).unwrap_or_default(),
             grants: manifest.map(|m| m.grants.clone()).unwrap_or_default(),
             origin: p.origin,
             hash: p.hash,

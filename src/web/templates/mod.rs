@@ -16,7 +16,7 @@ use app::templates::{BuildRequest, ImageChoice, ImageView, TemplateView as Found
 use axum::extract::{Path, Query};
 use axum::response::IntoResponse;
 use base::ids::{ConnectionId, GuestId};
-use base::{Error, Result, Timestamp};
+use base::{Error, Result, Secret, Timestamp};
 use futures_util::StreamExt as _;
 use maud::Markup;
 use model::guests::ActionKind;
@@ -318,12 +318,12 @@ async fn isos(person: &Person, view: &NewView) -> Vec<(String, String)> {
 /// `Forbidden`.
 pub async fn windows(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
-    let form = form.clone().replace("image", "own").replace("node", form.value("at"));
+    let mut form = form.clone().replace("image", "own").replace("node", form.value("at"));
+    let [password, key] = ["password", "product_key"].map(|name| form.secret(name));
     let view = new_view(&person, &form).await?;
     let asked = match windows_wish(&form, &view) {
         Ok(wish) => {
-            let secrets =
-                WindowsSecrets { password: form.value("password"), product_key: form.value("product_key").trim() };
+            let secrets = WindowsSecrets { password, product_key: Secret::new(key.expose().trim().to_owned()) };
             person.web.app.templates().request_windows(&person.actor, view.connection, wish, &secrets).await
         }
         Err(e) => Err(e),

@@ -231,8 +231,8 @@ pub struct WindowsCreate {
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Answer {
     let connection = wanted.connection.as_deref().map(id::<ConnectionId>).transpose()?;
-    let key = wanted.product_key.as_ref().map(|k| k.expose().as_str()).unwrap_or_default();
-    let secrets = WindowsSecrets { password: wanted.password.expose(), product_key: key.trim() };
+    let key = wanted.product_key.map(|key| Secret::new(key.expose().trim().to_owned()));
+    let secrets = WindowsSecrets { password: wanted.password, product_key: key.unwrap_or_default() };
     let wish = WindowsWish {
         name: wanted.name,
         node: wanted.node,

@@ -205,7 +205,7 @@ async fn a_ticket_opens_one_console_for_who_asked_for_it() {
 }
 
 /// mira's cookie, by the sign-in page's form.
-async fn cookie(appliance: &Appliance) -> String {
+pub async fn cookie(appliance: &Appliance) -> String {
     let page = appliance.raw("GET", "/sign-in", &[], "").await;
     let value = |text: &str, start: &str, end: &str| {
         let from = text.find(start).unwrap_or_else(|| panic!("{start} in {text}")) + start.len();

@@ -41,7 +41,7 @@ impl PveHost {
 impl Host for PveHost {
     fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
         match call {
-            Call::Pve { method, path, params } => self.pve(method.name(), &path, &params),
+            Call::Pve { method, path, params, .. } => self.pve(method.name(), &path, &params),
             Call::ReserveVmid => Ok(self.reserve().into()),
             Call::ReleaseVmid { vmid } => {
                 self.reserved.lock().unwrap().remove(&vmid);

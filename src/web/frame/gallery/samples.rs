@@ -374,7 +374,7 @@ pub fn plugin(name: &str, error: bool) -> PluginInfo {
             name: name.into(),
             version: "1.0.0".into(),
             about: "Machines on Proxmox VE 8 and 9.".into(),
-            kind: "provider".into(),
+            kind: model::plugins::PluginKind::Provider,
             api: 1,
             grants: vec!["pve".into(), "guests".into(), "log".into()],
             features: Features::default(),

@@ -16,7 +16,7 @@ use crate::guests::software::page::TabView;
 use app::live::GuestLive;
 use app::software::{LetIn, MenuItem};
 use axum::extract::Path;
-use base::{Error, Result, Secret};
+use base::{Error, Result};
 use maud::Markup;
 use model::guests::System;
 use model::providers::Feature;
@@ -126,16 +126,16 @@ pub async fn remove(
 /// `NotFound`, `Forbidden`.
 pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
+    let mut form = Form::from_pairs(form);
+    let password = Some(form.secret("password")).filter(|p| !p.expose().is_empty());
     let port = if form.value("port").is_empty() { Ok(22) } else { number(&form, "port") };
     let asked = match port {
         Ok(port) => {
-            let password = Some(form.value("password").to_owned()).filter(|p| !p.is_empty());
             let wanted = LetIn {
                 user: form.value("user").to_owned(),
                 address: form.value("address").to_owned(),
                 port,
-                password: password.map(Secret::new),
+                password,
             };
             person.web.app.software().let_in(&person.actor, guest.row.id, wanted).await
         }

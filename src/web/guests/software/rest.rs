@@ -222,7 +222,8 @@ pub struct Allow {
     #[serde(default = "ssh_port")]
     port: u16,
     /// Used once to place the key, then forgotten. Left out: place the answer's `public_key` yourself.
-    password: Option<String>,
+    #[schema(value_type = Option<String>, format = Password)]
+    password: Option<Secret<String>>,
 }
 
 fn ssh_port() -> u16 {
@@ -236,8 +237,7 @@ fn ssh_port() -> u16 {
 #[utoipa::path(put, path = "/api/v1/guests/{id}/ssh", tag = "software", params(("id" = String, Path)), request_body = Allow,
     responses((status = 200, body = SshView), WriteProblems))]
 pub async fn let_in(person: Person, Path(text): Path<String>, Sent(allow): Sent<Allow>) -> Answer<Json<SshView>> {
-    let wanted =
-        LetIn { user: allow.user, address: allow.address, port: allow.port, password: allow.password.map(Secret::new) };
+    let wanted = LetIn { user: allow.user, address: allow.address, port: allow.port, password: allow.password };
     let key = person.web.app.software().let_in(&person.actor, id::<GuestId>(&text)?, wanted).await?;
     Ok(Json(key.into()))
 }

@@ -1,64 +1,157 @@
-//! Where Steward may act on a connection, checked at the call itself. Proxmox can give a token rights on single
-//! machines and storages but has no rule for nodes, bridges or numbers, so every change passes here.
+//! Where Steward may act on a connection, checked beside the client that sends. Proxmox can give a token rights on
+//! single machines and storages but has no rule for nodes, bridges or numbers, so every change passes here.
 //!
 //! What only reads is free: a template may be cloned from a node that is not allowed, as long as the copy goes to
 //! one that is.
 
+use super::client::{EndpointIndex, PveClient};
+use super::error::{PveError, PveErrorKind};
+use super::task::Upid;
+use super::upload::CdImage;
 use model::connections::Limits;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// One change that is about to be sent.
-pub(super) struct Change<'a> {
-    pub path: &'a str,
-    pub params: &'a Value,
-    pub delete: bool,
-}
-
-/// What the check must know of the world.
-pub(super) trait Known {
+/// What the check must know of machines and can't see in the call.
+pub trait Machines {
     /// Is this number a template, as far as is known? What is not known counts as one.
     fn is_template(&self, vmid: u32) -> bool;
     /// Does this very job make the machine with this number?
     fn is_being_made(&self, vmid: u32) -> bool;
-    /// The storages of all disks of a machine, for a copy that does not say where its disks go.
-    fn storages_of(&self, node: &str, kind: &str, vmid: u32) -> Result<Vec<String>, String>;
-    /// Did our own token start this task?
-    fn is_own_task(&self, upid: &str) -> bool;
+}
+
+/// A client that changes only what the allow-list allows.
+pub struct LimitedClient<'a> {
+    pub client: &'a PveClient,
+    pub limits: &'a Limits,
+    pub machines: &'a dyn Machines,
+}
+
+impl LimitedClient<'_> {
+    /// As [`PveClient::call_placed`].
+    ///
+    /// # Errors
+    /// As there; `Forbidden` for a change that is not allowed: nothing is sent then.
+    pub async fn call(&self, method: &str, path: &str, params: &Value) -> Result<(Value, EndpointIndex), PveError> {
+        if method != "GET" {
+            self.permit(&Change { path, params, delete: method == "DELETE" }).await?;
+        }
+        self.client.call_placed(method, path, params).await
+    }
+
+    /// As [`PveClient::upload_cd`].
+    ///
+    /// # Errors
+    /// As there; `Forbidden` when nothing may be put on that storage.
+    pub async fn upload_cd(&self, cd: &CdImage<'_>) -> Result<String, PveError> {
+        let path = format!("/nodes/{}/storage/{}/upload", cd.node, cd.storage);
+        self.permit(&Change { path: &path, params: &Value::Null, delete: false }).await?;
+        self.client.upload_cd(cd).await
+    }
+
+    async fn permit(&self, change: &Change<'_>) -> Result<(), PveError> {
+        let copied = match unnamed_copy(self.limits, change) {
+            Some((node, kind, vmid)) => self.storages_of(&node, &kind, vmid).await?,
+            None => Vec::new(),
+        };
+        let known = Known { machines: self.machines, own_token: self.client.token_id(), copied: &copied };
+        check(self.limits, change, &known).map_err(forbidden)
+    }
+
+    async fn storages_of(&self, node: &str, kind: &str, vmid: u32) -> Result<Vec<String>, PveError> {
+        let config = self.client.call("GET", &format!("/nodes/{node}/{kind}/{vmid}/config"), &Value::Null).await;
+        config.map(|c| storages_in(&c)).map_err(|e| {
+            forbidden(format!("Steward could not see on which storages the disks of {vmid} are: {}", e.message))
+        })
+    }
+}
+
+impl PveClient {
+    /// Whether a number is free in the whole cluster: Proxmox may know machines that the token can't see.
+    ///
+    /// # Errors
+    /// As [`PveClient::call`].
+    pub async fn is_free(&self, vmid: u32) -> Result<bool, PveError> {
+        match self.call("GET", "/cluster/nextid", &json!({ "vmid": vmid })).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.status == 400 => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn forbidden(text: String) -> PveError {
+    PveError::new(PveErrorKind::Forbidden, text)
+}
+
+/// One change that is about to be sent.
+struct Change<'a> {
+    path: &'a str,
+    params: &'a Value,
+    delete: bool,
+}
+
+impl Change<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        self.params.get(name).map(plain).filter(|t| !t.is_empty())
+    }
+}
+
+/// What the check goes by beside the call and the list.
+struct Known<'a> {
+    machines: &'a dyn Machines,
+    /// `user@realm!name`
+    own_token: &'a str,
+    /// The storages of the original, for a copy that does not say where its disks go.
+    copied: &'a [String],
+}
+
+/// Node, kind and number of the machine that is copied without saying where the disks go, when that matters.
+fn unnamed_copy(limits: &Limits, change: &Change<'_>) -> Option<(String, String, u32)> {
+    let path = decoded(change.path);
+    match Resource::of(&parts(&path)) {
+        Resource::Clone { node, kind, vmid } if !limits.storages.is_empty() && change.text("storage").is_none() => {
+            Some((node.to_owned(), kind.to_owned(), vmid))
+        }
+        _ => None,
+    }
+}
+
+fn parts(path: &str) -> Vec<&str> {
+    path.split('/').filter(|p| !p.is_empty()).collect()
 }
 
 /// # Errors
 /// The sentence that says what is not allowed.
-pub(super) fn check(limits: &Limits, change: &Change<'_>, known: &dyn Known) -> Result<(), String> {
+fn check(limits: &Limits, change: &Change<'_>, known: &Known<'_>) -> Result<(), String> {
     // Proxmox takes %2F for a slash, too.
     let path = decoded(change.path);
-    let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
+    let parts = parts(&path);
     if parts.iter().any(|p| matches!(*p, "." | "..")) {
         return Err("This is no address of Proxmox.".to_owned());
     }
-    let text = |name: &str| change.params.get(name).map(plain).filter(|t| !t.is_empty());
-    let place = Place::of(&parts);
-    if let Place::Clone { node, kind, vmid } = place {
-        return check_clone(limits, change, known, (node, kind, vmid));
+    let resource = Resource::of(&parts);
+    if let Resource::Clone { node, vmid, .. } = resource {
+        return check_clone(limits, change, known, node, vmid);
     }
-    check_node(limits, &place, known)?;
-    if let Some(target) = text("target") {
+    check_node(limits, &resource, known)?;
+    if let Some(target) = change.text("target") {
         node(limits, &target)?;
     }
-    match place {
-        Place::New { .. } => {
-            if let Some(vmid) = text("vmid") {
+    match resource {
+        Resource::New { .. } => {
+            if let Some(vmid) = change.text("vmid") {
                 number(limits, &vmid)?;
             }
         }
-        Place::Storage { storage: name, .. } if !change.delete || parts.len() > 4 => storage(limits, name)?,
+        Resource::Storage { storage: name, .. } if !change.delete || parts.len() > 4 => storage(limits, name)?,
         _ => {}
     }
     for name in ["storage", "vmstatestorage", "target-storage"] {
-        if let Some(name) = text(name) {
+        if let Some(name) = change.text(name) {
             storage(limits, &name)?;
         }
     }
-    if let Some(map) = text("targetstorage") {
+    if let Some(map) = change.text("targetstorage") {
         // "1" means: the same names over there. Else one name, or pairs of from and to.
         let to = map.split(',').map(|pair| pair.rsplit(':').next().unwrap_or(pair).trim());
         to.filter(|name| *name != "1").try_for_each(|name| storage(limits, name))?;
@@ -71,7 +164,7 @@ pub(super) fn check(limits: &Limits, change: &Change<'_>, known: &dyn Known) -> 
 
 /// What an address is about.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+enum Resource<'a> {
     Clone {
         node: &'a str,
         kind: &'a str,
@@ -96,10 +189,10 @@ enum Place<'a> {
     Node {
         node: &'a str,
     },
-    Else,
+    Other,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Resource<'a> {
     fn of(parts: &[&'a str]) -> Self {
         match *parts {
             ["nodes", node, kind @ ("qemu" | "lxc"), vmid, "clone"] => {
@@ -110,45 +203,38 @@ impl<'a> Place<'a> {
             ["nodes", node, "storage", storage, ..] => Self::Storage { node, storage },
             ["nodes", node, "tasks", upid, ..] => Self::Task { node, upid },
             ["nodes", node, ..] => Self::Node { node },
-            _ => Self::Else,
+            _ => Self::Other,
         }
     }
 }
 
-fn check_node(limits: &Limits, place: &Place<'_>, known: &dyn Known) -> Result<(), String> {
-    match *place {
-        Place::Else => Ok(()),
+fn check_node(limits: &Limits, resource: &Resource<'_>, known: &Known<'_>) -> Result<(), String> {
+    match *resource {
+        Resource::Other => Ok(()),
         // A copy begins its life beside its template: what this job itself makes there may be cleaned up there.
-        Place::Guest { vmid, .. } if known.is_being_made(vmid) => Ok(()),
-        Place::Task { upid, .. } if known.is_own_task(upid) => Ok(()),
-        Place::Clone { node: name, .. }
-        | Place::New { node: name }
-        | Place::Guest { node: name, .. }
-        | Place::Storage { node: name, .. }
-        | Place::Task { node: name, .. }
-        | Place::Node { node: name } => node(limits, name),
+        Resource::Guest { vmid, .. } if known.machines.is_being_made(vmid) => Ok(()),
+        Resource::Task { upid, .. } if upid.parse::<Upid>().is_ok_and(|u| u.user == known.own_token) => Ok(()),
+        Resource::Clone { node: name, .. }
+        | Resource::New { node: name }
+        | Resource::Guest { node: name, .. }
+        | Resource::Storage { node: name, .. }
+        | Resource::Task { node: name, .. }
+        | Resource::Node { node: name } => node(limits, name),
     }
 }
 
-fn check_clone(
-    limits: &Limits,
-    change: &Change<'_>,
-    known: &dyn Known,
-    (home, kind, vmid): (&str, &str, u32),
-) -> Result<(), String> {
-    let text = |name: &str| change.params.get(name).map(plain).filter(|t| !t.is_empty());
-    node(limits, text("target").as_deref().unwrap_or(home))?;
-    if known.is_template(vmid) {
+fn check_clone(limits: &Limits, change: &Change<'_>, known: &Known<'_>, home: &str, vmid: u32) -> Result<(), String> {
+    node(limits, change.text("target").as_deref().unwrap_or(home))?;
+    if known.machines.is_template(vmid) {
         template(limits, vmid)?;
     }
-    if let Some(new) = text("newid") {
+    if let Some(new) = change.text("newid") {
         number(limits, &new)?;
     }
-    match text("storage") {
+    match change.text("storage") {
         Some(name) => storage(limits, &name),
         // Without a name the disks go where those of the original are.
-        None if limits.storages.is_empty() => Ok(()),
-        None => known.storages_of(home, kind, vmid)?.iter().try_for_each(|name| storage(limits, name)),
+        None => known.copied.iter().try_for_each(|name| storage(limits, name)),
     }
 }
 
@@ -195,7 +281,7 @@ fn storage_in(value: &str) -> Option<String> {
 }
 
 /// The storages that a machine's configuration uses.
-pub(super) fn storages_in(config: &Value) -> Vec<String> {
+fn storages_in(config: &Value) -> Vec<String> {
     let all = config.as_object().into_iter().flatten();
     let mut found: Vec<String> = all
         .filter(|(key, _)| is_disk(key) && !key.starts_with("unused"))
@@ -264,19 +350,21 @@ mod tests {
     /// 9000 is a template on local-lvm, 9001 one on ceph; number 150 is being made by this job.
     struct World;
 
-    impl Known for World {
+    impl Machines for World {
         fn is_template(&self, vmid: u32) -> bool {
             vmid >= 9000
         }
         fn is_being_made(&self, vmid: u32) -> bool {
             vmid == 150
         }
-        fn storages_of(&self, _: &str, _: &str, vmid: u32) -> Result<Vec<String>, String> {
-            Ok(vec![if vmid == 9000 { "local-lvm" } else { "ceph" }.to_owned()])
-        }
-        fn is_own_task(&self, upid: &str) -> bool {
-            upid.contains("steward")
-        }
+    }
+
+    fn judge(limits: &Limits, path: &str, params: &Value) -> Result<(), String> {
+        let change = Change { path, params, delete: false };
+        let original =
+            unnamed_copy(limits, &change).map(|(_, _, vmid)| if vmid == 9000 { "local-lvm" } else { "ceph" });
+        let copied: Vec<String> = original.map(str::to_owned).into_iter().collect();
+        check(limits, &change, &Known { machines: &World, own_token: "steward@pve!a", copied: &copied })
     }
 
     fn limits() -> Limits {
@@ -291,7 +379,7 @@ mod tests {
     }
 
     fn sent(path: &str, params: Value) -> Result<(), String> {
-        check(&limits(), &Change { path, params: &params, delete: false }, &World)
+        judge(&limits(), path, &params)
     }
 
     #[test]
@@ -385,13 +473,12 @@ mod tests {
     #[test]
     fn empty_lists_allow_all() {
         let none = Limits::default();
-        let change = |path, params: &Value| check(&none, &Change { path, params, delete: false }, &World);
         for (path, params) in [
             ("/nodes/pve7/qemu/1/clone", json!({ "newid": 150 })),
             ("/nodes/pve7/qemu", json!({ "vmid": 500, "scsi0": "any:16", "net0": "virtio,bridge=any" })),
             ("/nodes/pve7/storage/any/upload", Value::Null),
         ] {
-            change(path, &params).unwrap();
+            judge(&none, path, &params).unwrap();
         }
     }
 

@@ -1,11 +1,14 @@
-//! The Proxmox on this host: its command line tools and its certificates.
+//! The Proxmox on this very host, for root: its command line tools and its certificates. Nothing here asks the
+//! service, so nothing that the service says is obeyed.
 
-use super::plan::Found;
-use super::shown;
-use app::joining::Way;
+mod plan;
+
+pub use plan::{CurrentAccess, Step, grant, join, leave, notes};
+
 use base::{Error, Result, Secret};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -17,8 +20,21 @@ use tokio::time::Instant;
 /// Perl needs a second to start; a lock on the cluster's files is waited for up to 10 s there.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How this node's API is reached and recognised.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct NodeAddress {
+    /// `https://127.0.0.1:8006`
+    pub endpoint: String,
+    /// The cluster's CA as PEM; it outlives the certificates of the nodes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ca: Option<String>,
+    /// SHA-256 of the certificates that are accepted instead, as hex, where another CA signed the node's.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub pins: Vec<String>,
+}
+
 #[derive(Debug)]
-pub struct Host {
+pub struct LocalNode {
     folder: PathBuf,
 }
 
@@ -32,7 +48,7 @@ pub fn token_value(answer: &str) -> Result<Secret<String>> {
     secret.map(Secret::new).ok_or_else(|| Error::unavailable("pveum made a token but did not tell its secret."))
 }
 
-impl Host {
+impl LocalNode {
     /// # Errors
     /// `NotFound` when there is no Proxmox here; `Forbidden` unless root asks.
     pub fn find(folder: &Path) -> Result<Self> {
@@ -138,8 +154,8 @@ impl Host {
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn found(&self, user: &str) -> Result<Found> {
-        let mut found = Found::default();
+    pub async fn access(&self, user: &str) -> Result<CurrentAccess> {
+        let mut found = CurrentAccess::default();
         let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
         for role in self.json("pveum role list").await?.as_array().into_iter().flatten() {
             let privileges = text(role, "privs");
@@ -163,14 +179,14 @@ impl Host {
     ///
     /// # Errors
     /// `Unavailable` when a file can't be read.
-    pub fn way(&self, endpoint: &str) -> Result<Way> {
+    pub fn address(&self, endpoint: &str) -> Result<NodeAddress> {
         let wrong =
             |path: &Path, e: &dyn std::fmt::Display| Error::unavailable(format!("{} can't be read: {e}", shown(path)));
         let own = self.folder.join("local/pveproxy-ssl.pem");
         if !own.exists() {
             let path = self.folder.join("pve-root-ca.pem");
             let pem = std::fs::read_to_string(&path).map_err(|e| wrong(&path, &e))?;
-            return Ok(Way { endpoint: endpoint.to_owned(), ca: Some(pem), pins: Vec::new() });
+            return Ok(NodeAddress { endpoint: endpoint.to_owned(), ca: Some(pem), pins: Vec::new() });
         }
         let mut pins = Vec::new();
         // The other one too: it is shown again when the own one is taken away.
@@ -181,8 +197,13 @@ impl Host {
                 pins.push(hex::encode(Sha256::digest(&leaf)));
             }
         }
-        Ok(Way { endpoint: endpoint.to_owned(), ca: None, pins })
+        Ok(NodeAddress { endpoint: endpoint.to_owned(), ca: None, pins })
     }
+}
+
+/// For messages: a path that is not UTF-8 is shown as well as it can be.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// A program's path, as the shell finds it.
@@ -198,25 +219,25 @@ mod tests {
     #[test]
     fn a_host_without_proxmox_is_told_from_one_that_is_not_up_yet() {
         let folder = tempfile::tempdir().unwrap();
-        let e = Host::find(&folder.path().join("nothing")).unwrap_err();
+        let e = LocalNode::find(&folder.path().join("nothing")).unwrap_err();
         assert_eq!(e.kind(), base::Kind::NotFound, "{}", e.message());
         std::fs::create_dir(folder.path().join("priv")).unwrap();
-        assert!(Host::find(folder.path()).is_ok());
+        assert!(LocalNode::find(folder.path()).is_ok());
     }
 
     #[test]
     fn an_own_certificate_is_pinned_and_else_the_ca_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let host = Host { folder: folder.path().to_owned() };
-        assert!(host.way("https://127.0.0.1:8006").unwrap_err().message().contains("pve-root-ca.pem"));
+        let host = LocalNode { folder: folder.path().to_owned() };
+        assert!(host.address("https://127.0.0.1:8006").unwrap_err().message().contains("pve-root-ca.pem"));
         std::fs::write(folder.path().join("pve-root-ca.pem"), "the CA").unwrap();
-        assert_eq!(host.way("https://127.0.0.1:8006").unwrap().ca.as_deref(), Some("the CA"));
+        assert_eq!(host.address("https://127.0.0.1:8006").unwrap().ca.as_deref(), Some("the CA"));
         std::fs::create_dir(folder.path().join("local")).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let cert = rcgen::CertificateParams::new(vec!["pve1.example".to_owned()]).unwrap().self_signed(&key).unwrap();
         std::fs::write(folder.path().join("local/pveproxy-ssl.pem"), cert.pem()).unwrap();
-        let way = host.way("https://127.0.0.1:8006").unwrap();
-        assert_eq!((way.ca, way.pins), (None, vec![hex::encode(Sha256::digest(cert.der()))]));
+        let address = host.address("https://127.0.0.1:8006").unwrap();
+        assert_eq!((address.ca, address.pins), (None, vec![hex::encode(Sha256::digest(cert.der()))]));
     }
 
     #[test]

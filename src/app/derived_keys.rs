@@ -3,7 +3,7 @@
 use base::Secret;
 use crypto::SealKey;
 
-pub(super) struct HostKeys {
+pub(super) struct DerivedKeys {
     /// Signs JWTs (HS256).
     pub jwt: Secret<Vec<u8>>,
     /// Signs forms, flash messages and pre-session cookies.
@@ -12,7 +12,7 @@ pub(super) struct HostKeys {
     pub mark: String,
 }
 
-impl HostKeys {
+impl DerivedKeys {
     pub(super) fn derive(key: &SealKey) -> Self {
         let bytes = |label| Secret::new(key.derive(label).expose().to_vec());
         let mark = hex::encode(&key.derive("appliance mark").expose()[..4]);

@@ -1,14 +1,16 @@
 //! Hosts that are reached by SSH and have no API of their own: a plain KVM host with libvirt. Each is a connection
 //! like a Proxmox cluster; only how Steward gets in differs.
 
-use crate::connections::check_name;
+use super::links::Link;
+use super::{Connections, check_name};
 use crate::ssh::Place;
 use crate::{Actor, App};
 use base::ids::ConnectionId;
 use base::{Error, Kind, Result, Secret};
-use model::connections::{Connection, Limits, SshAccess, StoredSecret, Trust};
+use model::connections::{Connection, Limits, SshAccess, Transport};
 use remote::ssh::{Auth, HostKey, KeyPair, RunOptions, SshError, SshErrorKind, SshSession, Target};
 use std::sync::Arc;
+use store::tables;
 
 /// The plugin behind such a connection.
 const LIBVIRT: &str = "libvirt";
@@ -23,7 +25,7 @@ pub enum LetIn {
 
 /// A host to add.
 #[derive(Debug)]
-pub struct NewHost {
+pub struct NewSshHost {
     pub name: String,
     /// A name or an address, with `:port` when it is not 22.
     pub address: String,
@@ -34,9 +36,9 @@ pub struct NewHost {
     pub let_in: LetIn,
 }
 
-pub struct Hosts<'a>(pub(super) &'a App);
+pub struct SshHosts<'a>(pub(crate) &'a App);
 
-impl Hosts<'_> {
+impl SshHosts<'_> {
     /// The key that the host shows now, for the person to compare and accept.
     ///
     /// # Errors
@@ -51,7 +53,7 @@ impl Hosts<'_> {
     ///
     /// # Errors
     /// `Forbidden`; `Invalid` beside the field that is wrong. Nothing is kept then, on neither side.
-    pub async fn add(&self, actor: &Actor, new: NewHost) -> Result<ConnectionId> {
+    pub async fn add(&self, actor: &Actor, new: NewSshHost) -> Result<ConnectionId> {
         actor.require_full_admin()?;
         let name = check_name(&new.name)?;
         let (host, port) = host_and_port(&new.address)?;
@@ -61,17 +63,16 @@ impl Hosts<'_> {
         }
         let id = ConnectionId::new();
         let pair = KeyPair::new(&format!("steward-{id}")).map_err(from_ssh)?;
-        let auth = match &new.let_in {
-            LetIn::Password(password) => Auth::Password(Arc::new(Secret::new(password.expose().clone()))),
-            LetIn::Key(private) => Auth::Key(Arc::new(Secret::new(format!("{}\n", private.expose().trim())))),
+        let (field, auth) = match new.let_in {
+            LetIn::Password(password) => ("password", Auth::Password(Arc::new(password))),
+            LetIn::Key(private) => ("key", Auth::Key(Arc::new(Secret::joined([private.expose().trim(), "\n"])))),
         };
-        let field = if matches!(new.let_in, LetIn::Password(_)) { "password" } else { "key" };
         let target = Target { host: host.clone(), port, user: user.clone(), auth, pins: vec![new.fingerprint.clone()] };
         let session = SshSession::connect(&target).await.map_err(|e| beside(field, e))?;
         place_key(&session, &pair.public).await.map_err(|e| beside(field, e))?;
         session.close().await;
 
-        let own = Target { auth: Auth::Key(Arc::new(Secret::new(pair.private.expose().clone()))), ..target };
+        let own = Target { auth: Auth::Key(Arc::new(pair.private.clone())), ..target };
         let session = SshSession::connect(&own).await.map_err(|e| beside(field, e))?;
         if let Err(e) = become_root(&session, &user).await {
             remove_key(&session, &pair.public).await;
@@ -82,20 +83,16 @@ impl Hosts<'_> {
             id,
             name,
             plugin: LIBVIRT.to_owned(),
-            endpoints: Vec::new(),
-            trust: Trust::Fingerprints(Vec::new()),
-            token_id: String::new(),
-            token_secret: StoredSecret(String::new()),
-            limits: Limits::default(),
-            created: self.0.now(),
-            ssh: Some(SshAccess {
+            transport: Transport::Ssh(SshAccess {
                 host,
                 port,
                 user,
-                private: StoredSecret(pair.private.expose().clone()),
+                private: pair.private,
                 public: pair.public,
                 host_keys: vec![new.fingerprint],
             }),
+            limits: Limits::default(),
+            created: self.0.now(),
         };
         self.0.connections().add_known(actor, row).await
     }
@@ -113,7 +110,9 @@ impl Hosts<'_> {
                 "Each line is one fingerprint as ssh-keygen -lf prints it: SHA256:...",
             ));
         }
-        self.0.connections().set_host_keys(actor, id, host_keys).await?;
+        let connections = self.0.connections();
+        let row = connections.with_host_keys(id, host_keys)?;
+        connections.store(actor, Link::new(&row)?, row, "connection.host_keys").await?;
         self.0.ssh().forget(Place::Connection(id)).await;
         Ok(())
     }
@@ -125,6 +124,29 @@ impl Hosts<'_> {
             Err(e) => tracing::warn!(connection.id = %id, error = %e, "our key stays on the host"),
         }
         self.0.ssh().forget(Place::Connection(id)).await;
+    }
+}
+
+impl Connections<'_> {
+    /// Keeps the host key that was seen first.
+    pub(crate) async fn pin_ssh(&self, id: ConnectionId, fingerprint: String) -> Result<()> {
+        if !self.ssh_access(id)?.host_keys.is_empty() {
+            return Ok(());
+        }
+        let row = self.with_host_keys(id, vec![fingerprint])?;
+        let link = Arc::new(Link::new(&row)?);
+        self.0.store().write(move |tx| tx.put(tables::CONNECTIONS, &id, &row)).await?;
+        self.links().put(&link);
+        Ok(())
+    }
+
+    fn with_host_keys(&self, id: ConnectionId, host_keys: Vec<String>) -> Result<Connection> {
+        let mut row = self.row(id)?;
+        match &mut row.transport {
+            Transport::Ssh(ssh) => ssh.host_keys = host_keys,
+            Transport::Pve(_) => return Err(Error::conflict("This connection is not by SSH.")),
+        }
+        Ok(row)
     }
 }
 
