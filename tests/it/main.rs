@@ -8,6 +8,7 @@ mod appliance;
 mod bulk;
 #[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod clusters;
 #[cfg(test)]
 mod console;

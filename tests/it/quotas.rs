@@ -8,7 +8,6 @@ use app::live::GuestLive;
 use base::Kind;
 use base::ids::JobId;
 use http::StatusCode;
-use jobs;
 use model::connections::Limits;
 use model::guests::actions::{AddDisk, ChangeSettings, Delete, GrowDisk};
 use model::guests::{GuestAction, GuestRequest, GuestSource};

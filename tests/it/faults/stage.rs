@@ -7,7 +7,6 @@ use base::ids::{GuestId, JobId};
 use base::{Clock, SystemClock, Timestamp};
 use config::Settings;
 use crypto::SealKey;
-use jobs;
 use model::connections::{Reach, Transport, Trust};
 use model::jobs::{Job, JobState, LogLevel, LogLine, Wait};
 use sim::images::Images;

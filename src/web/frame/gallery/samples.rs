@@ -121,7 +121,7 @@ pub fn machines(n: usize) -> machines::MachinesView {
 
 pub fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> Job {
     let over = state.is_over();
-    let job = Job {
+    Job {
         id: JobId::from_bytes([u8::try_from(age % 251).unwrap_or(1); 16]),
         plugin: "proxmox".into(),
         hook: "guest_create".into(),
@@ -149,8 +149,7 @@ pub fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> 
         again: false,
         result: serde_json::Value::Null,
         connection: None,
-    };
-    job
+    }
 }
 
 pub fn open_jobs() -> Vec<Job> {

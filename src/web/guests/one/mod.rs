@@ -177,9 +177,9 @@ pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, ..
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
     let action = confirmed(&form, "confirm", "machine", &guest.state.name).map(|()| Delete {});
-    let redraw = async {
+    let redraw = Box::pin(async {
         let (head, impact) = (head(&person, &guest)?, impact::of(&person, &guest, ActionKind::Delete.into()).await?);
         Ok(move |p: &Page, form: &Form| page::danger(p, &head, &impact, form))
-    };
+    });
     submit(&person, &guest, form, action, "", redraw).await
 }
