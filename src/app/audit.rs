@@ -4,16 +4,18 @@ use crate::{Actor, App};
 use base::Result;
 use model::audit::AuditEntry;
 use model::filter::Filter;
+use serde::Serialize;
 use std::ops::ControlFlow;
 use store::{Read, Scan, tables};
 
 pub use store::AuditCheck;
 
 /// A page of the log, the newest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AuditPage {
+    /// The newest first.
     pub entries: Vec<AuditEntry>,
-    /// Ask again with this to go on; `None` at the end.
+    /// Ask again with this as `cursor` to go on; null at the end.
     pub next: Option<u64>,
 }
 

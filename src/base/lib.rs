@@ -3,6 +3,7 @@
 //! Everything above uses these and they use nothing of ours. No I/O but the clock and the
 //! system's random source, so that every rule above can be tested with a clock it is handed.
 
+pub mod amounts;
 pub mod error;
 pub mod files;
 pub mod ids;

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 /// What is written about one security event or change. Texts never hold a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, utoipa::ToSchema)]
 pub struct AuditRecord {
     #[n(0)]
     pub at: Timestamp,
@@ -33,13 +33,21 @@ pub struct AuditRecord {
 }
 
 /// A record in its place in the chain. `hash` = SHA-256 over the hash before it, `seq` and the encoded record.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, utoipa::ToSchema)]
 pub struct AuditEntry {
     /// 1, 2, 3 ... without gaps.
     #[n(0)]
     pub seq: u64,
     #[n(1)]
+    #[serde(flatten)]
     pub record: AuditRecord,
+    /// In JSON as hex digits.
     #[cbor(n(2), with = "minicbor::bytes")]
+    #[serde(serialize_with = "hex")]
+    #[schema(value_type = String)]
     pub hash: Vec<u8>,
+}
+
+fn hex<S: serde::Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&hex::encode(bytes))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How a publisher's checksums are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     Sha256,
@@ -36,7 +36,7 @@ impl Algorithm {
 }
 
 /// One image of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
     /// Small letters, digits, dots and dashes. Templates are named after it.

@@ -3,6 +3,7 @@
 
 use crate::guests::GuestSpec;
 use crate::guests::hardware::words;
+use base::amounts::count;
 use base::ids::ProfileId;
 use base::{Error, Result, Timestamp};
 use minicbor::{Decode, Encode};
@@ -180,7 +181,7 @@ pub fn find(key: &str) -> Option<&'static Field> {
 }
 
 /// A disk beside the first one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MoreDisk {
     /// GiB, 1 to 65536.
@@ -209,19 +210,24 @@ pub struct MoreDisk {
 pub const MOST_DISKS: usize = 5;
 
 /// A profile as an admin wishes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ProfileWish {
     pub name: String,
+    #[serde(default)]
     pub note: String,
     /// By keys of [`FIELDS`]; what is not here or empty is left open.
+    #[serde(default)]
     pub values: BTreeMap<String, String>,
     /// Keys that only admins may change.
+    #[serde(default)]
     pub locked: BTreeSet<String>,
+    #[serde(default)]
     pub disks: Vec<MoreDisk>,
 }
 
 /// A profile.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Profile {
     #[n(0)]
     pub id: ProfileId,
@@ -511,10 +517,6 @@ impl Profile {
         check("vlan", self.vlan() == spec.vlan, vlan);
         wrong
     }
-}
-
-fn count(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
 /// Keys with their values.

@@ -79,8 +79,6 @@ pub struct After {
     after: Option<u64>,
 }
 
-/// # Errors
-/// `TooMany` when the person has too many streams open.
 pub async fn events(person: Person, Query(query): Query<After>, headers: HeaderMap) -> Answer {
     let place = person.web.streams.enter(person.actor.require_person()?)?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());

@@ -288,7 +288,7 @@ async fn a_newer_image_gives_a_new_template_by_itself_and_the_old_one_goes() {
     assert_eq!(build(&appliance, wanted()).await["state"], "succeeded");
     let first = made(&appliance, 1).await.remove(0);
     publisher.publish(DEBIAN);
-    assert_eq!(appliance.ask("POST", "/api/v1/images/look", None).await.status, 204);
+    assert_eq!(appliance.ask("POST", "/api/v1/images/refresh", None).await.status, 204);
     assert_eq!(made(&appliance, 1).await[0]["newer"], true);
     appliance.stop().await;
 

@@ -10,6 +10,7 @@ use model::access::{GuestGrant, GuestRight};
 use model::events::EventKind;
 use model::guests::Guest;
 use model::sessions::Scope;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Read, Scan, Store, WriteTx, tables};
@@ -127,7 +128,7 @@ pub(crate) fn drop_of_user(tx: &mut WriteTx, user: UserId) -> Result<Vec<GuestId
 }
 
 /// One person's grant on a machine, with words for people.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct GrantView {
     pub user: UserId,
     pub login: String,

@@ -3,8 +3,8 @@
 
 use super::Scene;
 use crate::guests::making::made_from;
+use base::Result;
 use base::ids::{GuestId, JobId};
-use base::{Result, Timestamp};
 use model::access::GuestRight;
 use model::guests::ActionKind;
 use model::guests::snapshots::Snapshot;
@@ -139,7 +139,7 @@ fn disks(s: &Scene<'_>) -> Result<Vec<Fact>> {
 fn snapshots(s: &Scene<'_>) -> Result<Vec<Fact>> {
     let Some(all) = &s.told.snapshots else { return Ok(Vec::new()) };
     let now = s.app.now();
-    let kept = |x: &Snapshot| Kept { name: x.name.clone(), taken: Timestamp::from_secs(x.time), memory: x.memory };
+    let kept = |x: &Snapshot| Kept { name: x.name.clone(), taken: x.time, memory: x.memory };
     if s.asked.action != ActionKind::Rollback {
         return Ok(vec![Fact::Snapshots { list: all.snapshots.iter().map(kept).collect(), now }]);
     }

@@ -13,14 +13,15 @@ use model::guests::is_unix_user;
 use model::sessions::Scope;
 use model::software::GuestKey;
 use remote::ssh::{Auth, KeyPair, RunOptions, SshErrorKind, SshSession, Target};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Read, tables};
 
 /// How Steward signs in, without the private key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KeyView {
     pub user: String,
-    pub public: String,
+    pub public_key: String,
     pub host_keys: Vec<String>,
     /// `None`: the provider is asked.
     pub address: Option<String>,
@@ -28,14 +29,23 @@ pub struct KeyView {
 }
 
 /// Letting Steward in to a machine that it did not make.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LetIn {
+    /// root, or a user who may use sudo without a password.
     pub user: String,
     /// Empty: the address that the provider tells.
+    #[serde(default)]
     pub address: String,
+    #[serde(default = "ssh_port")]
     pub port: u16,
-    /// Used once to place the key; without one the person places it.
+    /// Used once to place the key, then forgotten. Left out: place the answer's `public_key` yourself.
+    #[schema(value_type = Option<String>, format = Password)]
     pub password: Option<Secret<String>>,
+}
+
+fn ssh_port() -> u16 {
+    22
 }
 
 /// What stands at the end of a key's line.
@@ -70,7 +80,7 @@ impl SoftwarePages<'_> {
         self.0.guests().get(actor, id)?;
         let view = |k: GuestKey| KeyView {
             user: k.user,
-            public: k.public,
+            public_key: k.public,
             host_keys: k.host_keys,
             address: k.address,
             port: k.port,

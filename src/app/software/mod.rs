@@ -20,28 +20,32 @@ use model::jobs::{Job, JobState};
 use model::providers::Feature;
 use model::sessions::Scope;
 use model::software::{Link, Recipe, Software, SoftwareRequest, SoftwareState};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use store::{Name, Read, Scan, tables};
 
 /// A recipe in the menu.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MenuItem {
     /// The plugin's name.
     pub name: String,
     pub version: String,
-    pub about: String,
+    #[serde(flatten)]
     pub recipe: Recipe,
 }
 
 /// One recipe on a machine, for pages and programs: no secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SoftwareView {
     pub recipe: String,
     pub title: String,
     pub version: String,
+    /// Without secrets.
+    #[schema(value_type = Object)]
     pub options: Value,
     pub state: SoftwareState,
+    /// The job that works on it, or did.
     pub job: Option<JobId>,
     /// With the machine's address of today, where it is known.
     pub links: Vec<Link>,
@@ -67,9 +71,11 @@ impl SoftwarePages<'_> {
         let manifests =
             self.0.plugin_set().list().into_iter().filter(|p| p.active.is_some()).filter_map(|p| p.manifest);
         let item = |m: model::plugins::Manifest| {
-            let recipe = m.software?;
-            let about = if recipe.about.is_empty() { m.about } else { recipe.about.clone() };
-            Some(MenuItem { name: m.name, version: m.version, about, recipe })
+            let mut recipe = m.software?;
+            if recipe.about.is_empty() {
+                recipe.about = m.about;
+            }
+            Some(MenuItem { name: m.name, version: m.version, recipe })
         };
         let mut all: Vec<MenuItem> = manifests.filter_map(item).collect();
         all.sort_by(|a, b| (&a.recipe.category, &a.recipe.title).cmp(&(&b.recipe.category, &b.recipe.title)));

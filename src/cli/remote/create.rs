@@ -9,6 +9,7 @@ use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use web::guests::rest::Created;
 
 #[derive(Debug, clap::Args)]
 pub struct Create {
@@ -107,18 +108,16 @@ pub fn gibibytes(text: &str) -> std::result::Result<u64, String> {
 }
 
 impl Create {
-    /// # Errors
-    /// `Invalid` with the options that lack; what the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let body = self.body(api).await?;
-        let made = api.create("/guests", &Value::Object(body), self.idempotency_key.as_deref()).await?;
+        let made: Created = api.create("/guests", &body, self.idempotency_key.as_deref()).await?;
         if !common.json() {
-            say(&format!("The machine's id is {}.", table::plain(made["guest"].as_str().unwrap_or_default())));
+            say(&format!("The machine's id is {}.", made.guest));
         } else if !self.wait.wait {
             table::json(&made);
             return Ok(ExitCode::SUCCESS);
         }
-        actions::finish(api, common, &self.wait, vec![made["job"].clone()]).await
+        actions::finish(api, common, &self.wait, vec![made.job]).await
     }
 
     async fn body(&self, api: &mut Api) -> Result<Map<String, Value>> {
@@ -165,10 +164,10 @@ impl Create {
         }
         if let Some(wanted) = &self.template {
             let template = find::guest(api, wanted).await?;
-            if template["template"] != true {
+            if !template.template {
                 return Err(Error::conflict(format!("“{wanted}” is a machine, not a template.")));
             }
-            put("source", Some(json!({ "from": "template", "vmid": template["vmid"], "full": !self.linked })));
+            put("source", Some(json!({ "from": "template", "vmid": template.vmid, "full": !self.linked })));
         }
         // A profile brings sizes, and perhaps the bridge; the appliance says what still lacks then.
         let by_profile = body.contains_key("profile");

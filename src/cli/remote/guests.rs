@@ -6,14 +6,15 @@ use super::bulk::Bulk;
 use super::client::Api;
 use super::create::Create;
 use super::moving::{Copy, Migrate, Template};
-use super::table::{self, Cell, state};
+use super::table::{self, Cell, Row, state};
 use super::{Common, complete, find, impact, sharing};
+use base::amounts::{bytes, percent, seconds};
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
-use model::guests::ActionKind;
-use serde_json::Value;
+use model::guests::{ActionKind, GuestKind};
 use std::process::ExitCode;
+use web::guests::rest::GuestView;
 
 #[derive(Debug, clap::Args)]
 pub struct Guests {
@@ -116,8 +117,6 @@ struct Asking {
 }
 
 impl Guests {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
@@ -145,9 +144,7 @@ impl Guests {
             Verb::Impact { guest, action, snapshot } => {
                 let found = find::guest(&mut api, &guest.guest).await?;
                 let impact = impact::of(&mut api, &found, &action, &snapshot).await?;
-                if common.json() {
-                    table::json(&impact);
-                } else {
+                if !common.prints(&impact) {
                     impact::lines(&impact).iter().for_each(|line| say(line));
                 }
                 Ok(ExitCode::SUCCESS)
@@ -156,18 +153,29 @@ impl Guests {
     }
 }
 
-fn text<'a>(g: &'a Value, key: &str) -> &'a str {
-    g[key].as_str().unwrap_or_default()
+fn shown(g: &GuestView) -> &str {
+    if g.template && g.status == "stopped" { "template" } else { &g.status }
 }
 
-fn number(g: &Value, key: &str) -> u64 {
-    g[key].as_u64().unwrap_or(0)
-}
+impl Row for GuestView {
+    const HEADS: &'static [&'static str] =
+        &["no.", "name", "state", "node", "cpu", "cores", "memory", "disk", "up", "owner", "tags"];
 
-fn shown(g: &Value) -> &str {
-    match (text(g, "status"), g["template"] == true) {
-        ("stopped", true) => "template",
-        (status, _) => status,
+    fn cells(&self) -> Vec<Cell> {
+        let running = self.status == "running";
+        vec![
+            Cell::maybe(self.vmid).right(),
+            Cell::text(&self.name),
+            state(shown(self)),
+            Cell::text(&self.node),
+            Cell::maybe(running.then(|| percent(self.cpu))).right(),
+            Cell::number(self.cores),
+            Cell::number(bytes(self.memory_max)),
+            Cell::number(bytes(self.disk_max)),
+            Cell::maybe(running.then(|| seconds(self.uptime))).right(),
+            Cell::maybe(self.owner.as_ref()),
+            Cell::text(self.tags.join(" ")),
+        ]
     }
 }
 
@@ -176,73 +184,34 @@ async fn list(api: &mut Api, common: &Common, filter: &str, sort: &str, limit: O
         return Err(Error::invalid("--limit must be 1 or more."));
     }
     let guests = find::guests(api, filter, sort, limit.unwrap_or(usize::MAX)).await?;
-    if common.json() {
-        table::json(&Value::Array(guests));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let row = |g: &Value| {
-        let running = text(g, "status") == "running";
-        let when = |shown: String| if running { shown } else { String::new() };
-        vec![
-            Cell::number(g["vmid"].as_u64().map(|v| v.to_string()).unwrap_or_default()),
-            Cell::text(text(g, "name")),
-            state(shown(g)),
-            Cell::text(text(g, "node")),
-            Cell::number(when(table::share(g["cpu"].as_f64().unwrap_or(0.0)))),
-            Cell::number(g["cores"].as_f64().unwrap_or(0.0).to_string()),
-            Cell::number(table::bytes(number(g, "memory_max"))),
-            Cell::number(table::bytes(number(g, "disk_max"))),
-            Cell::number(when(table::span(number(g, "uptime")))),
-            Cell::text(text(g, "owner")),
-            Cell::text(tags(g)),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = guests.iter().map(row).collect();
-    let heads = ["no.", "name", "state", "node", "cpu", "cores", "memory", "disk", "up", "owner", "tags"];
     let nothing = if filter.is_empty() { "There is no machine that you may see." } else { "No machine fits." };
-    table::print(&heads, &rows, nothing);
+    table::list(common, &guests, nothing);
     Ok(ExitCode::SUCCESS)
-}
-
-fn tags(g: &Value) -> String {
-    let tags: Vec<&str> = g["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    tags.join(" ")
 }
 
 async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> {
     let g = find::guest(api, wanted).await?;
-    if common.json() {
-        table::json(&g);
+    if common.prints(&g) {
         return Ok(ExitCode::SUCCESS);
     }
-    let memory = format!("{} of {}", table::bytes(number(&g, "memory")), table::bytes(number(&g, "memory_max")));
     let mut facts = vec![
-        ("Name", Cell::text(text(&g, "name"))),
-        ("Id", Cell::text(text(&g, "id"))),
-        ("Number", Cell::text(g["vmid"].as_u64().map(|v| v.to_string()).unwrap_or_default())),
-        ("Kind", Cell::text(if text(&g, "kind") == "lxc" { "container" } else { "virtual machine" })),
+        ("Name", Cell::text(&g.name)),
+        ("Id", Cell::text(g.id)),
+        ("Number", Cell::maybe(g.vmid)),
+        ("Kind", Cell::text(if g.kind == GuestKind::Lxc { "container" } else { "virtual machine" })),
         ("State", state(shown(&g))),
-        ("Node", Cell::text(text(&g, "node"))),
-        ("Owner", Cell::text(text(&g, "owner"))),
-        (
-            "Cores",
-            Cell::text(format!(
-                "{}, {} in use",
-                g["cores"].as_f64().unwrap_or(0.0),
-                table::share(g["cpu"].as_f64().unwrap_or(0.0))
-            )),
-        ),
-        ("Memory", Cell::text(memory)),
-        ("Disk", Cell::text(table::bytes(number(&g, "disk_max")))),
-        ("Up", Cell::text(table::span(number(&g, "uptime")))),
-        ("Tags", Cell::text(tags(&g))),
-        ("Lock", Cell::text(text(&g, "lock"))),
+        ("Node", Cell::text(&g.node)),
+        ("Owner", Cell::maybe(g.owner.as_ref())),
+        ("Cores", Cell::text(format!("{}, {} in use", g.cores, percent(g.cpu)))),
+        ("Memory", Cell::text(format!("{} of {}", bytes(g.memory), bytes(g.memory_max)))),
+        ("Disk", Cell::text(bytes(g.disk_max))),
+        ("Up", Cell::maybe((g.uptime > 0).then(|| seconds(g.uptime)))),
+        ("Tags", Cell::text(g.tags.join(" "))),
+        ("Lock", Cell::maybe(g.lock.as_ref())),
     ];
-    if g["stale"] == true {
-        facts.push((
-            "Note",
-            Cell::text("Proxmox does not answer now; this is the last known state.").tone(table::Tone::Bad),
-        ));
+    if g.stale {
+        let note = "Proxmox does not answer now; this is the last known state.";
+        facts.push(("Note", Cell::text(note).tone(table::Tone::Bad)));
     }
     facts.retain(|(_, cell)| !cell.is_empty());
     table::facts(&facts);
@@ -255,10 +224,10 @@ async fn act(api: &mut Api, common: &Common, asking: Asking, kind: ActionKind) -
     for name in &asking.guests {
         guests.push(find::guest(api, name).await?);
     }
-    let names: Vec<String> = guests.iter().map(|g| table::plain(text(g, "name"))).collect();
+    let names: Vec<String> = guests.iter().map(|g| table::plain(&g.name)).collect();
     let question = format!("{} {}?", impact::words(kind), names.join(", "));
     let action = kind.empty();
-    impact::sure(api, &guests.iter().collect::<Vec<_>>(), &action, &question, asking.yes).await?;
+    impact::sure(api, &guests, &action, &question, asking.yes).await?;
     let mut jobs = Vec::new();
     for guest in &guests {
         jobs.push(api.act(guest, action.clone()).await?);

@@ -2,10 +2,11 @@
 
 use super::super::say::{complain, say};
 use super::actions::{self, Wait};
-use super::client::{Api, part};
+use super::client::Api;
 use super::create::{gibibytes, mebibytes};
-use super::table::{self, Cell, Tone};
+use super::table::{self, Cell, Row, Tone};
 use super::{Common, complete, find};
+use base::amounts::bytes;
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
@@ -14,9 +15,11 @@ use model::guests::actions::{
     AddDisk, AddNic, AttachDisk, ChangeNic, ChangeSettings, DeleteDisk, DetachDisk, GrowDisk, MoveDisk, NicSpec,
     RemoveNic, RevertSettings,
 };
-use serde_json::{Value, json};
+use model::guests::hardware::{self, Nic, Plan, Planned};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use web::guests::hardware::rest::{HardwareView, SettingView};
 
 #[derive(Debug, clap::Args)]
 pub struct Hardware {
@@ -195,10 +198,6 @@ enum NicVerb {
     },
 }
 
-fn text<'a>(v: &'a Value, key: &str) -> &'a str {
-    v[key].as_str().unwrap_or_default()
-}
-
 /// `KEY=VALUE` each.
 fn values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
     let mut all = BTreeMap::new();
@@ -220,11 +219,10 @@ fn with_unit(text: &str) -> bool {
 }
 
 /// Amounts with a unit become those that the machine's settings count in; other texts stay.
-fn into_units(values: &mut BTreeMap<String, String>, hardware: &Value) -> Result<()> {
-    let settings = hardware["settings"].as_array();
+fn into_units(values: &mut BTreeMap<String, String>, settings: &[SettingView]) -> Result<()> {
     for (key, value) in values.iter_mut().filter(|(_, value)| with_unit(value)) {
-        let setting = settings.into_iter().flatten().find(|s| text(s, "key") == key);
-        let read: fn(&str) -> std::result::Result<u64, String> = match setting.map(|s| text(s, "unit")) {
+        let setting = settings.iter().find(|s| s.key == *key);
+        let read: fn(&str) -> std::result::Result<u64, String> = match setting.map(|s| s.unit.as_str()) {
             Some("MiB") => mebibytes,
             Some("GiB") => gibibytes,
             _ => continue,
@@ -235,38 +233,31 @@ fn into_units(values: &mut BTreeMap<String, String>, hardware: &Value) -> Result
 }
 
 impl Hardware {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         let (guest, action, wait): (Guest, GuestAction, Wait) = match verb {
             Verb::Show(guest) => return show(&mut api, &common, &guest).await,
             Verb::Set { guest, values: pairs, dry_run, wait } => {
-                let path = path(&find::guest(&mut api, &guest.guest).await?);
+                let path = guest.path(&mut api).await?;
                 let mut values = values(&pairs)?;
                 if values.values().any(|v| with_unit(v)) {
-                    into_units(&mut values, &api.get(&path).await?)?;
+                    into_units(&mut values, &api.get::<HardwareView>(&path).await?.settings)?;
                 }
-                let plan = api.post(&format!("{path}/plan"), Some(&json!({ "values": values }))).await?;
+                let plan: Plan = api.post(&format!("{path}/plan"), &json!({ "values": values })).await?;
                 if dry_run || !common.json() {
                     planned(&common, &plan);
                 }
                 if dry_run {
-                    let refused = plan["changes"].as_array().into_iter().flatten().filter(|c| c["refused"].is_string());
-                    let refused: Vec<&Value> = refused.collect();
-                    for c in &refused {
-                        complain(&format!(
-                            "steward: {}: {}",
-                            table::plain(text(c, "key")),
-                            table::plain(text(c, "refused"))
-                        ));
+                    let refused: Vec<_> =
+                        plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))).collect();
+                    for (key, why) in &refused {
+                        complain(&format!("steward: {}: {}", table::plain(key), table::plain(why)));
                     }
                     return Ok(if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
                 }
                 // What was just looked at: if somebody was quicker, nothing is changed.
-                let digest = plan["digest"].as_str().map(str::to_owned);
-                (guest, ChangeSettings { values, digest }.into(), wait)
+                (guest, ChangeSettings { values, digest: Some(plan.digest) }.into(), wait)
             }
             Verb::Revert { guest, keys, wait } => (guest, RevertSettings { keys }.into(), wait),
             Verb::Disk(verb) => verb.action()?,
@@ -278,9 +269,11 @@ impl Hardware {
     }
 }
 
-/// `/guests/ID/hardware`
-fn path(guest: &Value) -> String {
-    format!("/guests/{}/hardware", part(text(guest, "id")))
+impl Guest {
+    /// `/guests/ID/hardware`
+    async fn path(&self, api: &mut Api) -> Result<String> {
+        Ok(format!("{}/hardware", find::path(api, &self.guest).await?))
+    }
 }
 
 impl DiskVerb {
@@ -335,80 +328,86 @@ impl NicVerb {
 }
 
 /// What a change would do.
-fn planned(common: &Common, plan: &Value) {
-    if common.json() {
-        table::json(plan);
-        return;
+fn planned(common: &Common, plan: &Plan) {
+    if !common.prints(plan) {
+        table::rows(&plan.changes, "All of this is so already.");
     }
-    let row = |c: &Value| {
-        let when = match (c["refused"].as_str(), c["live"] == true) {
+}
+
+impl Row for Planned {
+    const HEADS: &'static [&'static str] = &["key", "now", "new", "when"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let when = match (&self.refused, self.live) {
             (Some(why), _) => Cell::text(why).tone(Tone::Bad),
             (None, true) => Cell::text("at once").tone(Tone::Good),
-            (None, false) => Cell::text(format!("after a restart. {}", text(c, "why"))).tone(Tone::Busy),
+            (None, false) => Cell::text(format!("after a restart. {}", self.why)).tone(Tone::Busy),
         };
-        vec![Cell::text(text(c, "key")), Cell::text(text(c, "from")), Cell::text(text(c, "to")), when]
-    };
-    let rows: Vec<Vec<Cell>> = plan["changes"].as_array().into_iter().flatten().map(row).collect();
-    table::print(&["key", "now", "new", "when"], &rows, "All of this is so already.");
+        vec![Cell::text(&self.key), Cell::text(&self.from), Cell::text(&self.to), when]
+    }
+}
+
+impl Row for SettingView {
+    const HEADS: &'static [&'static str] = &["key", "what", "now", "after a restart", "changes"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let value = |v: &str| match v {
+            "" => String::new(),
+            v => format!("{v} {}", self.unit).trim_end().to_owned(),
+        };
+        vec![
+            Cell::text(&self.key),
+            Cell::text(&self.label),
+            Cell::text(value(&self.current)),
+            Cell::text(value(self.pending.as_deref().unwrap_or_default())).tone(Tone::Busy),
+            Cell::text(if self.live { "at once" } else { "restart" }),
+        ]
+    }
+}
+
+impl Row for hardware::Disk {
+    const HEADS: &'static [&'static str] = &["disk", "kind", "size", "storage", "format", "", "waits"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.key),
+            Cell::text(&self.kind),
+            Cell::maybe((self.size > 0).then(|| bytes(self.size))).right(),
+            Cell::text(&self.storage),
+            Cell::text(&self.format),
+            Cell::text(if self.boot { "boots" } else { "" }),
+            Cell::maybe(self.pending.as_ref()).tone(Tone::Busy),
+        ]
+    }
+}
+
+impl Row for Nic {
+    const HEADS: &'static [&'static str] = &["card", "model", "mac", "bridge", "vlan", "address", "", "waits"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.key),
+            Cell::text(&self.model),
+            Cell::text(&self.mac),
+            Cell::text(&self.bridge),
+            Cell::maybe(self.vlan).right(),
+            Cell::text(&self.address),
+            Cell::text(if self.link { "" } else { "unplugged" }),
+            Cell::maybe(self.pending.as_ref()).tone(Tone::Busy),
+        ]
+    }
 }
 
 async fn show(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
-    let found = find::guest(api, &guest.guest).await?;
-    let all = api.get(&path(&found)).await?;
-    if common.json() {
-        table::json(&all);
-        return Ok(ExitCode::SUCCESS);
+    let path = guest.path(api).await?;
+    let all: HardwareView = api.get(&path).await?;
+    if !common.prints(&all) {
+        table::rows(&all.settings, "It has no settings.");
+        say("");
+        table::rows(&all.disks, "It has no disk.");
+        say("");
+        table::rows(&all.nics, "It has no network card.");
     }
-    let list = |key: &str| all[key].as_array().cloned().unwrap_or_default();
-    let setting = |s: &Value| {
-        let value = |key: &str| match (s[key].as_str(), text(s, "unit")) {
-            (None | Some(""), _) => String::new(),
-            (Some(v), "") => v.to_owned(),
-            (Some(v), unit) => format!("{v} {unit}"),
-        };
-        let live = if s["live"] == true { "at once" } else { "restart" };
-        vec![
-            Cell::text(text(s, "key")),
-            Cell::text(text(s, "label")),
-            Cell::text(value("current")),
-            Cell::text(value("pending")).tone(Tone::Busy),
-            Cell::text(live),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = list("settings").iter().map(setting).collect();
-    table::print(&["key", "what", "now", "after a restart", "changes"], &rows, "It has no settings.");
-    let disk = |d: &Value| {
-        let size = d["size"].as_u64().filter(|s| *s > 0).map(table::bytes).unwrap_or_default();
-        let boot = if d["boot"] == true { "boots" } else { "" };
-        vec![
-            Cell::text(text(d, "key")),
-            Cell::text(text(d, "kind")),
-            Cell::number(size),
-            Cell::text(text(d, "storage")),
-            Cell::text(text(d, "format")),
-            Cell::text(boot),
-            Cell::text(text(d, "pending")).tone(Tone::Busy),
-        ]
-    };
-    say("");
-    let rows: Vec<Vec<Cell>> = list("disks").iter().map(disk).collect();
-    table::print(&["disk", "kind", "size", "storage", "format", "", "waits"], &rows, "It has no disk.");
-    let nic = |n: &Value| {
-        let link = if n["link"] == false { "unplugged" } else { "" };
-        vec![
-            Cell::text(text(n, "key")),
-            Cell::text(text(n, "model")),
-            Cell::text(text(n, "mac")),
-            Cell::text(text(n, "bridge")),
-            Cell::number(n["vlan"].as_u64().map(|v| v.to_string()).unwrap_or_default()),
-            Cell::text(text(n, "address")),
-            Cell::text(link),
-            Cell::text(text(n, "pending")).tone(Tone::Busy),
-        ]
-    };
-    say("");
-    let rows: Vec<Vec<Cell>> = list("nics").iter().map(nic).collect();
-    table::print(&["card", "model", "mac", "bridge", "vlan", "address", "", "waits"], &rows, "It has no network card.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -418,10 +417,21 @@ mod tests {
 
     #[test]
     fn amounts_have_units_as_in_create() {
-        let hardware = json!({ "settings": [{ "key": "memory", "unit": "MiB" }, { "key": "name", "unit": "" }] });
+        let setting = |key: &str, unit: &str| SettingView {
+            key: key.to_owned(),
+            label: String::new(),
+            group: String::new(),
+            unit: unit.to_owned(),
+            current: String::new(),
+            pending: None,
+            live: true,
+            why: String::new(),
+            options: Vec::new(),
+        };
+        let settings = [setting("memory", "MiB"), setting("name", "")];
         let set = |key: &str, value: &str| {
-            let mut wished = values(&[format!("{key}={value}")])?;
-            into_units(&mut wished, &hardware).map(|()| wished[key].clone())
+            let mut wanted = values(&[format!("{key}={value}")])?;
+            into_units(&mut wanted, &settings).map(|()| wanted[key].clone())
         };
         assert_eq!(set("memory", "2G").unwrap(), "2048");
         assert_eq!(set("memory", "2048").unwrap(), "2048");
@@ -430,9 +440,10 @@ mod tests {
     }
 
     #[test]
-    fn values_are_pairs_and_none_is_there_twice() {
+    fn wishes_are_pairs_and_none_is_there_twice() {
         let pairs = |words: &[&str]| values(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(json!(pairs(&["cores=4", "tags="]).unwrap()), json!({ "cores": "4", "tags": "" }));
+        let both = [("cores", "4"), ("tags", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(pairs(&["cores=4", "tags="]).unwrap(), BTreeMap::from(both));
         assert!(pairs(&["cores"]).is_err() && pairs(&["=4"]).is_err());
         assert!(pairs(&["cores=4", "cores=2"]).unwrap_err().message().contains("twice"));
     }

@@ -295,7 +295,7 @@ pub struct HardwareValue {
     pub options: Vec<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Disk {
     /// scsi0, unused0, rootfs, mp0 ...
     pub key: String,
@@ -324,7 +324,7 @@ pub struct Disk {
     pub hot: Option<bool>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Nic {
     pub key: String,
     #[serde(default)]
@@ -372,7 +372,7 @@ pub struct Hardware {
 }
 
 /// The answer of the `guest_change_plan` hook: values that are as wished already are left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Plan {
     /// What was looked at; sent back with the change.
     pub digest: String,
@@ -399,7 +399,7 @@ impl Hardware {
 }
 
 /// What one wished value would do, as the provider's `guest_change_plan` hook says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Planned {
     pub key: String,
     pub from: String,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How much something matters, the worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
     /// It can't be done as long as this is so.
@@ -48,7 +48,7 @@ impl Weight {
 }
 
 /// What it is about. The order is that of the list among what weighs the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HitKind {
     /// Steward itself runs there.
@@ -104,40 +104,43 @@ impl HitKind {
     }
 }
 
-/// Where something can be looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    Guest(GuestId),
-    Job(JobId),
-    /// A page that a program on the machine serves: http or https.
-    Url(String),
-}
-
-/// One of several things in a hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One of several things in a hit, and where it can be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Item {
     pub text: String,
-    pub place: Option<Place>,
+    pub guest: Option<GuestId>,
+    pub job: Option<JobId>,
+    /// A page that a program on the machine serves: http or https.
+    pub url: Option<String>,
 }
 
 impl Item {
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), place: None }
+        Self { text: text.into(), ..Self::default() }
     }
 
-    pub fn at(text: impl Into<String>, place: Place) -> Self {
-        Self { text: text.into(), place: Some(place) }
+    pub fn guest(text: impl Into<String>, id: GuestId) -> Self {
+        Self { guest: Some(id), ..Self::new(text) }
+    }
+
+    pub fn job(text: impl Into<String>, id: JobId) -> Self {
+        Self { job: Some(id), ..Self::new(text) }
+    }
+
+    pub fn url(text: impl Into<String>, url: String) -> Self {
+        Self { url: Some(url), ..Self::new(text) }
     }
 }
 
 /// One thing that is hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Hit {
     pub kind: HitKind,
     pub weight: Weight,
     /// A sentence.
     pub text: String,
     /// The same in a few words, beside the machine's name in a list of several.
+    #[serde(skip)]
     pub brief: String,
     pub items: Vec<Item>,
     /// How many more there are, which the asker may not see, or which are too many to name.
@@ -251,7 +254,7 @@ pub struct Ties {
 }
 
 /// What hangs on it, the worst first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Impact {
     pub hits: Vec<Hit>,
     /// What could not be found out, as sentences.
@@ -286,8 +289,7 @@ impl Impact {
             let mut machines: Vec<GuestId> = all.iter().map(|(id, _, _)| *id).collect();
             machines.dedup();
             let text = words::of_many(kind, action, machines.len(), bytes);
-            let item =
-                |(id, name, hit): (GuestId, String, Hit)| Item::at(format!("{name}: {}", hit.brief), Place::Guest(id));
+            let item = |(id, name, hit): (GuestId, String, Hit)| Item::guest(format!("{name}: {}", hit.brief), id);
             Some(Hit { kind, weight, text, brief: String::new(), items: all.into_iter().map(item).collect(), more: 0 })
         });
         Self { hits: hits.collect(), unknown: Vec::new() }.sorted()

@@ -46,7 +46,7 @@ fn the_worst_comes_first() {
 fn nothing_but_the_machine_itself_asks_no_question() {
     let facts = || vec![Fact::State { status: "running".into(), uptime: 7300 }];
     let impact = Impact::of(ActionKind::Reboot, facts(), Vec::new());
-    assert_eq!(texts(&impact), [("known", "It has been running for 2 h. It is asked to restart by itself.")]);
+    assert_eq!(texts(&impact), [("known", "It has been running for 2 h 1 min. It is asked to restart by itself.")]);
     assert!(!impact.asks() && impact.is_alone());
     // One's own console is no surprise, somebody else's is.
     let own = Fact::Consoles { own: 1, names: Vec::new(), others: 0 };
@@ -67,8 +67,8 @@ fn programs_are_named_with_where_people_open_them() {
     ];
     let impact = Impact::of(ActionKind::Stop, vec![Fact::Software(programs)], Vec::new());
     assert_eq!(texts(&impact), [("cut", "2 programs on it stop:")]);
-    let url = Place::Url("http://192.0.2.7:8096/".into());
-    let items = [Item::at("Jellyfin: Films", url), Item::new("Samba, which waits to be installed")];
+    let url = "http://192.0.2.7:8096/".to_owned();
+    let items = [Item::url("Jellyfin: Films", url), Item::new("Samba, which waits to be installed")];
     assert_eq!(impact.hits[0].items, items);
     let one = vec![Fact::Software(vec![Program { title: "Samba".into(), pages: Vec::new(), waits: false }])];
     assert_eq!(texts(&Impact::of(ActionKind::Delete, one, Vec::new())), [("lost", "1 program on it goes away:")]);

@@ -1,41 +1,16 @@
 //! The words: one sentence for each fact and what is about to be done.
 
-use super::{Fact, GoingDisk, Hit, HitKind, Item, Kept, Place, Program, Weight};
+use super::{Fact, GoingDisk, Hit, HitKind, Item, Kept, Program, Weight};
 use crate::access::GuestRight;
 use crate::guests::{ActionKind, ActionKind as A};
 use base::Timestamp;
+use base::amounts::{bytes as size, count, duration, seconds};
 use base::ids::{GuestId, JobId};
-
-/// `1 machine`, `2 machines`.
-fn count(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
-}
-
-/// Seconds in words: `45 s`, `12 min`, `5 h`, `3 days`.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
 
 /// `2026-11-12 14:00 UTC` and `9 days ago`
 fn when(at: Timestamp, now: Timestamp) -> (String, String) {
     let exact = at.to_utc().format("%Y-%m-%d %H:%M UTC").to_string();
-    (exact, format!("{} ago", span(at.until(now).as_secs())))
-}
-
-/// `40 GiB`, `512 MiB`
-fn size(bytes: u64) -> String {
-    let (gib, mib) = (bytes as f64 / f64::from(1 << 30), bytes.div_ceil(1 << 20));
-    match gib {
-        g if g >= 1024.0 => format!("{:.1} TiB", g / 1024.0),
-        g if g >= 1.0 && (g * 10.0).round() % 10.0 > 0.0 => format!("{g:.1} GiB"),
-        g if g >= 1.0 => format!("{g:.0} GiB"),
-        _ => format!("{mib} MiB"),
-    }
+    (exact, format!("{} ago", duration(at.until(now))))
 }
 
 fn kept(snapshot: &Kept, now: Timestamp) -> Item {
@@ -45,11 +20,11 @@ fn kept(snapshot: &Kept, now: Timestamp) -> Item {
 }
 
 fn machines(list: &[(GuestId, String)]) -> Vec<Item> {
-    list.iter().map(|(id, name)| Item::at(name.clone(), Place::Guest(*id))).collect()
+    list.iter().map(|(id, name)| Item::guest(name.clone(), *id)).collect()
 }
 
 fn jobs(list: &[(JobId, String)]) -> Vec<Item> {
-    list.iter().map(|(id, title)| Item::at(title.clone(), Place::Job(*id))).collect()
+    list.iter().map(|(id, title)| Item::job(title.clone(), *id)).collect()
 }
 
 fn hit(kind: HitKind, weight: Weight, text: impl Into<String>, brief: impl Into<String>) -> Hit {
@@ -199,11 +174,11 @@ fn state(status: &str, uptime: u64, action: ActionKind) -> Option<Hit> {
     }
     let runs = match (status, uptime) {
         ("running", 0) => "It runs".to_owned(),
-        ("running", up) => format!("It has been running for {}", span(up)),
+        ("running", up) => format!("It has been running for {}", seconds(up)),
         (other, _) => format!("It is {other}"),
     };
     let brief = match (status, uptime) {
-        ("running", 1..) => format!("running for {}", span(uptime)),
+        ("running", 1..) => format!("running for {}", seconds(uptime)),
         (other, _) => other.to_owned(),
     };
     let (weight, text) = match action {
@@ -235,7 +210,7 @@ fn software(list: &[Program], action: ActionKind) -> Option<Hit> {
         }
         let page = |(title, url): &(String, String)| {
             let name = if *title == p.title { title.clone() } else { format!("{}: {title}", p.title) };
-            Item::at(name, Place::Url(url.clone()))
+            Item::url(name, url.clone())
         };
         p.pages.iter().map(page).collect()
     };

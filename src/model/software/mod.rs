@@ -33,7 +33,7 @@ impl std::fmt::Debug for SoftwareRequest {
 }
 
 /// Where a recipe stands on a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum SoftwareState {
@@ -65,7 +65,7 @@ impl SoftwareState {
 }
 
 /// Where to find what was installed. `{address}` stands for the machine's address of today.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Link {
     #[n(0)]
     pub title: String,

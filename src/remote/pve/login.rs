@@ -3,9 +3,9 @@
 use super::encode::cookie;
 use super::endpoint::Endpoint;
 use super::error::{PveError, PveErrorKind};
-use super::trust::Trust;
 use super::value::as_bool;
 use super::wire::{ANSWER_TIMEOUT, Ask, Auth, Miss, Wire};
+use crate::tls::Trust;
 use base::Secret;
 use http::HeaderValue;
 use serde_json::{Value, json};

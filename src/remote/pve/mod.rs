@@ -29,7 +29,6 @@ pub mod node;
 mod policy;
 mod socket;
 mod task;
-mod trust;
 mod upload;
 pub mod value;
 mod wire;
@@ -38,12 +37,13 @@ mod wire;
 mod tests;
 
 pub use access::AccessPlan;
-pub use certificate::{CertificateInfo, fetch_certificate};
+pub use certificate::fetch_certificate;
 pub use client::{EndpointIndex, PARALLEL, PveClient, Target};
 pub use endpoint::Endpoint;
 pub use error::{PveError, PveErrorKind};
 pub use login::{Ticket, login};
 pub use policy::{LimitedClient, Machines};
 pub use task::{TaskLine, TaskStatus, Upid};
-pub use trust::Trust;
 pub use upload::{CdImage, FileUpload};
+
+pub use crate::tls::{CertificateInfo, Trust};

@@ -52,7 +52,7 @@ impl Server {
         key: &KeyPair,
         answer: impl Fn(usize, &str) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let pin = trust::fingerprint(&chain[0]);
+        let pin = crate::tls::fingerprint(&chain[0]);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

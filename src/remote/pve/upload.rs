@@ -14,8 +14,6 @@ use http::Request;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use std::io;
 use std::time::Duration;
 
@@ -139,8 +137,7 @@ where
         Miss::Broken(PveError::new(PveErrorKind::Refused, format!("The upload to Proxmox broke off{why}.")))
     };
     let whole = stream::iter([Ok(Bytes::from(head))]).chain(body).chain(stream::iter([Ok(Bytes::from(tail))]));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(|_| broken(""))?;
-    tokio::spawn(connection);
+    let mut sender = crate::http::sender(io).await.map_err(|_| broken(""))?;
     let Auth::Token(token) = auth else { return Err(broken(": only tokens upload")) };
     let request = Request::post(format!("/api2/json{path}"))
         .header(HOST, wire.endpoint.authority())

@@ -14,16 +14,11 @@ use base::Secret;
 use base::ids::ConnectionId;
 use maud::Markup;
 
-/// # Errors
-/// None.
 pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::add(&person.page(), &HostStep::Address, &Form::new()))
 }
 
 /// One step was filled in.
-///
-/// # Errors
-/// `Forbidden`.
 pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let back = form.value("go") == "back";
@@ -74,9 +69,6 @@ async fn add(person: &Person, mut form: Form) -> Answer {
 }
 
 /// Accepts other host keys, after the host was set up anew.
-///
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn accept(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     let back = format!("/settings/connections/{connection}");

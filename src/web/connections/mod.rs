@@ -23,16 +23,11 @@ use model::connections::Limits;
 use model::impact::Impact;
 use remote::pve::CertificateInfo;
 
-/// # Errors
-/// None.
 pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::connect(&person.page(), &ConnectStep::Address, &Form::new()))
 }
 
 /// One step was filled in.
-///
-/// # Errors
-/// `Forbidden`.
 pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let back = form.value("go") == "back";
@@ -114,8 +109,6 @@ fn wanted(form: &mut Form) -> NewConnection {
     }
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let view = view(&person, id(&text)?).await?;
     Ok(page::connection(&person.page(), &view, &Form::new()))
@@ -160,8 +153,6 @@ fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
     }
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     match changed(&person, connection, &form).await {
@@ -201,8 +192,6 @@ async fn changed(person: &Person, connection: ConnectionId, form: &Form) -> Resu
     connections.change(&person.actor, connection, change).await
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     let connection = id::<ConnectionId>(&text)?;
     let back = format!("/settings/connections/{connection}");
@@ -213,8 +202,6 @@ pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) 
     }
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     let connections = person.web.app.connections();

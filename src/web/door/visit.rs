@@ -171,8 +171,6 @@ impl std::ops::Deref for Person {
 }
 
 impl Person {
-    /// # Errors
-    /// `Unauthenticated`.
     pub fn of(visit: &Visit) -> Result<Self> {
         Ok(Self { actor: visit.actor()?.clone(), visit: visit.clone() })
     }

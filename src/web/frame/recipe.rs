@@ -131,7 +131,7 @@ mod tests {
             "title = 'T'\ncategory = 'Web'\n[[options]]\nkey = 'apps'\nlabel = 'Apps'\nkind = 'multi'\nchoices = [['a', 'A'], ['b', 'B']]\ndefault = ['a']\n\
              [[options]]\nkey = 'secret'\nlabel = 'S'\nkind = 'password'\n[[options]]\nkey = 'on'\nlabel = 'On'\nkind = 'bool'\ndefault = true",
         );
-        MenuItem { name: "software-t".into(), version: "1".into(), about: "x".into(), recipe: recipe.unwrap() }
+        MenuItem { name: "software-t".into(), version: "1".into(), recipe: recipe.unwrap() }
     }
 
     #[test]

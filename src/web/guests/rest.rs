@@ -8,13 +8,12 @@ use crate::door::visit::Person;
 use crate::jobs::rest::JobView;
 use crate::rest::body::{Asked, SentWhole};
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
-use crate::rest::words::{KindWord, RightWord};
 use crate::rest::{accepted, limit};
 use app::guests::Once;
 use app::live::GuestLive;
 use axum::Json;
 use axum::extract::Path;
-use base::ids::GuestId;
+use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result, Timestamp};
 use http::HeaderMap;
 use model::access::GuestRight;
@@ -41,24 +40,22 @@ pub struct Look {
 }
 
 /// A machine. Amounts are bytes, `cpu` is the share of all cores in use (0 to 1).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GuestView {
-    pub id: String,
+    pub id: GuestId,
     /// Proxmox' number; `null` until a new machine has got one.
     pub vmid: Option<u32>,
     /// qemu or lxc.
-    #[schema(value_type = KindWord)]
     pub kind: GuestKind,
     pub name: String,
     pub node: String,
-    pub connection: String,
+    pub connection: ConnectionId,
     /// running, stopped, paused ... as Proxmox says, or creating.
     pub status: String,
     pub template: bool,
     /// The owner's login.
     pub owner: Option<String>,
     /// see, use or manage: what the person behind the token may do with it.
-    #[schema(value_type = RightWord)]
     pub right: GuestRight,
     pub cpu: f64,
     pub cores: f64,
@@ -71,23 +68,21 @@ pub struct GuestView {
     /// Proxmox' config lock.
     pub lock: Option<String>,
     /// When Proxmox told this.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub seen: Option<Timestamp>,
     /// Proxmox does not answer now; this is the last known state.
     pub stale: bool,
-    #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
 }
 
 fn view(person: &Person, g: &GuestLive) -> GuestView {
     let (row, state) = (&g.row, &g.state);
     GuestView {
-        id: row.id.to_string(),
+        id: row.id,
         vmid: row.vmid,
         kind: row.kind,
         name: state.name.clone(),
         node: state.node.clone(),
-        connection: row.connection.to_string(),
+        connection: row.connection,
         status: state.status.clone(),
         template: state.template,
         owner: row.owner.and_then(|o| person.web.app.people().get(o)).map(|u| u.login.clone()),
@@ -106,7 +101,7 @@ fn view(person: &Person, g: &GuestLive) -> GuestView {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GuestPage {
     pub guests: Vec<GuestView>,
     /// All that fit, not only this page.
@@ -116,9 +111,6 @@ pub struct GuestPage {
 }
 
 /// Machines that the caller may see.
-///
-/// # Errors
-/// `Invalid` on a parameter.
 #[utoipa::path(get, path = "/api/v1/guests", tag = "guests", params(Look), responses((status = 200, body = GuestPage), ListProblems))]
 pub async fn list(person: Person, headers: HeaderMap, Asked(look): Asked<Look>) -> Answer {
     let limit = limit(look.limit)?;
@@ -165,9 +157,6 @@ fn start(all: &[Arc<GuestLive>], cursor: Option<&str>) -> Result<usize> {
 }
 
 /// One machine.
-///
-/// # Errors
-/// `NotFound`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GuestView), OneProblems))]
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<GuestView>> {
@@ -175,19 +164,15 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Guest
     Ok(Json(view(&person, &guest)))
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Created {
     /// The new machine's id; it can be read at once.
-    pub guest: String,
+    pub guest: GuestId,
     pub job: JobView,
 }
 
 /// Asks for a new machine. The job in `Location` makes it. With an `Idempotency-Key` the same request sent
 /// twice gives the same machine while its job is open; another request with that key is refused.
-///
-/// # Errors
-/// `Invalid` with the fields; `Forbidden`; `Conflict` when the key was used for something else; `Unavailable` while
-/// Proxmox is away.
 #[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters of your choice")),
     responses((status = 202, description = "Asked for", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
@@ -203,6 +188,5 @@ pub async fn create(person: Person, headers: HeaderMap, SentWhole(request, whole
         None => None,
     };
     let (guest, job) = person.web.app.guests().request_create(&person.actor, request, once.as_ref()).await?;
-    let (guest, place) = (guest.id.to_string(), job.id.to_string());
-    Ok(accepted(&place, Created { guest, job: JobView::from(job) }))
+    Ok(accepted(job.id, Created { guest: guest.id, job: JobView::from(job) }))
 }

@@ -42,15 +42,11 @@ fn basic_only(person: &Person) -> Vec<String> {
     snapshot.connections.iter().filter(lacks).map(|c| c.name.clone()).collect()
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn list(person: Person) -> Answer<Markup> {
     person.actor.require_admin()?;
     Ok(page::list(&person.page(), &view(&person)?, &Form::new()))
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let required = form.on("required", false);
@@ -85,8 +81,6 @@ pub struct From {
     copy: Option<String>,
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn new_page(person: Person, Query(from): Query<From>) -> Answer<Markup> {
     person.actor.require_admin()?;
     let form = match &from.copy {
@@ -99,8 +93,6 @@ pub async fn new_page(person: Person, Query(from): Query<From>) -> Answer<Markup
     Ok(page::edit(&person.page(), &edit_view(&person, None).await?, &form))
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     person.actor.require_admin()?;
     let id = id::<ProfileId>(&text)?;
@@ -108,14 +100,10 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     Ok(page::edit(&person.page(), &edit_view(&person, Some(id)).await?, &page::filled(&known)))
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn create(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     save(person, None, Form::from_pairs(form)).await
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     save(person, Some(id::<ProfileId>(&text)?), Form::from_pairs(form)).await
 }
@@ -182,8 +170,6 @@ fn in_rows(e: &Error, rows: &[usize]) -> Error {
     })
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let id = id::<ProfileId>(&text)?;
     let profiles = person.web.app.profiles();
@@ -199,8 +185,6 @@ pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, ..
     }
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn apply_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let (list, has) = offers(&person, &guest)?;

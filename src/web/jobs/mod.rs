@@ -33,8 +33,6 @@ pub struct Which {
     q: String,
 }
 
-/// # Errors
-/// What the store says.
 pub async fn list(person: Person, Query(which): Query<Which>) -> Answer<Markup> {
     let states: &[JobState] = match which.state.as_str() {
         "open" => &OPEN,
@@ -71,8 +69,6 @@ fn machine_of(person: &Person, job: &Job) -> Option<(GuestId, String)> {
     Some((guest.row.id, guest.state.name.clone()))
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let job = id::<JobId>(&text)?;
     let jobs = person.web.app.jobs();
@@ -110,8 +106,6 @@ fn cause(job: &Job, lines: &[(u32, LogLine)]) -> Option<FailureClass> {
     told.or_else(|| classify(None, &last.join("\n")))
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`; for our script also `Conflict`.
 pub async fn act(Path((text, action)): Path<(String, String)>, Checked { visit, .. }: Checked<Pairs>) -> Answer {
     let (job, actor) = (id::<JobId>(&text)?, visit.actor()?);
     let jobs = visit.web.app.jobs();

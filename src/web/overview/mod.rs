@@ -19,8 +19,6 @@ const BUSIEST: usize = 5;
 /// Failed jobs shown; the rest is on the jobs page.
 const FAILED: usize = 5;
 
-/// # Errors
-/// What the store says.
 pub async fn show(person: Person) -> Answer<Markup> {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();

@@ -24,8 +24,6 @@ pub struct Next {
     next: String,
 }
 
-/// # Errors
-/// None.
 pub async fn sign_in_page(visit: Visit, Query(query): Query<Next>) -> Answer<Markup> {
     let form = if query.next.is_empty() { Form::new() } else { Form::new().set("next", safe_next(&query.next)) };
     Ok(page::sign_in(&visit.page(), &form))
@@ -40,8 +38,6 @@ pub struct SignIn {
     next: String,
 }
 
-/// # Errors
-/// Those that a form can't show.
 pub async fn sign_in(Checked { visit, form }: Checked<SignIn>) -> Answer {
     let (app, address) = (&visit.web.app, visit.address_text());
     match app.sessions().sign_in(&form.login, form.password, &visit.device, &address).await {
@@ -63,8 +59,6 @@ fn enter(visit: &Visit, signed_in: &SignedIn, to: &str) -> Response {
     response
 }
 
-/// # Errors
-/// What the store says.
 pub async fn sign_out(person: Person, _: Checked<Pairs>) -> Answer {
     person.web.app.sessions().sign_out(&person.actor).await?;
     let mut response = person.done("/sign-in", "You are signed out.");
@@ -74,8 +68,6 @@ pub async fn sign_out(person: Person, _: Checked<Pairs>) -> Answer {
     Ok(response)
 }
 
-/// # Errors
-/// None.
 pub async fn setup_page(visit: Visit) -> Answer<Markup> {
     Ok(page::setup(&visit.page(), &Form::new()))
 }
@@ -92,8 +84,6 @@ pub struct Setup {
     again: Secret<String>,
 }
 
-/// # Errors
-/// Those that a form can't show.
 pub async fn setup(Checked { visit, form }: Checked<Setup>) -> Answer {
     match first_admin(&visit, &form).await {
         Ok(signed_in) => Ok(enter(&visit, &signed_in, "/")),
@@ -127,8 +117,6 @@ pub fn same(password: &Secret<String>, again: &Secret<String>) -> Result<()> {
     }
 }
 
-/// # Errors
-/// `NotFound` for a link that is used up.
 pub async fn invite_page(visit: Visit, Path(code): Path<String>) -> Answer<Markup> {
     Ok(page::invite(&visit.page(), &invite_view(&visit, &code)?, &Form::new()))
 }
@@ -139,8 +127,6 @@ pub struct NewPassword {
     again: Secret<String>,
 }
 
-/// # Errors
-/// `NotFound` for a link that is used up.
 pub async fn invite(Path(code): Path<String>, Checked { visit, form }: Checked<NewPassword>) -> Answer {
     let view = invite_view(&visit, &code)?;
     let accepted = match same(&form.password, &form.again) {

@@ -16,9 +16,6 @@ pub async fn alive() -> &'static str {
 }
 
 /// `GET /readyz`: 200 when the store takes writes and the plugins are loaded, else 503 and what is missing.
-///
-/// # Errors
-/// None that are not in the answer.
 pub async fn ready(visit: Visit) -> Answer {
     let health = visit.web.app.health();
     let good = health.is_ready();

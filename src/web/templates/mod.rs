@@ -25,8 +25,6 @@ use model::templates::{Place, Policy, TemplateChoices, WhenNewer};
 use model::windows::{WindowsSecrets, WindowsWish};
 use serde::Deserialize;
 
-/// # Errors
-/// `Forbidden`.
 pub async fn list(person: Person) -> Answer<Markup> {
     Ok(page::templates(&person.page(), &view(&person)?, &Form::new()))
 }
@@ -80,9 +78,6 @@ fn template_item(found: Found) -> TemplateItem {
 }
 
 /// Looks for newer images now.
-///
-/// # Errors
-/// `Forbidden`.
 pub async fn look(person: Person, _: Checked<Pairs>) -> Answer {
     match person.web.app.templates().look_now(&person.actor).await {
         Ok(()) => Ok(finished(&person, "/templates", "Looked at every publisher's list of checksums.")),
@@ -90,8 +85,6 @@ pub async fn look(person: Person, _: Checked<Pairs>) -> Answer {
     }
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let policy = Policy {
@@ -118,8 +111,6 @@ pub struct Asked {
     image: Option<String>,
 }
 
-/// # Errors
-/// `Forbidden`; `NotFound` for an unknown image.
 pub async fn new_page(person: Person, Query(asked): Query<Asked>) -> Answer<Markup> {
     let form = Form::new().set("image", asked.image.as_deref().unwrap_or("own"));
     let view = new_view(&person, &form).await?;
@@ -166,8 +157,6 @@ async fn new_view(person: &Person, form: &Form) -> Result<NewView> {
     Ok(NewView { image, connection: wanted.map(|(c, _)| c), nodes, node, choices, trouble })
 }
 
-/// # Errors
-/// `Forbidden`; `NotFound`.
 pub async fn make(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let view = new_view(&person, &form).await?;
@@ -263,16 +252,12 @@ pub struct Where {
     node: Option<String>,
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn upload_page(person: Person, Query(at): Query<Where>) -> Answer<Markup> {
     let form = Form::new().set("image", "own").set("node", at.node.unwrap_or_default());
     let view = new_view(&person, &form).await?;
     Ok(page::upload(&person.page(), &view, &Form::new()))
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn upload(person: Person, sent: CheckedFile) -> Answer {
     let CheckedFile { form, size, file, .. } = sent;
     let form = Form::from_pairs(form);
@@ -294,8 +279,6 @@ pub async fn upload(person: Person, sent: CheckedFile) -> Answer {
     }
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn windows_page(person: Person, Query(at): Query<Where>) -> Answer<Markup> {
     let form = Form::new().set("image", "own").set("node", at.node.unwrap_or_default());
     let view = new_view(&person, &form).await?;
@@ -314,8 +297,6 @@ async fn isos(person: &Person, view: &NewView) -> Vec<(String, String)> {
     found.isos.iter().map(|v| (v.clone(), v.replacen(":iso/", ": ", 1))).collect()
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn windows(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let mut form = form.clone().replace("image", "own").replace("node", form.value("at"));
@@ -379,8 +360,6 @@ fn upload_request(person: &Person, form: &Form) -> Result<BuildRequest> {
     request(person, &form, None)
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let view = one(&person, id(&text)?).await?;
     Ok(page::template(&person.page(), &view, &Form::new()))
@@ -398,8 +377,6 @@ async fn one(person: &Person, guest: GuestId) -> Result<TemplateView> {
     Ok(TemplateView { item: template_item(found), uses, impact })
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     match person.web.app.templates().request_rebuild(&person.actor, guest).await {
@@ -408,8 +385,6 @@ pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>
     }
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (guest, form) = (id::<GuestId>(&text)?, Form::from_pairs(form));
     let view = one(&person, guest).await?;

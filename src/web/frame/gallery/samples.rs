@@ -516,15 +516,14 @@ pub fn profile_view(fresh: bool) -> profile::ProfileView {
 
 /// Two recipes with an option of each kind.
 pub fn menu() -> Vec<app::software::MenuItem> {
-    let text = "title = 'Nginx'\ncategory = 'Web'\nneeds = { memory = 64, disk = 1 }\n\
+    let text = "title = 'Nginx'\ncategory = 'Web'\nabout = 'A web server with one site.'\nneeds = { memory = 64, disk = 1 }\n\
                 [[options]]\nkey = 'port'\nlabel = 'Port'\nkind = 'number'\ndefault = 80\n\
                 [[options]]\nkey = 'mode'\nlabel = 'What it serves'\nkind = 'choice'\nchoices = [['files', 'Files'], ['proxy', 'Another program']]\n\
                 [[options]]\nkey = 'parts'\nlabel = 'Parts'\nkind = 'multi'\nchoices = [['a', 'One'], ['b', 'Two']]\ndefault = ['a']\n\
                 [[options]]\nkey = 'word'\nlabel = 'Password'\nkind = 'password'\n";
     let item = |name: &str| {
         let recipe = toml::from_str(text).ok()?;
-        let about = "A web server with one site.".to_owned();
-        Some(app::software::MenuItem { name: name.to_owned(), version: "1.0.0".into(), about, recipe })
+        Some(app::software::MenuItem { name: name.to_owned(), version: "1.0.0".into(), recipe })
     };
     ["software-nginx", "software-caddy"].into_iter().filter_map(item).collect()
 }

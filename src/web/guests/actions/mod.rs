@@ -57,9 +57,6 @@ pub async fn press(person: &Person, guest: &GuestLive, action: Result<impl Into<
 }
 
 /// What was typed into `field` to confirm must be `name`.
-///
-/// # Errors
-/// `Invalid` on `field`.
 pub fn confirmed(form: &Form, field: &str, what: &str, name: &str) -> Result<()> {
     if form.value(field).trim() == name {
         return Ok(());

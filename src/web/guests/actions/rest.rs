@@ -35,10 +35,7 @@ pub fn read(mut body: Node, of: impl Iterator<Item = ActionKind>) -> Result<Gues
 async fn request(person: &Person, mut params: Params, action: impl FnOnce(Params) -> Result<GuestAction>) -> Answer {
     let guest = id::<GuestId>(&params.remove("id").unwrap_or_default())?;
     let job = person.web.app.guests().request_action(&person.actor, guest, action(params)?).await?;
-    Ok(job.map_or_else(
-        || StatusCode::NO_CONTENT.into_response(),
-        |job| accepted(&job.id.to_string(), JobView::from(job)),
-    ))
+    Ok(job.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |job| accepted(job.id, JobView::from(job))))
 }
 
 fn with(mut body: Node, params: Params) -> Node {

@@ -32,7 +32,7 @@ pub struct Bulk {
     check: bool,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BulkRefused {
     pub guest: String,
     pub name: String,
@@ -46,7 +46,7 @@ impl From<BulkRefusal> for BulkRefused {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BulkView {
     /// One for each machine for which it was asked; empty after a check.
     pub jobs: Vec<JobView>,
@@ -59,10 +59,6 @@ pub struct BulkView {
 
 /// Does one thing to several machines: power, hibernate, snapshot, tags, migrate, give, delete. Each gets a job of
 /// its own; what is refused for one is told and does not hold up the others. A check changes nothing.
-///
-/// # Errors
-/// `Invalid` on `guests` or a part of the action; `Forbidden`; `Conflict` with a sentence for each machine when it can't
-/// be done for any of them.
 #[utoipa::path(post, path = "/api/v1/guests/bulk", tag = "guests", request_body = Bulk,
     responses((status = 202, description = "Asked for", body = BulkView), (status = 200, description = "Checked", body = BulkView), WriteProblems))]
 pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Answer {

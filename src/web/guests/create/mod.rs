@@ -36,8 +36,6 @@ pub struct From {
     connection: Option<String>,
 }
 
-/// # Errors
-/// What the store says.
 pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
     let mut form = match &from.job {
         Some(job) => from_job(&person, job)?,
@@ -58,9 +56,6 @@ pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
 }
 
 /// One step was filled in.
-///
-/// # Errors
-/// `Forbidden` for a session that may not act.
 pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);

@@ -411,7 +411,7 @@ fn software(view: &CreateView, form: &Form) -> Markup {
             div.recipe-columns { @for (category, items) in by_category(&fitting(view, form)) {
                 section.recipes data-find-group { h3 { (picture(category)) (category) }
                     ul.recipe-list { @for item in items {
-                        li data-find={ (item.recipe.title) " " (item.about) " " (category) } { (choice(form, item, chosen(&item.name), wrong(item))) }
+                        li data-find={ (item.recipe.title) " " (item.recipe.about) " " (category) } { (choice(form, item, chosen(&item.name), wrong(item))) }
                     } }
                 }
             } }
@@ -432,7 +432,7 @@ fn choice(form: &Form, item: &MenuItem, chosen: bool, wrong: bool) -> Markup {
         div.recipe {
             label {
                 input type="checkbox" name="software" value=(item.name) checked[chosen];
-                span { strong { (item.recipe.title) } span { (item.about) } small.dim { (needs(&item.recipe.needs)) } }
+                span { strong { (item.recipe.title) } span { (item.recipe.about) } small.dim { (needs(&item.recipe.needs)) } }
             }
             @if item.recipe.options.iter().any(open) {
                 details.fold open[chosen || wrong] { summary { "Options" } (fields(form, item, open)) }
@@ -538,8 +538,7 @@ mod tests {
             "title = 'T'\ncategory = 'Web'\n[[options]]\nkey = 'port'\nlabel = 'Port'\nkind = 'number'\n\
              [[options]]\nkey = 'secret'\nlabel = 'S'\nkind = 'password'",
         );
-        let item =
-            MenuItem { name: "software-t".into(), version: "1".into(), about: "x".into(), recipe: recipe.unwrap() };
+        let item = MenuItem { name: "software-t".into(), version: "1".into(), recipe: recipe.unwrap() };
         CreateView {
             step,
             connections: Vec::new(),

@@ -23,8 +23,6 @@ use model::guests::hardware::{Hardware, SettingKind};
 use model::nodes::Choices;
 use std::collections::BTreeMap;
 
-/// # Errors
-/// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let all = person.web.app.guests().hardware(&person.actor, guest.row.id).await;
@@ -37,8 +35,6 @@ fn group(slug: &str) -> Result<&'static str> {
     found.map(|(_, g)| *g).ok_or_else(|| Error::not_found("There is nothing at this address."))
 }
 
-/// # Errors
-/// `NotFound`; `Unavailable` when the provider does not answer.
 pub async fn edit_page(person: Person, Path((text, slug)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let group = group(&slug)?;

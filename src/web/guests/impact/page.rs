@@ -7,7 +7,7 @@ use crate::frame::parts::{icon, note};
 use crate::guests::one::page::{MachineHead, frame};
 use maud::{Markup, html};
 use model::guests::ActionKind;
-use model::impact::{Hit, Impact, Item, Place, Weight};
+use model::impact::{Hit, Impact, Item, Weight};
 
 /// Names that are shown at once; more are folded.
 const OPEN: usize = 6;
@@ -66,12 +66,10 @@ fn items(h: &Hit) -> Markup {
 
 fn item(i: &Item) -> Markup {
     html! {
-        @match &i.place {
-            None => (i.text),
-            Some(Place::Guest(id)) => a href={ "/machines/" (id) } { (i.text) },
-            Some(Place::Job(id)) => a href={ "/jobs/" (id) } { (i.text) },
-            Some(Place::Url(url)) => { a href=(url) rel="noreferrer" target="_blank" { (i.text) } " " span.dim { (url) } }
-        }
+        @if let Some(id) = i.guest { a href={ "/machines/" (id) } { (i.text) } }
+        @else if let Some(id) = i.job { a href={ "/jobs/" (id) } { (i.text) } }
+        @else if let Some(url) = &i.url { a href=(url) rel="noreferrer" target="_blank" { (i.text) } " " span.dim { (url) } }
+        @else { (i.text) }
     }
 }
 

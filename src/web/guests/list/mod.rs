@@ -38,9 +38,6 @@ pub struct Look {
 
 /// The machines that the person may see. In a small house those that do not fit the filter are there but
 /// hidden, so that typing filters at once; of many machines one page comes first.
-///
-/// # Errors
-/// What the store says.
 pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
     let app = &person.web.app;
     let rows = Rows::of(&person)?;
@@ -93,8 +90,6 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// # Errors
-    /// What the store says.
     pub fn of(person: &'a Person) -> Result<Self> {
         let open = person.web.app.jobs().open(&person.actor)?;
         let jobs = open.into_iter().filter_map(|j| Some((j.guest?, (j.id, j.title)))).collect();
@@ -188,9 +183,6 @@ pub struct Wanted {
 
 /// Bare rows for a list that is open in a browser: those asked for, of which one that is gone is not there, or
 /// one page of all.
-///
-/// # Errors
-/// What the store says.
 pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Answer {
     if let Some(ids) = &wanted.ids {
         let ids: HashSet<GuestId> = ids.split(',').take(2_000).filter_map(|t| t.parse().ok()).collect();
@@ -223,9 +215,6 @@ pub(crate) fn summary(label: &str, at_once: bool, count: usize, refusals: &[Stri
 }
 
 /// Which columns the person does not want to see.
-///
-/// # Errors
-/// What the store says.
 pub async fn columns(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let shown = form.values("show");

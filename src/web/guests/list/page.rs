@@ -229,12 +229,12 @@ pub fn row(r: &MachineRow, check: bool) -> Markup {
             }
             td.c-owner { @match &r.owner { Some(o) => (o), None => span.dim { "–" } } }
             td.c-node { (r.node) }
-            td.c-cpu { (cell(r.cpu, &r.cpu.map(percent))) }
-            td.c-mem title=[r.mem.map(|_| format!("of {}", bytes(r.maxmem)))] { (cell(r.mem.map(|m| share(m, r.maxmem)), &r.mem.map(bytes))) }
-            td.c-net { @if let Some(net) = r.net { (bytes(net)) "/s" } @else { span.dim { "–" } } }
-            td.c-disk { @if r.disk > 0 { (bytes(r.disk)) } @else { span.dim { "–" } } }
+            td.c-cpu data-sort=[r.cpu] { (cell(r.cpu, &r.cpu.map(percent))) }
+            td.c-mem data-sort=[r.mem] title=[r.mem.map(|_| format!("of {}", bytes(r.maxmem)))] { (cell(r.mem.map(|m| share(m, r.maxmem)), &r.mem.map(bytes))) }
+            td.c-net data-sort=[r.net] { @if let Some(net) = r.net { (bytes(net)) "/s" } @else { span.dim { "–" } } }
+            td.c-disk data-sort=[(r.disk > 0).then_some(r.disk)] { @if r.disk > 0 { (bytes(r.disk)) } @else { span.dim { "–" } } }
             td.c-spark { (spark(&r.spark, 96, 22)) }
-            td.c-uptime { @if r.uptime > 0 { (duration(Duration::from_secs(r.uptime))) } }
+            td.c-uptime data-sort=(r.uptime) { @if r.uptime > 0 { (duration(Duration::from_secs(r.uptime))) } }
             td.c-tags title=[(r.tags.len() > 1).then(|| r.tags.join(", "))] {
                 @for tag in &r.tags { a.tag href={ "/machines?q=tag%3A" (tag) } { (tag) } }
                 @if r.tags.len() > 1 { small.plus { "+" (r.tags.len() - 1) } }

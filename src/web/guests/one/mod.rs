@@ -33,8 +33,6 @@ use std::time::Duration;
 /// The page must not wait long for addresses, which the guest agent may never give.
 const ADDRESSES: Duration = Duration::from_millis(800);
 
-/// # Errors
-/// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let mut head = head(&person, &guest)?;
@@ -44,9 +42,6 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
 }
 
 /// What a remote desktop program opens: the machine's address of now, Network Level Authentication, no password.
-///
-/// # Errors
-/// `NotFound`; `Forbidden` for those who may only look; `Conflict` when it is no Windows or has no address now.
 pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Answer {
     let app = &person.web.app;
     let guest = find(&person, &text)?;
@@ -70,8 +65,6 @@ pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Answer 
     Ok((headers, text).into_response())
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn history(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let story = person.web.app.guests().story(&person.actor, guest.row.id)?;
@@ -79,8 +72,6 @@ pub async fn history(person: Person, Path(text): Path<String>) -> Answer<Markup>
     Ok(page::history(&person.page(), &head(&person, &guest)?, &view))
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn danger(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let impact = impact::of(&person, &guest, ActionKind::Delete.into()).await?;
@@ -145,9 +136,6 @@ pub struct Range {
 }
 
 /// The charts' points, and what was done to the machine meanwhile as marks.
-///
-/// # Errors
-/// `NotFound`; `Invalid` on `range`; `Unavailable` when Proxmox does not answer.
 pub async fn history_json(person: Person, Path(text): Path<String>, Query(query): Query<Range>) -> Answer<Json<Value>> {
     let guest = find(&person, &text)?;
     let guests = person.web.app.guests();

@@ -49,8 +49,6 @@ async fn view(person: &Person, guest: &GuestLive, head: &MachineHead) -> Result<
     })
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let head = head(&person, &guest).await?;
@@ -63,8 +61,6 @@ fn item(person: &Person, name: &str) -> Result<MenuItem> {
     found.ok_or_else(|| Error::not_found("There is no such recipe (any more)."))
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) -> Answer<Markup> {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
     let warnings = warnings([&item.recipe.needs], guest.state.maxmem >> 20, guest.state.maxdisk >> 30);
@@ -85,8 +81,6 @@ pub fn warnings<'a>(needs: impl IntoIterator<Item = &'a Needs>, memory: u64, dis
     out
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn install(
     person: Person,
     Path((text, name)): Path<(String, String)>,
@@ -108,8 +102,6 @@ pub async fn install(
     }
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`; for our script also `Conflict`.
 pub async fn remove(
     person: Person,
     Path((text, name)): Path<(String, String)>,
@@ -122,8 +114,6 @@ pub async fn remove(
     }
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let mut form = Form::from_pairs(form);
@@ -151,8 +141,6 @@ pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, ..
     }
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn forget(person: Person, Path(text): Path<String>, Checked { .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     match person.web.app.software().forget_host_key(&person.actor, guest.row.id).await {
