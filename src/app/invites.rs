@@ -30,13 +30,13 @@ pub struct Invites<'a>(pub(super) &'a App);
 
 impl Invites<'_> {
     /// The row and the link's last part (the path is `/invite/{code}`). The secret exists only in the link.
-    pub(super) fn make(&self, user: UserId, reset: bool) -> ((InviteId, Invite), String) {
+    pub(super) fn make(&self, user: UserId, reset: bool) -> ((InviteId, Invite), Secret<String>) {
         let id = InviteId::new();
         let secret = random::bytes::<32>();
         let expires = self.0.now().plus(GOOD_FOR);
         let invite = Invite { user, expires, secret_hash: token::hash(&secret).to_vec(), reset };
         let code = B64.encode([id.bytes().as_slice(), &secret].concat());
-        ((id, invite), code)
+        ((id, invite), Secret::new(code))
     }
 
     /// Whose link this is.

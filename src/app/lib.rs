@@ -4,6 +4,7 @@
 //! the same job, the same event, the same audit entry. This floor must not know HTTP, HTML or how a job is
 //! scheduled. Each noun has its file and a small handle: `app.guests().request_create(&actor, spec)`.
 
+pub mod account;
 pub mod actor;
 mod agent;
 pub mod audit;
@@ -13,6 +14,7 @@ pub mod consoles;
 mod derived_keys;
 pub mod events;
 pub mod guests;
+pub mod hardware_profiles;
 pub mod hasher;
 pub mod health;
 pub mod impact;
@@ -24,8 +26,6 @@ pub mod live;
 pub mod nodes;
 mod plugin_host;
 pub mod plugins;
-pub mod profile;
-pub mod profiles;
 pub mod quotas;
 pub mod schedules;
 pub mod search;
@@ -100,7 +100,7 @@ impl App {
         links.announce(&live);
         let setup = setup::SetupCode::for_start(!people.somebody_can_sign_in());
         let started = clock.now();
-        profiles::first_start(&store, started)?;
+        hardware_profiles::first_start(&store, started)?;
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -195,20 +195,20 @@ macro_rules! nouns {
 }
 
 nouns! {
+    account => account::Account,
     agent => agent::Agent,
     audit => audit::Audit,
     certificate => certificate::Certificate,
     connections => connections::Connections,
     consoles => consoles::Consoles,
     guests => guests::Guests,
+    hardware_profiles => hardware_profiles::HardwareProfiles,
     impact => impact::Impacts,
     invites => invites::Invites,
     jobs => jobs::Jobs,
     joining => connections::joining::Joining,
     nodes => nodes::Nodes,
     plugins => plugins::PluginPages,
-    profile => profile::Profile,
-    profiles => profiles::Profiles,
     quotas => quotas::Quotas,
     schedules => schedules::Schedules,
     search => search::Search,

@@ -4,7 +4,7 @@ use crate::guests::sharing::drop_of_user;
 use crate::{Actor, App};
 use arc_swap::ArcSwap;
 use base::ids::{InviteId, UserId};
-use base::{Error, Result, Timestamp};
+use base::{Error, Result, Secret, Timestamp};
 use model::lockout::Failures;
 use model::users::{Role, User, parse_email, parse_login};
 use model::{events::EventKind, sessions::Scope};
@@ -162,7 +162,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Forbidden`; `Invalid` on login or email; `Conflict` when the login is taken.
-    pub async fn invite(&self, actor: &Actor, new: NewUser) -> Result<(User, String)> {
+    pub async fn invite(&self, actor: &Actor, new: NewUser) -> Result<(User, Secret<String>)> {
         actor.require_full_admin()?;
         let login = parse_login(&new.login)?;
         let email = parse_email(&new.email)?;
@@ -277,7 +277,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn reset_link(&self, actor: &Actor, id: UserId) -> Result<String> {
+    pub async fn reset_link(&self, actor: &Actor, id: UserId) -> Result<Secret<String>> {
         actor.require_full_admin()?;
         let user = self.find(id)?;
         let record = actor.record(self.0.now(), "user.reset", &user.login, "link to set a new password made");

@@ -77,12 +77,16 @@ impl Request {
             Self::AddUser { login, email, admin } => {
                 let new = NewUser { login, name: String::new(), email, role: role(admin) };
                 let (user, link) = app.users().invite(&actor, new).await?;
-                Ok(format!("Made {}. The link is good for three days and once:\n  /invite/{link}", user.login))
+                Ok(format!(
+                    "Made {}. The link is good for three days and once:\n  /invite/{}",
+                    user.login,
+                    link.expose()
+                ))
             }
             Self::ResetUser { login } => {
                 let user = app.users().by_login(&actor, &login)?.user;
                 let link = app.users().reset_link(&actor, user.id).await?;
-                Ok(format!("The link is good for three days and once:\n  /invite/{link}"))
+                Ok(format!("The link is good for three days and once:\n  /invite/{}", link.expose()))
             }
             Self::UnlockUser { login } => {
                 let user = app.users().by_login(&actor, &login)?.user;

@@ -119,7 +119,7 @@ impl Demo {
                 let console = Actor::host_console();
                 let user = app.users().by_login(&console, FIRST_LOGIN)?.user;
                 let link = app.users().reset_link(&console, user.id).await?;
-                app.invites().accept(&link, password.clone(), "steward demo", "127.0.0.1").await?.cookie
+                app.invites().accept(link.expose(), password.clone(), "steward demo", "127.0.0.1").await?.cookie
             }
         };
         let mira = app.sessions().authenticate(cookie.expose(), "127.0.0.1")?;

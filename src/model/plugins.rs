@@ -6,6 +6,7 @@ use crate::providers::Features;
 use crate::software::Recipe;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use strum::IntoStaticStr;
 
 /// `plugin.toml`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,8 +44,9 @@ pub struct Manifest {
 }
 
 /// What a plugin is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum PluginKind {
     /// Stands behind connections: machines, nodes, storages.
     Provider,
@@ -61,16 +63,7 @@ pub enum PluginKind {
 
 impl PluginKind {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::Notifier => "notifier",
-            Self::Collector => "collector",
-            Self::Provisioner => "provisioner",
-            Self::Software => "software",
-            Self::Rule => "rule",
-            Self::Checker => "checker",
-            Self::Library => "library",
-        }
+        self.into()
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::guests::GuestKind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use strum::{IntoStaticStr, VariantArray};
 
 /// One thing that a provider can do with a machine. In `plugin.toml` by its name in small letters.
@@ -85,18 +86,12 @@ impl Feature {
 
 /// `[features]` of a manifest: what there is for each kind of machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Features {
-    pub qemu: Vec<Feature>,
-    pub lxc: Vec<Feature>,
-}
+#[serde(transparent)]
+pub struct Features(BTreeMap<GuestKind, Vec<Feature>>);
 
 impl Features {
     pub fn of(&self, kind: GuestKind) -> &[Feature] {
-        match kind {
-            GuestKind::Qemu => &self.qemu,
-            GuestKind::Lxc => &self.lxc,
-        }
+        self.0.get(&kind).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub fn has(&self, kind: GuestKind, feature: Feature) -> bool {
@@ -104,7 +99,7 @@ impl Features {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.qemu.is_empty() && self.lxc.is_empty()
+        self.0.values().all(Vec::is_empty)
     }
 }
 

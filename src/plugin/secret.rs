@@ -13,8 +13,8 @@ use std::fmt;
 
 /// What a script is told that wants to see a secret.
 const HIDDEN: &str = "a secret can't be read, kept, logged or returned, and becomes no part of another text. Give it \
-                      as it is to ssh::run (input), ssh::put, agent::run (input), agent::put, pve::post or pve::put, \
-                      or put it into a text with template::fill";
+                      as it is to ssh::run (input), ssh::put, agent::run (input), agent::put, pve::post, pve::put or \
+                      pve::upload_cd, or put it into a text with template::fill";
 
 /// Secrets in one text.
 const MOST: usize = 1_000;

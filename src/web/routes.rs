@@ -370,7 +370,7 @@ async fn favicon(State(web): State<Web>) -> axum::response::Response {
 pub fn router(web: Web) -> Router {
     let mut router: Router<Web> = Router::new();
     for Route { info, handler, .. } in table() {
-        let guard = from_fn_with_state((web.clone(), info.clone()), guard::stand);
+        let guard = from_fn_with_state((web.clone(), info.clone()), guard::enforce);
         router = router.route(info.path, handler.layer(guard));
     }
     let panics = web.clone();

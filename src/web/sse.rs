@@ -178,7 +178,7 @@ impl Stream {
     }
 
     async fn send_health(&mut self) -> std::result::Result<(), Over> {
-        let health = health::of_the_house(&self.web.app, &self.actor);
+        let health = health::appliance_health(&self.web.app, &self.actor);
         let jobs = health::open_jobs(&self.web.app, &self.actor);
         let text = message("health", None, &json!({ "level": health.level.name(), "text": health.text, "jobs": jobs }));
         if text == self.health {

@@ -39,7 +39,7 @@ fn wish(name: &str, values: &[(&str, &str)], locked: &[&str]) -> ProfileWish {
 }
 
 async fn made(house: &House, wish: ProfileWish) -> Profile {
-    house.app.profiles().put(&Actor::host_console(), None, wish).await.unwrap()
+    house.app.hardware_profiles().put(&Actor::host_console(), None, wish).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn a_page_names_what_is_wrong_and_asks_before_it_deletes() {
     let form = "name=Web&note=For+sites&cores=2&memory=1024&lock.memory=on&disks.1.gib=5&disks.1.ssd=1";
     let saved = admin.send("/settings/profiles/new", "/settings/profiles/new", form).await;
     assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.body);
-    let p = house.app.profiles().find(&Actor::host_console(), "web").unwrap();
+    let p = house.app.hardware_profiles().find(&Actor::host_console(), "web").unwrap();
     assert_eq!(
         (p.value("memory"), p.locked.as_slice(), p.disks.len()),
         (Some("1024"), ["memory".to_owned()].as_slice(), 1)
@@ -125,10 +125,10 @@ async fn a_page_names_what_is_wrong_and_asks_before_it_deletes() {
     assert!(no.body.contains("exactly as shown"), "{}", no.body);
     let gone = admin.send(&page, &format!("{page}/delete"), "confirm=Web").await;
     assert_eq!(gone.status, StatusCode::SEE_OTHER);
-    assert!(house.app.profiles().find(&Actor::host_console(), "web").is_err());
+    assert!(house.app.hardware_profiles().find(&Actor::host_console(), "web").is_err());
     let answer = admin.send("/settings/profiles", "/settings/profiles/policy", "required=off&required=on").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    assert!(house.app.profiles().required().unwrap());
+    assert!(house.app.hardware_profiles().required().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,7 +189,7 @@ async fn where_a_profile_must_be_picked_none_is_refused() {
     let (house, cluster) = connected().await;
     let admin = house.admin().await;
     let mut mira = house.somebody(&admin, "mira", Role::User).await;
-    house.app.profiles().set_required(&Actor::host_console(), true).await.unwrap();
+    house.app.hardware_profiles().set_required(&Actor::host_console(), true).await.unwrap();
     let (guests, spec) = (house.app.guests(), wanted(&house, "lark"));
     let e = guests.request_create(&mira.actor(), spec.clone(), None).await.unwrap_err();
     assert!(e.fields().contains_key("profile"), "{e:?}");
@@ -197,7 +197,7 @@ async fn where_a_profile_must_be_picked_none_is_refused() {
     let GuestSource::Template { vmid, .. } = spec.source else { panic!() };
     let source = format!("name=lark&from=template&template={vmid}&node=pve1&step=source&go=next");
     let size = mira.send("/machines/new", "/machines/new", &source).await.body;
-    let small = house.app.profiles().find(&mira.actor(), "Small").unwrap();
+    let small = house.app.hardware_profiles().find(&mira.actor(), "Small").unwrap();
     assert!(
         size.contains(&format!("name=\"filled\" value=\"{}\"", small.id)) && !size.contains("No profile"),
         "{size}"
@@ -247,7 +247,7 @@ async fn a_machine_made_with_a_profile_has_it_counts_for_the_quota_and_keeps_to_
     );
     let sizes: Vec<u64> = all.disks.iter().filter(|d| d.kind == "disk" && !d.boot).map(|d| d.size >> 30).collect();
     assert_eq!(sizes, [3], "{:#?}", all.disks);
-    assert_eq!(house.app.profiles().used_by(&console, twin.id), ["twin-01"]);
+    assert_eq!(house.app.hardware_profiles().used_by(&console, twin.id), ["twin-01"]);
 
     // What it fixes, its owner does not change later either.
     let change = |key: &str, value: &str| -> GuestAction {
@@ -269,7 +269,7 @@ async fn a_machine_made_with_a_profile_has_it_counts_for_the_quota_and_keeps_to_
     let nic = NicSpec { bridge: "vmbr0".into(), vlan: Some(9), link: true, ..NicSpec::default() };
     let free = ask(&actor, ChangeNic { key: "net0".into(), nic }.into()).await.unwrap();
     assert_eq!(run_until_over(&house, free.id).await.state, JobState::Succeeded, "its card is free");
-    let small = house.app.profiles().find(&actor, "Small").unwrap();
+    let small = house.app.hardware_profiles().find(&actor, "Small").unwrap();
     let e = house.app.guests().plan_profile(&actor, guest.id, small.id, false).await.unwrap_err();
     assert!(e.message().contains("only an admin can apply “Small”"), "{e:?}");
     // A copy is no way out of it.
@@ -366,7 +366,7 @@ async fn those_who_may_only_look_do_not_apply() {
     let mira = house.somebody(&admin, "mira", Role::User).await;
     let all = house.app.guests().list(&Actor::host_console(), "status:running kind:vm -is:template");
     let (id, user) = (all[0].row.id, mira.actor().user_id().unwrap());
-    let small = house.app.profiles().find(&mira.actor(), "Small").unwrap().id;
+    let small = house.app.hardware_profiles().find(&mira.actor(), "Small").unwrap().id;
     let e = house.app.guests().plan_profile(&mira.actor(), id, small, false).await.unwrap_err();
     assert_eq!(e.kind(), Kind::NotFound);
     let right = model::access::GuestRight::Use;

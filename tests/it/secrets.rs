@@ -274,11 +274,7 @@ fn find_all<'a>(part: &[u8], texts: &[&'a str]) -> Vec<(&'a str, usize)> {
 async fn a_planted_secret_is_nowhere_and_after_its_job_not_in_memory_either() {
     let (cluster, mut appliance) = started().await;
     // The look itself works: this one has to be in memory.
-    let own = [appliance.token.as_str(), "STEWARD_DATA_DIR"];
-    assert!(
-        in_memory(appliance.pid(), &own).iter().any(|f| f.starts_with("STEWARD_DATA_DIR")),
-        "the look sees nothing"
-    );
+    assert!(!in_memory(appliance.pid(), &["STEWARD_DATA_DIR"]).is_empty(), "the look sees nothing");
     let sshd = Sshd::start();
     build_a_template(&appliance).await;
     make_a_machine(&appliance, &cluster).await;

@@ -40,7 +40,7 @@ impl Guests<'_> {
     /// # Errors
     /// What the store says.
     pub fn profile_of(&self, guest: &GuestLive) -> Result<Option<Profile>> {
-        guest.row.profile.map_or(Ok(None), |id| self.0.profiles().known(id))
+        guest.row.profile.map_or(Ok(None), |id| self.0.hardware_profiles().known(id))
     }
 
     /// Whoever applies a profile must manage the machine.
@@ -57,7 +57,7 @@ impl Guests<'_> {
     /// `NotFound`; `Conflict` when the provider can't, or when an admin's profile stands in the way; `Unavailable`.
     pub async fn plan_profile(&self, actor: &Actor, id: GuestId, profile: ProfileId, disks: bool) -> Result<ApplyPlan> {
         let guest = self.get_for(actor, id, GuestRight::Manage)?;
-        let profile = self.0.profiles().get(actor, profile)?;
+        let profile = self.0.hardware_profiles().get(actor, profile)?;
         if let Some(why) = self.action_refusal(actor, &guest, &ActionKind::Apply.empty()) {
             return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
         }
@@ -71,7 +71,7 @@ impl Guests<'_> {
         guest: &GuestLive,
         apply: ApplyProfile,
     ) -> Result<ProfileChange> {
-        let profile = self.0.profiles().find(actor, &apply.profile)?;
+        let profile = self.0.hardware_profiles().find(actor, &apply.profile)?;
         let (plan, values) = self.plan_of_profile(actor, guest, &profile, apply.disks).await?;
         let refused: Vec<_> = plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))).collect();
         if let Some((_, first)) = refused.first() {

@@ -71,7 +71,7 @@ impl Guests<'_> {
         }
         let connection = self.0.nodes().connection_of(&request.node, request.connection.as_deref())?;
         self.check_reach(connection)?;
-        let mut spec = self.0.profiles().spec(actor, connection, &request)?;
+        let mut spec = self.0.hardware_profiles().spec(actor, connection, &request)?;
         self.check_against_cluster(connection, &spec)?;
         self.check_choices(actor, connection, &spec).await?;
         self.check_template_storages(connection, &spec).await?;

@@ -3,7 +3,7 @@
 
 use super::contexts::Context;
 use super::tls;
-use base::{Error, Kind, Result};
+use base::{Error, Kind, Result, Secret};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -28,7 +28,7 @@ const LARGEST: usize = 64 << 20;
 pub struct Api {
     url: url::Url,
     trust: Trust,
-    token: String,
+    token: Secret<String>,
     key: Option<HeaderValue>,
     open: Option<SendRequest<Full<Bytes>>>,
 }
@@ -66,10 +66,10 @@ impl Api {
     pub fn new(context: Context) -> Result<Self> {
         let pin = context.fingerprint.as_deref().map(tls::parse).transpose()?;
         let trust = pin.map_or(Trust::System, |pin| Trust::Fingerprints(vec![pin]));
-        Ok(Self::with(address(&context.url)?, trust, context.token))
+        Ok(Self::with(address(&context.url)?, trust, Secret::new(context.token)))
     }
 
-    pub fn with(url: url::Url, trust: Trust, token: String) -> Self {
+    pub fn with(url: url::Url, trust: Trust, token: Secret<String>) -> Self {
         Self { url, trust, token, key: None, open: None }
     }
 
@@ -150,8 +150,8 @@ impl Api {
             .header(header::HOST, remote::http::authority(&self.url))
             .header(header::USER_AGENT, concat!("steward/", env!("CARGO_PKG_VERSION"), " (Linux)"))
             .header(header::ACCEPT, "application/json");
-        if !self.token.is_empty() {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        if !self.token.expose().is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()));
         }
         if let Some(key) = &self.key {
             request = request.header("idempotency-key", key);
@@ -179,7 +179,7 @@ impl Api {
     /// # Errors
     /// `Unavailable`; `Unauthenticated` for another certificate.
     pub async fn bare(&self) -> Result<(&url::Url, &str, TlsStream<TcpStream>)> {
-        Ok((&self.url, &self.token, tls::connect(&self.url, &self.trust).await?))
+        Ok((&self.url, self.token.expose(), tls::connect(&self.url, &self.trust).await?))
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {

@@ -71,7 +71,7 @@ impl Login {
             let (token, id) = self.by_password(&url, &trust).await?;
             (token, Some(id))
         };
-        let me: Me = Api::with(url.clone(), trust.clone(), token.expose().clone()).get("/me").await?;
+        let me: Me = Api::with(url.clone(), trust.clone(), token.clone()).get("/me").await?;
         let name = self.context.clone().unwrap_or_else(|| url.host_str().unwrap_or("steward").to_owned());
         let fingerprint = match &trust {
             Trust::Fingerprints(pins) => pins.first().map(colons),
@@ -143,7 +143,7 @@ impl Login {
             None => terminal::ask("Login: ")?,
         };
         let password = terminal::password(&format!("Password of {}: ", table::plain(&login)))?;
-        let mut nobody = Api::with(url.clone(), trust.clone(), String::new());
+        let mut nobody = Api::with(url.clone(), trust.clone(), Secret::default());
         let asked = json!({ "login": login, "password": password.expose() });
         let session: AccessTokenView = nobody.post("/auth/token", &asked).await.map_err(|e| match e.kind() {
             // Without the advice to sign in, which is what was tried.
@@ -152,7 +152,7 @@ impl Login {
             }
             _ => e,
         })?;
-        let mut api = Api::with(url.clone(), trust.clone(), session.token);
+        let mut api = Api::with(url.clone(), trust.clone(), Secret::new(session.token));
         let wanted = json!({ "name": token_name(), "scope": self.scope.word(), "days": self.days });
         let made: FreshToken = api.post("/me/tokens", &wanted).await?;
         if let Err(e) = api.delete::<()>(&format!("/auth/token/{}", session.id)).await {

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-const NAME: &str = "store::tests::disk_full::a_full_disk_is_said_loses_nothing_and_writing_goes_on_when_there_is_room";
+const NAME: &str = "tests::disk_full::a_full_disk_is_said_loses_nothing_and_writing_goes_on_when_there_is_room";
 const FOLDER: &str = "STEWARD_TEST_DISK";
 
 #[test]

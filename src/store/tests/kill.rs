@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-const NAME: &str = "store::tests::kill::nothing_acknowledged_is_lost_and_nothing_is_there_by_half";
+const NAME: &str = "tests::kill::nothing_acknowledged_is_lost_and_nothing_is_there_by_half";
 const ROUNDS: u32 = 200;
 const CALLERS: usize = 8;
 

@@ -23,7 +23,7 @@ fn a_second_opener_in_the_same_process_is_refused() {
     f.store.write_blocking(|tx| tx.put(OPEN_JOBS, &base::ids::JobId::new(), &())).unwrap();
 }
 
-const OTHER_PROCESS: &str = "store::tests::opening::a_second_opener_in_another_process_is_refused";
+const OTHER_PROCESS: &str = "tests::opening::a_second_opener_in_another_process_is_refused";
 
 #[test]
 fn a_second_opener_in_another_process_is_refused() {

@@ -52,7 +52,7 @@ fn view(person: &Person, new_token: Option<Secret<String>>) -> Result<ProfileVie
     });
     Ok(ProfileView {
         user: (*user).clone(),
-        prefs: app.profile().prefs(actor)?,
+        prefs: app.account().prefs(actor)?,
         sessions: sessions.collect(),
         tokens: tokens.collect(),
         new_token,
@@ -76,15 +76,15 @@ pub async fn change(person: Person, Checked { form, .. }: Checked<Pairs>) -> Ans
 
 async fn changed(person: &Person, form: &Form) -> Result<()> {
     let (app, actor) = (&person.web.app, &person.actor);
-    let mut prefs = app.profile().prefs(actor)?;
+    let mut prefs = app.account().prefs(actor)?;
     prefs.language = Some(form.value("language").to_owned()).filter(|l| !l.is_empty());
     app.users().change_own(actor, form.value("name"), form.value("email")).await?;
-    app.profile().set_prefs(actor, prefs).await
+    app.account().set_prefs(actor, prefs).await
 }
 
 pub async fn keys(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
-    let profile = person.web.app.profile();
+    let profile = person.web.app.account();
     let mut prefs = profile.prefs(&person.actor)?;
     prefs.ssh_keys = form.value("ssh_keys").replace('\r', "");
     match profile.set_prefs(&person.actor, prefs).await {
@@ -98,7 +98,7 @@ pub async fn theme(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answ
     let form = Form::from_pairs(form);
     let word = form.value("theme");
     let theme = parse_theme(word).ok_or_else(|| Error::field("theme", "Choose system, light or dark."))?;
-    let profile = person.web.app.profile();
+    let profile = person.web.app.account();
     let mut prefs = profile.prefs(&person.actor)?;
     prefs.theme = theme;
     profile.set_prefs(&person.actor, prefs).await?;

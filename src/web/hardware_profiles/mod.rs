@@ -25,7 +25,7 @@ use serde::Deserialize;
 const LIST: &str = "/settings/profiles";
 
 fn view(person: &Person) -> Result<ProfilesView> {
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let item = |p: Profile| ProfileItem { machines: profiles.used_by(&person.actor, p.id).len(), profile: p };
     Ok(ProfilesView {
         items: profiles.list(&person.actor)?.into_iter().map(item).collect(),
@@ -50,7 +50,7 @@ pub async fn list(person: Person) -> Answer<Markup> {
 pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let required = form.on("required", false);
-    match person.web.app.profiles().set_required(&person.actor, required).await {
+    match person.web.app.hardware_profiles().set_required(&person.actor, required).await {
         Ok(()) if required => Ok(finished(&person, LIST, "From now on everybody picks a profile.")),
         Ok(()) => Ok(finished(&person, LIST, "A profile is picked by those who want one.")),
         Err(e) => {
@@ -63,12 +63,12 @@ pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Ans
 /// What the form offers.
 async fn edit_view(person: &Person, id: Option<ProfileId>) -> Result<EditView> {
     let app = &person.web.app;
-    let known = id.map(|id| app.profiles().get(&person.actor, id)).transpose()?;
-    let (storages, bridges) = app.profiles().places(&person.actor).await?;
+    let known = id.map(|id| app.hardware_profiles().get(&person.actor, id)).transpose()?;
+    let (storages, bridges) = app.hardware_profiles().places(&person.actor).await?;
     Ok(EditView {
         id,
         name: known.map(|p| p.name).unwrap_or_default(),
-        used_by: id.map(|id| app.profiles().used_by(&person.actor, id)).unwrap_or_default(),
+        used_by: id.map(|id| app.hardware_profiles().used_by(&person.actor, id)).unwrap_or_default(),
         storages,
         bridges,
         basic_only: basic_only(person),
@@ -85,7 +85,7 @@ pub async fn new_page(person: Person, Query(from): Query<From>) -> Answer<Markup
     person.actor.require_admin()?;
     let form = match &from.copy {
         Some(text) => {
-            let known = person.web.app.profiles().get(&person.actor, id::<ProfileId>(text)?)?;
+            let known = person.web.app.hardware_profiles().get(&person.actor, id::<ProfileId>(text)?)?;
             page::filled(&known).replace("name", format!("{} copy", known.name))
         }
         None => Form::new(),
@@ -96,7 +96,7 @@ pub async fn new_page(person: Person, Query(from): Query<From>) -> Answer<Markup
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     person.actor.require_admin()?;
     let id = id::<ProfileId>(&text)?;
-    let known = person.web.app.profiles().get(&person.actor, id)?;
+    let known = person.web.app.hardware_profiles().get(&person.actor, id)?;
     Ok(page::edit(&person.page(), &edit_view(&person, Some(id)).await?, &page::filled(&known)))
 }
 
@@ -115,7 +115,7 @@ async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
         return Ok(page::edit(&person.page(), &edit_view(&person, id).await?, &form).into_response());
     }
     let (wish, rows) = wish(&form);
-    match person.web.app.profiles().put(&person.actor, id, wish).await {
+    match person.web.app.hardware_profiles().put(&person.actor, id, wish).await {
         Ok(saved) => Ok(finished(&person, LIST, &format!("The profile “{}” is saved.", saved.name))),
         Err(e) => {
             let view = edit_view(&person, id).await?;
@@ -172,7 +172,7 @@ fn in_rows(e: &Error, rows: &[usize]) -> Error {
 
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let id = id::<ProfileId>(&text)?;
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let typed = Form::from_pairs(form);
     match profiles.remove(&person.actor, id, typed.value("confirm")).await {
         Ok(()) => Ok(finished(&person, LIST, "The profile is deleted.")),
@@ -193,7 +193,7 @@ pub async fn apply_page(person: Person, Path(text): Path<String>) -> Answer<Mark
 
 fn offers(person: &Person, guest: &app::live::GuestLive) -> Result<(Vec<ProfileChoice>, Option<String>)> {
     let app = &person.web.app;
-    let all = app.profiles().list(&person.actor)?.into_iter();
+    let all = app.hardware_profiles().list(&person.actor)?.into_iter();
     let has = app.guests().profile_of(guest)?;
     let bound = has.as_ref().filter(|p| !p.locked.is_empty() && !person.actor.is_admin());
     let refusal = |other: &Profile| {
@@ -225,7 +225,7 @@ pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. 
     }
     let planned = async {
         let action = action?;
-        let profile = person.web.app.profiles().find(&person.actor, &action.profile)?;
+        let profile = person.web.app.hardware_profiles().find(&person.actor, &action.profile)?;
         let plan = guests.plan_profile(&person.actor, guest.row.id, profile.id, action.disks).await?;
         Ok((profile, plan))
     };

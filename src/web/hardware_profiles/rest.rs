@@ -31,7 +31,7 @@ pub struct ProfileView {
 }
 
 fn view(person: &Person, profile: Profile) -> ProfileView {
-    let machines = person.web.app.profiles().used_by(&person.actor, profile.id).len();
+    let machines = person.web.app.hardware_profiles().used_by(&person.actor, profile.id).len();
     ProfileView { summary: profile.summary(), machines, profile }
 }
 
@@ -45,7 +45,7 @@ pub struct ProfileList {
 /// All hardware profiles.
 #[utoipa::path(get, path = "/api/v1/profiles", tag = "profiles", responses((status = 200, body = ProfileList), ListProblems))]
 pub async fn list(person: Person) -> Answer<Json<ProfileList>> {
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let all = profiles.list(&person.actor)?.into_iter().map(|p| view(&person, p)).collect();
     Ok(Json(ProfileList { profiles: all, required: profiles.required()? }))
 }
@@ -54,7 +54,7 @@ pub async fn list(person: Person) -> Answer<Json<ProfileList>> {
 #[utoipa::path(get, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 200, body = ProfileView), OneProblems))]
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<ProfileView>> {
-    let found = person.web.app.profiles().get(&person.actor, id::<ProfileId>(&text)?)?;
+    let found = person.web.app.hardware_profiles().get(&person.actor, id::<ProfileId>(&text)?)?;
     Ok(Json(view(&person, found)))
 }
 
@@ -62,7 +62,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Profi
 #[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileWish,
     responses((status = 201, description = "Made", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<ProfileWish>) -> Answer {
-    let made = person.web.app.profiles().put(&person.actor, None, wanted).await?;
+    let made = person.web.app.hardware_profiles().put(&person.actor, None, wanted).await?;
     let place = format!("/api/v1/profiles/{}", made.id);
     let mut response = (StatusCode::CREATED, Json(view(&person, made))).into_response();
     response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&place).map_err(Error::internal)?);
@@ -78,7 +78,7 @@ pub async fn put(
     Sent(wanted): Sent<ProfileWish>,
 ) -> Answer<Json<ProfileView>> {
     let id = id::<ProfileId>(&text)?;
-    let changed = person.web.app.profiles().put(&person.actor, Some(id), wanted).await?;
+    let changed = person.web.app.hardware_profiles().put(&person.actor, Some(id), wanted).await?;
     Ok(Json(view(&person, changed)))
 }
 
@@ -86,7 +86,7 @@ pub async fn put(
 #[utoipa::path(delete, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 204, description = "Gone"), OneProblems))]
 pub async fn delete(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let id = id::<ProfileId>(&text)?;
     // The page asks for the name to be typed; here the id stands for it.
     let name = profiles.get(&person.actor, id)?.name;
@@ -105,7 +105,7 @@ pub struct ProfilePolicy {
 #[utoipa::path(put, path = "/api/v1/profile-policy", tag = "profiles", request_body = ProfilePolicy,
     responses((status = 200, body = ProfilePolicy), WriteProblems))]
 pub async fn policy(person: Person, Sent(wanted): Sent<ProfilePolicy>) -> Answer<Json<ProfilePolicy>> {
-    person.web.app.profiles().set_required(&person.actor, wanted.required).await?;
+    person.web.app.hardware_profiles().set_required(&person.actor, wanted.required).await?;
     Ok(Json(wanted))
 }
 
@@ -173,7 +173,7 @@ pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<
     let ProfileApply { profile, disks, preview, digest } = wanted;
     if preview {
         guests.may_apply(&person.actor, guest)?;
-        let profile = app.profiles().find(&person.actor, &profile)?.id;
+        let profile = app.hardware_profiles().find(&person.actor, &profile)?.id;
         let plan = guests.plan_profile(&person.actor, guest, profile, disks).await?;
         return Ok(Json(ProfilePlanView::from(plan)).into_response());
     }

@@ -229,7 +229,7 @@ fn about(image: &Image) -> Markup {
             } }
             @if !image.user.is_empty() { dt { "User in it" } dd { (image.user) } }
         }
-        @if !image.agent { (note("busy", html! { "This image does not hold the guest agent. Proxmox then shuts machines down by ACPI and does not know their addresses until the agent is installed in them (package qemu-guest-agent)." })) }
+        @if !image.agent { (note("busy", html! { "This image lacks the guest agent. Its machines are then shut down by ACPI, and their addresses are unknown until the agent is installed in them." })) }
     }
 }
 

@@ -84,7 +84,7 @@ async fn invited(person: &Person, form: &Form) -> Result<LinkView> {
         role: role(form)?,
     };
     let (user, code) = person.web.app.users().invite(&person.actor, new).await?;
-    link(person, user.login, user.name, &code, false)
+    link(person, user.login, user.name, code.expose(), false)
 }
 
 fn link(person: &Person, login: String, name: String, code: &str, reset: bool) -> Result<LinkView> {
@@ -142,6 +142,6 @@ async fn reset_link(person: &Person, user: UserId) -> Answer {
     let users = person.web.app.users();
     let code = users.reset_link(&person.actor, user).await?;
     let found = users.get(&person.actor, user)?.user;
-    let view = link(person, found.login.clone(), found.name.clone(), &code, found.password_set.is_some())?;
+    let view = link(person, found.login.clone(), found.name.clone(), code.expose(), found.password_set.is_some())?;
     Ok(page::link(&person.page(), &view).into_response())
 }

@@ -200,7 +200,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
         not_after: ago(-40_000_000),
         names: vec!["pve1".into(), "192.168.1.10".into()],
     };
-    let setup = "pveum role add Steward --privs \"VM.Audit VM.Clone\"\npveum user add steward@pve\npveum user token add steward@pve appliance-1a2b3c4d".to_owned();
+    let setup = "role add Steward --privs \"VM.Audit VM.Clone\"\nuser add steward@pve\nuser token add steward@pve appliance-1a2b3c4d".to_owned();
     let given =
         Form::from_pairs([("address", "pve1.home.example"), ("name", "Home"), ("fingerprint", "A1"), ("way", "login")]);
     let missing = connections::ConnectionView {
@@ -212,7 +212,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
             why: "Disks can't be made there.".into(),
         }],
         bridges: vec!["vmbr0".into(), "vmbr1".into()],
-        commands: "pveum acl modify /storage/nas --roles Steward --users steward@pve".into(),
+        commands: "acl modify /storage/nas --roles Steward --users steward@pve".into(),
         impact: Impact::of_connection(vec![(GuestId::from_bytes([3; 16]), EVIL.into())], &[("eve".to_owned(), 2)]),
     };
     let connect = |step: &connections::ConnectStep, form: &Form| {

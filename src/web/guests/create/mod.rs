@@ -13,14 +13,14 @@ use crate::guests::software::warnings;
 use crate::hardware_profiles::page::ProfileChoice;
 use crate::quotas;
 use crate::rest::reading::Node;
-use app::profiles::least_disk;
+use app::hardware_profiles::least_disk;
 use app::software::{MenuItem, is_own_key};
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use base::ids::{ConnectionId, JobId, ProfileId};
 use base::{Error, Result};
 use maud::Markup;
-use model::guests::{GuestAddress, GuestRequest, GuestSource, GuestSpec, System};
+use model::guests::{GuestAddress, GuestKind, GuestRequest, GuestSource, GuestSpec, System};
 use model::nodes::Choices;
 use model::profiles::Profile;
 use model::software::SoftwareRequest;
@@ -88,7 +88,7 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answe
 /// The profile of the form.
 fn profile_of(person: &Person, form: &Form) -> Option<Profile> {
     let id = form.value("profile").parse::<ProfileId>().ok()?;
-    person.web.app.profiles().get(&person.actor, id).ok()
+    person.web.app.hardware_profiles().get(&person.actor, id).ok()
 }
 
 /// GiB of the chosen template's disk; 0 for a blank one.
@@ -126,7 +126,7 @@ fn fill(person: &Person, form: Form) -> Form {
 
 /// Whoever must pick a profile begins with the first that can be picked.
 fn first_pick(person: &Person, form: Form) -> Form {
-    let must = person.web.app.profiles().required_of(&person.actor).unwrap_or(false);
+    let must = person.web.app.hardware_profiles().required_of(&person.actor).unwrap_or(false);
     if !must || profile_of(person, &form).is_some() {
         return form;
     }
@@ -152,7 +152,7 @@ fn connection_of(person: &Person, form: &Form) -> Option<ConnectionId> {
 
 /// All profiles, with the reason where one can't be picked.
 fn choices_of(person: &Person, connection: Option<ConnectionId>) -> Vec<ProfileChoice> {
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let all = profiles.list(&person.actor).unwrap_or_else(|e| {
         tracing::warn!(error = e.chain(), "no profiles to pick from");
         Vec::new()
@@ -338,14 +338,14 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         warnings: lacks(&menu, form),
         menu,
         quota: quotas::mine(person).ok(),
-        my_keys: app.profile().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
+        my_keys: app.account().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
         nodes,
         choices,
         profiles: choices_of(person, connection),
         profile: profile_of(person, form),
         fixes: !person.actor.is_admin(),
-        must_pick: app.profiles().required_of(&person.actor).unwrap_or(false),
-        features: connection.map(|c| app.guests().features_of(c).qemu).unwrap_or_default(),
+        must_pick: app.hardware_profiles().required_of(&person.actor).unwrap_or(false),
+        features: connection.map(|c| app.guests().features_of(c).of(GuestKind::Qemu).to_vec()).unwrap_or_default(),
     }
 }
 

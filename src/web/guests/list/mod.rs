@@ -67,7 +67,7 @@ pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
         pages,
         filter: look.q,
         sort: look.sort,
-        hidden_columns: app.profile().prefs(&person.actor)?.hidden_columns,
+        hidden_columns: app.account().prefs(&person.actor)?.hidden_columns,
         away: away(&snapshot),
         connections: snapshot.connections.len(),
     };
@@ -219,7 +219,7 @@ pub async fn columns(person: Person, Checked { form, .. }: Checked<Pairs>) -> An
     let form = Form::from_pairs(form);
     let shown = form.values("show");
     let hidden = page::COLUMNS.iter().map(|(key, _)| (*key).to_owned()).filter(|key| !shown.contains(key));
-    let profile = person.web.app.profile();
+    let profile = person.web.app.account();
     let mut prefs = profile.prefs(&person.actor)?;
     prefs.hidden_columns = hidden.collect();
     profile.set_prefs(&person.actor, prefs).await?;

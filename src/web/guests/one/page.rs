@@ -216,7 +216,7 @@ fn notes(page: &Page, head: &MachineHead) -> Markup {
         @match head.lock.as_deref() {
             None => {},
             Some("suspended") => (note("busy", html! { "It is hibernated: what was in its memory lies on the disk. A start goes on where it was; until then nothing else can be done." })),
-            Some(lock) => (note("busy", html! { "Proxmox has locked it (" (lock) "): most actions wait until that is done." })),
+            Some(lock) => (note("busy", html! { "It is locked (" (lock) "): most actions wait until that is done." })),
         }
     }
 }

@@ -8,9 +8,9 @@ use store::{Read, tables};
 /// Languages that the pages speak.
 pub const LANGUAGES: [(&str, &str); 1] = [("en", "English")];
 
-pub struct Profile<'a>(pub(super) &'a App);
+pub struct Account<'a>(pub(super) &'a App);
 
-impl Profile<'_> {
+impl Account<'_> {
     /// The person's settings; defaults where nothing was set.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ struct Policy {
     required: bool,
 }
 
-pub struct Profiles<'a>(pub(super) &'a App);
+pub struct HardwareProfiles<'a>(pub(super) &'a App);
 
 /// Makes the profiles of the start, once in a store's life: who deletes them does not get them back.
 pub(super) fn first_start(store: &Store, now: Timestamp) -> Result<()> {
@@ -41,7 +41,7 @@ fn gone() -> Error {
     Error::not_found("This profile does not exist (any more).")
 }
 
-impl Profiles<'_> {
+impl HardwareProfiles<'_> {
     /// All profiles by size and name. Everybody signed in may see them: the create form needs them.
     ///
     /// # Errors
