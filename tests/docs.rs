@@ -73,7 +73,7 @@ fn the_limits_are_those_of_the_code() {
         ("operations (about three make one turn of a small loop)", grouped(limits::OPERATIONS)),
         ("time of the script itself", format!("{} s", limits::SCRIPT_TIME.as_secs())),
         ("time with all host calls", format!("{} s", limits::WALL_TIME.as_secs())),
-        ("growth of the process' memory", mib(limits::MEMORY)),
+        ("memory that the script holds", mib(limits::MEMORY.unsigned_abs() as u64)),
         ("host calls", grouped(limits::HOST_CALLS.into())),
         ("one `ssh::run`", format!("{} s", limits::SSH_SECONDS)),
         ("input of a command, a file put or got over SSH", mib(limits::SSH_INPUT_BYTES as u64)),

@@ -4,16 +4,22 @@
 use crate::{Actor, App};
 use base::ids::{ConnectionId, ProfileId};
 use base::{Error, Result, Timestamp};
-use model::events::EventKind;
+use model::guests::settings::MachineSettings;
 use model::guests::{GuestKind, GuestRequest, GuestSource, GuestSpec, GuestState};
-use model::profiles::{Profile, ProfileWish, starting};
-use model::providers::Feature;
+use model::options::text_of;
+use model::profiles::{DISKS, Profile, ProfileWish, starting};
+use model::subject::Subject;
+use plugin::Plugins;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{Json, Name, Read, Scan, Store, WriteTx, tables};
 
 /// The name of the setting that says who must choose one. It is there as soon as the first profiles are.
 const POLICY: &str = "profiles";
+
+/// The pure hook of a provider that looks at several values together.
+const TOGETHER: &str = "settings_check";
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Policy {
@@ -24,13 +30,14 @@ struct Policy {
 pub struct HardwareProfiles<'a>(pub(super) &'a App);
 
 /// Makes the profiles of the start, once in a store's life: who deletes them does not get them back.
-pub(super) fn first_start(store: &Store, now: Timestamp) -> Result<()> {
+pub(super) fn first_start(store: &Store, plugins: &Plugins, now: Timestamp) -> Result<()> {
     if store.read(|tx| tx.get(tables::SETTINGS, &Name::new(POLICY)))?.is_some() {
         return Ok(());
     }
     let policy = Json(serde_json::to_value(Policy::default()).map_err(Error::internal)?);
+    let all = starting(now, plugins.providers().iter().flat_map(|p| p.manifest().profiles.clone()));
     store.write_blocking(move |tx| {
-        for profile in starting(now) {
+        for profile in all {
             tx.put(tables::PROFILES, &profile.id, &profile)?;
         }
         tx.put(tables::SETTINGS, &Name::new(POLICY), &policy)
@@ -112,8 +119,10 @@ impl HardwareProfiles<'_> {
     /// `Forbidden`, `NotFound`; `Invalid` with a sentence per field.
     pub async fn put(&self, actor: &Actor, id: Option<ProfileId>, wish: ProfileWish) -> Result<Profile> {
         actor.require_full_admin()?;
-        let wish = wish.tidy();
-        wish.check()?;
+        let settings = self.settings();
+        let (wish, mut wrong) = wish.read(&settings);
+        wrong.extend(self.wrong_together(&wish.values).await?);
+        Error::of_fields(wrong)?;
         let now = self.0.now();
         let word = if id.is_some() { "profile.change" } else { "profile.create" };
         let profile = Profile {
@@ -129,7 +138,7 @@ impl HardwareProfiles<'_> {
         };
         let fixed =
             if profile.locked.is_empty() { String::new() } else { format!("; fixed: {}", profile.locked.join(", ")) };
-        let record = actor.record(now, word, &profile.name, format!("{}{fixed}", profile.summary()));
+        let record = actor.record(now, word, &profile.name, format!("{}{fixed}", profile.summary(&settings)));
         self.0
             .store()
             .write(move |tx| {
@@ -140,7 +149,7 @@ impl HardwareProfiles<'_> {
                 check_name(tx, &profile)?;
                 let profile = Profile { created: old.map_or(now, |o| o.created), ..profile };
                 tx.put(tables::PROFILES, &profile.id, &profile)?;
-                tx.event(EventKind::Profiles, None);
+                tx.event(Subject::Profiles, None);
                 tx.audit(record);
                 Ok(profile)
             })
@@ -166,7 +175,7 @@ impl HardwareProfiles<'_> {
                 if !tx.delete(tables::PROFILES, &id)? {
                     return Err(gone());
                 }
-                tx.event(EventKind::Profiles, None);
+                tx.event(Subject::Profiles, None);
                 tx.audit(record);
                 Ok(())
             })
@@ -204,23 +213,54 @@ impl HardwareProfiles<'_> {
             .store()
             .write(move |tx| {
                 tx.put(tables::SETTINGS, &Name::new(POLICY), &policy)?;
-                tx.event(EventKind::Profiles, None);
+                tx.event(Subject::Profiles, None);
                 tx.audit(record);
                 Ok(())
             })
             .await
     }
 
-    /// Why this profile can't be used on a connection: its provider knows only the basics.
+    /// What a profile can hold: what any of the providers declares.
+    pub fn settings(&self) -> MachineSettings {
+        let all = self.0.plugin_set().providers();
+        let all = all.iter().map(|p| MachineSettings::of(&p.manifest().settings, GuestKind::Qemu).for_profiles());
+        let mut all: Vec<MachineSettings> = all.collect();
+        // Labels are those of the provider that can most.
+        all.sort_by_key(|s| std::cmp::Reverse(s.iter().count()));
+        MachineSettings::union(all)
+    }
+
+    /// What providers say of values that are good alone.
+    async fn wrong_together(&self, values: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+        let mut wrong = Vec::new();
+        for plugin in self.0.plugin_set().providers() {
+            if plugin.manifest().hooks.contains_key(TOGETHER) {
+                let mine = MachineSettings::of(&plugin.manifest().settings, GuestKind::Qemu);
+                let mine: BTreeMap<_, _> = values.iter().filter(|(key, _)| mine.find(key).is_some()).collect();
+                let args = vec![json!(mine)];
+                let told = tokio::task::spawn_blocking(move || plugin.call_pure(TOGETHER, args)).await;
+                let told = told.map_err(Error::internal)?;
+                let told = told.map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))?;
+                wrong.extend(serde_json::from_value::<BTreeMap<String, String>>(told).map_err(Error::internal)?);
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Why this profile can't be used on a connection: machines there can't have all that it sets.
     pub fn refusal(&self, connection: ConnectionId, profile: &Profile) -> Option<String> {
-        let features = self.0.guests().features_of(connection);
-        let beyond = profile.beyond_basics();
-        (!beyond.is_empty() && !features.has(GuestKind::Qemu, Feature::Profiles)).then(|| {
-            format!(
-                "Machines there can't have what “{}” sets: {}. Choose another profile.",
-                profile.name,
-                beyond.join(", ")
-            )
+        let there = self.0.guests().settings_of(connection, GuestKind::Qemu).for_profiles();
+        let lacks = |(key, value): &(&str, &str)| match there.find(key) {
+            Some(spec) => *key != DISKS && spec.read_text(value).is_err(),
+            None => true,
+        };
+        let all = self.settings();
+        let set = profile.values.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let set = set.chain(profile.sets(DISKS).then_some((DISKS, "")));
+        let lacks: Vec<&str> = set.filter(lacks).map(|(key, _)| all.label(key)).collect();
+        (!lacks.is_empty()).then(|| {
+            let (name, lacks) = (&profile.name, lacks.join(", "));
+            format!("Machines there can't have what “{name}” sets: {lacks}. Choose another profile.")
         })
     }
 
@@ -235,7 +275,7 @@ impl HardwareProfiles<'_> {
         let least = template.as_ref().map_or(0, least_disk);
         let mine = |key: &str| profile.as_ref().and_then(|p| p.number(key));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cores of a template, clamped")]
-        let cores = template.as_ref().map(|t| t.maxcpu.clamp(1.0, 128.0).ceil() as u32);
+        let cores = template.as_ref().map(|t| t.maxcpu.clamp(1.0, 8192.0).ceil() as u32);
         let cores = request.cores.or_else(|| mine("cores").and_then(|n| n.try_into().ok())).or(cores);
         let memory = template.as_ref().map(|t| t.maxmem >> 20).filter(|m| *m > 0);
         let memory = request.memory.or_else(|| mine("memory")).or(memory);
@@ -252,10 +292,17 @@ impl HardwareProfiles<'_> {
         ];
         let lacks = lacks.into_iter().filter(|(lacks, _)| *lacks);
         Error::of_fields(lacks.map(|(_, name)| (name, "This is needed: no profile says it.")))?;
+        let settings = self.0.guests().settings_of(connection, GuestKind::Qemu);
+        let mut source = request.source.clone();
+        if let GuestSource::Iso { system, .. } = &mut source
+            && system.is_empty()
+        {
+            *system = settings.find("system").map(|s| text_of(&s.default)).unwrap_or_default();
+        }
         let spec = GuestSpec {
             name: request.name.clone(),
             node: request.node.clone(),
-            source: request.source.clone(),
+            source,
             cores: cores.unwrap_or_default(),
             memory: memory.unwrap_or_default(),
             disk: disk.unwrap_or_default(),
@@ -273,7 +320,7 @@ impl HardwareProfiles<'_> {
             hardware: profile.as_ref().map(Profile::hardware).unwrap_or_default(),
             disks: profile.as_ref().map(|p| p.disks.clone()).unwrap_or_default(),
         };
-        spec.check()?;
+        spec.check(&settings)?;
         match &profile {
             Some(profile) => self.fit(actor, connection, profile, &spec, least)?,
             None if self.required_of(actor)? => {

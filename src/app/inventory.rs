@@ -6,8 +6,8 @@ use crate::{App, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result, Timestamp};
 use model::connections::Reach;
-use model::events::EventKind;
 use model::guests::{Guest, GuestState};
+use model::subject::Subject;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use store::{Read, tables};
@@ -89,7 +89,7 @@ impl Inventory<'_> {
         let (missing, gone) = self.missing(&known, &report, now);
         changed.extend(missing);
         let gone_ids: Vec<GuestId> = gone.iter().map(|g| g.id).collect();
-        let changed = self.store(changed, gone, was_away, asked).await?;
+        let changed = self.store(id, changed, gone, was_away, asked).await?;
         self.0.live().put_rows(changed);
         self.0.live().remove_rows(&gone_ids);
         self.0.grants().reload(self.0.store(), &gone_ids)?;
@@ -115,6 +115,7 @@ impl Inventory<'_> {
     /// Writes what Proxmox told and answers the rows as they stand now.
     async fn store(
         &self,
+        connection: ConnectionId,
         changed: Vec<Guest>,
         gone: Vec<Guest>,
         was_away: bool,
@@ -152,13 +153,13 @@ impl Inventory<'_> {
                 let touched: Vec<&Guest> = written.iter().chain(&gone).collect();
                 if touched.len() <= 50 {
                     for row in touched {
-                        tx.event(EventKind::Guest { id: row.id }, row.owner);
+                        tx.event(Subject::Guest(row.id), row.owner);
                     }
                 } else {
-                    tx.event(EventKind::Connection, None);
+                    tx.event(Subject::Connection(connection), None);
                 }
                 if was_away {
-                    tx.event(EventKind::Connection, None);
+                    tx.event(Subject::Connection(connection), None);
                 }
                 Ok(written)
             })

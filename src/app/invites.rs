@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use crypto::{VaultKey, slots, token};
 use model::users::{Invite, User, check_password};
-use model::{audit::AuditRecord, events::EventKind};
+use model::{audit::AuditRecord, subject::Subject};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Read, tables};
@@ -81,6 +81,7 @@ impl Invites<'_> {
             detail: "set a password with a one-time link".to_owned(),
             address: Some(address.to_owned()),
             ok: true,
+            about: None,
         };
         let (stored, signed_in) = (row.clone(), session.clone());
         self.0
@@ -98,7 +99,7 @@ impl Invites<'_> {
                 tx.delete(tables::FAILURES, &users::account_failures(&stored.login))?;
                 tx.put(tables::SESSIONS, &signed_in.id, &signed_in)?;
                 tx.put(tables::USER_SESSIONS, &(stored.id, signed_in.id), &())?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })

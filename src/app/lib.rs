@@ -9,6 +9,7 @@ pub mod actor;
 mod agent;
 pub mod audit;
 pub mod certificate;
+mod commands;
 pub mod connections;
 pub mod consoles;
 mod derived_keys;
@@ -27,6 +28,7 @@ pub mod nodes;
 mod plugin_host;
 pub mod plugins;
 pub mod quotas;
+mod rights;
 pub mod schedules;
 pub mod search;
 pub mod sessions;
@@ -100,7 +102,7 @@ impl App {
         links.announce(&live);
         let setup = setup::SetupCode::for_start(!people.somebody_can_sign_in());
         let started = clock.now();
-        hardware_profiles::first_start(&store, started)?;
+        hardware_profiles::first_start(&store, &plugins, started)?;
         Ok(Self(Arc::new(Inner {
             store,
             clock,

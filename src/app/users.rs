@@ -7,7 +7,7 @@ use base::ids::{InviteId, UserId};
 use base::{Error, Result, Secret, Timestamp};
 use model::lockout::Failures;
 use model::users::{Role, User, parse_email, parse_login};
-use model::{events::EventKind, sessions::Scope};
+use model::{sessions::Scope, subject::Subject};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Name, Read, Scan, Store, WriteTx, tables};
@@ -188,7 +188,7 @@ impl Users<'_> {
                 insert(tx, &row)?;
                 let (id, invite) = invite;
                 tx.put(tables::INVITES, &id, &invite)?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })
@@ -231,7 +231,7 @@ impl Users<'_> {
                 if !row.active {
                     end_sessions(tx, row.id, None)?;
                 }
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })
@@ -265,7 +265,7 @@ impl Users<'_> {
             .store()
             .write(move |tx| {
                 tx.delete(tables::FAILURES, &account_failures(&user.login))?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })
@@ -322,7 +322,7 @@ impl Users<'_> {
                 tx.delete(tables::USERS, &id)?;
                 tx.delete(tables::USER_QUOTAS, &id)?;
                 let shared = drop_of_user(tx, id)?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(shared)
             })
@@ -351,7 +351,7 @@ impl Users<'_> {
             .store()
             .write(move |tx| {
                 tx.put(tables::USERS, &row.id, &row)?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })

@@ -4,8 +4,8 @@ use app::App;
 use app::jobs::LOG_LINES;
 use base::ids::{JobId, UserId};
 use base::{Result, Timestamp};
-use model::events::EventKind;
 use model::jobs::{LogLevel, LogLine, Progress, Step, StepState};
+use model::subject::Subject;
 use plugin::Journal;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,7 +47,7 @@ impl StoreJournal {
             };
             f(&mut step, now);
             tx.put(tables::STEPS, &key, &step)?;
-            tx.event(EventKind::Job { id: job }, owner);
+            tx.event(Subject::Job(job), owner);
             Ok(())
         })
     }
@@ -92,7 +92,7 @@ impl Journal for StoreJournal {
             if row.progress != progress {
                 row.progress = progress;
                 tx.put(tables::JOBS, &job, &row)?;
-                tx.event(EventKind::Job { id: job }, owner);
+                tx.event(Subject::Job(job), owner);
             }
             Ok(())
         });
@@ -126,7 +126,7 @@ impl Journal for StoreJournal {
             for (n, level, text) in fit {
                 tx.put(tables::JOB_LOG, &(job, n), &LogLine { at, level, text })?;
             }
-            tx.event(EventKind::JobLog { id: job }, owner);
+            tx.event(Subject::JobLog(job), owner);
             Ok(())
         });
         if let Err(e) = written {

@@ -1,5 +1,6 @@
 //! The audit log: a chain of entries, each with the hash of the one before it.
 
+use crate::subject::Subject;
 use base::Timestamp;
 use base::ids::UserId;
 use minicbor::{Decode, Encode};
@@ -30,6 +31,9 @@ pub struct AuditRecord {
     /// Refused attempts are written too.
     #[n(7)]
     pub ok: bool,
+    /// The same as `subject`, whatever it is called since.
+    #[n(8)]
+    pub about: Option<Subject>,
 }
 
 /// A record in its place in the chain. `hash` = SHA-256 over the hash before it, `seq` and the encoded record.

@@ -37,7 +37,6 @@ pub enum Feature {
     ConsoleSerial,
     Agent,
     History,
-    Profiles,
 }
 
 impl Feature {
@@ -77,9 +76,6 @@ impl Feature {
             Self::ConsoleSerial => "hook `console` knows the kind `serial`",
             Self::Agent => "hooks `guest_agent`, `guest_exec`, `guest_exec_status`, `guest_file_write`",
             Self::History => "hook `history` has figures of the past, for charts",
-            Self::Profiles => {
-                "`guest_create` takes `hardware` and `disks` of a hardware profile; `guest_change` knows the action `apply`"
-            }
         }
     }
 }

@@ -2,17 +2,18 @@
 //! Sources: Microsoft's unattended set-up reference; the folders of the VirtIO driver image.
 
 use crate::guests::is_dns_label;
+use crate::guests::settings::MachineSettings;
 use base::{Error, Result, Secret};
 use serde::{Deserialize, Serialize};
 
-/// A release of Windows: id, what people call it, Proxmox' `ostype`, the folder of its drivers.
-pub static RELEASES: [(&str, &str, &str, &str); 6] = [
-    ("win10", "Windows 10", "win10", "w10"),
-    ("win11", "Windows 11", "win11", "w11"),
-    ("server2016", "Windows Server 2016", "win10", "2k16"),
-    ("server2019", "Windows Server 2019", "win10", "2k19"),
-    ("server2022", "Windows Server 2022", "win11", "2k22"),
-    ("server2025", "Windows Server 2025", "win11", "2k25"),
+/// A release of Windows: id, what people call it, the folder of its drivers.
+pub static RELEASES: [(&str, &str, &str); 6] = [
+    ("win10", "Windows 10", "w10"),
+    ("win11", "Windows 11", "w11"),
+    ("server2016", "Windows Server 2016", "2k16"),
+    ("server2019", "Windows Server 2019", "2k19"),
+    ("server2022", "Windows Server 2022", "2k22"),
+    ("server2025", "Windows Server 2025", "2k25"),
 ];
 
 /// What the template is to be. Without its secrets, which are handed on apart.
@@ -64,13 +65,16 @@ pub struct WindowsSecrets {
 
 impl WindowsWish {
     /// The release's line in [`RELEASES`].
-    pub fn release(&self) -> Option<&'static (&'static str, &'static str, &'static str, &'static str)> {
+    pub fn release(&self) -> Option<&'static (&'static str, &'static str, &'static str)> {
         RELEASES.iter().find(|r| r.0 == self.release)
     }
 
     /// # Errors
     /// `Invalid` with a sentence per field.
-    pub fn check(&self, secrets: &WindowsSecrets) -> Result<()> {
+    pub fn check(&self, secrets: &WindowsSecrets, settings: &MachineSettings) -> Result<()> {
+        let fits = |key: &str, n: u64, least: u64| {
+            n >= least && settings.find(key).is_none_or(|s| s.read_text(&n.to_string()).is_ok())
+        };
         let iso = |t: &str| {
             t.contains(":iso/")
                 && t.to_ascii_lowercase().ends_with(".iso")
@@ -94,9 +98,9 @@ impl WindowsWish {
             ("time_zone", words(&self.time_zone), "Give Windows' own name, like W. Europe Standard Time."),
             ("bridge", !self.bridge.is_empty(), "Choose a bridge."),
             ("vlan", self.vlan.is_none_or(|v| (1..=4094).contains(&v)), "A VLAN tag is 1 to 4094."),
-            ("disk", (32..=4096).contains(&self.disk), "Choose 32 to 4096 GiB."),
-            ("cores", (1..=128).contains(&self.cores), "Choose 1 to 128 cores."),
-            ("memory", (2048..=1_048_576).contains(&self.memory), "Choose 2 GiB to 1 TiB."),
+            ("disk", fits("disk", self.disk, 32), "Windows needs 32 GiB or more."),
+            ("cores", fits("cores", self.cores.into(), 1), "A machine there can't have so many cores."),
+            ("memory", fits("memory", self.memory, 2048), "Windows needs 2048 MiB or more."),
             ("hours", (1..=24).contains(&self.hours), "Choose 1 to 24 hours."),
             (
                 "password",
@@ -105,12 +109,7 @@ impl WindowsWish {
             ),
             ("product_key", key_fits, "A key has five groups of five, with dashes between. It may stay empty."),
         ];
-        let mut wrong = all.into_iter().filter(|(_, fits, _)| !fits).peekable();
-        if wrong.peek().is_none() {
-            return Ok(());
-        }
-        let start = Error::invalid("Please correct the marked fields.");
-        Err(wrong.fold(start, |e, (field, _, text)| e.with_field(field, text)))
+        Error::of_fields(all.into_iter().filter(|(_, fits, _)| !fits).map(|(field, _, text)| (field, text)))
     }
 }
 
@@ -155,7 +154,7 @@ pub fn answers(wish: &WindowsWish, secrets: &WindowsSecrets) -> [(&'static str, 
 const FIRST_LOGON: &str = "powershell.exe -NoProfile -ExecutionPolicy Bypass -Command \"foreach ($d in 'D','E','F','G','H','I') { $f = $d + ':\\steward-setup.ps1'; if (Test-Path $f) { & $f; break } }\"";
 
 fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets) -> String {
-    let folder = wish.release().map_or("w10", |r| r.3);
+    let folder = wish.release().map_or("w10", |r| r.2);
     let (language, keyboard, zone) = (xml(&wish.language), xml(&wish.keyboard), xml(&wish.time_zone));
     let password = xml(secrets.password.expose());
     let locale = format!(
@@ -282,7 +281,7 @@ pub(crate) mod tests {
     #[test]
     fn each_field_that_does_not_fit_is_named() {
         let good = given("Seven kettles", "");
-        a_wish().check(&good).unwrap();
+        a_wish().check(&good, &MachineSettings::default()).unwrap();
         let wish = WindowsWish {
             iso: "x".into(),
             drivers: "local:iso/a,b.iso".into(),
@@ -290,7 +289,7 @@ pub(crate) mod tests {
             keyboard: "de".into(),
             ..a_wish()
         };
-        let e = wish.check(&given("short", "12345")).unwrap_err();
+        let e = wish.check(&given("short", "12345"), &MachineSettings::default()).unwrap_err();
         let fields: Vec<&str> = e.fields().keys().map(String::as_str).collect();
         assert_eq!(fields, ["drivers", "edition", "iso", "keyboard", "password", "product_key"]);
     }

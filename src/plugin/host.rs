@@ -1,7 +1,7 @@
 //! What a script may ask of the appliance, as data. `app` answers.
 
+use super::machine::MachineCall;
 use super::secret::{SecretPlaces, SecretText};
-use super::ssh::SshCall;
 use base::ids::{ConnectionId, GuestId, JobId};
 use model::jobs::LogLevel;
 use serde::{Deserialize, Serialize};
@@ -70,9 +70,9 @@ pub enum Call {
     /// Puts a CD image of a few texts on a storage of the run's connection; answers the task's id.
     UploadCd(CdUpload),
     /// Something on the machine behind the run: `app` decides which that is.
-    Ssh(SshCall),
+    Ssh(MachineCall),
     /// The same by the guest agent of the job's machine.
-    Agent(SshCall),
+    Agent(MachineCall),
     /// Answers a free machine number that nobody else gets meanwhile.
     ReserveVmid,
     ReleaseVmid {

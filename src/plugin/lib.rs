@@ -19,13 +19,14 @@ mod host;
 mod job;
 mod journal;
 pub mod limits;
+mod machine;
 mod manifest;
+mod memory;
 mod plugins;
 mod run;
 mod script;
 mod secret;
 mod source;
-mod ssh;
 pub mod stack;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ mod text;
 
 pub use host::{Call, CallError, CallErrorKind, CdUpload, Host, Method, Run, Say};
 pub use journal::{Failure, Journal, Mode, Outcome};
+pub use machine::{MachineCall, MachineCommand};
 pub use plugins::Plugins;
 pub use script::Plugin;
 pub use secret::{SecretPlaces, SecretText, handles};
-pub use ssh::{SshCall, SshCommand};

@@ -110,6 +110,13 @@ impl Plugins {
         state.slots.get(name).and_then(|s| s.active.clone())
     }
 
+    /// The providers that serve new runs.
+    pub fn providers(&self) -> Vec<Arc<Plugin>> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let all = state.slots.values().filter_map(|s| s.active.clone());
+        all.filter(|p| p.manifest().kind == model::plugins::PluginKind::Provider).collect()
+    }
+
     /// A version by its content hash, also one that was replaced since the process began.
     pub fn by_hash(&self, hash: &str) -> Option<Arc<Plugin>> {
         let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);

@@ -34,7 +34,13 @@ async fn post(house: &House, token: &str, body: &Value) -> Answer {
 }
 
 fn open(house: &House) -> Vec<(GuestId, String)> {
-    let open = house.app.jobs().all_open().unwrap().into_iter().filter_map(|j| Some((j.guest?, j.hook)));
+    let open = house
+        .app
+        .jobs()
+        .all_open()
+        .unwrap()
+        .into_iter()
+        .filter_map(|j| Some((j.subject.guest()?, j.kind.hook().to_owned())));
     open.collect()
 }
 
@@ -174,7 +180,10 @@ async fn a_hung_machine_is_reset_from_everywhere_and_its_loss_is_said_before() {
     assert_eq!((&checked["guests"], &checked["refused"][0]["guest"]), (&json!([b]), &json!(c)), "{checked:#}");
     assert!(checked["impact"].to_string().contains("like the reset button"), "{checked:#}");
     assert_eq!(post(&house, token.expose(), &body(false)).await.status, StatusCode::ACCEPTED);
-    let job = house.app.jobs().all_open().unwrap().into_iter().find(|j| j.guest == Some(b)).unwrap();
-    assert_eq!((&job.args["action"], job.title), (&json!("reset"), format!("Reset {}", all[1].state.name)));
+    let job = house.app.jobs().all_open().unwrap().into_iter().find(|j| j.subject.guest() == Some(b)).unwrap();
+    assert_eq!(
+        (&job.kind.args(job.id)["action"], job.title),
+        (&json!("reset"), format!("Reset {}", all[1].state.name))
+    );
     cluster.stop().await;
 }

@@ -588,7 +588,7 @@ async fn profiles_are_listed_applied_and_machines_made_with_them() {
     let name = all[0]["name"].as_str().unwrap();
     let planned = computer.run(&["profiles", "apply", name, "Windows desktop", "--dry-run"]).await;
     assert_eq!(planned.code, 0, "{planned:?}");
-    assert!(planned.out.contains("ostype") && planned.out.contains("firmware stays"), "{planned:?}");
+    assert!(planned.out.contains("system") && planned.out.contains("firmware stays"), "{planned:?}");
     let applied = computer.run(&["profiles", "apply", name, "Small", "--wait"]).await;
     assert_eq!(applied.code, 0, "{applied:?}");
     let shown = computer.run(&["hardware", "show", name, "-o", "json"]).await.json();

@@ -3,9 +3,9 @@
 
 use base::ids::JobId;
 use base::{Clock, Error, Secrets, SystemClock, Timestamp};
-use model::jobs::{LogLevel, Progress, Step, StepState, Wait};
+use model::jobs::{LogLevel, Progress, Step, StepState, TaskEnd, Wait};
 use plugin::{
-    Call, CallError, CallErrorKind, CdUpload, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall,
+    Call, CallError, CallErrorKind, CdUpload, Host, Journal, MachineCall, Method, Mode, Outcome, Plugin, Plugins, Run,
 };
 use remote::pve::{CdImage, PveClient, PveError, Target, Trust};
 use serde_json::{Value, json};
@@ -119,7 +119,7 @@ pub struct Outside {
 }
 
 /// Answers what a recipe asks of its machine.
-pub type Inside = Box<dyn Fn(SshCall) -> Result<Value, CallError> + Send + Sync>;
+pub type Inside = Box<dyn Fn(MachineCall) -> Result<Value, CallError> + Send + Sync>;
 
 struct TestHost {
     disk: Arc<Disk>,
@@ -157,8 +157,9 @@ impl TestHost {
 impl Host for TestHost {
     fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
         let gone = || CallError::new(CallErrorKind::Internal, 0, "the process is dead");
-        let reads =
-            |call: &SshCall| matches!(call, SshCall::Look(_) | SshCall::Get { .. } | SshCall::Ready | SshCall::Boot);
+        let reads = |call: &MachineCall| {
+            matches!(call, MachineCall::Look(_) | MachineCall::Get { .. } | MachineCall::Ready | MachineCall::Boot)
+        };
         let changes = match &call {
             Call::Pve { method: Method::Get, .. } | Call::Now | Call::Log { .. } => false,
             Call::Agent(call) => !reads(call),
@@ -259,7 +260,8 @@ impl Played {
                 return None;
             }
             match outcome {
-                Outcome::Wait(Wait::Task { upid }) => self.wait(&upid).await,
+                Outcome::Wait(Wait::Task { id }) => self.wait(&id).await,
+                Outcome::Wait(Wait::Command(command)) => self.ended(&command.to_string(), &TaskEnd::ok()),
                 Outcome::Wait(Wait::Until { at }) if self.hurry => {
                     let now = SystemClock.now().0 + self.disk.skipped.load(Ordering::SeqCst);
                     self.disk.skipped.fetch_add((at.0 - now).max(0) + 1, Ordering::SeqCst);
@@ -278,14 +280,15 @@ impl Played {
         }
     }
 
-    /// What the runner writes when a task is over.
-    async fn wait(&self, upid: &str) {
-        let name = format!("wait:{upid}");
+    /// What the runner writes when a task or command is over.
+    fn ended(&self, handle: &str, end: &TaskEnd) {
         let journal = TestJournal { disk: Arc::clone(&self.disk), death: Death::at(usize::MAX) };
-        if upid.starts_with("AGENT:") {
-            journal.begin(&name).unwrap();
-            return journal.finish(&name, json!({ "exitstatus": "OK" })).unwrap();
-        }
+        let name = format!("wait:{handle}");
+        journal.begin(&name).unwrap();
+        journal.finish(&name, json!(end)).unwrap();
+    }
+
+    async fn wait(&self, upid: &str) {
         let status = loop {
             let status = self.outside.client.task(upid).await.unwrap();
             if !status.running {
@@ -293,8 +296,7 @@ impl Played {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        journal.begin(&name).unwrap();
-        journal.finish(&name, json!({ "exitstatus": status.exitstatus })).unwrap();
+        self.ended(upid, &end_of(&status));
     }
 
     pub async fn guests(&self) -> BTreeSet<u64> {
@@ -307,4 +309,10 @@ impl Played {
 pub async fn cluster(time_scale: f64) -> Sim {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     sim::start(sim::Options { nodes: 2, guests: 8, time_scale, ..Default::default() }).await.unwrap()
+}
+
+/// A task's end as the journal keeps it.
+pub fn end_of(status: &remote::pve::TaskStatus) -> TaskEnd {
+    let end = remote::pve::TaskEnd::of(status.exitstatus.as_deref().unwrap_or_default());
+    TaskEnd { ok: end.ok, text: end.text, unreachable: end.unreachable }
 }

@@ -200,6 +200,6 @@ async fn the_names_of_others_are_counted_and_not_told() {
 }
 
 fn jobs_of(house: &House, id: GuestId) -> Vec<String> {
-    let open = house.app.jobs().all_open().unwrap().into_iter().filter(|j| j.guest == Some(id));
-    open.map(|j| j.hook).collect()
+    let open = house.app.jobs().all_open().unwrap().into_iter().filter(|j| j.subject.guest() == Some(id));
+    open.map(|j| j.kind.hook().to_owned()).collect()
 }

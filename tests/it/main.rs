@@ -5,6 +5,7 @@ mod api;
 #[cfg(test)]
 mod appliance;
 #[cfg(test)]
+mod behalf;
 mod bulk;
 #[cfg(test)]
 mod cli;

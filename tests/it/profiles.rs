@@ -177,7 +177,8 @@ async fn what_a_profile_fixes_can_not_be_chosen_by_rest_or_page_but_by_admins() 
     let asked = mira.send("/machines/new", "/machines/new", &forged).await;
     assert_eq!(asked.status, StatusCode::SEE_OTHER, "{}", asked.body);
     let job = house.app.jobs().open(&mira.actor()).unwrap().remove(0);
-    assert_eq!((&job.args["memory"], &job.args["profile"]), (&json!(1024), &json!(tiny.id)));
+    let args = job.kind.args(job.id);
+    assert_eq!((&args["memory"], &args["profile"]), (&json!(1024), &json!(tiny.id)));
     let free = body(json!({ "name": "wren", "profile": "tiny", "memory": 4096 }));
     let free = rest(&house, &root, Method::POST, "/guests", free).await;
     assert_eq!(free.status, StatusCode::ACCEPTED, "{free:?}");
@@ -276,7 +277,7 @@ async fn a_machine_made_with_a_profile_has_it_counts_for_the_quota_and_keeps_to_
     let copy = CloneGuest { name: "twin-02".into(), ..CloneGuest::default() };
     house.app.quotas().set(&console, actor.user_id().unwrap(), UserQuota::default()).await.unwrap();
     let job = ask(&actor, copy.into()).await.unwrap();
-    let copy = house.app.guests().get(&actor, job.guest.unwrap()).unwrap();
+    let copy = house.app.guests().get(&actor, job.subject.guest().unwrap()).unwrap();
     assert_eq!(copy.row.profile, Some(twin.id));
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     let admin_change = ask(&admin.actor(), change("display", "std")).await.unwrap();
@@ -378,5 +379,61 @@ async fn those_who_may_only_look_do_not_apply() {
         .await
         .unwrap_err();
     assert_eq!(e.kind(), Kind::Forbidden);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_profile_and_rest_take_and_refuse_the_same_values() {
+    let (house, cluster) = connected().await;
+    let mut admin = house.admin().await;
+    let root = token_of(&house, &admin).await;
+    let guest = house.app.guests().list(&Actor::host_console(), "kind:vm status:running").remove(0).row.id;
+    let page = format!("/machines/{guest}/hardware");
+    for (group, key, value, good) in [
+        ("processor", "cores", "2", true),
+        ("processor", "cores", "513", false),
+        ("processor", "cpu_type", "host,flags=+aes", true),
+        ("processor", "cpu_type", "host,args=-x", false),
+        ("processor", "numa", "maybe", false),
+        ("system", "system", "windows11", true),
+        ("system", "system", "win11", false),
+        ("system", "display", "cga", false),
+        ("system", "hotplug", "network, disk", true),
+        ("system", "hotplug", "sound", false),
+        ("identity", "smbios_serial", "A 7", true),
+        ("identity", "smbios_serial", "1234567890123456789012345678901234567890x", false),
+        ("devices-of-the-node", "pci", "0000:01:00.0", false),
+    ] {
+        let text: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        let form = format!("name={key}-{}&{key}={text}", value.len());
+        let plan = json!({ "values": { key: value } });
+        let body = json!({ "name": format!("rest {key} {value}").get(..40.min(6 + key.len() + value.len())), "values": { key: value } });
+        let answers = [
+            ("tab", admin.send(&page, &format!("{page}/edit/{group}"), &form).await),
+            ("profile's page", admin.send("/settings/profiles/new", "/settings/profiles/new", &form).await),
+            (
+                "machine by REST",
+                rest(&house, &root, Method::POST, &format!("/guests/{guest}/hardware/plan"), Some(plan)).await,
+            ),
+            ("profile by REST", rest(&house, &root, Method::POST, "/profiles", Some(body)).await),
+        ];
+        for (door, answer) in answers {
+            let refused = answer.status == StatusCode::UNPROCESSABLE_ENTITY;
+            assert_eq!(refused, !good, "{door}: {key}={value}: {answer:?}");
+            let names_it =
+                answer.body.contains(&format!("id=\"{key}-error\"")) || answer.body.contains(&format!("\"{key}\":"));
+            assert!(good || names_it, "{door} names {key}: {}", answer.body);
+        }
+    }
+    // What the tab can set, a profile can hold and apply.
+    made(&house, wish("Flags", &[("cpu_type", "host,flags=+aes"), ("cores", "512")], &[])).await;
+    let preview = json!({ "profile": "Flags", "preview": true });
+    let plan = rest(&house, &root, Method::POST, &format!("/guests/{guest}/profile"), Some(preview)).await.json();
+    let change = |key: &str| plan["changes"].as_array().unwrap().iter().find(|c| c["key"] == key).unwrap().clone();
+    assert_eq!(change("cpu_type")["to"], "host,flags=+aes", "{plan:#}");
+    assert!(
+        change("cores")["refused"].as_str().unwrap().contains("threads"),
+        "only the host's size limits it: {plan:#}"
+    );
     cluster.stop().await;
 }

@@ -205,7 +205,7 @@ async fn a_quota_lowered_meanwhile_ends_the_job_and_takes_the_machine_back() {
     let runner = tokio::spawn(jobs::run(house.app.clone(), stop.clone()));
     for _ in 0..400 {
         let view = house.app.jobs().get(&actor, late.id).unwrap();
-        if view.steps.iter().any(|s| s.name.starts_with("make")) || view.job.state.is_over() {
+        if view.steps.iter().any(|s| s.name.starts_with("Clone the disks")) || view.job.state.is_over() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -134,7 +134,14 @@ fn plain(answer: &Answer) -> (StatusCode, String) {
 /// What could be changed: open jobs, owner and shares of the machine.
 fn state(house: &House, id: GuestId) -> (Vec<String>, String) {
     let console = Actor::host_console();
-    let jobs = house.app.jobs().open(&console).unwrap().into_iter().filter(|j| j.guest == Some(id)).map(|j| j.hook);
+    let jobs = house
+        .app
+        .jobs()
+        .open(&console)
+        .unwrap()
+        .into_iter()
+        .filter(|j| j.subject.guest() == Some(id))
+        .map(|j| j.kind.hook().to_owned());
     let guest = house.app.guests().get(&console, id).unwrap();
     let shares = house.app.guests().shared(&console, id).unwrap();
     let shares: Vec<_> = shares.into_iter().map(|g| format!("{} {:?}", g.login, g.right)).collect();

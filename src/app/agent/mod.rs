@@ -12,9 +12,10 @@ use base::{Error, Kind, Secret, Secrets, random};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use model::guests::GuestKind;
+use model::jobs::{Command, CommandVia};
 use model::plugins::PluginKind;
 use model::providers::Feature;
-use plugin::{CallError, CallErrorKind, Run, SshCall};
+use plugin::{CallError, CallErrorKind, MachineCall, Run};
 use powershell::{Asked, CUT, MOST_INPUT, NO_FILE, bytes_of, text_of};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -73,22 +74,22 @@ impl Agent<'_> {
         &self,
         guest: GuestId,
         job: Option<JobId>,
-        call: SshCall<Secret<String>>,
+        call: MachineCall<Secret<String>>,
     ) -> Result<Told, CallError> {
         match call {
-            SshCall::Run(asked) | SshCall::Look(asked) => {
+            MachineCall::Run(asked) | MachineCall::Look(asked) => {
                 let ask = Asked::Run { script: &asked.command, input: asked.input.expose() };
                 let ended = self.powershell(guest, &ask, Duration::from_secs(asked.timeout)).await?;
                 Ok(told(ended, asked.quiet))
             }
-            SshCall::Put { path, text, .. } => self.put(guest, &path, &text).await.map(plain),
-            SshCall::Get { path } => self.get(guest, &path).await.map(plain),
-            SshCall::Ready => self.ready(guest).await.map(plain),
-            SshCall::Boot => {
+            MachineCall::Put { path, text, .. } => self.put(guest, &path, &text).await.map(plain),
+            MachineCall::Get { path } => self.get(guest, &path).await.map(plain),
+            MachineCall::Ready => self.ready(guest).await.map(plain),
+            MachineCall::Boot => {
                 let ended = self.powershell(guest, &Asked::Boot, SHORT).await?;
                 well(ended, "the start of the system could not be told").map(|e| plain(json!(text_of(e.out).trim())))
             }
-            SshCall::Start { name, command } => {
+            MachineCall::Start { name, command } => {
                 let text = "Only a job can start a command that goes on.";
                 let job = job.ok_or_else(|| refused(CallErrorKind::Forbidden, text))?;
                 self.start(guest, job, &name, &command).await.map(plain)
@@ -210,7 +211,7 @@ impl Agent<'_> {
         let (sum, nonce) = (hex::encode(Sha256::digest(script.as_bytes())), hex::encode(random::bytes::<4>()));
         let dir = folder(job, name);
         self.begin(guest, &Asked::Start { dir: &dir, sum: &sum, round: &round, nonce: &nonce, script }).await?;
-        Ok(json!(format!("AGENT:{job}:{name}:{nonce}")))
+        Ok(json!(Command { name: name.to_owned(), via: CommandVia::Agent { nonce } }.to_string()))
     }
 
     /// What a command that was started says now: `run`, `end CODE`, `lost` or `none` (not begun yet), the offset and

@@ -16,7 +16,7 @@ use base::ids::ConnectionId;
 use base::{Error, Result, Secret};
 use links::Link;
 use model::connections::{Connection, Limits, PveAccess, Reach, SshAccess, Transport, Trust};
-use model::events::EventKind;
+use model::subject::Subject;
 use remote::pve::PveClient;
 use std::sync::Arc;
 use store::{Read as _, tables};
@@ -182,7 +182,7 @@ impl Connections<'_> {
             .store()
             .write(move |tx| {
                 tx.put(tables::CONNECTIONS, &row.id, &row)?;
-                tx.event(EventKind::Connection, None);
+                tx.event(Subject::Connection(row.id), None);
                 tx.audit(record);
                 Ok(())
             })
@@ -265,7 +265,7 @@ impl Connections<'_> {
                         tx.delete(tables::GUEST_VMIDS, &(id, vmid))?;
                     }
                 }
-                tx.event(EventKind::Connection, None);
+                tx.event(Subject::Connection(id), None);
                 tx.audit(record);
                 Ok(())
             })

@@ -3,7 +3,7 @@
 
 use super::links::Link;
 use super::{Connections, check_name};
-use crate::ssh::Place;
+use crate::ssh::SshTarget;
 use crate::{Actor, App};
 use base::ids::ConnectionId;
 use base::{Error, Kind, Result, Secret};
@@ -113,17 +113,17 @@ impl SshHosts<'_> {
         let connections = self.0.connections();
         let row = connections.with_host_keys(id, host_keys)?;
         connections.store(actor, Link::new(&row)?, row, "connection.host_keys").await?;
-        self.0.ssh().forget(Place::Connection(id)).await;
+        self.0.ssh().forget(SshTarget::Connection(id)).await;
         Ok(())
     }
 
     /// Takes Steward's key from the host again, when it answers: nothing of ours stays behind.
     pub(super) async fn leave(&self, id: ConnectionId, access: &SshAccess) {
-        match self.0.ssh().session(Place::Connection(id)).await {
+        match self.0.ssh().session(SshTarget::Connection(id)).await {
             Ok(session) => remove_key(&session, &access.public).await,
             Err(e) => tracing::warn!(connection.id = %id, error = %e, "our key stays on the host"),
         }
-        self.0.ssh().forget(Place::Connection(id)).await;
+        self.0.ssh().forget(SshTarget::Connection(id)).await;
     }
 }
 

@@ -12,7 +12,7 @@ pub use stream::{ConsoleReader, ConsoleWriter};
 
 use crate::live::GuestLive;
 use crate::sessions::{bearer_text, parse_bearer};
-use crate::ssh::Place as SshPlace;
+use crate::ssh::SshTarget;
 use crate::{Actor, App, guests, plugin_host};
 use base::ids::{GuestId, UserId};
 use base::{Error, Result, Secret, Timestamp, random};
@@ -204,7 +204,7 @@ impl Entry {
         let (stream, password) = tokio::time::timeout(OPENING, self.connect()).await.map_err(|_| late())??;
         let Self { app, actor, guest, kind, place } = self;
         let since = app.now();
-        let record = actor.record(since, "guest.console.open", guests::subject(&guest.row), kind.word().to_lowercase());
+        let record = actor.record(since, "guest.console.open", &guest.row, kind.word().to_lowercase());
         app.store()
             .write(move |tx| {
                 tx.audit(record);
@@ -234,7 +234,7 @@ impl Entry {
                 Ok((stream, password))
             }
             Way::Ssh(way) => {
-                let (ssh, place) = (self.app.ssh(), SshPlace::Connection(connection));
+                let (ssh, place) = (self.app.ssh(), SshTarget::Connection(connection));
                 let session = ssh.own_session(place).await?;
                 let line = if way.command.is_empty() {
                     session.tunnel(&way.host, way.port).await?
@@ -301,7 +301,7 @@ impl Watch {
         let now = self.app.now();
         let words =
             format!("{}, open for {} s: {why}", self.kind.word().to_lowercase(), self.since.until(now).as_secs());
-        let record = self.actor.record(now, "guest.console.close", guests::subject(&self.guest.row), words);
+        let record = self.actor.record(now, "guest.console.close", &self.guest.row, words);
         let written = self.app.store().write(move |tx| {
             tx.audit(record);
             Ok(())

@@ -69,6 +69,7 @@ impl Guests<'_> {
             let owner = self.person_for_sharing(actor, id, &give.owner)?;
             return self.set_owner(actor, id, Some(owner), give.keep).await.map(|()| None);
         }
+        let action = self.as_declared(&guest, action)?;
         if let Some(why) = self.action_refusal(actor, &guest, &action) {
             return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
         }
@@ -92,7 +93,7 @@ impl Guests<'_> {
         }
         self.check_fixed(actor, &guest, &action)?;
         self.check_move(actor, &guest, &action).await?;
-        let mut ask = Ask::of(&action, &guest.state.name)?;
+        let mut ask = Ask::of(&action, &guest.state.name);
         ask.growth = self.growth(actor, &guest, &action).await?;
         match action {
             GuestAction::Revert(revert) if revert.keys.is_empty() => {
@@ -100,16 +101,16 @@ impl Guests<'_> {
                 if keys.is_empty() {
                     return Err(Error::conflict("No change waits for a restart."));
                 }
-                ask = Ask::of(&RevertSettings { keys }.into(), &guest.state.name)?;
+                ask = Ask::of(&RevertSettings { keys }.into(), &guest.state.name);
             }
             GuestAction::Apply(apply) => {
                 let change = self.profile_change(actor, &guest, apply).await?;
                 ask = Ask {
                     title: ApplyProfile { profile: change.name.clone(), ..ApplyProfile::default() }
                         .title(&guest.state.name),
-                    args: serde_json::to_value(&change).map_err(Error::internal)?,
                     detail: change.describe(),
                     growth: self.growth_of_profile(actor, &guest, &change).await?,
+                    change: Some(change),
                     ..ask
                 };
             }

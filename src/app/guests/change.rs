@@ -5,9 +5,10 @@ use crate::Actor;
 use crate::live::GuestLive;
 use base::ids::GuestId;
 use base::{Error, Result};
+use model::access::GuestRight;
 use model::guests::GuestKind;
 use model::guests::actions::{AddDisk, AddNic, ChangeNic, DeleteDisk, GrowDisk, GuestAction, MoveDisk, ProfileChange};
-use model::guests::hardware::{self, Hardware, Plan};
+use model::guests::hardware::{Hardware, Plan};
 use model::nodes::Choices;
 use model::providers::Feature;
 use model::quotas::Growth;
@@ -20,7 +21,14 @@ impl Guests<'_> {
     /// # Errors
     /// `NotFound`; `Conflict` when the provider does not offer it; `Unavailable` when it does not answer.
     pub async fn hardware(&self, actor: &Actor, id: GuestId) -> Result<Hardware> {
-        self.ask_hook(actor, id, Feature::Hardware, "guest_hardware", Vec::new()).await
+        let mut all: Hardware = self.ask_hook(actor, id, Feature::Hardware, "guest_hardware", Vec::new()).await?;
+        // What the provider did not declare is not offered; the rest comes in the order of the declaration.
+        let guest = self.get_for(actor, id, GuestRight::See)?;
+        let settings = self.settings(&guest);
+        let place = |key: &str| settings.iter().position(|s| s.key == key);
+        all.values.retain(|v| place(&v.key).is_some());
+        all.values.sort_by_key(|v| place(&v.key));
+        Ok(all)
     }
 
     /// What new values would do: old and new, at once or after a restart, or why not. Nothing is changed.
@@ -28,8 +36,8 @@ impl Guests<'_> {
     /// # Errors
     /// `Invalid` with a sentence per key; else as [`Guests::hardware`].
     pub async fn plan_change(&self, actor: &Actor, id: GuestId, values: &BTreeMap<String, String>) -> Result<Plan> {
-        hardware::check(values)?;
-        let more = vec![json!(values)];
+        let guest = self.get_for(actor, id, GuestRight::See)?;
+        let more = vec![json!(self.settings(&guest).change(values)?)];
         self.ask_hook(actor, id, Feature::Hardware, "guest_change_plan", more).await
     }
 

@@ -9,6 +9,7 @@ mod moving;
 mod named;
 pub mod profile;
 mod request;
+mod settings;
 pub mod sharing;
 mod snapshots;
 mod system;
@@ -16,7 +17,6 @@ mod system;
 pub(crate) use system::Systems;
 
 pub use making::Once;
-pub(crate) use making::makes_machine;
 
 use crate::live::GuestLive;
 use crate::{Actor, App, plugin_host};
@@ -25,10 +25,10 @@ use base::{Error, Result};
 use model::access::GuestRight;
 use model::audit::AuditEntry;
 use model::connections::Reach;
-use model::events::EventKind;
 use model::filter::Filter;
 use model::guests::Guest;
 use model::jobs::Job;
+use model::subject::Subject;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -59,14 +59,6 @@ pub struct GuestHistory {
 }
 
 pub struct Guests<'a>(pub(super) &'a App);
-
-/// How the audit log and jobs name a guest.
-pub fn subject(guest: &Guest) -> String {
-    match guest.vmid {
-        Some(vmid) => format!("{} {vmid} {}", guest.kind.word(), guest.name),
-        None => format!("{} {}", guest.kind.word(), guest.name),
-    }
-}
 
 /// What somebody may do with a machine who asked for more.
 fn too_little(have: Option<GuestRight>) -> &'static str {
@@ -189,7 +181,7 @@ impl Guests<'_> {
                         return Ok(());
                     };
                     tx.put(tables::GUESTS, &id, &Guest { owner: None, ..row })?;
-                    tx.event(EventKind::Guest { id }, None);
+                    tx.event(Subject::Guest(id), None);
                     Ok(())
                 })
                 .await?;
@@ -226,7 +218,7 @@ impl Guests<'_> {
         let sharing = |entry: &AuditEntry| {
             matches!(entry.record.action.as_str(), "guest.share" | "guest.unshare" | "guest.owner")
         };
-        let mut audit = self.0.audit().about(&subject(&guest.row), 50)?;
+        let mut audit = self.0.audit().about(Subject::Guest(id), 50)?;
         audit.retain(|entry| manages || !sharing(entry));
         if !actor.is_admin() {
             let others = audit.iter_mut().filter(|e| e.record.actor_id != actor.user_id());

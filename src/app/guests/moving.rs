@@ -1,8 +1,8 @@
 //! Copies of machines, and moving them to another node.
 
+use super::Guests;
 use super::making::Wanted;
-use super::request::{Ask, job_args};
-use super::{Guests, subject};
+use super::request::Ask;
 use crate::Actor;
 use crate::jobs::NewJob;
 use crate::live::GuestLive;
@@ -11,10 +11,10 @@ use base::{Error, Result};
 use model::guests::actions::{CloneGuest, Migrate};
 use model::guests::moving::MoveCheck;
 use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestState};
-use model::jobs::Job;
+use model::jobs::{CopyOf, Job};
 use model::providers::Feature;
 use model::quotas::Amounts;
-use serde_json::json;
+use model::subject::Subject;
 
 impl Guests<'_> {
     /// A copy: one commit holds the wanted machine, its job, the event and the audit entry. The copy belongs to whoever
@@ -56,29 +56,23 @@ impl Guests<'_> {
         // What the original's profile fixes is fixed for the copy too.
         let guest = Guest { profile: source.row.profile, ..wanted };
         let job = JobId::new();
-        let ask = Ask::of(action, &source.state.name)?;
-        let mut args = job_args(source, &ask.args);
+        let ask = Ask::of(action, &source.state.name);
         // A template counts nothing, a copy of it does.
         let takes = Amounts::of(&GuestState { template: false, ..source.state.clone() });
-        args["takes"] = serde_json::to_value(takes).map_err(Error::internal)?;
-        // The job knows its own machine again by this mark, after a crash too.
-        args["mark"] = json!(job);
-        // A job that is tried again makes the row anew.
-        args["profile"] = json!(guest.profile);
+        let record = actor.record(guest.created, "guest.clone", &source.row, ask.detail.clone());
+        let copy = Some(CopyOf { takes, profile: guest.profile });
         let new = NewJob {
             id: job,
             plugin: self.0.connections().plugin_of(connection)?,
-            hook: ask.hook.to_owned(),
-            title: ask.title,
-            args,
+            title: ask.title.clone(),
             priority: ask.priority,
-            guest: Some(guest.id),
+            subject: Subject::Guest(guest.id),
             connection: Some(connection),
             lane: Some(format!("node:{connection}:{}", source.state.node)),
             dedup: Some(dedup),
             max_attempts: 3,
+            kind: ask.kind(source, copy),
         };
-        let record = actor.record(guest.created, "guest.clone", subject(&source.row), ask.detail);
         self.make(actor, Wanted { guest, job: new, takes, record }, |_, _, _| Ok(())).await.map(|(_, job)| job)
     }
 

@@ -9,8 +9,10 @@ use base::{Error, Kind, Result};
 use model::access::GuestRight;
 use model::guests::actions::{AddNic, ApplyProfile, ChangeNic, DiskGrowth, NicSpec, ProfileChange};
 use model::guests::hardware::{Hardware, Planned};
-use model::guests::{ActionKind, GuestAction, GuestKind};
-use model::profiles::{Existing, FIELDS, Field, MoreDisk, Profile};
+use model::guests::settings::MachineSettings;
+use model::guests::{ActionKind, GuestAction};
+use model::options::{OptionSpec, When};
+use model::profiles::{DISKS, MoreDisk, Profile};
 use std::collections::BTreeMap;
 
 /// What applying a profile would do.
@@ -27,12 +29,9 @@ pub struct ApplyPlan {
     pub add: Vec<MoreDisk>,
     /// New disks are there at once.
     pub disks_live: bool,
-    /// Fields of the profile that stay as they are: key and why.
-    pub stays: Vec<(&'static str, String)>,
+    /// Settings of the profile that stay as they are: key and why.
+    pub stays: Vec<(String, String)>,
 }
-
-/// Fields that a container has too.
-const OF_CONTAINERS: [&str; 2] = ["cores", "memory"];
 
 impl Guests<'_> {
     /// The profile of a machine, if it has one that is still there.
@@ -99,18 +98,20 @@ impl Guests<'_> {
         self.check_bound(actor, guest, profile)?;
         self.check_places(guest, profile, disks)?;
         let all = self.hardware(actor, id).await?;
-        let (values, mut stays) = changeable(guest.row.kind, profile, &all, disks);
-        let (grow, add) = if disks { wanted_disks(profile, &all) } else { (None, Vec::new()) };
+        let settings = self.settings(guest);
+        let Changeable { values, refused, mut stays } = changeable(&settings, profile, &all, disks);
+        let (grow, add) = if disks { wanted_disks(&settings, profile, &all) } else { (None, Vec::new()) };
         let plan = if values.is_empty() {
             model::guests::hardware::Plan { digest: all.digest.clone(), changes: Vec::new() }
         } else {
             self.plan_change(actor, id, &values).await?
         };
-        stays.sort_by_key(|(key, _)| FIELDS.iter().position(|f| f.key == *key));
+        let order = self.0.hardware_profiles().settings();
+        stays.sort_by_key(|(key, _)| order.iter().position(|s| s.key == *key));
         let plan = ApplyPlan {
             digest: plan.digest,
             running: all.running,
-            changes: plan.changes,
+            changes: plan.changes.into_iter().chain(refused).collect(),
             grow,
             add,
             disks_live: all.disks_live,
@@ -179,75 +180,114 @@ fn is_as_fixed(profile: &Profile, key: &str, value: &str) -> bool {
 }
 
 fn fixed_in_card(profile: &Profile, nic: &NicSpec) -> Vec<String> {
+    let begins = |mac: &str, with: &str| mac.to_uppercase().starts_with(&with.to_uppercase());
     let same = [
         ("bridge", profile.value("bridge") == Some(nic.bridge.as_str())),
         ("vlan", profile.vlan() == nic.vlan),
         ("nic_model", nic.model.is_none() || nic.model.as_deref() == profile.value("nic_model")),
         ("nic_firewall", profile.value("nic_firewall") == Some(if nic.firewall { "1" } else { "0" })),
-        ("mac_prefix", nic.mac.as_deref().is_none_or(|m| m.starts_with(profile.value("mac_prefix").unwrap_or("")))),
+        ("mac_prefix", nic.mac.as_deref().is_none_or(|m| begins(m, profile.value("mac_prefix").unwrap_or("")))),
     ];
     let wrong = same.into_iter().filter(|(key, same)| profile.locks(key) && !same);
     wrong.map(|(key, _)| key.trim_start_matches("nic_").replace("mac_prefix", "mac")).collect()
 }
 
-/// The values to change, and the fields that stay with the reason.
-fn changeable(
-    kind: GuestKind,
-    profile: &Profile,
-    all: &Hardware,
-    disks: bool,
-) -> (BTreeMap<String, String>, Vec<(&'static str, String)>) {
-    let (mut values, mut stays) = (BTreeMap::new(), Vec::new());
-    for f in FIELDS.iter().filter(|f| profile.sets(f.key)) {
-        match (why_it_stays(kind, f, all, disks), profile.value(f.key)) {
-            (Some(why), _) => stays.push((f.key, why)),
-            (None, Some(value)) if f.existing == Existing::Change => {
-                _ = values.insert(f.key.to_owned(), value.to_owned())
-            }
-            _ => {}
-        }
-    }
-    (values, stays)
+/// What becomes of a profile's values on a machine that is there.
+struct Changeable {
+    values: BTreeMap<String, String>,
+    /// Values that the provider does not take.
+    refused: Vec<Planned>,
+    /// Keys that stay, with the reason.
+    stays: Vec<(String, String)>,
 }
 
-fn why_it_stays(kind: GuestKind, f: &Field, all: &Hardware, disks: bool) -> Option<String> {
-    match f.existing {
-        _ if kind == GuestKind::Lxc && !OF_CONTAINERS.contains(&f.key) => {
-            Some("A container has no such thing.".to_owned())
+fn changeable(settings: &MachineSettings, profile: &Profile, all: &Hardware, disks: bool) -> Changeable {
+    let mut out = Changeable { values: BTreeMap::new(), refused: Vec::new(), stays: Vec::new() };
+    for (key, value) in &profile.values {
+        let spec = settings.find(key).filter(|s| s.profile);
+        if let Some(why) = why_it_stays(spec, key, all, disks) {
+            out.stays.push((key.clone(), why));
+        } else if key != "disk" {
+            match spec.map(|s| s.read_text(value)) {
+                Some(Err(text)) => out.refused.push(Planned {
+                    key: key.clone(),
+                    from: all.value(key).map(|v| v.wanted().to_owned()).unwrap_or_default(),
+                    to: value.clone(),
+                    refused: Some(text),
+                    ..Planned::default()
+                }),
+                _ => _ = out.values.insert(key.clone(), value.clone()),
+            }
         }
-        Existing::Stays(why) => Some(why.to_owned()),
-        Existing::Disks if !disks => Some("Disks were not asked for.".to_owned()),
-        Existing::Change if all.value(f.key).is_none() => Some("This machine has no such thing.".to_owned()),
-        _ => None,
     }
+    if profile.sets(DISKS)
+        && let Some(why) = why_it_stays(settings.find(DISKS), DISKS, all, disks)
+    {
+        out.stays.push((DISKS.to_owned(), why));
+    }
+    out
+}
+
+fn why_it_stays(spec: Option<&OptionSpec>, key: &str, all: &Hardware, disks: bool) -> Option<String> {
+    let none = "This machine has no such thing.";
+    let why = match spec {
+        None => none,
+        Some(s) if s.when == When::New && s.stays.is_empty() => "Only a new machine gets it.",
+        Some(s) if s.when == When::New => s.stays.as_str(),
+        Some(_) if key == "disk" || key == DISKS => {
+            return (!disks).then(|| "Disks were not asked for.".to_owned());
+        }
+        Some(_) if all.value(key).is_none() => none,
+        Some(_) => return None,
+    };
+    Some(why.to_owned())
 }
 
 /// The first disk's growth, and the disks that the machine lacks: it has as many as the profile then.
-fn wanted_disks(profile: &Profile, all: &Hardware) -> (Option<(DiskGrowth, u64)>, Vec<MoreDisk>) {
+fn wanted_disks(
+    settings: &MachineSettings,
+    profile: &Profile,
+    all: &Hardware,
+) -> (Option<(DiskGrowth, u64)>, Vec<MoreDisk>) {
     let mine: Vec<_> =
         all.disks.iter().filter(|d| d.kind == "disk" && d.pending.as_deref() != Some("removed")).collect();
     let first = mine.iter().find(|d| d.boot).or(mine.first());
-    let grow = first.zip(profile.number("disk")).and_then(|(d, gib)| {
+    let size = profile.number("disk").filter(|_| settings.find("disk").is_some());
+    let grow = first.zip(size).and_then(|(d, gib)| {
         let has = d.size.div_ceil(1 << 30);
         (gib > has).then(|| (DiskGrowth { disk: d.key.clone(), gib }, has))
     });
     let beside = mine.len().saturating_sub(1);
-    (grow, profile.disks.iter().skip(beside).cloned().collect())
+    let add = profile.disks.iter().skip(beside).filter(|_| settings.find(DISKS).is_some());
+    (grow, add.cloned().collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use base::Timestamp;
+    use model::guests::GuestKind;
     use model::guests::hardware::{Disk, HardwareValue};
     use model::profiles::starting;
+    use serde_json::json;
+
+    fn declared() -> MachineSettings {
+        let all = json!([
+            { "key": "cores", "label": "Cores", "kind": "number", "min": 1, "max": 8, "profile": true },
+            { "key": "disk", "label": "Size", "kind": "number", "profile": true },
+            { "key": "disks", "label": "Further disks", "kind": "disks", "profile": true },
+            { "key": "firmware", "label": "Firmware", "kind": "text", "profile": true, "when": "new", "stays": "It would not start." },
+            { "key": "display", "label": "Display", "kind": "text", "profile": true },
+        ]);
+        MachineSettings::of(&serde_json::from_value::<Vec<OptionSpec>>(all).unwrap(), GuestKind::Qemu)
+    }
 
     fn profile(values: &[(&str, &str)], locked: &[&str], disks: &[u64]) -> Profile {
         Profile {
             values: values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             locked: locked.iter().map(|k| (*k).to_owned()).collect(),
             disks: disks.iter().map(|gib| MoreDisk { gib: *gib, ..MoreDisk::default() }).collect(),
-            ..starting(Timestamp::ZERO).remove(0)
+            ..starting(Timestamp::ZERO, []).remove(0)
         }
     }
 
@@ -258,9 +298,9 @@ mod tests {
     #[test]
     fn disks_never_shrink_and_only_what_lacks_is_added() {
         let all = Hardware { disks: vec![disk("scsi1", 5, false), disk("scsi0", 20, true)], ..Hardware::default() };
-        let (grow, add) = wanted_disks(&profile(&[("disk", "10")], &[], &[5]), &all);
+        let (grow, add) = wanted_disks(&declared(), &profile(&[("disk", "10")], &[], &[5]), &all);
         assert!(grow.is_none() && add.is_empty(), "{grow:?} {add:?}");
-        let (grow, add) = wanted_disks(&profile(&[("disk", "32")], &[], &[5, 7]), &all);
+        let (grow, add) = wanted_disks(&declared(), &profile(&[("disk", "32")], &[], &[5, 7]), &all);
         assert_eq!(grow, Some((DiskGrowth { disk: "scsi0".into(), gib: 32 }, 20)));
         assert_eq!(add.iter().map(|d| d.gib).collect::<Vec<_>>(), [7]);
     }
@@ -269,12 +309,17 @@ mod tests {
     fn what_can_not_change_stays_with_its_reason() {
         let value = |key: &str| HardwareValue { key: key.into(), ..HardwareValue::default() };
         let all = Hardware { values: vec![value("cores"), value("memory")], ..Hardware::default() };
-        let p = profile(&[("cores", "2"), ("firmware", "ovmf"), ("disk", "9"), ("display", "std")], &[], &[]);
-        let (values, stays) = changeable(GuestKind::Qemu, &p, &all, false);
+        let p = profile(
+            &[("cores", "2"), ("firmware", "ovmf"), ("disk", "9"), ("display", "std"), ("numa", "1")],
+            &[],
+            &[],
+        );
+        let Changeable { values, refused, stays } = changeable(&declared(), &p, &all, false);
         assert_eq!(values, BTreeMap::from([("cores".to_owned(), "2".to_owned())]));
-        assert_eq!(stays.iter().map(|(k, _)| *k).collect::<Vec<_>>(), ["disk", "firmware", "display"]);
-        let (values, _) = changeable(GuestKind::Lxc, &profile(&[("cores", "1"), ("numa", "1")], &[], &[]), &all, true);
-        assert_eq!(values.len(), 1);
+        let stays: Vec<_> = stays.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!((stays.as_slice(), refused.len()), (["disk", "display", "firmware", "numa"].as_slice(), 0));
+        let changed = changeable(&declared(), &profile(&[("cores", "9")], &[], &[]), &all, true);
+        assert_eq!((changed.values.len(), changed.refused[0].key.as_str()), (0, "cores"), "the provider takes 8");
     }
 
     #[test]

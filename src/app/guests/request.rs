@@ -1,29 +1,30 @@
 //! Asking for a machine, its power, its end: each is one commit with the job, the event and the audit entry.
 
-use super::making::{Once, REQUEST, Wanted, same_request};
-use super::{Guests, subject};
+use super::Guests;
+use super::making::{Once, Wanted, same_request};
 use crate::jobs::{NewJob, enqueue, secrets};
 use crate::live::GuestLive;
 use crate::software::{new_key, put_wishes};
 use crate::{Actor, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId, JobId};
 use base::{Error, Result, Secrets};
+use model::guests::actions::ProfileChange;
 use model::guests::hardware::Hardware;
 use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestRequest, GuestSource, GuestSpec, System};
-use model::jobs::{Job, Priority};
+use model::jobs::{CopyOf, CreateGuest, GuestJob, GuestTarget, Job, JobKind, Priority};
 use model::providers::Feature;
 use model::quotas::{Amounts, Growth};
 use model::sessions::Scope;
 use model::software::{GuestKey, Software};
-use serde_json::{Value, json};
+use model::subject::Subject;
 use store::{Name, Read, tables};
 
 /// A job to ask for, about one machine.
 pub(super) struct Ask {
-    pub hook: &'static str,
+    pub action: GuestAction,
+    /// What a profile makes of this machine, when one is applied.
+    pub change: Option<ProfileChange>,
     pub title: String,
-    /// Beside the machine's number, kind and node.
-    pub args: Value,
     /// For the audit log and against asking twice.
     pub word: &'static str,
     pub priority: Priority,
@@ -34,16 +35,28 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    pub fn of(action: &GuestAction, machine: &str) -> Result<Self> {
-        Ok(Self {
-            hook: action.spec().hook,
+    pub fn of(action: &GuestAction, machine: &str) -> Self {
+        Self {
+            action: action.clone(),
+            change: None,
             title: action.title(machine),
-            args: serde_json::to_value(action).map_err(Error::internal)?,
             word: action.kind().name(),
             priority: action.spec().priority,
             detail: action.describe(),
             growth: None,
-        })
+        }
+    }
+
+    /// What the job does with this machine.
+    pub fn kind(self, guest: &GuestLive, copy: Option<CopyOf>) -> JobKind {
+        let target = GuestTarget { vmid: guest.row.vmid, kind: guest.row.kind, node: guest.state.node.clone() };
+        JobKind::Guest(Box::new(GuestJob {
+            target,
+            action: self.action,
+            change: self.change,
+            growth: self.growth,
+            copy,
+        }))
     }
 }
 
@@ -61,15 +74,19 @@ impl Guests<'_> {
         once: Option<&Once>,
     ) -> Result<(Guest, Job)> {
         actor.require_scope(Scope::Operate)?;
-        request.check()?;
+        let connection = self.0.nodes().connection_of(&request.node, request.connection.as_deref());
+        request.check(&match &connection {
+            Ok(connection) => self.settings_of(*connection, GuestKind::Qemu),
+            Err(_) => self.0.hardware_profiles().settings(),
+        })?;
         let software = self.0.software().accept(actor, &request.software)?;
         let dedup = once.map(|o| format!("create:{}:{}", actor.login(), o.key));
         // Asked again: the machine's own name would be in the way of the checks below.
         if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
-            once.map(|o| same_request(&first.1, &json!(o.mark))).transpose()?;
+            once.map(|o| same_request(&first.1, Some(&o.mark))).transpose()?;
             return Ok(first);
         }
-        let connection = self.0.nodes().connection_of(&request.node, request.connection.as_deref())?;
+        let connection = connection?;
         self.check_reach(connection)?;
         let mut spec = self.0.hardware_profiles().spec(actor, connection, &request)?;
         self.check_against_cluster(connection, &spec)?;
@@ -87,33 +104,24 @@ impl Guests<'_> {
         let now = self.0.now();
         let wanted = Guest::wanted(connection, GuestKind::Qemu, spec.name.clone(), actor.user_id(), now);
         let guest = Guest { profile: spec.profile, ..wanted };
-        let id = JobId::new();
         let access = self.own_key(guest.id, &mut spec)?;
-        let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
-        // The job knows its own machine again by this mark, after a crash too.
-        args["mark"] = json!(id);
-        if let Some(once) = once {
-            args[REQUEST] = json!(once.mark);
-        }
-        if spec.hardware.contains_key("mac_prefix") {
-            // Two clusters in one network count their machines alike; this keeps the addresses apart.
-            args["mac_salt"] = json!(salt(connection));
-        }
+        let record = actor.record(now, "guest.create", &guest, describe(&spec));
+        let takes = Amounts::wanted(&spec);
+        // Two clusters in one network count their machines alike; this keeps the addresses apart.
+        let mac_salt = spec.hardware.contains_key("mac_prefix").then(|| salt(connection));
         let new = NewJob {
-            id,
+            id: JobId::new(),
             plugin: self.0.connections().plugin_of(connection)?,
-            hook: "guest_create".to_owned(),
             title: format!("Create {}", spec.name),
-            args,
             priority: Priority::Normal,
-            guest: Some(guest.id),
+            subject: Subject::Guest(guest.id),
             connection: Some(connection),
             lane: Some(format!("node:{connection}:{}", spec.node)),
             dedup,
             max_attempts: 3,
+            kind: JobKind::CreateGuest(Box::new(CreateGuest { spec, mac_salt, request: once.map(|o| o.mark.clone()) })),
         };
-        let record = actor.record(now, "guest.create", subject(&guest), describe(&spec));
-        let wanted = Wanted { guest, job: new, takes: Amounts::wanted(&spec), record };
+        let wanted = Wanted { guest, job: new, takes, record };
         self.make(actor, wanted, move |tx, guest, job| {
             if let Some(access) = &access {
                 tx.put(tables::GUEST_KEYS, &guest, access)?;
@@ -168,7 +176,7 @@ impl Guests<'_> {
             let id = tx.get(tables::JOB_DEDUP, &Name::new(dedup.to_owned()))?;
             let job: Option<Job> = id.map(|id| tx.get(tables::JOBS, &id)).transpose()?.flatten();
             let Some(job) = job.filter(|j| !j.state.is_over()) else { return Ok(None) };
-            let guest = job.guest.map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
+            let guest = job.subject.guest().map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
             Ok(guest.map(|guest| (guest, job)))
         })
     }
@@ -258,7 +266,7 @@ impl Guests<'_> {
     /// One job at a time works on a machine; only a stop may overtake a shutdown that hangs.
     pub(super) fn check_idle(&self, guest: &GuestLive, action: ActionKind) -> Result<()> {
         match self.0.jobs().open_of_guest(guest.row.id)? {
-            Some(job) if action == ActionKind::Stop && job.hook == "guest_power" => {
+            Some(job) if action == ActionKind::Stop && job.kind.is_power() => {
                 tracing::info!(job.id = %job.id, "a stop overtakes this job");
                 Ok(())
             }
@@ -272,35 +280,29 @@ impl Guests<'_> {
 
     /// One commit with the job and its audit entry.
     pub(super) async fn request(&self, actor: &Actor, guest: &GuestLive, ask: Ask) -> Result<Job> {
-        let row = &guest.row;
-        let mut args = job_args(guest, &ask.args);
-        if let Some(growth) = &ask.growth {
-            // The job says itself what it takes: a retry claims it again.
-            args["growth"] = json!(growth);
-        }
+        let (row, growth) = (&guest.row, ask.growth);
+        let on = format!("on {}", guest.state.node);
+        let detail = if ask.detail.is_empty() { on } else { format!("{}, {on}", ask.detail) };
+        let record = actor.record(self.0.now(), &format!("guest.{}", ask.word), row, detail);
         let new = NewJob {
             id: JobId::new(),
             plugin: self.0.connections().plugin_of(row.connection)?,
-            hook: ask.hook.to_owned(),
-            title: ask.title,
-            args,
+            title: ask.title.clone(),
             priority: ask.priority,
-            guest: Some(row.id),
+            subject: Subject::Guest(row.id),
             connection: Some(row.connection),
             lane: Some(format!("node:{}:{}", row.connection, guest.state.node)),
             dedup: Some(format!("guest:{}:{}", row.id, ask.word)),
             max_attempts: 3,
+            kind: ask.kind(guest, None),
         };
-        let on = format!("on {}", guest.state.node);
-        let detail = if ask.detail.is_empty() { on } else { format!("{}, {on}", ask.detail) };
-        let record = actor.record(self.0.now(), &format!("guest.{}", ask.word), subject(row), detail);
         let (actor, id, guest) = (actor.clone(), new.id, row.id);
         let job = self
             .0
             .store()
             .write(move |tx| {
                 let job = enqueue(tx, &actor, new)?;
-                if let Some(growth) = ask.growth.filter(|_| job.id == id) {
+                if let Some(growth) = growth.filter(|_| job.id == id) {
                     quotas::claim_change(tx, guest, job.id, &growth)?;
                 }
                 tx.audit(record);
@@ -316,20 +318,6 @@ impl Guests<'_> {
 fn salt(connection: ConnectionId) -> u32 {
     let [.., a, b, c] = *connection.bytes();
     u32::from_be_bytes([0, a, b, c])
-}
-
-/// What a job about a machine gets: which one it is, and what was asked for.
-pub(super) fn job_args(guest: &GuestLive, wish: &Value) -> Value {
-    let row = &guest.row;
-    let mut args = json!({ "vmid": row.vmid, "kind": row.kind.name(), "node": guest.state.node });
-    if let (Some(args), Some(more)) = (args.as_object_mut(), wish.as_object()) {
-        // What the machine is called and where it is are not for the wish to say, but a wished `node` is.
-        args.extend(more.iter().filter(|(key, _)| !matches!(key.as_str(), "vmid" | "kind")).map(|(k, v)| {
-            let key = if k == "node" { "target" } else { k.as_str() };
-            (key.to_owned(), v.clone())
-        }));
-    }
-    args
 }
 
 /// What was asked for, for the audit log.

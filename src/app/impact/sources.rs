@@ -2,7 +2,6 @@
 //! is in `told`. Names are given only where the actor may see them; the others are counted.
 
 use super::Scene;
-use crate::guests::making::made_from;
 use base::Result;
 use base::ids::{GuestId, JobId};
 use model::access::GuestRight;
@@ -11,6 +10,7 @@ use model::guests::snapshots::Snapshot;
 use model::impact::{Fact, GoingDisk, Kept, Program};
 use model::jobs::Job;
 use model::software::SoftwareState;
+use model::subject::Subject;
 use std::collections::HashSet;
 use store::{Read, Scan, tables};
 
@@ -43,10 +43,14 @@ fn guards(s: &Scene<'_>) -> Result<Vec<Fact>> {
 
 fn work(s: &Scene<'_>) -> Result<Vec<Fact>> {
     let (id, connection, vmid) = (s.guest.row.id, Some(s.guest.row.connection), s.guest.row.vmid);
-    let on_it: Vec<&Job> = s.open.iter().filter(|j| j.guest == Some(id)).collect();
-    let from_it = |j: &&Job| j.guest != Some(id) && j.connection == connection && made_from(j) == vmid;
+    let on_it: Vec<&Job> = s.open.iter().filter(|j| j.subject == Subject::Guest(id)).collect();
+    let from_it = |j: &&Job| {
+        j.subject != Subject::Guest(id)
+            && j.connection == connection
+            && j.kind.new_guest().and_then(|new| new.source) == vmid
+    };
     let from_it: Vec<&Job> = s.open.iter().filter(|j| vmid.is_some() && from_it(j)).collect();
-    let overtaken = on_it.iter().all(|j| j.hook == "guest_power");
+    let overtaken = on_it.iter().all(|j| j.kind.is_power());
     let (jobs, more) = named(s, &on_it);
     let mut facts = vec![Fact::Jobs { jobs, more, overtaken }];
     let (jobs, more) = named(s, &from_it);

@@ -5,14 +5,14 @@ use super::errors::{call_error, from_ssh};
 use super::secrets::without;
 use base::without_secrets;
 use model::jobs::LogLevel;
-use plugin::{CallError, CallErrorKind, Run, Say, SshCall};
+use plugin::{CallError, CallErrorKind, MachineCall, Run, Say};
 use serde_json::Value;
 
 impl PluginHost {
     /// The lines come from the runtime's threads and are written by this one, several at a time: each write is
     /// a commit.
-    pub(super) fn ssh(&self, run: &Run, call: SshCall, say: &Say<'_>) -> Result<Value, CallError> {
-        let place = self.app.ssh().place(run)?;
+    pub(super) fn ssh(&self, run: &Run, call: MachineCall, say: &Say<'_>) -> Result<Value, CallError> {
+        let place = self.app.ssh().target_of(run)?;
         let (secrets, hidden) = self.secrets(run, call.secret_text())?;
         let call = call.resolve(&secrets)?;
         drop(secrets);
@@ -35,7 +35,7 @@ impl PluginHost {
     }
 
     /// The agent keeps what a command writes until its end, so the lines come at once.
-    pub(super) fn agent(&self, run: &Run, call: SshCall, say: &Say<'_>) -> Result<Value, CallError> {
+    pub(super) fn agent(&self, run: &Run, call: MachineCall, say: &Say<'_>) -> Result<Value, CallError> {
         let guest = self.app.agent().guest_of(run)?;
         let (secrets, hidden) = self.secrets(run, call.secret_text())?;
         let call = call.resolve(&secrets)?;

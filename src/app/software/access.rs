@@ -2,16 +2,15 @@
 
 use super::SoftwarePages;
 use crate::Actor;
-use crate::guests::subject;
 use crate::live::GuestLive;
-use crate::ssh::Place;
+use crate::ssh::SshTarget;
 use base::ids::GuestId;
 use base::{Error, Result, Secret};
 use model::access::GuestRight;
-use model::events::EventKind;
 use model::guests::is_unix_user;
 use model::sessions::Scope;
 use model::software::GuestKey;
+use model::subject::Subject;
 use remote::ssh::{Auth, KeyPair, RunOptions, SshErrorKind, SshSession, Target};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -103,19 +102,18 @@ impl SoftwarePages<'_> {
             }
             None => "key made, to be placed by hand",
         };
-        let record =
-            actor.record(self.0.now(), "guest.ssh.allow", subject(&guest.row), format!("{how}, user {}", key.user));
+        let record = actor.record(self.0.now(), "guest.ssh.allow", &guest.row, format!("{how}, user {}", key.user));
         let (owner, kept) = (guest.row.owner, key.clone());
         self.0
             .store()
             .write(move |tx| {
                 tx.put(tables::GUEST_KEYS, &id, &kept)?;
-                tx.event(EventKind::Guest { id }, owner);
+                tx.event(Subject::Guest(id), owner);
                 tx.audit(record);
                 Ok(())
             })
             .await?;
-        self.0.ssh().forget(Place::Guest(id)).await;
+        self.0.ssh().forget(SshTarget::Guest(id)).await;
         self.start_next(id).await?;
         self.key(actor, id)?.ok_or_else(|| Error::not_found("The key is gone."))
     }
@@ -186,7 +184,7 @@ impl SoftwarePages<'_> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let (record, owner) =
-            (actor.record(self.0.now(), "guest.ssh.forget_host_key", subject(&guest.row), ""), guest.row.owner);
+            (actor.record(self.0.now(), "guest.ssh.forget_host_key", &guest.row, ""), guest.row.owner);
         self.0
             .store()
             .write(move |tx| {
@@ -194,12 +192,12 @@ impl SoftwarePages<'_> {
                 let mut key = key.ok_or_else(|| Error::not_found("Steward has no key for this machine."))?;
                 key.host_keys.clear();
                 tx.put(tables::GUEST_KEYS, &id, &key)?;
-                tx.event(EventKind::Guest { id }, owner);
+                tx.event(Subject::Guest(id), owner);
                 tx.audit(record);
                 Ok(())
             })
             .await?;
-        self.0.ssh().forget(Place::Guest(id)).await;
+        self.0.ssh().forget(SshTarget::Guest(id)).await;
         Ok(())
     }
 }

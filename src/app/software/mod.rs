@@ -8,18 +8,17 @@ pub(super) use access::new_key;
 pub use access::{KeyView, LetIn, is_own_key};
 pub(super) use install::put_wishes;
 
-use crate::guests::subject;
 use crate::live::GuestLive;
 use crate::{Actor, App};
 use base::ids::{GuestId, JobId};
 use base::{Error, Result, Timestamp};
 use model::access::GuestRight;
-use model::events::EventKind;
 use model::guests::System;
 use model::jobs::{Job, JobState};
 use model::providers::Feature;
 use model::sessions::Scope;
 use model::software::{Link, Recipe, Software, SoftwareRequest, SoftwareState};
+use model::subject::Subject;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -192,7 +191,7 @@ impl SoftwarePages<'_> {
         let mut row = self.accept(actor, &[wish])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;
         self.check_system(&row.recipe, self.0.guests().system(&guest).await)?;
         self.check_place(&guest, &row.recipe)?;
-        let record = actor.record(self.0.now(), "software.ask", subject(&guest.row), row.title.clone());
+        let record = actor.record(self.0.now(), "software.ask", &guest.row, row.title.clone());
         let key = row_key(id, &row.recipe);
         let wanted = self
             .0
@@ -209,7 +208,7 @@ impl SoftwarePages<'_> {
                     row.installed = before.installed;
                 }
                 tx.put(tables::SOFTWARE, &key, &row)?;
-                tx.event(EventKind::Guest { id }, row.owner);
+                tx.event(Subject::Guest(id), row.owner);
                 tx.audit(record);
                 Ok(row)
             })
@@ -245,8 +244,7 @@ impl SoftwarePages<'_> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let key = row_key(id, recipe);
-        let (at, who, subject) = (self.0.now(), actor.clone(), subject(&guest.row));
-        let owner = guest.row.owner;
+        let (at, who, guest) = (self.0.now(), actor.clone(), guest.row.clone());
         self.0
             .store()
             .write(move |tx| {
@@ -257,8 +255,8 @@ impl SoftwarePages<'_> {
                     return Err(Error::conflict("It is being installed right now. Cancel its job first."));
                 }
                 tx.delete(tables::SOFTWARE, &key)?;
-                tx.event(EventKind::Guest { id }, owner);
-                tx.audit(who.record(at, "software.forget", subject, row.title));
+                tx.event(Subject::Guest(id), guest.owner);
+                tx.audit(who.record(at, "software.forget", &guest, row.title));
                 Ok(())
             })
             .await

@@ -17,17 +17,12 @@ use base::{Error, Result};
 use config;
 use model::guests::actions::Delete;
 use model::images::{Catalogue, Image, ImageOrigin};
-use model::jobs::{Job, JobState};
-use model::templates::{BuildArgs, Looked, Template, TemplateChoices};
+use model::jobs::{Job, JobKind, JobState};
+use model::templates::{Looked, Template, TemplateChoices};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::{Name, Read, Scan, tables};
-
-/// The plugin's function that makes a template.
-const HOOK: &str = "template_build";
-/// The one that makes a template of Windows.
-const WINDOWS_HOOK: &str = "windows_build";
 
 pub struct Templates<'a>(pub(super) &'a App);
 
@@ -78,13 +73,14 @@ impl Templates<'_> {
         actor.require_admin()?;
         let catalogue = self.catalogue();
         let (looked, made) = (self.looked()?, self.existing()?);
-        let open: Vec<Job> = self.0.jobs().all_open()?.into_iter().filter(|j| j.hook == HOOK).collect();
+        let open = self.0.jobs().all_open()?;
+        let builds = |job: &&Job, image: &Image| matches!(&job.kind, JobKind::BuildTemplate(b) if b.image == image.id);
         let images = catalogue.images.iter().map(|(image, origin)| ImageView {
             image: image.clone(),
             origin: origin.clone(),
             looked: looked.get(&image.id).cloned(),
             newest: made.iter().filter(|t| t.of_catalogue && t.image == image.id).max_by_key(|t| t.built).cloned(),
-            building: open.iter().find(|j| j.args["image"] == image.id).cloned(),
+            building: open.iter().find(|job| builds(job, image)).cloned(),
         });
         Ok((images.collect(), catalogue))
     }
@@ -199,32 +195,17 @@ impl Templates<'_> {
         job.ok_or_else(|| Error::internal("a machine is deleted by a job"))
     }
 
-    /// What the end of a job means for templates. Called by the runner after the job's last commit; running it
-    /// again does no harm.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn settle(&self, job: &Job) -> Result<()> {
-        let Some(connection) =
-            job.connection.filter(|_| matches!(job.hook.as_str(), HOOK | WINDOWS_HOOK | "guest_delete"))
-        else {
+    /// What the end of a job means for templates.
+    pub(crate) async fn settle(&self, job: &Job) -> Result<()> {
+        let Some(connection) = job.connection.filter(|_| job.state == JobState::Succeeded) else { return Ok(()) };
+        let made = self.made(job, connection);
+        let gone = job.kind.deletes();
+        if made.is_none() && gone.is_none() {
             return Ok(());
-        };
-        let ok = job.state == JobState::Succeeded;
-        let made = self.made(job, connection).filter(|_| ok);
-        let gone = job.args["vmid"].as_u64().and_then(|v| u32::try_from(v).ok());
-        let gone = gone.filter(|_| ok && job.hook == "guest_delete");
-        let (id, over) = (job.id, job.hook == HOOK || job.hook == WINDOWS_HOOK);
+        }
         self.0
             .store()
             .write(move |tx| {
-                if over {
-                    for (key, owner) in tx.list(tables::VMID_RESERVATIONS, Scan::all(), usize::MAX)? {
-                        if owner == id {
-                            tx.delete(tables::VMID_RESERVATIONS, &key)?;
-                        }
-                    }
-                }
                 if let Some(row) = made {
                     tx.put(tables::TEMPLATES, &(row.connection, row.vmid), &row)?;
                 }
@@ -233,14 +214,12 @@ impl Templates<'_> {
                 }
                 Ok(())
             })
-            .await?;
-        self.0.inventory().look_soon();
-        Ok(())
+            .await
     }
 
     /// The row for the template that a job made.
     fn made(&self, job: &Job, connection: ConnectionId) -> Option<Template> {
-        let args = BuildArgs::of(&job.args).filter(|_| job.hook == HOOK)?;
+        let JobKind::BuildTemplate(args) = job.kind.clone() else { return None };
         Some(Template {
             connection,
             vmid: u32::try_from(job.result["vmid"].as_u64()?).ok()?,

@@ -33,13 +33,13 @@ pub struct Create {
     /// Start from an ISO image with a blank disk, like local:iso/name.iso.
     #[arg(long, value_name = "VOLUME")]
     iso: Option<String>,
-    /// The system to install from it, like l26 or win11; left out: Linux.
+    /// The system to install from it, like linux or windows11; left out: Linux.
     #[arg(long, requires = "iso")]
-    ostype: Option<String>,
+    system: Option<String>,
     /// A hardware profile's name or id; it says what is left out below. `steward profiles list` lists them.
     #[arg(long, add = ArgValueCandidates::new(complete::profiles))]
     profile: Option<String>,
-    /// 1 to 128.
+    /// Left out: the profile's, else as the template has it.
     #[arg(long)]
     cores: Option<u32>,
     /// MiB, or with a unit: 2G.
@@ -157,8 +157,8 @@ impl Create {
         }
         if let Some(volid) = &self.iso {
             let mut source = json!({ "from": "iso", "volid": volid });
-            if let Some(ostype) = &self.ostype {
-                source["ostype"] = json!(ostype);
+            if let Some(system) = &self.system {
+                source["system"] = json!(system);
             }
             put("source", Some(source));
         }

@@ -149,7 +149,7 @@ enum DiskVerb {
 struct Card {
     #[arg(long)]
     bridge: String,
-    /// virtio, e1000, e1000e, rtl8139 or vmxnet3.
+    /// As the machine's provider calls it, like virtio or e1000.
     #[arg(long)]
     model: Option<String>,
     #[arg(long)]
@@ -422,6 +422,7 @@ mod tests {
             label: String::new(),
             group: String::new(),
             unit: unit.to_owned(),
+            help: String::new(),
             current: String::new(),
             pending: None,
             live: true,

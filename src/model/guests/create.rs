@@ -1,5 +1,6 @@
 //! Making a machine: what people ask for, and what the provider's job gets.
 
+use super::settings::MachineSettings;
 use super::{
     System, UNIX_USER, WINDOWS_USER, are_public_keys, is_cidr, is_dns_label, is_password, is_tag, is_unix_user,
     is_windows_user,
@@ -25,9 +26,20 @@ pub enum GuestSource {
     /// A blank disk, started from an ISO image (`local:iso/name.iso`).
     Iso {
         volid: String,
-        #[serde(default = "linux")]
-        ostype: String,
+        /// One of the provider's words for what will be inside (the setting `system`); left out: its usual one.
+        #[serde(default)]
+        system: String,
     },
+}
+
+impl GuestSource {
+    /// The template's number.
+    pub fn template(&self) -> Option<u32> {
+        match self {
+            Self::Template { vmid, .. } => Some(*vmid),
+            Self::Iso { .. } => None,
+        }
+    }
 }
 
 /// How the first network card gets its address (cloud-init; templates only).
@@ -45,10 +57,6 @@ pub enum GuestAddress {
 
 fn yes() -> bool {
     true
-}
-
-fn linux() -> String {
-    "l26".to_owned()
 }
 
 impl Default for GuestSource {
@@ -75,11 +83,11 @@ pub struct GuestRequest {
     pub source: GuestSource,
     /// A hardware profile's id or name. It says what is left out below, and more.
     pub profile: Option<String>,
-    /// 1 to 128. Left out: the profile's, else as the template has it; likewise below.
+    /// Left out: the profile's, else as the template has it; likewise below.
     pub cores: Option<u32>,
-    /// MiB, 16 to 8388608.
+    /// MiB.
     pub memory: Option<u64>,
-    /// GiB, 1 to 65536. A clone's disk only grows.
+    /// GiB. A clone's disk only grows.
     pub disk: Option<u64>,
     /// Where the disk goes; left out: the profile's, else where the template's disk is; empty: there in any case.
     pub storage: Option<String>,
@@ -110,15 +118,30 @@ pub struct GuestRequest {
 }
 
 impl GuestRequest {
-    /// Checks what can be checked without asking the provider. All wrong fields are named at once.
+    /// Checks what can be checked without asking the provider, by what it declares. All wrong fields are named at once.
     ///
     /// # Errors
     /// `Invalid` with a sentence per field.
-    pub fn check(&self) -> Result<()> {
-        let mut wrong = wrong_sizes(self.cores, self.memory, self.disk);
-        let mut say = |is_wrong: bool, field, sentence| {
+    pub fn check(&self, settings: &MachineSettings) -> Result<()> {
+        let number = |n: Option<u64>| n.map(|n| n.to_string());
+        let system = match &self.source {
+            GuestSource::Iso { system, .. } => Some(system.clone()),
+            GuestSource::Template { .. } => None,
+        };
+        let mut wrong = faults(
+            settings,
+            [
+                ("cores", number(self.cores.map(u64::from))),
+                ("memory", number(self.memory)),
+                ("disk", number(self.disk)),
+                ("storage", self.storage.clone()),
+                ("bridge", self.bridge.clone()),
+                ("system", system),
+            ],
+        );
+        let mut say = |is_wrong: bool, field: &'static str, sentence: &str| {
             if is_wrong {
-                wrong.push((field, sentence));
+                wrong.push((field, sentence.to_owned()));
             }
         };
         say(!is_dns_label(&self.name), "name", "Use 1 to 63 letters, digits and dashes; no dash at either end.");
@@ -178,13 +201,13 @@ impl GuestRequest {
     }
 }
 
-fn wrong_sizes(cores: Option<u32>, memory: Option<u64>, disk: Option<u64>) -> Vec<(&'static str, &'static str)> {
-    let all = [
-        (cores.is_some_and(|n| !(1..=128).contains(&n)), "cores", "Choose 1 to 128 cores."),
-        (memory.is_some_and(|n| !(16..=8_388_608).contains(&n)), "memory", "Choose 16 MiB to 8 TiB."),
-        (disk.is_some_and(|n| !(1..=65_536).contains(&n)), "disk", "Choose 1 to 65536 GiB."),
-    ];
-    all.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, field, text)| (field, text)).collect()
+/// What the declaration refuses of these values.
+fn faults<const N: usize>(
+    settings: &MachineSettings,
+    values: [(&'static str, Option<String>); N],
+) -> Vec<(&'static str, String)> {
+    let given = values.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    given.filter_map(|(key, value)| Some((key, settings.find(key)?.read_text(&value).err()?))).collect()
 }
 
 /// What the provider's job gets: the request, completed by profile and template, without secrets.
@@ -232,8 +255,9 @@ impl GuestSpec {
     ///
     /// # Errors
     /// `Invalid` on `cores`, `memory` or `disk`.
-    pub fn check(&self) -> Result<()> {
-        Error::of_fields(wrong_sizes(Some(self.cores), Some(self.memory), Some(self.disk)))
+    pub fn check(&self, settings: &MachineSettings) -> Result<()> {
+        let sizes = [("cores", u64::from(self.cores)), ("memory", self.memory), ("disk", self.disk)];
+        Error::of_fields(faults(settings, sizes.map(|(key, n)| (key, Some(n.to_string())))))
     }
 
     /// Cores in all sockets.
@@ -250,6 +274,7 @@ impl GuestSpec {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::settings::tests::some;
     use super::*;
 
     pub(crate) fn a_spec() -> GuestSpec {
@@ -290,9 +315,9 @@ pub(crate) mod tests {
             ssh_keys: "no key".into(),
             ..request()
         };
-        let fields: Vec<_> = wrong.check().unwrap_err().fields().keys().cloned().collect();
+        let fields: Vec<_> = wrong.check(&some()).unwrap_err().fields().keys().cloned().collect();
         assert_eq!(fields, ["cores", "name", "ssh_keys", "vlan"]);
-        request().check().unwrap();
+        request().check(&some()).unwrap();
     }
 
     #[test]

@@ -4,9 +4,9 @@ use super::{HostFunction, HostModule, ask};
 use crate::error::throw;
 use crate::host::Call;
 use crate::limits::{SSH_INPUT_BYTES, SSH_SECONDS};
+use crate::machine::{MachineCall, MachineCommand};
 use crate::run::Answer;
 use crate::secret::{SecretText, text_of};
-use crate::ssh::{SshCall, SshCommand};
 use rhai::{Dynamic, INT, Map, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {
@@ -43,7 +43,7 @@ pub(super) const MODULE: HostModule = HostModule {
                     for its end, shows its lines in the log and throws when its exit status is not 0. The name has \
                     small letters, digits and dashes. While it runs, starting it again in the same job only gives its \
                     id, so `job.repeatable` is the right step for it.",
-            example: r#"job.wait_task(job.repeatable("packages", || ssh::start("packages", "apt-get install -y nginx")));"#,
+            example: r#"job.wait_task(job.repeatable("Install packages", || ssh::start("packages", "apt-get install -y nginx")));"#,
             register: |m| {
                 set!(m, "start", |ctx: NativeCallContext<'_>, n: &str, c: &str| start(&ctx, Call::Ssh, n, c));
             },
@@ -67,7 +67,7 @@ pub(super) const MODULE: HostModule = HostModule {
             example: r#"let release = ssh::get("/etc/os-release");"#,
             register: |m| {
                 set!(m, "get", |ctx: NativeCallContext<'_>, path: &str| {
-                    ask(&ctx, Call::Ssh(SshCall::Get { path: path.to_owned() }))
+                    ask(&ctx, Call::Ssh(MachineCall::Get { path: path.to_owned() }))
                 });
             },
         },
@@ -75,20 +75,20 @@ pub(super) const MODULE: HostModule = HostModule {
             signature: "ready() -> #{ok, why, address}",
             about: "Whether commands can be run there now; if not, `why` says in words what is missing.",
             example: "let now = ssh::ready();",
-            register: |m| set!(m, "ready", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Ssh(SshCall::Ready))),
+            register: |m| set!(m, "ready", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Ssh(MachineCall::Ready))),
         },
     ],
 };
 
 /// How a call reaches the machine: `Call::Ssh` or `Call::Agent`.
-pub(super) type Way = fn(SshCall) -> Call;
+pub(super) type Way = fn(MachineCall) -> Call;
 
-fn plain(command: &str) -> SshCommand {
-    SshCommand { command: command.to_owned(), input: SecretText::default(), timeout: 60, quiet: false }
+fn plain(command: &str) -> MachineCommand {
+    MachineCommand { command: command.to_owned(), input: SecretText::default(), timeout: 60, quiet: false }
 }
 
 pub(super) fn look(ctx: &NativeCallContext<'_>, way: Way, command: &str) -> Answer<Dynamic> {
-    ask(ctx, way(SshCall::Look(SshCommand { quiet: true, ..plain(command) })))
+    ask(ctx, way(MachineCall::Look(MachineCommand { quiet: true, ..plain(command) })))
 }
 
 pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options: &Map) -> Answer<Dynamic> {
@@ -112,7 +112,7 @@ pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options:
             _ => return wrong(),
         }
     }
-    ask(ctx, way(SshCall::Run(asked)))
+    ask(ctx, way(MachineCall::Run(asked)))
 }
 
 pub(super) fn start(ctx: &NativeCallContext<'_>, way: Way, name: &str, command: &str) -> Answer<Dynamic> {
@@ -121,7 +121,7 @@ pub(super) fn start(ctx: &NativeCallContext<'_>, way: Way, name: &str, command: 
         let message = "the name of a command has 1 to 60 small letters, digits and dashes";
         return Err(throw("invalid", message, ctx.call_position()));
     }
-    ask(ctx, way(SshCall::Start { name: name.to_owned(), command: command.to_owned() }))
+    ask(ctx, way(MachineCall::Start { name: name.to_owned(), command: command.to_owned() }))
 }
 
 fn put(ctx: &NativeCallContext<'_>, path: &str, text: &Dynamic, mode: INT) -> Answer<Dynamic> {
@@ -131,5 +131,5 @@ fn put(ctx: &NativeCallContext<'_>, path: &str, text: &Dynamic, mode: INT) -> An
         let message = "ssh::put takes a whole path, a text of at most 256 KiB and a mode like 0o644";
         return Err(throw("invalid", message, ctx.call_position()));
     };
-    ask(ctx, Call::Ssh(SshCall::Put { path: path.to_owned(), text, mode }))
+    ask(ctx, Call::Ssh(MachineCall::Put { path: path.to_owned(), text, mode }))
 }

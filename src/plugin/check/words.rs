@@ -8,6 +8,7 @@ use crate::journal::Mode;
 use crate::run::{Answer, current};
 use crate::secret::{SecretPlaces, SecretText, take_out, text_of};
 use base::Secrets;
+use model::jobs::TaskEnd;
 use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, Map, Module, NativeCallContext};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -41,6 +42,11 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
         "mock::task(exitstatus)",
         "How tasks end from now on; at first they end with `OK`.",
         r#"mock::task("storage is full");"#,
+    ),
+    (
+        "mock::task_warns(exitstatus)",
+        "The same for tasks that end well, but not with `OK`.",
+        r#"mock::task_warns("WARNINGS: 1");"#,
     ),
     (
         "mock::run_job(hook, args) -> map",
@@ -155,7 +161,14 @@ fn answers(module: &mut Module, mock: &Arc<Mock>) {
         m.state().files.insert(path.to_owned(), text.to_owned());
     });
     let m = mock.clone();
-    set!(module, "task", move |exit: &str| m.state().exit = exit.to_owned());
+    set!(module, "task", move |exit: &str| {
+        let ok = exit == "OK";
+        m.state().task = Some(TaskEnd { ok, text: exit.to_owned(), unreachable: false });
+    });
+    let m = mock.clone();
+    set!(module, "task_warns", move |exit: &str| {
+        m.state().task = Some(TaskEnd { ok: true, text: exit.to_owned(), unreachable: false });
+    });
     let m = mock.clone();
     set!(module, "now", move |seconds: INT| m.state().now = seconds);
 }

@@ -34,8 +34,8 @@ pub(super) enum Place {
 pub(super) enum Open {
     /// The effect of this entry threw this.
     Step { name: String, threw: Value },
-    /// This task ended badly.
-    Task { upid: String },
+    /// The task or command of this handle ended badly.
+    Task { handle: String },
     /// This `wait_until` ran out of time.
     Until { name: String, threw: Value },
 }

@@ -1,7 +1,7 @@
 //! Pure and effect hooks.
 
 use super::support::{Fake, call, load, plugin};
-use crate::{Call, CallError, CallErrorKind, Host, Method, Run, SecretPlaces, SshCall, handles};
+use crate::{Call, CallError, CallErrorKind, Host, MachineCall, Method, Run, SecretPlaces, handles};
 use base::{Secret, Secrets};
 use model::jobs::LogLevel;
 use serde_json::{Value, json};
@@ -159,6 +159,6 @@ fn a_secret_comes_as_a_handle_and_leaves_by_its_name_alone() {
     };
     assert_eq!(*params, json!({"file": "x", "content": null}));
     assert_eq!(places["/content"].resolve(&secrets).unwrap().expose(), "hunter2");
-    let SshCall::Run(full) = run.clone().resolve(&secrets).unwrap() else { panic!("{run:?}") };
+    let MachineCall::Run(full) = run.clone().resolve(&secrets).unwrap() else { panic!("{run:?}") };
     assert_eq!(full.input.expose(), "hunter2\n");
 }

@@ -6,8 +6,8 @@ use crate::check::MemoryJournal;
 use crate::{Call, Host, Mode, Outcome, Plugin, Run};
 use base::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 /// Where it ends.
@@ -228,6 +228,31 @@ fn hostile_scripts_are_stopped_within_their_limits_while_a_neighbour_works_on() 
     let slowest = neighbour.slowest_ms.load(Ordering::SeqCst);
     assert!(slowest < 1_000, "a neighbour's call took {slowest} ms");
     assert!(wrong.is_empty(), "{}\n\n{}", wrong.join("\n"), table.join("\n"));
+}
+
+#[test]
+fn a_neighbour_that_grows_does_not_stop_a_small_script() {
+    let turn = Arc::new(Barrier::new(2));
+    let of_host = Arc::clone(&turn);
+    let host: Arc<dyn Host> = Fake::new(move |_| {
+        // The script is under way; it goes on when the neighbour has grown.
+        of_host.wait();
+        of_host.wait();
+        Ok(Value::Null)
+    });
+    let small = plugin("act 0 effect", r#"fn act() { pve::get("/x"); let x = 0; for i in 0..100000 { x += 1; } x }"#);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            turn.wait();
+            let grown = vec![1_u8; 300 << 20];
+            turn.wait();
+            turn.wait();
+            assert_eq!(grown.iter().step_by(4096).filter(|b| **b == 1).count(), 76_800);
+        });
+        let result = small.call(&host, "act", vec![], Run::default());
+        turn.wait();
+        assert_eq!(result.unwrap(), json!(100_000));
+    });
 }
 
 #[test]

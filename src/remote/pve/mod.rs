@@ -31,6 +31,7 @@ mod socket;
 mod task;
 mod upload;
 pub mod value;
+mod watch;
 mod wire;
 
 #[cfg(test)]
@@ -43,7 +44,8 @@ pub use endpoint::Endpoint;
 pub use error::{PveError, PveErrorKind};
 pub use login::{Ticket, login};
 pub use policy::{LimitedClient, Machines};
-pub use task::{TaskLine, TaskStatus, Upid};
+pub use task::{TaskEnd, TaskLine, TaskStatus, Upid};
 pub use upload::{CdImage, FileUpload};
+pub use watch::{TaskPoll, TaskWatch};
 
 pub use crate::tls::{CertificateInfo, Trust};

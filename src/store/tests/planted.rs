@@ -8,7 +8,6 @@ use base::{Result, Secret, Secrets, Timestamp};
 use crypto::SealKey;
 use model::access::{GuestGrant, GuestRight};
 use model::connections::{Connection, Limits, PveAccess, Transport, Trust};
-use model::events::EventKind;
 use model::guests::{Guest, GuestKind, GuestState};
 use model::jobs::{JobState, LogLevel, LogLine, Step, StepState};
 use model::lockout::Failures;
@@ -17,6 +16,7 @@ use model::quotas::{Amounts, Claim, UserQuota};
 use model::schedules::Schedule;
 use model::sessions::{Scope, Session, SessionKind, Token};
 use model::software::{GuestKey, Software, SoftwareState};
+use model::subject::Subject;
 use model::users::{Invite, User};
 use serde_json::json;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub fn plant(store: &Store) -> Vec<UserId> {
                 let key = (Name::new(text("plugin", n)), Name::new(text("kv", n)));
                 tx.put(PLUGIN_KV, &key, &Json(json!(text("kept", n))))?;
                 tx.audit(model::audit::AuditRecord { subject: text("subject", n), ..record(&text("action", n)) });
-                tx.event(EventKind::Users, Some(user.id));
+                tx.event(Subject::Users, Some(user.id));
                 Ok(())
             })
             .unwrap();
@@ -165,7 +165,7 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
     tx.put(USER_QUOTAS, &user.id, &UserQuota::default())?;
     tx.put(GUEST_VMIDS, &(connection.id, 100), &guest.id)?;
     tx.put(VMID_RESERVATIONS, &(connection.id, 101), &JobId::new())?;
-    let mut profile = model::profiles::starting(Timestamp::ZERO).remove(0);
+    let mut profile = model::profiles::starting(Timestamp::ZERO, []).remove(0);
     profile.note = text("note", n);
     profile.values.insert("smbios_serial".to_owned(), text("serial", n));
     tx.put(PROFILES, &profile.id, &profile)?;
@@ -206,6 +206,7 @@ fn plant_jobs(tx: &mut WriteTx, n: usize) -> Result<()> {
         args: json!(text("args", n)),
         active: true,
         last: None,
+        owner: None,
     };
     tx.put(SCHEDULES, &schedule.id, &schedule)?;
     tx.put(JOBS, &job.id, &job)

@@ -7,6 +7,7 @@ use crate::door::csrf::{Checked, Pairs};
 use crate::door::forms::{again, finished, id};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
+use crate::frame::options::typed_text;
 use crate::frame::{Form, Page};
 use crate::guests::actions::submit;
 use crate::guests::one::{find, head};
@@ -18,28 +19,40 @@ use base::{Error, Result};
 use maud::Markup;
 use model::guests::GuestKind;
 use model::guests::actions::ApplyProfile;
-use model::profiles::{FIELDS, MOST_DISKS, MoreDisk, Profile, ProfileWish};
-use model::providers::Feature;
+use model::guests::settings::MachineSettings;
+use model::options::OptionKind;
+use model::profiles::{MOST_DISKS, MoreDisk, Profile, ProfileWish};
 use serde::Deserialize;
 
 const LIST: &str = "/settings/profiles";
 
 fn view(person: &Person) -> Result<ProfilesView> {
     let profiles = person.web.app.hardware_profiles();
-    let item = |p: Profile| ProfileItem { machines: profiles.used_by(&person.actor, p.id).len(), profile: p };
+    let settings = profiles.settings();
+    let item = |p: Profile| ProfileItem {
+        machines: profiles.used_by(&person.actor, p.id).len(),
+        summary: p.summary(&settings),
+        fixed: p.locked.iter().map(|key| settings.label(key).to_owned()).collect(),
+        profile: p,
+    };
     Ok(ProfilesView {
         items: profiles.list(&person.actor)?.into_iter().map(item).collect(),
         required: profiles.required()?,
-        basic_only: basic_only(person),
+        limited: limited(person, &settings),
     })
 }
 
-/// Connections whose provider takes only the basics.
-fn basic_only(person: &Person) -> Vec<String> {
+/// Connections whose provider takes less of a profile than others, with what it takes.
+fn limited(person: &Person, settings: &MachineSettings) -> Vec<(String, String)> {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
-    let lacks = |c: &&app::live::ConnectionLive| !app.guests().can(c.id, GuestKind::Qemu, Feature::Profiles);
-    snapshot.connections.iter().filter(lacks).map(|c| c.name.clone()).collect()
+    let can = |c: &app::live::ConnectionLive| {
+        let there = app.guests().settings_of(c.id, GuestKind::Qemu).for_profiles();
+        let (can, lacks): (Vec<_>, Vec<_>) = settings.iter().partition(|s| there.find(&s.key).is_some());
+        let can: Vec<&str> = can.into_iter().map(|s| s.label.as_str()).collect();
+        (!lacks.is_empty()).then(|| (c.name.clone(), can.join(", ")))
+    };
+    snapshot.connections.iter().filter_map(can).collect()
 }
 
 pub async fn list(person: Person) -> Answer<Markup> {
@@ -65,13 +78,15 @@ async fn edit_view(person: &Person, id: Option<ProfileId>) -> Result<EditView> {
     let app = &person.web.app;
     let known = id.map(|id| app.hardware_profiles().get(&person.actor, id)).transpose()?;
     let (storages, bridges) = app.hardware_profiles().places(&person.actor).await?;
+    let settings = app.hardware_profiles().settings();
     Ok(EditView {
         id,
         name: known.map(|p| p.name).unwrap_or_default(),
         used_by: id.map(|id| app.hardware_profiles().used_by(&person.actor, id)).unwrap_or_default(),
         storages,
         bridges,
-        basic_only: basic_only(person),
+        limited: limited(person, &settings),
+        settings,
     })
 }
 
@@ -114,7 +129,7 @@ async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
         let form = form.replace("rows", (rows + 1).min(MOST_DISKS).to_string());
         return Ok(page::edit(&person.page(), &edit_view(&person, id).await?, &form).into_response());
     }
-    let (wish, rows) = wish(&form);
+    let (wish, rows) = wish(&form, &person.web.app.hardware_profiles().settings());
     match person.web.app.hardware_profiles().put(&person.actor, id, wish).await {
         Ok(saved) => Ok(finished(&person, LIST, &format!("The profile “{}” is saved.", saved.name))),
         Err(e) => {
@@ -125,9 +140,8 @@ async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
 }
 
 /// The form's words as a wished profile, and in which rows its further disks stand.
-fn wish(form: &Form) -> (ProfileWish, Vec<usize>) {
+fn wish(form: &Form, settings: &MachineSettings) -> (ProfileWish, Vec<usize>) {
     let word = |name: &str| form.value(name).trim().to_owned();
-    let keys = FIELDS.iter().map(|f| f.key);
     let some = |text: String| Some(text).filter(|t| !t.is_empty());
     let flag = |name: &str| some(word(name)).map(|v| v == "1");
     let (mut disks, mut rows) = (Vec::new(), Vec::new());
@@ -148,11 +162,12 @@ fn wish(form: &Form) -> (ProfileWish, Vec<usize>) {
             iothread: flag(&name("iothread")),
         });
     }
+    let values = settings.iter().filter(|s| s.kind != OptionKind::Disks);
     let wish = ProfileWish {
         name: word("name"),
         note: word("note"),
-        values: keys.clone().filter(|k| *k != "disks").map(|k| (k.to_owned(), word(k))).collect(),
-        locked: keys.filter(|k| form.has(&format!("lock.{k}"))).map(str::to_owned).collect(),
+        values: values.filter_map(|s| Some((s.key.clone(), typed_text(form, &s.key, s)?))).collect(),
+        locked: settings.iter().map(|s| s.key.clone()).filter(|k| form.has(&format!("lock.{k}"))).collect(),
         disks,
     };
     (wish, rows)
@@ -201,7 +216,9 @@ fn offers(person: &Person, guest: &app::live::GuestLive) -> Result<(Vec<ProfileC
             .filter(|p| p.id != other.id)
             .map(|_| "Its present profile fixes values, so only an admin can apply another.".to_owned())
     };
-    let choices = all.map(|profile| ProfileChoice { refusal: refusal(&profile), profile }).collect();
+    let settings = app.hardware_profiles().settings();
+    let choice = |p: Profile| ProfileChoice { refusal: refusal(&p), summary: p.summary(&settings), profile: p };
+    let choices = all.map(choice).collect();
     Ok((choices, has.map(|p| p.name)))
 }
 
@@ -230,7 +247,10 @@ pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. 
         Ok((profile, plan))
     };
     match planned.await {
-        Ok((profile, plan)) => Ok(page::preview(&person.page(), &shown, &profile, &plan, &form).into_response()),
+        Ok((profile, plan)) => {
+            Ok(page::preview(&person.page(), &shown, &person.web.app.hardware_profiles().settings(), &profile, &plan, &form)
+                .into_response())
+        }
         Err(e) => again(&person, form, e, draw),
     }
 }
@@ -238,6 +258,7 @@ pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::gallery::samples;
 
     #[test]
     fn a_form_is_a_wished_profile_and_empty_rows_of_disks_count_for_nothing() {
@@ -251,11 +272,12 @@ mod tests {
             ("disks.1.ssd", "1"),
             ("disks.3.storage", "nas"),
         ]);
-        let (wish, rows) = wish(&form);
-        let wish = wish.tidy();
+        let settings = samples::settings().for_profiles();
+        let (wish, rows) = wish(&form, &settings);
+        let (wish, wrong) = wish.read(&settings);
         assert_eq!((wish.name.as_str(), wish.values.len(), rows.as_slice()), ("Web", 1, [1, 3].as_slice()));
         assert!(wish.locked.contains("cores") && wish.disks[0].ssd == Some(true) && wish.disks[1].gib == 0);
-        let e = in_rows(&wish.check().unwrap_err(), &rows);
+        let e = in_rows(&Error::of_fields(wrong).unwrap_err(), &rows);
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["disks.3.gib"]);
     }
 }

@@ -32,7 +32,7 @@ pub struct ProfileView {
 
 fn view(person: &Person, profile: Profile) -> ProfileView {
     let machines = person.web.app.hardware_profiles().used_by(&person.actor, profile.id).len();
-    ProfileView { summary: profile.summary(), machines, profile }
+    ProfileView { summary: profile.summary(&person.web.app.hardware_profiles().settings()), machines, profile }
 }
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -158,7 +158,7 @@ impl From<ApplyPlan> for ProfilePlanView {
             changes: p.changes,
             grow: p.grow.map(|(g, from)| DiskGrowthView { disk: g.disk, from, to: g.gib }),
             add: p.add,
-            stays: p.stays.into_iter().map(|(key, why)| StaysView { key: key.to_owned(), why }).collect(),
+            stays: p.stays.into_iter().map(|(key, why)| StaysView { key, why }).collect(),
         }
     }
 }

@@ -20,6 +20,7 @@ use base::{Error, Result, Secret, Timestamp};
 use futures_util::StreamExt as _;
 use maud::Markup;
 use model::guests::ActionKind;
+use model::guests::GuestKind;
 use model::images::{Algorithm, Image};
 use model::templates::{Place, Policy, TemplateChoices, WhenNewer};
 use model::windows::{WindowsSecrets, WindowsWish};
@@ -154,7 +155,10 @@ async fn new_view(person: &Person, form: &Form) -> Result<NewView> {
         None => (TemplateChoices::default(), None),
     };
     let node = wanted.as_ref().map(|(c, n)| format!("{c}/{n}")).unwrap_or_default();
-    Ok(NewView { image, connection: wanted.map(|(c, _)| c), nodes, node, choices, trouble })
+    let connection = wanted.map(|(c, _)| c);
+    let guests = person.web.app.guests();
+    let settings = connection.map(|c| guests.settings_of(c, GuestKind::Qemu)).unwrap_or_default();
+    Ok(NewView { image, connection, settings, nodes, node, choices, trouble })
 }
 
 pub async fn make(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
@@ -221,7 +225,7 @@ fn own(form: &Form, disk: u64) -> Result<Image> {
         algorithm,
         format: word("format"),
         user: word("user"),
-        ostype: "l26".to_owned(),
+        system: "linux".to_owned(),
         cpu: word("cpu"),
         disk: 1.min(disk),
         memory: 512,

@@ -7,6 +7,7 @@ use crate::guests::impact::page::list as list_of;
 use base::Timestamp;
 use base::ids::{ConnectionId, GuestId, JobId};
 use maud::{Markup, html};
+use model::guests::settings::MachineSettings;
 use model::images::{Image, ImageOrigin};
 use model::impact::Impact;
 use model::templates::{Policy, TemplateChoices, WhenNewer};
@@ -185,6 +186,8 @@ pub struct NewView {
     /// The image of the catalogue; `None` for one that is described in the form.
     pub image: Option<Image>,
     pub connection: Option<ConnectionId>,
+    /// What machines there can have.
+    pub settings: MachineSettings,
     /// Nodes of all connections that may be used: value and words.
     pub nodes: Vec<(String, String)>,
     /// The node that the choices are of.
@@ -409,6 +412,7 @@ fn windows_form(page: &Page, view: &NewView, isos: &[(String, String)], form: &F
     let names = |all: &[String]| all.iter().map(|s| (s.clone(), s.clone())).collect::<Vec<_>>();
     let mut storages = names(&view.choices.storages);
     storages.insert(0, (String::new(), "The one with the most room".to_owned()));
+    let most = |key: &str| view.settings.find(key).map_or(u64::from(u32::MAX), |s| s.range().1);
     let releases: Vec<_> = RELEASES.iter().map(|r| (r.0.to_owned(), r.1.to_owned())).collect();
     let keyboards: Vec<_> = KEYBOARDS.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let mut extra = isos.to_vec();
@@ -444,11 +448,11 @@ fn windows_form(page: &Page, view: &NewView, isos: &[(String, String)], form: &F
                 (text("product_key", "Product key").mono().hint("Empty: the edition asks for none, or is activated later.").render(form))
                 div.pair {
                     (select(form, "storage", "Disk on", &storages, ""))
-                    (number("disk", "Disk", 32, 4096).default("64").unit("GiB").required().render(form))
+                    (number("disk", "Disk", 32, most("disk")).default("64").unit("GiB").required().render(form))
                 }
                 div.pair {
-                    (number("cores", "Cores", 1, 128).default("4").required().render(form))
-                    (number("memory", "Memory", 2048, 1_048_576).default("8192").unit("MiB").required().render(form))
+                    (number("cores", "Cores", 1, most("cores")).default("4").required().render(form))
+                    (number("memory", "Memory", 2048, most("memory")).default("8192").unit("MiB").required().render(form))
                 }
                 div.pair {
                     (select(form, "bridge", "Bridge", &names(&view.choices.bridges), ""))

@@ -284,7 +284,7 @@ impl TemplateCreate {
                 algorithm: own.algorithm,
                 format: own.format,
                 user: own.user,
-                ostype: "l26".to_owned(),
+                system: "linux".to_owned(),
                 cpu: own.cpu,
                 disk: 1,
                 memory: 512,

@@ -270,6 +270,11 @@ impl GuestAction {
         self.kind().spec()
     }
 
+    /// Switching it on and off. A stop may overtake these.
+    pub fn is_power(&self) -> bool {
+        self.spec().hook == POWER
+    }
+
     /// Why this makes no sense now, or `None` when it does.
     pub fn refusal(&self, kind: GuestKind, state: &GuestState) -> Option<String> {
         match state.lock.as_deref().filter(|lock| !self.ignores_lock(lock)) {

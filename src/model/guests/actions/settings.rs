@@ -1,7 +1,7 @@
 //! New values for a machine's hardware and options.
 
 use super::{Action, ActionSpec};
-use crate::guests::{hardware, is_tag};
+use crate::guests::is_tag;
 use crate::profiles::MoreDisk;
 use crate::providers::Feature;
 use base::ids::ProfileId;
@@ -34,7 +34,8 @@ impl Action for ChangeSettings {
     }
 
     fn check(&self) -> Result<()> {
-        hardware::check(&self.values)
+        // The values are checked by what the provider declares.
+        if self.values.is_empty() { Err(Error::invalid("Nothing is to be changed.")) } else { Ok(()) }
     }
 }
 
@@ -74,7 +75,7 @@ pub struct ApplyProfile {
 }
 
 impl Action for ApplyProfile {
-    const SPEC: ActionSpec = ActionSpec::new("Apply a profile", "settings", "guest_change").feature(Feature::Profiles);
+    const SPEC: ActionSpec = ActionSpec::new("Apply a profile", "settings", "guest_change").feature(Feature::Hardware);
 
     fn title(&self, machine: &str) -> String {
         format!("Apply profile {} to {machine}", self.profile)
@@ -82,14 +83,14 @@ impl Action for ApplyProfile {
 }
 
 /// A disk to this size in all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskGrowth {
     pub disk: String,
     pub gib: u64,
 }
 
 /// What the provider's job gets for [`ApplyProfile`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename = "apply")]
 pub struct ProfileChange {
     pub profile: ProfileId,

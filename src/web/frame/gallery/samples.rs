@@ -8,15 +8,18 @@ use model::access::GuestRight;
 use model::audit::AuditRecord;
 use model::connections::{Limits, Reach};
 use model::consoles::{ConsoleChoice, ConsoleKind};
+use model::guests::settings::{MachineSettings, StartingProfile};
 use model::guests::{ActionKind, GuestKind};
 use model::impact::{Fact, GoingDisk, Impact, Kept, Program};
-use model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
+use model::jobs::{Job, JobKind, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
 use model::nodes::{Choices, Node};
+use model::options::OptionSpec;
 use model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
 use model::prefs::{Prefs, Theme};
 use model::providers::{Feature, Features};
 use model::quotas::{Amounts, Quota};
 use model::sessions::Scope;
+use model::subject::Subject;
 use model::users::{Role, User};
 use std::collections::BTreeMap;
 
@@ -124,9 +127,8 @@ pub fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> 
     Job {
         id: JobId::from_bytes([u8::try_from(age % 251).unwrap_or(1); 16]),
         plugin: "proxmox".into(),
-        hook: "guest_create".into(),
+        kind: JobKind::Plugin { hook: "guest_create".into(), args: serde_json::Value::Null },
         title: title.into(),
-        args: serde_json::Value::Null,
         owner: None,
         asked_by: "mira".into(),
         priority: Priority::Normal,
@@ -138,11 +140,11 @@ pub fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> 
         max_attempts: 3,
         not_before: ago(age),
         plugin_hash: None,
-        guest: None,
+        subject: Subject::Plugins,
         lane: None,
         dedup: None,
         progress: Progress { done, total: 6, label: label.into() },
-        wait: (state == JobState::Waiting).then(|| Wait::Task { upid: "UPID:pve1:x".into() }),
+        wait: (state == JobState::Waiting).then(|| Wait::Task { id: "UPID:pve1:x".into() }),
         error: (state == JobState::Failed)
             .then(|| "Proxmox refused: storage local-lvm has no room (12 GiB wanted, 3 GiB free).".into()),
         cancel_asked: false,
@@ -178,20 +180,26 @@ pub fn line(age: i64, level: LogLevel, text: &str) -> LogLine {
 
 pub fn job_view(state: JobState) -> job::JobView {
     let mut steps = vec![
-        step(0, "reserve number", StepState::Done, 47, Some(47)),
-        step(1, "clone", StepState::Done, 47, Some(46)),
+        step(0, "Reserve a number", StepState::Done, 47, Some(47)),
+        step(1, "Clone the disks", StepState::Done, 47, Some(46)),
         step(2, "wait:UPID:pve1:0001:0002:65F0:qmclone:104:steward@pve!a:", StepState::Done, 46, Some(12)),
-        step(3, "set size", if state == JobState::Failed { StepState::Failed } else { StepState::Done }, 12, Some(11)),
+        step(
+            3,
+            "Set hardware, network and access",
+            if state == JobState::Failed { StepState::Failed } else { StepState::Done },
+            12,
+            Some(11),
+        ),
         step(
             4,
-            if state == JobState::Failed { "undo:clone" } else { "grow disk" },
+            if state == JobState::Failed { "undo:Clone the disks" } else { "Enlarge the disk" },
             if state == JobState::Failed { StepState::Done } else { StepState::Begun },
             9,
             (state == JobState::Failed).then_some(4),
         ),
     ];
     if state == JobState::Failed {
-        steps.push(step(5, "undo:reserve number", StepState::Done, 4, Some(4)));
+        steps.push(step(5, "undo:Reserve a number", StepState::Done, 4, Some(4)));
     }
     let item = a_job("Create build-runner", state, 4, "grow the disk to 32 GiB", 48);
     job::JobView {
@@ -266,6 +274,21 @@ pub fn overview_view() -> overview::OverviewView {
     }
 }
 
+/// What the built-in provider declares.
+pub fn declared() -> (Vec<OptionSpec>, Vec<StartingProfile>) {
+    #[derive(serde::Deserialize)]
+    struct Declared {
+        settings: Vec<OptionSpec>,
+        profiles: Vec<StartingProfile>,
+    }
+    let all: Declared = toml::from_str(include_str!("../../../../plugins/proxmox/settings.toml")).unwrap();
+    (all.settings, all.profiles)
+}
+
+pub fn settings() -> MachineSettings {
+    MachineSettings::of(&declared().0, GuestKind::Qemu)
+}
+
 pub fn head(n: usize, away: bool) -> machine::MachineHead {
     let row = guest(n);
     let state = model::guests::GuestState { status: row.status.clone(), ..Default::default() };
@@ -283,6 +306,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         can_manage: true,
         jobs: Vec::new(),
         features: Feature::ALL.to_vec(),
+        settings: settings(),
         system: model::guests::System::Linux,
         profile: None,
     }
@@ -308,6 +332,7 @@ pub fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &st
         detail: detail.into(),
         address: Some("192.168.1.20".into()),
         ok,
+        about: None,
     };
     audit::AuditRow { seq: 4200 - seq, record }
 }
@@ -461,6 +486,7 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
         fixes: true,
         must_pick: false,
         features: Feature::ALL.to_vec(),
+        settings: settings(),
         my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(),
     }
 }

@@ -66,6 +66,7 @@ fn new_view(own: bool, images: bool) -> NewView {
     NewView {
         image: if own { None } else { catalogue(None).images.into_iter().next().map(|(image, _)| image) },
         connection: None,
+        settings: super::samples::settings(),
         nodes: vec![("c/pve1".into(), "pve1".into()), ("c/pve2".into(), "pve2".into())],
         node: "c/pve1".into(),
         choices: TemplateChoices {

@@ -26,7 +26,7 @@ async fn request(person: &Person, guest: &GuestLive, action: Result<impl Into<Gu
 fn started(person: &Person, guest: &GuestLive, back: &str, job: Option<Job>) -> Response {
     let Some(job) = job else { return finished(person, back, "Done.") };
     let text = format!("Started: {}.", job.title);
-    match job.guest.filter(|id| *id != guest.row.id) {
+    match job.subject.guest().filter(|id| *id != guest.row.id) {
         Some(copy) => finished(person, &format!("/machines/{copy}"), &text),
         None if back.is_empty() => finished(person, &format!("/jobs/{}", job.id), ""),
         None => finished(person, back, &text),

@@ -20,7 +20,9 @@ use axum::response::{IntoResponse, Response};
 use base::ids::{ConnectionId, JobId, ProfileId};
 use base::{Error, Result};
 use maud::Markup;
-use model::guests::{GuestAddress, GuestKind, GuestRequest, GuestSource, GuestSpec, System};
+use model::guests::settings::MachineSettings;
+use model::guests::{GuestAddress, GuestKind, GuestRequest, GuestSource, System};
+use model::jobs::JobKind;
 use model::nodes::Choices;
 use model::profiles::Profile;
 use model::software::SoftwareRequest;
@@ -61,16 +63,17 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answe
     let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);
     let picked = at == CreateStep::Size && form.value("profile") != form.value("filled");
     let form = with_fixed(&person, form);
+    let settings = settings_for(&person, &form);
     match form.value("go") {
         // Who picks another one and goes straight on looks at its values first.
         "profile" | "next" if picked => Ok(draw(&person, CreateStep::Size, &fill(&person, form)).await),
         "profile" => Ok(draw(&person, CreateStep::Size, &form).await),
-        "next" if at == CreateStep::Source && wrong_in(&form, at).is_none() => {
+        "next" if at == CreateStep::Source && wrong_in(&form, at, &settings).is_none() => {
             Ok(draw(&person, CreateStep::Size, &first_pick(&person, form)).await)
         }
         "back" => Ok(draw(&person, at.back(), &form).await),
         "create" => create(&person, form).await,
-        _ => match wrong_in(&form, at) {
+        _ => match wrong_in(&form, at, &settings) {
             None if at == CreateStep::Access => match check_user(&person, &form).await {
                 Ok(()) => Ok(draw(&person, at.next(), &form).await),
                 Err(e) => refuse(&person, at, form, e).await,
@@ -150,6 +153,15 @@ fn connection_of(person: &Person, form: &Form) -> Option<ConnectionId> {
     chosen.or_else(|| person.web.app.live().snapshot().connections.first().map(|c| c.id))
 }
 
+/// What machines on the chosen connection can have.
+fn settings_for(person: &Person, form: &Form) -> MachineSettings {
+    let app = &person.web.app;
+    match connection_of(person, form) {
+        Some(connection) => app.guests().settings_of(connection, GuestKind::Qemu),
+        None => app.hardware_profiles().settings(),
+    }
+}
+
 /// All profiles, with the reason where one can't be picked.
 fn choices_of(person: &Person, connection: Option<ConnectionId>) -> Vec<ProfileChoice> {
     let profiles = person.web.app.hardware_profiles();
@@ -157,8 +169,12 @@ fn choices_of(person: &Person, connection: Option<ConnectionId>) -> Vec<ProfileC
         tracing::warn!(error = e.chain(), "no profiles to pick from");
         Vec::new()
     });
-    let one =
-        |profile: Profile| ProfileChoice { refusal: connection.and_then(|c| profiles.refusal(c, &profile)), profile };
+    let settings = profiles.settings();
+    let one = |profile: Profile| ProfileChoice {
+        refusal: connection.and_then(|c| profiles.refusal(c, &profile)),
+        summary: profile.summary(&settings),
+        profile,
+    };
     all.into_iter().map(one).collect()
 }
 
@@ -173,7 +189,9 @@ async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Answ
 }
 
 async fn create(person: &Person, form: Form) -> Answer {
-    let asked = match request(&form).map(|request| GuestRequest { software: software(person, &form), ..request }) {
+    let asked = match request(&form, &settings_for(person, &form))
+        .map(|request| GuestRequest { software: software(person, &form), ..request })
+    {
         Ok(request) => person.web.app.guests().request_create(&person.actor, request, None).await,
         Err(e) => Err(e),
     };
@@ -188,8 +206,8 @@ async fn create(person: &Person, form: Form) -> Answer {
 }
 
 /// What is wrong with the fields of one step; others may still be empty.
-fn wrong_in(form: &Form, step: CreateStep) -> Option<Error> {
-    let e = request(form).err()?;
+fn wrong_in(form: &Form, step: CreateStep, settings: &MachineSettings) -> Option<Error> {
+    let e = request(form, settings).err()?;
     let mine = e.fields().iter().filter(|(name, _)| step.fields().contains(&name.as_str()));
     Error::of_fields(mine).err()
 }
@@ -210,7 +228,7 @@ fn software(person: &Person, form: &Form) -> Vec<SoftwareRequest> {
 async fn check_user(person: &Person, form: &Form) -> Result<()> {
     let view = view(person, CreateStep::Access, form).await;
     let system = if page::is_windows(&view, form) { System::Windows } else { System::Linux };
-    match request(form)?.check_system(system) {
+    match request(form, &view.settings)?.check_system(system) {
         Err(e) if e.fields().contains_key("user") => Err(e),
         _ => Ok(()),
     }
@@ -239,12 +257,12 @@ fn check_software(person: &Person, form: &Form) -> Result<()> {
 
 /// The form as a request, without software, with all that is wrong with it. Where it may say nothing, that is meant:
 /// the profile has filled the fields before.
-fn request(form: &Form) -> Result<GuestRequest> {
+fn request(form: &Form, settings: &MachineSettings) -> Result<GuestRequest> {
     let text = |name: &str| Node::Text(form.value(name).trim().to_owned());
     let blank = form.value("from") == "iso";
     let number = form.value("template").parse().unwrap_or(0_u32);
     let source = match blank {
-        true => Node::empty().with("from", text("from")).with("volid", text("volid")).with("ostype", text("ostype")),
+        true => Node::empty().with("from", text("from")).with("volid", text("volid")).with("system", text("system")),
         false => Node::empty()
             .with("from", Node::Text("template".to_owned()))
             .with("vmid", Node::Number(number.into()))
@@ -259,7 +277,7 @@ fn request(form: &Form) -> Result<GuestRequest> {
     for field in ["user", "password", "ssh_keys"].into_iter().filter(|_| blank) {
         node.take(field);
     }
-    let request: GuestRequest = node.read_checked(GuestRequest::check)?;
+    let request: GuestRequest = node.read_checked(|request: &GuestRequest| request.check(settings))?;
     let (storage, vlan) = (request.storage.unwrap_or_default(), request.vlan.unwrap_or_default());
     Ok(GuestRequest { storage: Some(storage), vlan: Some(vlan), ..request })
 }
@@ -268,8 +286,8 @@ fn request(form: &Form) -> Result<GuestRequest> {
 fn from_job(person: &Person, job: &str) -> Result<Form> {
     let job = person.web.app.jobs().get(&person.actor, crate::door::forms::id::<JobId>(job)?)?.job;
     let connection = job.connection;
-    let spec: GuestSpec =
-        serde_json::from_value(job.args).map_err(|_| Error::not_found("This job made no machine."))?;
+    let JobKind::CreateGuest(create) = job.kind else { return Err(Error::not_found("This job made no machine.")) };
+    let spec = create.spec;
     let mut form = Form::new()
         .set("name", spec.name)
         .set("connection", connection.map(|c| c.to_string()).unwrap_or_default())
@@ -291,7 +309,7 @@ fn from_job(person: &Person, job: &str) -> Result<Form> {
         GuestSource::Template { vmid, full } => {
             form.set("from", "template").set("template", vmid.to_string()).set("full", if full { "on" } else { "off" })
         }
-        GuestSource::Iso { volid, ostype } => form.set("from", "iso").set("volid", volid).set("ostype", ostype),
+        GuestSource::Iso { volid, system } => form.set("from", "iso").set("volid", volid).set("system", system),
     };
     form = match spec.address {
         GuestAddress::Dhcp {} => form.set("mode", "dhcp"),
@@ -346,6 +364,7 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         fixes: !person.actor.is_admin(),
         must_pick: app.hardware_profiles().required_of(&person.actor).unwrap_or(false),
         features: connection.map(|c| app.guests().features_of(c).of(GuestKind::Qemu).to_vec()).unwrap_or_default(),
+        settings: settings_for(person, form),
     }
 }
 
@@ -393,6 +412,7 @@ fn iso_words(volid: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::gallery::samples;
 
     fn filled() -> Form {
         let pairs = [
@@ -413,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_filled_form_is_a_request() {
-        let request = request(&filled()).unwrap();
+        let request = request(&filled(), &samples::settings()).unwrap();
         assert_eq!(request.source, GuestSource::Template { vmid: 9000, full: true });
         assert_eq!((request.cores, request.vlan, request.storage.as_deref()), (Some(2), Some(0), Some("")));
         assert_eq!(request.tags, ["web", "test"]);
@@ -424,7 +444,7 @@ mod tests {
     fn the_tick_for_starting_is_read_as_the_form_sends_it() {
         let sent = |values: &[&str]| {
             let form = values.iter().fold(filled().replace("start", "off"), |f, v| f.set("start", *v));
-            request(&form).unwrap().start
+            request(&form, &samples::settings()).unwrap().start
         };
         assert!(sent(&["on"]), "ticked: off, then on");
         assert!(!sent(&[]), "not ticked: off alone");
@@ -433,15 +453,15 @@ mod tests {
     #[test]
     fn a_step_complains_about_its_own_fields_only() {
         let form = Form::from_pairs([("name", "-x"), ("from", "template"), ("template", "9000")]);
-        let e = wrong_in(&form, CreateStep::Source).unwrap();
+        let e = wrong_in(&form, CreateStep::Source, &samples::settings()).unwrap();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["name"]);
-        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Source).is_none());
-        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Size).is_some());
+        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Source, &samples::settings()).is_none());
+        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Size, &samples::settings()).is_some());
     }
 
     #[test]
     fn what_cant_be_read_and_what_does_not_fit_are_said_together() {
-        let e = request(&filled().replace("cores", "two").replace("name", "-x")).unwrap_err();
+        let e = request(&filled().replace("cores", "two").replace("name", "-x"), &samples::settings()).unwrap_err();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "name"]);
     }
 

@@ -7,9 +7,9 @@ use crate::door::csrf::{Checked, Pairs};
 use crate::door::forms::{again, finished};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
+use crate::frame::options::typed_text;
 use crate::frame::{Form, Page};
 use crate::guests::actions::{confirmed, press, submit};
-use crate::guests::hardware::page::GROUPS;
 use crate::guests::one::{find, head};
 use crate::rest::reading::Node;
 use app::live::GuestLive;
@@ -19,8 +19,10 @@ use base::{Error, Result};
 use maud::Markup;
 use model::guests::ActionKind;
 use model::guests::actions::{ChangeSettings, RevertSettings};
-use model::guests::hardware::{Hardware, SettingKind};
+use model::guests::hardware::Hardware;
+use model::guests::settings::MachineSettings;
 use model::nodes::Choices;
+use model::options::When;
 use std::collections::BTreeMap;
 
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
@@ -30,34 +32,27 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     Ok(page::hardware(&person.page(), &head(&person, &guest)?, told))
 }
 
-fn group(slug: &str) -> Result<&'static str> {
-    let found = GROUPS.iter().find(|(s, _)| *s == slug);
-    found.map(|(_, g)| *g).ok_or_else(|| Error::not_found("There is nothing at this address."))
+/// The group with this word in its address.
+fn group(settings: &MachineSettings, slug: &str) -> Result<String> {
+    let found = settings.groups().into_iter().find(|group| page::slug(group) == slug);
+    found.map(str::to_owned).ok_or_else(|| Error::not_found("There is nothing at this address."))
 }
 
 pub async fn edit_page(person: Person, Path((text, slug)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
-    let group = group(&slug)?;
+    let head = head(&person, &guest)?;
+    let group = group(&head.settings, &slug)?;
     let all = person.web.app.guests().hardware(&person.actor, guest.row.id).await?;
-    Ok(page::edit(&person.page(), &head(&person, &guest)?, &slug, group, &all, &Form::new()))
+    Ok(page::edit(&person.page(), &head, &group, &all, &Form::new()))
 }
 
 /// The new values of the form: only values that differ from what is stored.
-fn changes(group: &str, all: &Hardware, form: &Form) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
-    for (setting, now) in page::of_group(group, all) {
-        if setting.kind == SettingKind::Fixed || !form.has(setting.key) {
-            continue;
-        }
-        let value = match setting.kind {
-            SettingKind::Switch => if form.on(setting.key, false) { "1" } else { "0" }.to_owned(),
-            _ => form.value(setting.key).replace('\r', "").trim().to_owned(),
-        };
-        if value != now.wanted() {
-            values.insert(setting.key.to_owned(), value);
-        }
-    }
-    values
+fn changes(settings: &MachineSettings, group: &str, all: &Hardware, form: &Form) -> BTreeMap<String, String> {
+    let mine = page::of_group(settings, group, all).into_iter().filter(|(s, _)| s.when != When::New);
+    let typed = mine.filter_map(|(s, now)| Some((s, typed_text(form, &s.key, s)?, now)));
+    // What does not fit goes on as it was typed, to be told beside its field.
+    let read = typed.map(|(s, text, now)| (&s.key, s.read_text(&text).unwrap_or(text), now));
+    read.filter(|(_, value, now)| value != now.wanted()).map(|(key, value, _)| (key.clone(), value)).collect()
 }
 
 /// Preview, then change.
@@ -67,13 +62,13 @@ pub async fn edit(
     Checked { form, .. }: Checked<Pairs>,
 ) -> Answer {
     let guest = find(&person, &text)?;
-    let group = group(&slug)?;
     let form = Form::from_pairs(form);
     let guests = person.web.app.guests();
     let all = guests.hardware(&person.actor, guest.row.id).await?;
     let shown = head(&person, &guest)?;
-    let values = changes(group, &all, &form);
-    let draw = |p: &Page, form: &Form| page::edit(p, &shown, &slug, group, &all, form);
+    let group = group(&shown.settings, &slug)?;
+    let values = changes(&shown.settings, &group, &all, &form);
+    let draw = |p: &Page, form: &Form| page::edit(p, &shown, &group, &all, form);
     match form.value("go") {
         "back" => Ok(draw(&person.page(), &form).into_response()),
         _ if values.is_empty() => Ok(finished(&person, &back(&guest), "Nothing is different from before.")),
@@ -179,6 +174,7 @@ pub async fn nic(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::gallery::samples;
     use model::guests::hardware::HardwareValue;
 
     #[test]
@@ -192,7 +188,7 @@ mod tests {
         let values = vec![value("cores", "2", Some("4")), value("sockets", "1", None), value("numa", "1", None)];
         let all = Hardware { values, ..Hardware::default() };
         let form = Form::from_pairs([("cores", "4"), ("sockets", " 2 "), ("numa", "off"), ("memory", "1")]);
-        let values = changes("Processor", &all, &form);
+        let values = changes(&samples::settings(), "Processor", &all, &form);
         assert_eq!(values, BTreeMap::from([("numa".into(), "0".into()), ("sockets".into(), "2".into())]));
     }
 }

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::Path;
 use base::ids::GuestId;
 use model::guests::actions::ChangeSettings;
-use model::guests::hardware::{self, Plan, find};
+use model::guests::hardware::{self, Plan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +20,7 @@ pub struct SettingView {
     pub label: String,
     pub group: String,
     pub unit: String,
+    pub help: String,
     /// What it runs with now.
     pub current: String,
     /// What it has after the next restart, when that is something else.
@@ -48,25 +49,29 @@ pub struct HardwareView {
 #[utoipa::path(get, path = "/api/v1/guests/{id}/hardware", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = HardwareView), OneProblems))]
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<HardwareView>> {
-    let all = person.web.app.guests().hardware(&person.actor, id::<GuestId>(&text)?).await?;
+    let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
+    let all = guests.hardware(&person.actor, id).await?;
+    let guest = guests.get(&person.actor, id)?;
+    let settings = guests.settings(&guest);
     let setting = |v: hardware::HardwareValue| {
-        let known = find(&v.key);
-        SettingView {
-            label: known.map_or("", |s| s.label).to_owned(),
-            group: known.map_or("", |s| s.group).to_owned(),
-            unit: known.map_or("", |s| s.unit).to_owned(),
+        let spec = settings.find(&v.key)?;
+        Some(SettingView {
+            label: spec.label.clone(),
+            group: spec.group.clone(),
+            unit: spec.unit.clone(),
+            help: spec.help.clone(),
             key: v.key,
             current: v.current,
             pending: v.pending,
             live: v.live,
             why: v.why,
-            options: v.options,
-        }
+            options: spec.choices.iter().map(|(value, _)| value.clone()).collect(),
+        })
     };
     Ok(Json(HardwareView {
         digest: all.digest,
         running: all.running,
-        settings: all.values.into_iter().map(setting).collect(),
+        settings: all.values.into_iter().filter_map(setting).collect(),
         disks: all.disks,
         nics: all.nics,
         waiting: all.waiting,

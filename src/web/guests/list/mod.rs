@@ -92,7 +92,7 @@ pub struct Rows<'a> {
 impl<'a> Rows<'a> {
     pub fn of(person: &'a Person) -> Result<Self> {
         let open = person.web.app.jobs().open(&person.actor)?;
-        let jobs = open.into_iter().filter_map(|j| Some((j.guest?, (j.id, j.title)))).collect();
+        let jobs = open.into_iter().filter_map(|j| Some((j.subject.guest()?, (j.id, j.title)))).collect();
         Ok(Self { person, jobs })
     }
 

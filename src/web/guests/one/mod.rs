@@ -90,7 +90,7 @@ pub(crate) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         Reach::Away { why, .. } => Some(why.clone()),
         _ => None,
     });
-    let open = app.jobs().open(&person.actor)?.into_iter().filter(|j| j.guest == Some(guest.row.id));
+    let open = app.jobs().open(&person.actor)?.into_iter().filter(|j| j.subject.guest() == Some(guest.row.id));
     Ok(MachineHead {
         row: Rows::of(person)?.row(guest),
         connection: connection.map(|c| c.name.clone()).unwrap_or_default(),
@@ -105,6 +105,7 @@ pub(crate) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         can_use: person.actor.guest_right(&guest.row) >= Some(GuestRight::Use),
         jobs: open.collect(),
         features: app.guests().features(guest),
+        settings: app.guests().settings(guest),
         system: System::Unknown,
         profile: app.guests().profile_of(guest)?.map(|p| {
             let fixes = !person.actor.is_admin();

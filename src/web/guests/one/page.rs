@@ -9,6 +9,7 @@ use crate::guests::list::page::{MachineRow, share};
 use crate::jobs::page::{short, table};
 use base::Timestamp;
 use maud::{Markup, html};
+use model::guests::settings::MachineSettings;
 use model::guests::{ActionKind, GuestKind, System};
 use model::impact::Impact;
 use model::jobs::Job;
@@ -40,6 +41,8 @@ pub struct MachineHead {
     pub jobs: Vec<Job>,
     /// What its provider can do with machines of this kind.
     pub features: Vec<Feature>,
+    /// What such machines can have, as its provider declares it.
+    pub settings: MachineSettings,
     /// What runs inside, where the tab needs it.
     pub system: System,
     /// Its hardware profile, and the keys that it fixes for this person.

@@ -1,16 +1,21 @@
 //! Jobs: asking for them, reading them, and what people do with them. Running them is the runner's business.
 
+mod end;
 pub(crate) mod secrets;
+mod watch;
 
-use crate::guests::{self, Guests};
+pub use watch::{Poll, Watch};
+
+use crate::guests::Guests;
+use crate::rights::Standing;
 use crate::{Actor, App};
 use base::ids::{ConnectionId, GuestId, JobId, UserId};
 use base::{Error, Result};
 use model::access::GuestRight;
-use model::events::EventKind;
-use model::jobs::{Job, JobState, LogLine, Priority, Progress, Step, StepState};
+use model::jobs::{Job, JobKind, JobState, LogLine, Priority, Progress, Step, StepState};
 use model::plugins::PluginKind;
 use model::sessions::Scope;
+use model::subject::Subject;
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,11 +29,10 @@ pub const LOG_LINES: u32 = 5_000;
 pub struct NewJob {
     pub id: JobId,
     pub plugin: String,
-    pub hook: String,
+    pub kind: JobKind,
     pub title: String,
-    pub args: Value,
     pub priority: Priority,
-    pub guest: Option<GuestId>,
+    pub subject: Subject,
     pub connection: Option<ConnectionId>,
     /// Jobs of one lane share its width: a node.
     pub lane: Option<String>,
@@ -73,9 +77,8 @@ pub(super) fn enqueue_for(tx: &mut WriteTx, owner: Option<UserId>, asked_by: &st
     let job = Job {
         id: new.id,
         plugin: new.plugin,
-        hook: new.hook,
+        kind: new.kind,
         title: new.title,
-        args: new.args,
         owner,
         asked_by: asked_by.to_owned(),
         priority: new.priority,
@@ -87,7 +90,7 @@ pub(super) fn enqueue_for(tx: &mut WriteTx, owner: Option<UserId>, asked_by: &st
         max_attempts: new.max_attempts.max(1),
         not_before: now,
         plugin_hash: None,
-        guest: new.guest,
+        subject: new.subject,
         lane: new.lane,
         dedup: new.dedup,
         progress: Progress::default(),
@@ -100,13 +103,13 @@ pub(super) fn enqueue_for(tx: &mut WriteTx, owner: Option<UserId>, asked_by: &st
     };
     tx.put(tables::JOBS, &job.id, &job)?;
     tx.put(tables::OPEN_JOBS, &job.id, &())?;
-    if let Some(guest) = job.guest {
+    if let Some(guest) = job.subject.guest() {
         tx.put(tables::GUEST_JOBS, &(guest, job.id), &())?;
     }
     if let Some(key) = dedup {
         tx.put(tables::JOB_DEDUP, &key, &job.id)?;
     }
-    tx.event(EventKind::Job { id: job.id }, job.owner);
+    tx.event(Subject::Job(job.id), job.owner);
     Ok(job)
 }
 
@@ -125,7 +128,7 @@ pub fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
     } else {
         tx.put(tables::OPEN_JOBS, &job.id, &())?;
     }
-    tx.event(EventKind::Job { id: job.id }, job.owner);
+    tx.event(Subject::Job(job.id), job.owner);
     Ok(())
 }
 
@@ -133,38 +136,28 @@ fn is_theirs(actor: &Actor, job: &Job) -> bool {
     actor.user_id().is_some() && actor.user_id() == job.owner
 }
 
-/// What one must be allowed on the machine to ask for such a job.
-fn right_for(job: &Job) -> GuestRight {
-    if job.hook == "guest_power" { GuestRight::Use } else { GuestRight::Manage }
-}
-
 impl Jobs<'_> {
-    /// What the actor may do with the job's machine; `None` when there is none (any more).
-    fn on_guest(&self, actor: &Actor, job: &Job) -> Option<Option<GuestRight>> {
-        let snapshot = self.0.live().snapshot();
-        snapshot.guest(job.guest?).map(|g| actor.guest_right(&g.row))
-    }
-
-    /// A machine's jobs follow the machine: whoever may look at it sees them, and who lost that right sees also
-    /// those that they asked for themselves no longer. Jobs without a machine belong to whoever asked for them.
+    /// Rights on a job are rights on its subject: whoever may look at a machine sees its jobs, and who lost that
+    /// right sees also those that they asked for themselves no longer. Jobs whose subject has no rights of its own
+    /// belong to whoever asked for them.
     pub(super) fn may_see(&self, actor: &Actor, job: &Job) -> bool {
-        match self.on_guest(actor, job) {
-            _ if actor.is_admin() => true,
-            Some(right) => right.is_some(),
-            None => is_theirs(actor, job),
+        match self.0.right_on(actor, job.subject) {
+            Standing::Admin => true,
+            Standing::Has(right) => right.is_some(),
+            Standing::NoRights => is_theirs(actor, job),
         }
     }
 
-    /// May the actor cancel, retry or discard it? Those who manage the machine may; others only what they asked
+    /// May the actor cancel, retry or discard it? Those who manage the subject may; others only what they asked
     /// for themselves, as long as they might ask for it again.
     pub fn may_act(&self, actor: &Actor, job: &Job) -> bool {
-        match self.on_guest(actor, job) {
-            _ if actor.is_admin() => true,
-            Some(right) => {
-                let least = if is_theirs(actor, job) { right_for(job) } else { GuestRight::Manage };
+        match self.0.right_on(actor, job.subject) {
+            Standing::Admin => true,
+            Standing::Has(right) => {
+                let least = if is_theirs(actor, job) { job.kind.right() } else { GuestRight::Manage };
                 right >= Some(least)
             }
-            None => is_theirs(actor, job),
+            Standing::NoRights => is_theirs(actor, job),
         }
     }
 
@@ -287,8 +280,8 @@ impl Jobs<'_> {
     /// `NotFound`, `Forbidden`; `Conflict` when it has not failed.
     pub async fn retry(&self, actor: &Actor, id: JobId) -> Result<()> {
         let view = self.get(actor, id)?;
-        if let Some(key) = view.job.guest
-            && let Some(open) = self.open_of_guest(key)?
+        if let Some(guest) = view.job.subject.guest()
+            && let Some(open) = self.open_of_guest(guest)?
         {
             return Err(Error::conflict(format!("“{}” works on this machine now. Wait until it is done.", open.title)));
         }
@@ -300,7 +293,7 @@ impl Jobs<'_> {
         let open = view.steps.iter().any(|s| s.state == StepState::Begun && !s.name.contains(':'));
         // A job that makes a machine can take all of it back, also what nobody knows of; its number was given away.
         let half = view.steps.iter().filter(undos).any(|s| s.state != StepState::Done)
-            || (open && guests::makes_machine(&view.job));
+            || (open && view.job.kind.new_guest().is_some());
         let anew = undone || plugin_gone || (provider && !open);
         let wanted = self
             .change(actor, id, "job.retry", move |tx, job| {

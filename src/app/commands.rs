@@ -1,9 +1,10 @@
-//! Following a command that was started on a machine, over SSH or by its guest agent: its new lines, and its end.
+//! Commands that were started on a machine and go on by themselves: their new lines, and their end.
 
-use super::command::{folder, quoted};
-use super::{Place, Ssh};
 use crate::App;
+use crate::ssh::SshTarget;
+use crate::ssh::command::{folder, quoted};
 use base::ids::JobId;
+use model::jobs::{Command, CommandVia, TaskEnd};
 use model::software::failure::classify;
 use remote::ssh::{Lines, SshError, SshErrorKind};
 use std::collections::VecDeque;
@@ -21,11 +22,10 @@ const AWAY: Duration = Duration::from_secs(30 * 60);
 
 /// One command on one machine, being watched.
 #[derive(Debug)]
-pub struct Follower {
-    place: Place,
+pub struct CommandWatch {
+    target: SshTarget,
     job: JobId,
-    name: String,
-    way: Way,
+    command: Command,
     since: Instant,
     /// Bytes that were taken in; `None` before the first look: the machine knows where the last watcher was.
     offset: Option<u64>,
@@ -34,52 +34,32 @@ pub struct Follower {
     away: Option<Instant>,
 }
 
-/// How the machine is asked.
-#[derive(Debug)]
-enum Way {
-    Ssh,
-    /// With the word of the start that is looked for.
-    Agent(String),
-}
-
 /// What one look found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct CommandPoll {
     /// New lines of its output.
     pub lines: Vec<String>,
-    /// How it ended: `OK`, or a sentence.
-    pub end: Option<String>,
+    pub end: Option<TaskEnd>,
     /// The machine did not answer: this is said once.
     pub away: Option<String>,
 }
 
-impl Ssh<'_> {
-    /// A watcher for what `ssh::start` or `agent::start` answered. `None` when it is no such id.
-    pub fn follower(&self, place: Place, id: &str) -> Option<Follower> {
-        let mut parts = id.split(':');
-        let (way, job, name) = (parts.next()?, parts.next()?, parts.next()?);
-        let way = match way {
-            "SSH" => Way::Ssh,
-            "AGENT" => Way::Agent(parts.next()?.to_owned()),
-            _ => return None,
-        };
-        Some(Follower {
-            place,
-            job: job.parse().ok()?,
-            name: name.to_owned(),
-            way,
+impl CommandWatch {
+    pub(crate) fn new(target: SshTarget, job: JobId, command: Command) -> Self {
+        Self {
+            target,
+            job,
+            command,
             since: Instant::now(),
             offset: None,
             lines: Lines::default(),
             tail: VecDeque::new(),
             away: None,
-        })
+        }
     }
-}
 
-impl Follower {
     /// Looks once.
-    pub async fn look(&mut self, app: &App) -> Look {
+    pub async fn poll(&mut self, app: &App) -> CommandPoll {
         match self.ask(app).await {
             Ok(out) => {
                 self.away = None;
@@ -88,44 +68,49 @@ impl Follower {
             Err((true, why)) => {
                 let first = self.away.is_none();
                 let since = *self.away.get_or_insert_with(Instant::now);
-                let end =
-                    (since.elapsed() > AWAY).then(|| format!("The machine did not answer for half an hour. {why}"));
-                Look { away: first.then_some(why), end, ..Look::default() }
+                let end = (since.elapsed() > AWAY)
+                    .then(|| TaskEnd::failed(format!("The machine did not answer for half an hour. {why}")));
+                CommandPoll { away: first.then_some(why), end, ..CommandPoll::default() }
             }
-            Err((false, why)) => Look { end: Some(why), ..Look::default() },
+            Err((false, why)) => CommandPoll { end: Some(TaskEnd::failed(why)), ..CommandPoll::default() },
         }
     }
 
     /// What the machine says; or whether waiting may help, and a sentence.
     async fn ask(&self, app: &App) -> Result<String, (bool, String)> {
-        match (&self.way, self.place) {
-            (Way::Ssh, place) => {
+        match (&self.command.via, self.target) {
+            (CommandVia::Ssh, target) => {
                 let away = |e: &SshError| {
                     matches!(e.kind, SshErrorKind::Unreachable | SshErrorKind::Timeout | SshErrorKind::Auth)
                 };
-                let ran = app.ssh().ask(place, &self.script()).await;
+                let ran = app.ssh().ask(target, &self.script()).await;
                 ran.map(|ran| ran.out).map_err(|e| (away(&e), e.message))
             }
-            (Way::Agent(nonce), Place::Guest(guest)) => {
-                let told = app.agent().look(guest, self.job, (&self.name, nonce), self.offset, CHUNK).await;
+            (CommandVia::Agent { nonce }, SshTarget::Guest(guest)) => {
+                let told = app
+                    .agent()
+                    .look(guest, self.job, (self.command.name.as_str(), nonce.as_str()), self.offset, CHUNK)
+                    .await;
                 told.map_err(|e| (e.kind.may_have_happened(), e.message))
             }
-            (Way::Agent(_), Place::Connection(_)) => Err((false, "This is no command of a machine.".to_owned())),
+            (CommandVia::Agent { .. }, SshTarget::Connection(_)) => {
+                Err((false, "This is no command of a machine.".to_owned()))
+            }
         }
     }
 
     /// How soon the next look is due at first, and at last: by the agent each one starts a program there.
     pub fn pace(&self) -> (Duration, Duration) {
-        match self.way {
-            Way::Ssh => (Duration::from_millis(500), Duration::from_secs(3)),
-            Way::Agent(_) => (Duration::from_millis(1500), Duration::from_secs(8)),
+        match self.command.via {
+            CommandVia::Ssh => (Duration::from_millis(500), Duration::from_secs(3)),
+            CommandVia::Agent { .. } => (Duration::from_millis(1500), Duration::from_secs(8)),
         }
     }
 
     /// Says `run`, `end N` or `lost`, the offset and how many bytes follow, then those. The end is looked at first, so
     /// that what is read after it is all there is.
     fn script(&self) -> String {
-        let d = quoted(&folder(self.job, &self.name));
+        let d = quoted(&folder(self.job, &self.command.name));
         let from = match self.offset {
             Some(n) => format!("o={n}; echo $o >\"$d/told\""),
             None => "o=$(cat \"$d/told\")".to_owned(),
@@ -140,7 +125,7 @@ echo "$s $o $n"; tail -c +$((o + 1)) "$d/log" | head -c $n"#
         )
     }
 
-    fn read(&mut self, out: &str) -> Look {
+    fn read(&mut self, out: &str) -> CommandPoll {
         let (head, data) = out.split_once('\n').unwrap_or((out, ""));
         let mut words = head.split(' ');
         let state = words.next().unwrap_or_default();
@@ -148,7 +133,7 @@ echo "$s $o $n"; tail -c +$((o + 1)) "$d/log" | head -c $n"#
         let mut number = || words.next().and_then(|n| n.trim().parse::<u64>().ok()).unwrap_or(0);
         let (from, length) = (number(), number());
         if state == "none" && self.since.elapsed() < BEGIN {
-            return Look::default();
+            return CommandPoll::default();
         }
         self.offset = Some(from + length);
         let mut lines = Vec::new();
@@ -165,11 +150,13 @@ echo "$s $o $n"; tail -c +$((o + 1)) "$d/log" | head -c $n"#
             self.tail.pop_front();
         }
         let end = over.then(|| match code {
-            Some(0) => "OK".to_owned(),
-            Some(code) => self.failure(code),
-            None => "The command was broken off: the machine was restarted, or it was ended from outside.".to_owned(),
+            Some(0) => TaskEnd::ok(),
+            Some(code) => TaskEnd::failed(self.failure(code)),
+            None => {
+                TaskEnd::failed("The command was broken off: the machine was restarted, or it was ended from outside.")
+            }
         });
-        Look { lines, end, away: None }
+        CommandPoll { lines, end, away: None }
     }
 
     fn failure(&self, code: u32) -> String {
@@ -187,51 +174,41 @@ mod tests {
     use super::*;
     use base::ids::GuestId;
 
-    fn follower() -> Follower {
-        let (place, name) = (Place::Guest(GuestId::new()), "packages".to_owned());
-        Follower {
-            place,
-            job: JobId::new(),
-            name,
-            way: Way::Ssh,
-            since: Instant::now(),
-            offset: None,
-            lines: Lines::default(),
-            tail: VecDeque::new(),
-            away: None,
-        }
+    fn follower() -> CommandWatch {
+        let command = Command { name: "packages".to_owned(), via: CommandVia::Ssh };
+        CommandWatch::new(SshTarget::Guest(GuestId::new()), JobId::new(), command)
     }
 
     #[test]
     fn lines_are_taken_in_once_and_the_end_is_told() {
         let mut f = follower();
-        assert_eq!(f.read("run 0 6\none\ntw"), Look { lines: vec!["one".into()], ..Look::default() });
+        assert_eq!(f.read("run 0 6\none\ntw"), CommandPoll { lines: vec!["one".into()], ..CommandPoll::default() });
         assert_eq!(f.offset, Some(6));
         assert!(f.script().contains("o=6;"));
-        let look = f.read("end 0 6 2\no\n");
-        assert_eq!((look.lines, look.end.as_deref()), (vec!["two".to_owned()], Some("OK")));
+        let poll = f.read("end 0 6 2\no\n");
+        assert_eq!((poll.lines, poll.end), (vec!["two".to_owned()], Some(TaskEnd::ok())));
     }
 
     #[test]
     fn a_command_that_has_not_begun_is_waited_for() {
         let mut f = follower();
-        assert_eq!((f.read("none 0 0\n"), f.offset), (Look::default(), None));
+        assert_eq!((f.read("none 0 0\n"), f.offset), (CommandPoll::default(), None));
         assert_eq!(f.read("run 0 2\nx\n").lines, ["x"]);
     }
 
     #[test]
     fn a_failed_command_says_why_in_words() {
         let mut f = follower();
-        let look = f.read("end 100 0 70\nReading package lists...\nE: Unable to locate package nope\n");
-        let end = look.end.unwrap();
+        let poll = f.read("end 100 0 70\nReading package lists...\nE: Unable to locate package nope\n");
+        let end = poll.end.unwrap().text;
         assert!(end.starts_with("The machine's package sources do not have") && end.ends_with("package nope"), "{end}");
-        assert!(follower().read("lost 0 0\n").end.unwrap().contains("broken off"));
+        assert!(follower().read("lost 0 0\n").end.unwrap().text.contains("broken off"));
     }
 
     #[test]
     fn the_end_waits_for_the_rest_of_much_output() {
         let mut f = follower();
         assert_eq!(f.read(&format!("end 0 0 {CHUNK}\n{}", "x\n".repeat(CHUNK / 2))).end, None);
-        assert_eq!(f.read(&format!("end 0 {CHUNK} 5\nlast\n")).end.as_deref(), Some("OK"));
+        assert_eq!(f.read(&format!("end 0 {CHUNK} 5\nlast\n")).end, Some(TaskEnd::ok()));
     }
 }

@@ -1,7 +1,14 @@
 //! Jobs: one run of a plugin's durable function, its steps and its fate.
 
+mod kind;
+mod wait;
+
+pub use kind::{BuildWindows, CopyOf, CreateGuest, GuestJob, GuestTarget, Install, InstallGuest, JobKind, NewGuest};
+pub use wait::{Command, CommandVia, TaskEnd, Wait};
+
+use crate::subject::Subject;
 use base::Timestamp;
-use base::ids::{GuestId, JobId, UserId};
+use base::ids::{ConnectionId, JobId, UserId};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -70,24 +77,6 @@ pub enum Priority {
     High,
 }
 
-/// What a suspended job waits for. The runner ends the wait; the script never polls.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
-#[serde(tag = "for", rename_all = "lowercase")]
-pub enum Wait {
-    /// A Proxmox task (UPID) on the job's connection.
-    #[n(0)]
-    Task {
-        #[n(0)]
-        upid: String,
-    },
-    /// A point in time.
-    #[n(1)]
-    Until {
-        #[n(0)]
-        at: Timestamp,
-    },
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Progress {
     #[n(0)]
@@ -99,21 +88,20 @@ pub struct Progress {
     pub label: String,
 }
 
-/// One job as stored. `args` never holds a secret.
+/// One job as stored. It never holds a secret.
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct Job {
     #[n(0)]
     pub id: JobId,
     #[n(1)]
     pub plugin: String,
-    /// The plugin's function.
-    #[n(2)]
-    pub hook: String,
+    /// What it does, with its arguments.
+    #[n(26)]
+    #[cbor(default)]
+    pub kind: JobKind,
     /// "Create build-runner".
     #[n(3)]
     pub title: String,
-    #[cbor(n(4), with = "crate::json")]
-    pub args: Value,
     /// Who asked; `None` for the appliance itself.
     #[n(5)]
     pub owner: Option<UserId>,
@@ -140,8 +128,10 @@ pub struct Job {
     /// Content hash of the plugin that started it; a changed plugin serves new jobs only.
     #[n(15)]
     pub plugin_hash: Option<String>,
-    #[n(16)]
-    pub guest: Option<GuestId>,
+    /// What it works on; rights on the job are rights on that.
+    #[n(27)]
+    #[cbor(default)]
+    pub subject: Subject,
     /// Jobs with the same key run at most `lane_width` at a time (a node, a server).
     #[n(17)]
     pub lane: Option<String>,
@@ -161,9 +151,9 @@ pub struct Job {
     pub cancel_asked: bool,
     #[cbor(n(23), with = "crate::json", default)]
     pub result: Value,
-    /// The connection whose Proxmox it drives.
+    /// The connection whose provider it drives.
     #[n(24)]
-    pub connection: Option<base::ids::ConnectionId>,
+    pub connection: Option<ConnectionId>,
     /// It was tried again before all was taken back: when that is done, it starts from nothing.
     #[n(25)]
     #[cbor(default)]

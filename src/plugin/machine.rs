@@ -1,4 +1,5 @@
-//! What a script may ask of a machine over SSH or by its guest agent, as data. Which machine it is the host decides, never the script.
+//! What a script may ask of a machine over SSH or by its guest agent, as data. Which machine it is the host decides,
+//! never the script.
 
 use super::host::CallError;
 use super::secret::SecretText;
@@ -7,11 +8,11 @@ use base::{Secret, Secrets};
 /// One thing asked over SSH or by the guest agent. Everything runs as root there (as the system on Windows).
 /// `T` is a text that may hold secrets: by name as a script asks, in full as the machine gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SshCall<T = SecretText> {
+pub enum MachineCall<T = SecretText> {
     /// Runs a short command and waits for it. Answers `{code, out, err}`.
-    Run(SshCommand<T>),
+    Run(MachineCommand<T>),
     /// The same for a command that only reads: allowed in `settle` and `wait_until` closures.
-    Look(SshCommand<T>),
+    Look(MachineCommand<T>),
     /// Writes a file, over what is there, in one go. `mode` like 0o644.
     Put { path: String, text: T, mode: u32 },
     /// Answers a file's text, or null when there is none.
@@ -26,7 +27,7 @@ pub enum SshCall<T = SecretText> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SshCommand<T = SecretText> {
+pub struct MachineCommand<T = SecretText> {
     pub command: String,
     /// What it reads.
     pub input: T,
@@ -36,7 +37,7 @@ pub struct SshCommand<T = SecretText> {
     pub quiet: bool,
 }
 
-impl SshCall {
+impl MachineCall {
     pub(super) fn changes_something(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Put { .. } | Self::Start { .. })
     }
@@ -54,19 +55,19 @@ impl SshCall {
     ///
     /// # Errors
     /// As `SecretText::resolve`.
-    pub fn resolve(self, secrets: &Secrets) -> Result<SshCall<Secret<String>>, CallError> {
-        let full = |c: SshCommand| {
+    pub fn resolve(self, secrets: &Secrets) -> Result<MachineCall<Secret<String>>, CallError> {
+        let full = |c: MachineCommand| {
             let input = c.input.resolve(secrets)?;
-            Ok(SshCommand { command: c.command, input, timeout: c.timeout, quiet: c.quiet })
+            Ok(MachineCommand { command: c.command, input, timeout: c.timeout, quiet: c.quiet })
         };
         Ok(match self {
-            Self::Run(command) => SshCall::Run(full(command)?),
-            Self::Look(command) => SshCall::Look(full(command)?),
-            Self::Put { path, text, mode } => SshCall::Put { path, text: text.resolve(secrets)?, mode },
-            Self::Get { path } => SshCall::Get { path },
-            Self::Ready => SshCall::Ready,
-            Self::Boot => SshCall::Boot,
-            Self::Start { name, command } => SshCall::Start { name, command },
+            Self::Run(command) => MachineCall::Run(full(command)?),
+            Self::Look(command) => MachineCall::Look(full(command)?),
+            Self::Put { path, text, mode } => MachineCall::Put { path, text: text.resolve(secrets)?, mode },
+            Self::Get { path } => MachineCall::Get { path },
+            Self::Ready => MachineCall::Ready,
+            Self::Boot => MachineCall::Boot,
+            Self::Start { name, command } => MachineCall::Start { name, command },
         })
     }
 }
