@@ -326,7 +326,7 @@ async fn a_profile_is_previewed_and_applied_and_disks_only_when_asked_for() {
     };
     assert_eq!((live("cores"), live("vlan"), live("disk_cache")), (json!(false), json!(true), json!(false)));
     let stays: Vec<_> = plan["stays"].as_array().unwrap().iter().map(|s| s["key"].as_str().unwrap()).collect();
-    assert_eq!(stays, ["disk", "firmware", "disks"]);
+    assert_eq!(stays, ["disk", "disks", "firmware"]);
     assert_eq!((&plan["grow"], &plan["add"]), (&Value::Null, &json!([])));
     // The page says the same, as a table.
     let page = format!("/machines/{}/hardware/profile", guest.id);

@@ -336,13 +336,18 @@ pub fn select(form: &Form, name: &str, label: &str, options: &[(String, String)]
 
 /// A box to tick; `on` is sent when it is ticked.
 pub fn tick(name: &str, label: &str, ticked: bool, hint: &str) -> Markup {
+    ticked_box(name, label, ticked, hint, None)
+}
+
+fn ticked_box(name: &str, label: &str, ticked: bool, hint: &str, error: Option<&str>) -> Markup {
     html! {
         div.field.tick {
             label {
-                input type="checkbox" name=(name) value="on" checked[ticked] aria-describedby=[described(name, !hint.is_empty(), false)];
+                input type="checkbox" name=(name) value="on" checked[ticked]
+                    aria-describedby=[described(name, !hint.is_empty(), error.is_some())];
                 span { (label) }
             }
-            (under(name, hint, None))
+            (under(name, hint, error))
         }
     }
 }
@@ -352,7 +357,7 @@ pub fn tick(name: &str, label: &str, ticked: bool, hint: &str) -> Markup {
 pub fn switch(form: &Form, name: &str, label: &str, default: bool, hint: &str) -> Markup {
     html! {
         input type="hidden" name=(name) value="off";
-        (tick(name, label, form.on(name, default), hint))
+        (ticked_box(name, label, form.on(name, default), hint, form.error(name)))
     }
 }
 

@@ -247,10 +247,15 @@ pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. 
         Ok((profile, plan))
     };
     match planned.await {
-        Ok((profile, plan)) => {
-            Ok(page::preview(&person.page(), &shown, &person.web.app.hardware_profiles().settings(), &profile, &plan, &form)
-                .into_response())
-        }
+        Ok((profile, plan)) => Ok(page::preview(
+            &person.page(),
+            &shown,
+            &person.web.app.hardware_profiles().settings(),
+            &profile,
+            &plan,
+            &form,
+        )
+        .into_response()),
         Err(e) => again(&person, form, e, draw),
     }
 }
