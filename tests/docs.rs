@@ -49,7 +49,7 @@ fn the_host_functions_are_those_that_are_registered() {
 
 #[test]
 fn the_features_of_providers_are_those_that_are_checked() {
-    let lines = Feature::ALL.map(|f| format!("| `{}` | {} |", f.name(), f.about()));
+    let lines: Vec<_> = Feature::ALL.iter().map(|f| format!("| `{}` | {} |", f.name(), f.about())).collect();
     generated("docs/PLUGINS.md", "features", &format!("| name | what it needs |\n|---|---|\n{}", lines.join("\n")));
 }
 
@@ -73,7 +73,7 @@ fn the_limits_are_those_of_the_code() {
         ("operations (about three make one turn of a small loop)", grouped(limits::OPERATIONS)),
         ("time of the script itself", format!("{} s", limits::SCRIPT_TIME.as_secs())),
         ("time with all host calls", format!("{} s", limits::WALL_TIME.as_secs())),
-        ("growth of the process' memory", mib(limits::MEMORY)),
+        ("memory that the script holds", mib(limits::MEMORY.unsigned_abs() as u64)),
         ("host calls", grouped(limits::HOST_CALLS.into())),
         ("one `ssh::run`", format!("{} s", limits::SSH_SECONDS)),
         ("input of a command, a file put or got over SSH", mib(limits::SSH_INPUT_BYTES as u64)),

@@ -6,7 +6,6 @@ import { machineEvents } from "./machines.js";
 import { fragment, json } from "./net.js";
 import { refreshTimes } from "./time.js";
 
-const KINDS = ["job", "job-log", "guest", "connection", "plugins", "users", "profiles", "tick", "reset"];
 /** A part is fetched at most this often, ms. */
 const PAUSE = 400;
 const due = new Map();
@@ -42,7 +41,11 @@ function connect(again, url = "/events") {
     // The browser tries again by itself unless the server refused (a restart behind a proxy does that).
     if (source.readyState === EventSource.CLOSED) setTimeout(() => connect(true), 5000);
   });
-  for (const kind of KINDS) source.addEventListener(kind, (event) => refresh(kind, parse(event.data)));
+  source.addEventListener("change", (event) => {
+    const subject = parse(event.data);
+    refresh(subject.kind, subject);
+  });
+  for (const name of ["tick", "reset"]) source.addEventListener(name, (event) => refresh(name, parse(event.data)));
   source.addEventListener("health", (event) => health(parse(event.data)));
   addEventListener("pagehide", () => source.close());
 }

@@ -121,32 +121,19 @@ const visible = () => rows().filter((row) => !row.hidden);
 
 // Sort.
 
-const number = (words) => Number.parseFloat(words.replace("<1", "0.5"));
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-
-function amount(words) {
-  const [value, unit] = words.replace("/s", "").split(/\s/);
-  return number(value) * 1024 ** Math.max(0, UNITS.indexOf(unit));
-}
-
-function lasting(words) {
-  const each = { s: 1, min: 60, h: 3600, day: 86400, days: 86400 };
-  const parts = words.split(/\s/);
-  let sum = 0;
-  for (let i = 0; i + 1 < parts.length; i += 2) sum += Number(parts[i]) * (each[parts[i + 1]] ?? 0);
-  return sum;
-}
+/** The number behind a cell's words; a cell without one gives NaN. */
+const amount = (row, name) => Number.parseFloat(row.querySelector(`.c-${name}`)?.dataset.sort);
 
 const VALUES = {
   status: (row) => text(row, "state"),
   name: (row) => row.querySelector(".c-name a").textContent,
   owner: (row) => text(row, "owner"),
   node: (row) => text(row, "node"),
-  cpu: (row) => number(text(row, "cpu")),
-  mem: (row) => amount(text(row, "mem")),
-  net: (row) => amount(text(row, "net")),
-  disk: (row) => amount(text(row, "disk")),
-  uptime: (row) => lasting(text(row, "uptime")),
+  cpu: (row) => amount(row, "cpu"),
+  mem: (row) => amount(row, "mem"),
+  net: (row) => amount(row, "net"),
+  disk: (row) => amount(row, "disk"),
+  uptime: (row) => amount(row, "uptime"),
 };
 const order = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
 
@@ -343,10 +330,16 @@ function patch(id, status, cpu, mem, maxmem, net) {
     if (table) machineEvents("guest", { id });
     else now.textContent = status;
   }
-  figure(row.querySelector(".c-cpu"), cpu, cpu === null ? "" : percent(cpu));
-  const network = row.querySelector(".c-net");
+  const cell = (name, value) => {
+    const found = row.querySelector(`.c-${name}`);
+    if (found && value !== null) found.dataset.sort = value;
+    else if (found) delete found.dataset.sort;
+    return found;
+  };
+  figure(cell("cpu", cpu), cpu, cpu === null ? "" : percent(cpu));
+  const network = cell("net", net);
   if (network) network.textContent = net === null ? "–" : `${bytes(net)}/s`;
-  figure(row.querySelector(".c-mem"), mem === null || !maxmem ? null : mem / maxmem, mem === null ? "" : bytes(mem));
+  figure(cell("mem", mem), mem === null || !maxmem ? null : mem / maxmem, mem === null ? "" : bytes(mem));
 }
 
 function figure(cell, share, words) {
@@ -359,7 +352,9 @@ function figure(cell, share, words) {
   rect.parentNode.setAttribute("class", share > 0.9 ? "bar-meter bad" : share > 0.75 ? "bar-meter warn" : "bar-meter");
 }
 
-/** As `parts::percent` and `parts::bytes` in Rust. */
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
+/** As in src/base/amounts.rs. */
 export function percent(share) {
   const p = share * 100;
   return p > 0 && p < 0.5 ? "<1\u00a0%" : `${Math.round(p)}\u00a0%`;

@@ -1,5 +1,7 @@
-//! Who acts: a person (through a browser, an API token or a short token), or the host's own console.
+//! Who acts: a person (through a browser, an API token or a short token), Steward for a person, or the host's own
+//! console.
 
+use crate::App;
 use crate::guests::sharing::Grants;
 use crate::keys::VaultSeal;
 use base::ids::{SessionId, TokenId, UserId};
@@ -9,6 +11,7 @@ use model::access::{GuestRight, guest_right, person_right};
 use model::audit::AuditRecord;
 use model::guests::Guest;
 use model::sessions::Scope;
+use model::subject::Named;
 use model::users::{Role, User};
 use std::sync::Arc;
 use store::Keyspace;
@@ -33,9 +36,9 @@ pub struct Actor {
 #[derive(Clone)]
 struct Person {
     user: Arc<User>,
-    via: Via,
+    /// How they proved who they are, and the key that this opened; `None` when Steward acts for them.
+    signed_in: Option<(Via, VaultKey)>,
     scope: Option<Scope>,
-    vault: VaultKey,
     /// What is shared with whom, as it stands at each moment: an actor who lives long (an open stream) loses a
     /// right at once.
     grants: Arc<Grants>,
@@ -57,17 +60,34 @@ impl Actor {
         grants: Arc<Grants>,
     ) -> Self {
         let label = user.login.clone();
-        Self { person: Some(Person { user, via, scope, vault, grants }), address: Some(address.to_owned()), label }
+        let person = Person { user, signed_in: Some((via, vault)), scope, grants };
+        Self { person: Some(person), address: Some(address.to_owned()), label }
+    }
+
+    /// Steward, doing what this person asked for earlier: with their rights as they are now and never more, and
+    /// without a way to their keyspace. `what` says on which occasion, for logs: `schedule Nightly`.
+    ///
+    /// # Errors
+    /// `Forbidden` when the person is gone or deactivated.
+    pub fn on_behalf(app: &App, user: UserId, what: &str) -> Result<Self> {
+        let user = app.people().get(user).filter(|u| u.active);
+        let user = user.ok_or_else(|| Error::forbidden("Whoever asked for this may no longer sign in."))?;
+        let label = format!("{} ({what})", user.login);
+        let person = Person { user, signed_in: None, scope: None, grants: app.shared_grants() };
+        Ok(Self { person: Some(person), address: None, label })
+    }
+
+    /// As [`Self::on_behalf`] of whoever asked; of the appliance itself when that was no person but its own console.
+    pub(super) fn on_behalf_of(app: &App, asker: Option<UserId>, what: &str) -> Result<Self> {
+        match asker {
+            Some(user) => Self::on_behalf(app, user, what),
+            None => Ok(Self { person: None, address: None, label: what.to_owned() }),
+        }
     }
 
     /// The console of the host: everything that an admin may do, except reading anybody's keyspace.
     pub fn host_console() -> Self {
         Self { person: None, address: None, label: "host console".to_owned() }
-    }
-
-    /// The appliance itself, acting for a schedule or a rule whose name stands in the log.
-    pub(super) fn appliance(label: &str) -> Self {
-        Self { person: None, address: None, label: label.to_owned() }
     }
 
     /// Who it is, in words that outlive the user.
@@ -92,7 +112,7 @@ impl Actor {
     }
 
     pub fn via(&self) -> Option<Via> {
-        self.person.as_ref().map(|p| p.via)
+        self.person.as_ref()?.signed_in.as_ref().map(|(via, _)| *via)
     }
 
     pub fn role(&self) -> Role {
@@ -159,16 +179,16 @@ impl Actor {
     /// The one way to this person's own rows.
     ///
     /// # Errors
-    /// `Forbidden` for the host's console, which has no keyspace.
+    /// `Forbidden` for whoever is not signed in.
     pub fn keyspace(&self) -> Result<Keyspace> {
-        let person = self.person.as_ref().ok_or_else(|| Error::forbidden("This needs a signed-in person."))?;
-        Ok(Keyspace::new(Arc::new(VaultSeal::new(person.user.id, &person.vault))))
+        let user = self.require_person()?;
+        Ok(Keyspace::new(Arc::new(VaultSeal::new(user, self.vault()?))))
     }
 
     /// The open vault key, for wrapping it into another slot.
     pub(super) fn vault(&self) -> Result<&VaultKey> {
-        let person = self.person.as_ref().ok_or_else(|| Error::forbidden("This needs a signed-in person."))?;
-        Ok(&person.vault)
+        let signed_in = self.person.as_ref().and_then(|p| p.signed_in.as_ref());
+        signed_in.map(|(_, vault)| vault).ok_or_else(|| Error::forbidden("This needs a signed-in person."))
     }
 
     /// The id of the signed-in person.
@@ -184,18 +204,20 @@ impl Actor {
         &self,
         at: Timestamp,
         action: &str,
-        subject: impl Into<String>,
+        subject: impl Into<Named>,
         detail: impl Into<String>,
     ) -> AuditRecord {
+        let Named { words, subject } = subject.into();
         AuditRecord {
             at,
             actor: self.label.clone(),
             actor_id: self.user_id(),
             action: action.to_owned(),
-            subject: subject.into(),
+            subject: words,
             detail: detail.into(),
             address: self.address.clone(),
             ok: true,
+            about: subject,
         }
     }
 }

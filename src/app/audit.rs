@@ -4,16 +4,19 @@ use crate::{Actor, App};
 use base::Result;
 use model::audit::AuditEntry;
 use model::filter::Filter;
+use model::subject::Subject;
+use serde::Serialize;
 use std::ops::ControlFlow;
 use store::{Read, Scan, tables};
 
 pub use store::AuditCheck;
 
 /// A page of the log, the newest first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AuditPage {
+    /// The newest first.
     pub entries: Vec<AuditEntry>,
-    /// Ask again with this to go on; `None` at the end.
+    /// Ask again with this as `cursor` to go on; null at the end.
     pub next: Option<u64>,
 }
 
@@ -56,14 +59,14 @@ impl Audit<'_> {
     ///
     /// # Errors
     /// What the store says.
-    pub(super) fn about(&self, subject: &str, limit: usize) -> Result<Vec<AuditEntry>> {
+    pub(super) fn about(&self, subject: Subject, limit: usize) -> Result<Vec<AuditEntry>> {
         let mut entries = Vec::new();
         // Looks back a bounded way: a machine's page must not read years of log.
         let mut seen = 0;
         self.0.store().read(|tx| {
             tx.scan(tables::AUDIT, Scan::all().rev(), |_, entry: AuditEntry| {
                 seen += 1;
-                if entry.record.subject == subject {
+                if entry.record.about == Some(subject) {
                     entries.push(entry);
                 }
                 Ok(if entries.len() >= limit || seen >= 5_000 {
@@ -115,6 +118,7 @@ mod tests {
             detail: "full clone of 9000".into(),
             address: Some("192.168.1.20".into()),
             ok: false,
+            about: None,
         };
         fits(&Filter::parse(words), &AuditEntry { seq: 1, record, hash: Vec::new() })
     }

@@ -3,7 +3,8 @@
 use crate::{Actor, App};
 use base::Result;
 use base::ids::JobId;
-use model::events::{Event, EventKind};
+use model::events::Event;
+use model::subject::Subject;
 use std::collections::HashMap;
 use store::{Read, Scan, tables};
 use tokio::sync::watch;
@@ -36,9 +37,9 @@ impl App {
     }
 }
 
-/// Who may be told of an event: whoever may see the machine or the job that it is about, at this moment. An event
-/// only says where to look, so the person whom it was meant for learns of it also when they lost the right by it:
-/// their page looks again and finds nothing.
+/// Who may be told of an event: whoever may see its subject at this moment. An event only says where to look, so the
+/// person whom it was meant for learns of it also when they lost the right by it: their page looks again and finds
+/// nothing.
 struct Judge<'a> {
     app: &'a App,
     actor: &'a Actor,
@@ -49,16 +50,10 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn may_see(&mut self, event: &Event) -> Result<bool> {
         let own = event.owner.is_some() && event.owner == self.actor.user_id();
-        if own || self.actor.is_admin() {
-            return Ok(true);
-        }
-        match &event.kind {
-            EventKind::Guest { id } => {
-                let snapshot = self.app.live().snapshot();
-                Ok(snapshot.guest(*id).is_some_and(|g| self.actor.guest_right(&g.row).is_some()))
-            }
-            EventKind::Job { id } | EventKind::JobLog { id } => self.job(*id),
-            EventKind::Connection | EventKind::Plugins | EventKind::Users | EventKind::Profiles => Ok(false),
+        match event.about {
+            _ if own => Ok(true),
+            Subject::Job(id) | Subject::JobLog(id) if !self.actor.is_admin() => self.job(id),
+            about => Ok(self.app.right_on(self.actor, about).sees()),
         }
     }
 

@@ -2,12 +2,12 @@
 
 use crate::guests::sharing::drop_of_guest;
 use crate::live::{Report, ReportedGuest};
-use crate::{App, host, quotas};
+use crate::{App, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result, Timestamp};
 use model::connections::Reach;
-use model::events::EventKind;
 use model::guests::{Guest, GuestState};
+use model::subject::Subject;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use store::{Read, tables};
@@ -51,7 +51,7 @@ impl Inventory<'_> {
     }
 
     async fn report(&self, id: ConnectionId) -> Result<Report> {
-        let value = host::call(self.0, id, "inventory", Vec::new()).await?;
+        let value = plugin_host::call(self.0, id, "inventory", Vec::new()).await?;
         serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin for this connection gave a list that can't be read. See the Plugins page.")
                 .with_cause(e)
@@ -89,7 +89,7 @@ impl Inventory<'_> {
         let (missing, gone) = self.missing(&known, &report, now);
         changed.extend(missing);
         let gone_ids: Vec<GuestId> = gone.iter().map(|g| g.id).collect();
-        let changed = self.store(changed, gone, was_away, asked).await?;
+        let changed = self.store(id, changed, gone, was_away, asked).await?;
         self.0.live().put_rows(changed);
         self.0.live().remove_rows(&gone_ids);
         self.0.grants().reload(self.0.store(), &gone_ids)?;
@@ -115,6 +115,7 @@ impl Inventory<'_> {
     /// Writes what Proxmox told and answers the rows as they stand now.
     async fn store(
         &self,
+        connection: ConnectionId,
         changed: Vec<Guest>,
         gone: Vec<Guest>,
         was_away: bool,
@@ -152,13 +153,13 @@ impl Inventory<'_> {
                 let touched: Vec<&Guest> = written.iter().chain(&gone).collect();
                 if touched.len() <= 50 {
                     for row in touched {
-                        tx.event(EventKind::Guest { id: row.id }, row.owner);
+                        tx.event(Subject::Guest(row.id), row.owner);
                     }
                 } else {
-                    tx.event(EventKind::Connection, None);
+                    tx.event(Subject::Connection(connection), None);
                 }
                 if was_away {
-                    tx.event(EventKind::Connection, None);
+                    tx.event(Subject::Connection(connection), None);
                 }
                 Ok(written)
             })
@@ -174,7 +175,7 @@ fn told(report: Guest, today: Guest) -> Guest {
 /// The row for a reported guest, and whether it differs from what is stored. Figures that move all the time are
 /// no difference: they would write every row every ten seconds.
 fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId, now: Timestamp) -> (Guest, bool) {
-    let still = still_life(&guest.state);
+    let still = without_counters(&guest.state);
     match known {
         None => {
             let row = Guest {
@@ -194,7 +195,7 @@ fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId
         }
         Some(row) => {
             let differs = row.missing_since.is_some() || row.last.as_ref() != Some(&still) || row.kind != guest.kind;
-            let name = row.called(&still.name).to_owned();
+            let name = row.called(&still.name);
             let row = Guest { kind: guest.kind, name, missing_since: None, last: Some(still), ..row.clone() };
             (row, differs)
         }
@@ -202,6 +203,6 @@ fn joined(known: Option<&Guest>, guest: &ReportedGuest, connection: ConnectionId
 }
 
 /// A state without the figures that move by themselves.
-fn still_life(state: &GuestState) -> GuestState {
+fn without_counters(state: &GuestState) -> GuestState {
     GuestState { cpu: 0.0, mem: 0, disk: 0, netin: 0, netout: 0, diskread: 0, diskwrite: 0, uptime: 0, ..state.clone() }
 }

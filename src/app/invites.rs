@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use crypto::{VaultKey, slots, token};
 use model::users::{Invite, User, check_password};
-use model::{audit::AuditRecord, events::EventKind};
+use model::{audit::AuditRecord, subject::Subject};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Read, tables};
@@ -30,13 +30,13 @@ pub struct Invites<'a>(pub(super) &'a App);
 
 impl Invites<'_> {
     /// The row and the link's last part (the path is `/invite/{code}`). The secret exists only in the link.
-    pub(super) fn make(&self, user: UserId, reset: bool) -> ((InviteId, Invite), String) {
+    pub(super) fn make(&self, user: UserId, reset: bool) -> ((InviteId, Invite), Secret<String>) {
         let id = InviteId::new();
         let secret = random::bytes::<32>();
         let expires = self.0.now().plus(GOOD_FOR);
         let invite = Invite { user, expires, secret_hash: token::hash(&secret).to_vec(), reset };
         let code = B64.encode([id.bytes().as_slice(), &secret].concat());
-        ((id, invite), code)
+        ((id, invite), Secret::new(code))
     }
 
     /// Whose link this is.
@@ -81,6 +81,7 @@ impl Invites<'_> {
             detail: "set a password with a one-time link".to_owned(),
             address: Some(address.to_owned()),
             ok: true,
+            about: None,
         };
         let (stored, signed_in) = (row.clone(), session.clone());
         self.0
@@ -98,7 +99,7 @@ impl Invites<'_> {
                 tx.delete(tables::FAILURES, &users::account_failures(&stored.login))?;
                 tx.put(tables::SESSIONS, &signed_in.id, &signed_in)?;
                 tx.put(tables::USER_SESSIONS, &(stored.id, signed_in.id), &())?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })

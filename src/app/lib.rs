@@ -4,32 +4,31 @@
 //! the same job, the same event, the same audit entry. This floor must not know HTTP, HTML or how a job is
 //! scheduled. Each noun has its file and a small handle: `app.guests().request_create(&actor, spec)`.
 
+pub mod account;
 pub mod actor;
 mod agent;
 pub mod audit;
 pub mod certificate;
+mod commands;
 pub mod connections;
 pub mod consoles;
+mod derived_keys;
 pub mod events;
 pub mod guests;
+pub mod hardware_profiles;
 pub mod hasher;
 pub mod health;
-pub mod host;
-mod host_keys;
-pub mod hosts;
 pub mod impact;
 pub mod inventory;
 pub mod invites;
 pub mod jobs;
-pub mod joining;
 pub mod keys;
-mod limits;
 pub mod live;
 pub mod nodes;
+mod plugin_host;
 pub mod plugins;
-pub mod profile;
-pub mod profiles;
 pub mod quotas;
+mod rights;
 pub mod schedules;
 pub mod search;
 pub mod sessions;
@@ -69,7 +68,7 @@ struct Inner {
     setup: setup::SetupCode,
     ssh: ssh::Sessions,
     systems: guests::Systems,
-    keys: host_keys::HostKeys,
+    keys: derived_keys::DerivedKeys,
     neighbours: Neighbours,
     job_bell: Notify,
     /// Counts looks at Proxmox; pages with live numbers wait on it.
@@ -93,7 +92,7 @@ impl App {
     /// # Errors
     /// Everything that `Store::open` refuses, with its sentence; a plugins folder that can't be read.
     pub fn open(settings: Settings, key: SealKey, clock: Arc<dyn Clock>) -> Result<Self> {
-        let host_keys = host_keys::HostKeys::derive(&key);
+        let derived_keys = derived_keys::DerivedKeys::derive(&key);
         let store = Store::open(&settings.store_file(), Arc::new(keys::ApplianceSeal::new(key)), Arc::clone(&clock))?;
         let plugins = Plugins::load(settings.built_in.plugins, settings.plugins_dir.as_deref());
         let people = users::People::load(&store)?;
@@ -103,7 +102,7 @@ impl App {
         links.announce(&live);
         let setup = setup::SetupCode::for_start(!people.somebody_can_sign_in());
         let started = clock.now();
-        profiles::first_start(&store, started)?;
+        hardware_profiles::first_start(&store, &plugins, started)?;
         Ok(Self(Arc::new(Inner {
             store,
             clock,
@@ -118,7 +117,7 @@ impl App {
             setup,
             ssh: ssh::Sessions::default(),
             systems: guests::Systems::default(),
-            keys: host_keys,
+            keys: derived_keys,
             neighbours: Neighbours::default(),
             job_bell: Notify::new(),
             tick: watch::Sender::new(0),
@@ -188,31 +187,30 @@ impl App {
 }
 
 macro_rules! nouns {
-    ($($method:ident => $module:ident :: $handle:ident),+ $(,)?) => {
+    ($($method:ident => $($module:ident)::+),+ $(,)?) => {
         impl App {
-            $(pub fn $method(&self) -> $module::$handle<'_> {
-                $module::$handle(self)
+            $(pub fn $method(&self) -> $($module)::+<'_> {
+                $($module)::+(self)
             })+
         }
     };
 }
 
 nouns! {
+    account => account::Account,
     agent => agent::Agent,
     audit => audit::Audit,
     certificate => certificate::Certificate,
     connections => connections::Connections,
     consoles => consoles::Consoles,
     guests => guests::Guests,
-    hosts => hosts::Hosts,
+    hardware_profiles => hardware_profiles::HardwareProfiles,
     impact => impact::Impacts,
     invites => invites::Invites,
     jobs => jobs::Jobs,
-    joining => joining::Joining,
+    joining => connections::joining::Joining,
     nodes => nodes::Nodes,
     plugins => plugins::PluginPages,
-    profile => profile::Profile,
-    profiles => profiles::Profiles,
     quotas => quotas::Quotas,
     schedules => schedules::Schedules,
     search => search::Search,
@@ -221,6 +219,7 @@ nouns! {
     templates => templates::Templates,
     software => software::SoftwarePages,
     ssh => ssh::Ssh,
+    ssh_hosts => connections::ssh_hosts::SshHosts,
     tokens => tokens::Tokens,
     users => users::Users,
     health => health::Health,

@@ -378,7 +378,7 @@ impl Work {
             // Known from before the restart, or made a moment ago: Proxmox has not listed it since.
             None => (row.last.clone().unwrap_or_else(|| unlisted(row)), Rates::default(), Arc::default(), None),
         };
-        state.name = row.called(&state.name).to_owned();
+        state.name = row.called(&state.name);
         GuestLive { row: row.clone(), state, rates, spark, at, stale: away }
     }
 }

@@ -1,9 +1,10 @@
 //! Nodes and what they offer for new machines.
 
-use crate::live::NodeLive;
-use crate::{Actor, App, host};
+use crate::live::{ConnectionLive, NodeLive};
+use crate::{Actor, App, plugin_host};
 use base::ids::ConnectionId;
 use base::{Error, Result};
+use model::connections::Reach;
 use model::nodes::Choices;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -31,6 +32,36 @@ impl Nodes<'_> {
         Ok(nodes.map(|n| n.node.name.clone()).filter(|n| limits.allows_node(n)).collect())
     }
 
+    /// The connection that has a node of this name; `connection` is the id or name of the one that is meant. Two
+    /// clusters may each have a node `pve`, so it must be said then.
+    ///
+    /// # Errors
+    /// `Invalid` on `connection` or `node`; `Unavailable` while a host was not reached yet.
+    pub fn connection_of(&self, node: &str, connection: Option<&str>) -> Result<ConnectionId> {
+        let snapshot = self.0.live().snapshot();
+        let meant = |c: &&ConnectionLive| connection.is_none_or(|text| c.id.to_string() == text || c.name == text);
+        let meant: Vec<_> = snapshot.connections.iter().filter(meant).collect();
+        if let Some(text) = connection.filter(|_| meant.is_empty()) {
+            return Err(Error::field(
+                "connection",
+                format!("There is no connection “{text}”. Choose one from the list."),
+            ));
+        }
+        let has = |c: &&&ConnectionLive| snapshot.node(c.id, node).is_some();
+        match meant.iter().filter(has).collect::<Vec<_>>().as_slice() {
+            [one] => Ok(one.id),
+            [] if meant.iter().any(|c| c.reach == Reach::Unknown) => {
+                Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds."))
+            }
+            [] => Err(Error::field("node", "There is no such node. Choose one from the list.")),
+            several => {
+                let names: Vec<&str> = several.iter().map(|c| c.name.as_str()).collect();
+                let text = format!("Several connections have a node {node}: {}. Say which one.", names.join(", "));
+                Err(Error::field("connection", text))
+            }
+        }
+    }
+
     /// Bridges, storages and ISO images on a node that may be used, asked from Proxmox now.
     ///
     /// # Errors
@@ -47,7 +78,7 @@ impl Nodes<'_> {
     }
 
     async fn all_choices(&self, connection: ConnectionId, node: &str) -> Result<Choices> {
-        let value = host::call(self.0, connection, "choices", vec![json!(node)]).await?;
+        let value = plugin_host::call(self.0, connection, "choices", vec![json!(node)]).await?;
         serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })

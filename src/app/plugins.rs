@@ -2,8 +2,8 @@
 
 use crate::{Actor, App};
 use base::{Error, Result};
-use model::events::EventKind;
 use model::plugins::PluginInfo;
+use model::subject::Subject;
 
 pub struct PluginPages<'a>(pub(super) &'a App);
 
@@ -55,7 +55,7 @@ impl PluginPages<'_> {
         self.0
             .store()
             .write(|tx| {
-                tx.event(EventKind::Plugins, None);
+                tx.event(Subject::Plugins, None);
                 Ok(())
             })
             .await

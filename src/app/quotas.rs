@@ -7,10 +7,10 @@
 use crate::{Actor, App};
 use base::ids::{GuestId, JobId, UserId};
 use base::{Error, Result, Timestamp};
-use model::events::EventKind;
 use model::guests::Guest;
 use model::jobs::Job;
 use model::quotas::{Amounts, Claim, Growth, Quota, Resource, UserQuota};
+use model::subject::Subject;
 use model::users::{Role, User};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -62,7 +62,7 @@ impl Quotas<'_> {
             .store()
             .write(move |tx| {
                 tx.put(tables::SETTINGS, &Name::new(USUAL), &json)?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })
@@ -145,7 +145,7 @@ impl Quotas<'_> {
                 } else {
                     tx.put(tables::USER_QUOTAS, &user, &own)?;
                 }
-                tx.event(EventKind::Users, Some(user));
+                tx.event(Subject::Users, Some(user));
                 tx.audit(record);
                 Ok(())
             })
@@ -158,7 +158,7 @@ impl Quotas<'_> {
     /// # Errors
     /// `Conflict` with the sentence.
     pub fn recheck(&self, job: &Job) -> Result<()> {
-        let Some(id) = job.guest else { return Ok(()) };
+        let Some(id) = job.subject.guest() else { return Ok(()) };
         self.0.store().read(|tx| {
             let claim = tx.get(tables::QUOTA_CLAIMS, &id)?.filter(|c| c.job == job.id && c.over.is_none());
             let (Some(claim), Some(row)) = (claim, tx.get(tables::GUESTS, &id)?) else { return Ok(()) };

@@ -5,9 +5,11 @@ use crate::{Actor, App};
 use base::ids::{JobId, ScheduleId};
 use base::{Error, Result, Timestamp};
 use chrono::TimeZone as _;
-use model::jobs::Priority;
+use model::audit::AuditRecord;
+use model::jobs::{JobKind, Priority};
 use model::plugins::{HookMode, Manifest};
 use model::schedules::Schedule;
+use model::subject::Subject;
 use std::str::FromStr as _;
 use store::{Read, Scan, tables};
 
@@ -67,12 +69,13 @@ impl Schedules<'_> {
         self.0.store().read(|tx| tx.list(tables::SCHEDULES, Scan::all(), usize::MAX))
     }
 
-    /// Adds or replaces a schedule.
+    /// Adds or replaces a schedule. It acts for whoever set it last.
     ///
     /// # Errors
     /// `Forbidden`; `Invalid` on `cron`, `name` or `hook`.
     pub async fn put(&self, actor: &Actor, schedule: Schedule) -> Result<()> {
         actor.require_full_admin()?;
+        let schedule = Schedule { owner: actor.user_id(), ..schedule };
         next_time(&schedule.cron, self.0.now())?;
         if schedule.name.trim().is_empty() {
             return Err(Error::field("name", "Give the schedule a name."));
@@ -125,8 +128,7 @@ impl Schedules<'_> {
             if !schedule.active || !next_time(&schedule.cron, since).is_ok_and(|t| t <= now) {
                 continue;
             }
-            self.fire(schedule, now).await?;
-            made += 1;
+            made += usize::from(self.fire(schedule, now).await?);
         }
         if made > 0 {
             self.0.job_bell().notify_one();
@@ -134,28 +136,49 @@ impl Schedules<'_> {
         Ok(made)
     }
 
-    async fn fire(&self, schedule: Schedule, now: Timestamp) -> Result<()> {
+    /// False when the person who set it may not do this any more.
+    async fn fire(&self, schedule: Schedule, now: Timestamp) -> Result<bool> {
+        let name = format!("schedule {}", schedule.name);
+        let actor = Actor::on_behalf_of(self.0, schedule.owner, &name);
+        let actor = actor.and_then(|actor| actor.require_full_admin().map(|()| actor));
         let new = NewJob {
             id: JobId::new(),
             plugin: schedule.plugin.clone(),
-            hook: schedule.hook.clone(),
+            kind: JobKind::Plugin { hook: schedule.hook.clone(), args: schedule.args.clone() },
             title: schedule.name.clone(),
-            args: schedule.args.clone(),
             priority: Priority::Low,
-            guest: None,
+            subject: Subject::Plugins,
             connection: self.0.connections().ids().into_iter().next(),
             lane: None,
             dedup: Some(format!("schedule:{}", schedule.id)),
             max_attempts: 3,
         };
-        let actor = Actor::appliance(&format!("schedule {}", schedule.name));
         self.0
             .store()
             .write(move |tx| {
-                enqueue(tx, &actor, new)?;
-                tx.put(tables::SCHEDULES, &schedule.id, &Schedule { last: Some(now), ..schedule })
+                let fired = actor.is_ok();
+                match actor {
+                    Ok(actor) => _ = enqueue(tx, &actor, new)?,
+                    Err(why) => tx.audit(refused(&schedule, now, name, &why)),
+                }
+                tx.put(tables::SCHEDULES, &schedule.id, &Schedule { last: Some(now), ..schedule })?;
+                Ok(fired)
             })
             .await
+    }
+}
+
+fn refused(schedule: &Schedule, at: Timestamp, actor: String, why: &Error) -> AuditRecord {
+    AuditRecord {
+        at,
+        actor,
+        actor_id: schedule.owner,
+        action: "schedule.fire".to_owned(),
+        subject: schedule.name.clone(),
+        detail: why.message().to_owned(),
+        address: None,
+        ok: false,
+        about: None,
     }
 }
 

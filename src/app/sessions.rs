@@ -245,9 +245,9 @@ impl Sessions<'_> {
                 let row = store.read(|tx| tx.get(tables::TOKENS, &id));
                 matches!(row, Ok(Some(t)) if t.expires.is_none_or(|end| now < end))
             }
-            None => return true,
+            None => true,
         };
-        good && actor.user_id().and_then(|id| self.0.people().get(id)).is_some_and(|u| u.active)
+        good && actor.user_id().is_none_or(|id| self.0.people().get(id).is_some_and(|u| u.active))
     }
 
     /// Ends the actor's own session.
@@ -402,6 +402,7 @@ fn sign_in_record(
         detail: if ok { device.to_owned() } else { "login or password was wrong".to_owned() },
         address: Some(address.to_owned()),
         ok,
+        about: None,
     }
 }
 

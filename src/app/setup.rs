@@ -5,7 +5,7 @@ use crate::sessions::SignedIn;
 use base::ids::UserId;
 use base::{Error, Kind, Result, Secret, random};
 use crypto::{VaultKey, slots, token};
-use model::events::EventKind;
+use model::subject::Subject;
 use model::users::{Role, User, check_password, parse_login};
 use model::{audit::AuditRecord, lockout::FREE_ACCOUNT};
 use std::sync::Mutex;
@@ -67,6 +67,7 @@ impl Setup<'_> {
             detail: "first admin made with the setup code".to_owned(),
             address: Some(address.to_owned()),
             ok: true,
+            about: None,
         };
         let (row, stored) = (user.clone(), session.clone());
         self.0
@@ -80,7 +81,7 @@ impl Setup<'_> {
                 tx.put(tables::PASSWORD_SLOTS, &row.id, &slot.into())?;
                 tx.put(tables::SESSIONS, &stored.id, &stored)?;
                 tx.put(tables::USER_SESSIONS, &(row.id, stored.id), &())?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })

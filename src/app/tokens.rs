@@ -6,6 +6,7 @@ use base::ids::{SessionId, TokenId};
 use base::{Error, Result, Secret, Timestamp, random};
 use crypto::{jwt, slots};
 use model::sessions::{Scope, Session, SessionKind, Token};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use store::{Read, Scan, tables};
 
@@ -17,7 +18,7 @@ const TOUCH_EVERY: Duration = Duration::from_secs(60);
 const MOST_TOKENS: usize = 50;
 
 /// An API token as the profile page shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TokenView {
     pub id: TokenId,
     pub name: String,

@@ -4,10 +4,10 @@ use crate::guests::sharing::drop_of_user;
 use crate::{Actor, App};
 use arc_swap::ArcSwap;
 use base::ids::{InviteId, UserId};
-use base::{Error, Result, Timestamp};
+use base::{Error, Result, Secret, Timestamp};
 use model::lockout::Failures;
 use model::users::{Role, User, parse_email, parse_login};
-use model::{events::EventKind, sessions::Scope};
+use model::{sessions::Scope, subject::Subject};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Name, Read, Scan, Store, WriteTx, tables};
@@ -162,7 +162,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Forbidden`; `Invalid` on login or email; `Conflict` when the login is taken.
-    pub async fn invite(&self, actor: &Actor, new: NewUser) -> Result<(User, String)> {
+    pub async fn invite(&self, actor: &Actor, new: NewUser) -> Result<(User, Secret<String>)> {
         actor.require_full_admin()?;
         let login = parse_login(&new.login)?;
         let email = parse_email(&new.email)?;
@@ -188,7 +188,7 @@ impl Users<'_> {
                 insert(tx, &row)?;
                 let (id, invite) = invite;
                 tx.put(tables::INVITES, &id, &invite)?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })
@@ -231,7 +231,7 @@ impl Users<'_> {
                 if !row.active {
                     end_sessions(tx, row.id, None)?;
                 }
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })
@@ -265,7 +265,7 @@ impl Users<'_> {
             .store()
             .write(move |tx| {
                 tx.delete(tables::FAILURES, &account_failures(&user.login))?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })
@@ -277,7 +277,7 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`.
-    pub async fn reset_link(&self, actor: &Actor, id: UserId) -> Result<String> {
+    pub async fn reset_link(&self, actor: &Actor, id: UserId) -> Result<Secret<String>> {
         actor.require_full_admin()?;
         let user = self.find(id)?;
         let record = actor.record(self.0.now(), "user.reset", &user.login, "link to set a new password made");
@@ -322,7 +322,7 @@ impl Users<'_> {
                 tx.delete(tables::USERS, &id)?;
                 tx.delete(tables::USER_QUOTAS, &id)?;
                 let shared = drop_of_user(tx, id)?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(shared)
             })
@@ -351,7 +351,7 @@ impl Users<'_> {
             .store()
             .write(move |tx| {
                 tx.put(tables::USERS, &row.id, &row)?;
-                tx.event(EventKind::Users, None);
+                tx.event(Subject::Users, None);
                 tx.audit(record);
                 Ok(())
             })

@@ -3,6 +3,7 @@
 //! Everything above uses these and they use nothing of ours. No I/O but the clock and the
 //! system's random source, so that every rule above can be tested with a clock it is handed.
 
+pub mod amounts;
 pub mod error;
 pub mod files;
 pub mod ids;
@@ -11,5 +12,5 @@ pub mod secret;
 pub mod time;
 
 pub use error::{Error, Kind, Result};
-pub use secret::Secret;
+pub use secret::{Secret, Secrets, without_secrets};
 pub use time::{Clock, SystemClock, Timestamp};

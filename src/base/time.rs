@@ -67,6 +67,33 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// Reads what a provider reports as seconds since 1970, and the text that is made of it.
+///
+/// # Errors
+/// When it is neither.
+pub fn from_seconds_or_text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Timestamp, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Seconds(i64),
+        Text(Timestamp),
+    }
+    Ok(match Either::deserialize(d)? {
+        Either::Seconds(seconds) => Timestamp::from_secs(seconds),
+        Either::Text(time) => time,
+    })
+}
+
+impl utoipa::PartialSchema for Timestamp {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+        let format = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
+        ObjectBuilder::new().schema_type(Type::String).format(format).into()
+    }
+}
+
+impl utoipa::ToSchema for Timestamp {}
+
 /// Where time comes from. Handed in, so tests can move it.
 pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp;

@@ -71,9 +71,7 @@ impl Running {
         let console = socket::listen(&app.settings().socket)?;
         tasks.spawn(socket::serve(console, app.clone(), stop.clone()));
         tasks.spawn(jobs::run(app.clone(), stop.clone()));
-        tasks.spawn(jobs::background::poll(app.clone(), stop.clone()));
-        tasks.spawn(jobs::background::clock(app.clone(), stop.clone()));
-        tasks.spawn(jobs::background::images(app.clone(), stop.clone()));
+        jobs::background::start(&app, &stop, &mut tasks);
         tasks.spawn(async move {
             if let Err(e) = server.serve().await {
                 tracing::error!(error = e.chain(), "the web server ended");

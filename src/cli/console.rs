@@ -1,11 +1,11 @@
 //! What the host's console may ask of the running appliance. Whoever reaches the socket is the service's own
 //! user or root, so they act as an admin without a vault.
 
-use app::joining::Way;
 use app::users::{NewUser, UserChange};
 use app::{Actor, App};
 use base::{Error, Result, Secret};
 use model::users::Role;
+use remote::pve::node::NodeAddress;
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt::Write as _;
 
@@ -36,19 +36,17 @@ pub enum Request {
     Plugins,
     VerifyAudit,
     Health,
-    /// What is to be made on this host's Proxmox; answers JSON, as the next ones do.
-    ProxmoxWanted {
-        version: String,
-    },
+    /// What the name of this appliance's token on Proxmox ends with; answers JSON, as the next ones do.
+    ProxmoxMark,
     ProxmoxCurrent {
         token_id: String,
-        way: Way,
+        address: NodeAddress,
     },
     ProxmoxKeep {
         name: String,
         token_id: String,
         secret: Option<Carried>,
-        way: Way,
+        address: NodeAddress,
     },
     ProxmoxProbe {
         token_id: String,
@@ -79,12 +77,16 @@ impl Request {
             Self::AddUser { login, email, admin } => {
                 let new = NewUser { login, name: String::new(), email, role: role(admin) };
                 let (user, link) = app.users().invite(&actor, new).await?;
-                Ok(format!("Made {}. The link is good for three days and once:\n  /invite/{link}", user.login))
+                Ok(format!(
+                    "Made {}. The link is good for three days and once:\n  /invite/{}",
+                    user.login,
+                    link.expose()
+                ))
             }
             Self::ResetUser { login } => {
                 let user = app.users().by_login(&actor, &login)?.user;
                 let link = app.users().reset_link(&actor, user.id).await?;
-                Ok(format!("The link is good for three days and once:\n  /invite/{link}"))
+                Ok(format!("The link is good for three days and once:\n  /invite/{}", link.expose()))
             }
             Self::UnlockUser { login } => {
                 let user = app.users().by_login(&actor, &login)?.user;
@@ -102,11 +104,11 @@ impl Request {
             Self::Plugins => plugins(app, &actor),
             Self::VerifyAudit => verify_audit(app, &actor),
             Self::Health => health(app),
-            Self::ProxmoxWanted { version } => json(&app.joining().wanted(&actor, &version).await?),
-            Self::ProxmoxCurrent { token_id, way } => json(&app.joining().is_current(&actor, &token_id, &way)?),
-            Self::ProxmoxKeep { name, token_id, secret, way } => {
+            Self::ProxmoxMark => json(&app.joining().mark(&actor)?),
+            Self::ProxmoxCurrent { token_id, address } => json(&app.joining().is_current(&actor, &token_id, &address)?),
+            Self::ProxmoxKeep { name, token_id, secret, address } => {
                 let secret = secret.map(|s| s.0);
-                json(&app.joining().keep(&actor, &name, &token_id, secret, &way).await?)
+                json(&app.joining().keep(&actor, &name, &token_id, secret, &address).await?)
             }
             Self::ProxmoxProbe { token_id } => json(&app.joining().probe(&actor, &token_id).await?),
             Self::ProxmoxForget { token_id } => json(&app.joining().forget(&actor, &token_id).await?),

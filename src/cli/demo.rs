@@ -8,7 +8,7 @@ use app::users::NewUser;
 use base::ids::ConnectionId;
 use base::{Error, Result, Secret, random};
 use config::Settings;
-use model::connections::{Connection, Limits, StoredSecret, Trust};
+use model::connections::{Connection, Limits, PveAccess, Transport, Trust};
 use model::sessions::Scope;
 use model::users::Role;
 use serde_json::json;
@@ -119,7 +119,7 @@ impl Demo {
                 let console = Actor::host_console();
                 let user = app.users().by_login(&console, FIRST_LOGIN)?.user;
                 let link = app.users().reset_link(&console, user.id).await?;
-                app.invites().accept(&link, password.clone(), "steward demo", "127.0.0.1").await?.cookie
+                app.invites().accept(link.expose(), password.clone(), "steward demo", "127.0.0.1").await?.cookie
             }
         };
         let mira = app.sessions().authenticate(cookie.expose(), "127.0.0.1")?;
@@ -163,13 +163,14 @@ fn connection(cluster: &sim::Sim, now: base::Timestamp) -> Connection {
         id: ConnectionId::new(),
         name: "Home".to_owned(),
         plugin: "proxmox".to_owned(),
-        endpoints: vec![cluster.url.clone()],
-        trust: Trust::Fingerprints(vec![cluster.fingerprint.to_vec()]),
-        token_id: cluster.token_id.clone(),
-        token_secret: StoredSecret(cluster.token_secret.expose().clone()),
+        transport: Transport::Pve(PveAccess {
+            endpoints: vec![cluster.url.clone()],
+            trust: Trust::Fingerprints(vec![cluster.fingerprint.to_vec()]),
+            token_id: cluster.token_id.clone(),
+            token_secret: cluster.token_secret.clone(),
+        }),
         limits: Limits::default(),
         created: now,
-        ssh: None,
     }
 }
 

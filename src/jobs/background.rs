@@ -1,4 +1,4 @@
-//! What happens by the clock: looking at Proxmox, firing schedules, sweeping up.
+//! What happens by the clock: looking at providers, firing schedules, sweeping up.
 
 use app::App;
 use base::Result;
@@ -6,17 +6,28 @@ use model::jobs::Job;
 use std::ops::ControlFlow;
 use std::time::Duration;
 use store::{Read, Scan, tables};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// Jobs that are over are kept this long.
 const KEEP_JOBS: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// Looks at Proxmox every `poll_seconds`, and sooner when something was just changed.
-pub async fn poll(app: App, stop: CancellationToken) {
-    let mut clock = interval(Duration::from_secs(app.settings().poll_seconds));
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Starts all of it; it ends with `stop`.
+pub fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>) {
+    let (seconds, every) =
+        (Duration::from_secs, |what, period| Every { what, period, app: app.clone(), stop: stop.clone() });
+    tasks.spawn(poll(app.clone(), stop.clone()));
+    tasks.spawn(every("software", seconds(15)).run(|app| async move { app.software().catch_up().await }));
+    tasks.spawn(every("schedules", seconds(15)).run(|app| async move { app.schedules().tick().await.map(drop) }));
+    tasks.spawn(every("cloud images", seconds(60)).run(|app| async move { app.templates().tick().await }));
+    tasks.spawn(every("sweeping", seconds(3600)).run(|app| async move { sweep(&app).await }));
+}
+
+/// Looks at each provider every `poll_seconds`, and sooner when something was just changed.
+async fn poll(app: App, stop: CancellationToken) {
     let inventory = app.inventory();
+    let mut clock = clock(Duration::from_secs(app.settings().poll_seconds));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -30,56 +41,41 @@ pub async fn poll(app: App, stop: CancellationToken) {
     }
 }
 
-/// Fires schedules and sweeps.
-pub async fn clock(app: App, stop: CancellationToken) {
-    let mut minute = interval(Duration::from_secs(15));
-    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut rounds = 0_u64;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = minute.tick() => {}
-        }
-        if let Err(e) = app.software().catch_up().await {
-            tracing::error!(error = e.chain(), "wanted software could not be looked at");
-        }
-        if let Err(e) = app.schedules().tick().await {
-            tracing::error!(error = e.chain(), "schedules could not be looked at");
-        }
-        if rounds.is_multiple_of(240)
-            && let Err(e) = sweep(&app).await
-        {
-            tracing::error!(error = e.chain(), "sweeping failed");
-        }
-        rounds += 1;
+/// Work that is done now and then again and again.
+struct Every {
+    what: &'static str,
+    period: Duration,
+    app: App,
+    stop: CancellationToken,
+}
+
+impl Every {
+    /// A failure is told in the log, and the next turn tries again. The end may come in the middle: each piece of work
+    /// is made for that, as for a crash.
+    async fn run<W: Future<Output = Result<()>>>(self, work: impl Fn(App) -> W) {
+        let mut clock = clock(self.period);
+        let turns = async {
+            loop {
+                clock.tick().await;
+                if let Err(e) = work(self.app.clone()).await {
+                    tracing::error!(work = self.what, error = e.chain(), "work in the background failed");
+                }
+            }
+        };
+        self.stop.run_until_cancelled(turns).await;
     }
 }
 
-/// Looks for newer cloud images when it is time. Its own loop: a publisher's server may take half a minute.
-pub async fn images(app: App, stop: CancellationToken) {
-    let mut minute = interval(Duration::from_secs(60));
-    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = minute.tick() => {}
-        }
-        let tick = async { app.templates().tick().await };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            done = tick => if let Err(e) = done {
-                tracing::error!(error = e.chain(), "cloud images could not be looked at");
-            },
-        }
-    }
+fn clock(period: Duration) -> Interval {
+    let mut clock = interval(period);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    clock
 }
 
 /// Removes sessions that ended by themselves and jobs that were over long ago.
-///
-/// # Errors
-/// What the store says.
-pub async fn sweep(app: &App) -> Result<()> {
+async fn sweep(app: &App) -> Result<()> {
     app.sessions().sweep().await?;
+    app.jobs().forget_old_secrets().await?;
     let limit = app.now().minus(KEEP_JOBS);
     let mut old = Vec::new();
     app.store().read(|tx| {
@@ -89,7 +85,7 @@ pub async fn sweep(app: &App) -> Result<()> {
                 return Ok(ControlFlow::Break(()));
             }
             if job.state.is_over() {
-                old.push((job.id, job.guest));
+                old.push((job.id, job.subject.guest()));
             }
             Ok(ControlFlow::Continue(()))
         })
@@ -99,6 +95,7 @@ pub async fn sweep(app: &App) -> Result<()> {
             for (id, guest) in old {
                 tx.delete_all(tables::STEPS, Scan::prefix(&id))?;
                 tx.delete_all(tables::JOB_LOG, Scan::prefix(&id))?;
+                tx.delete(tables::JOB_SECRETS, &id)?;
                 if let Some(guest) = guest {
                     tx.delete(tables::GUEST_JOBS, &(guest, id))?;
                 }

@@ -4,8 +4,8 @@ use app::App;
 use app::jobs::LOG_LINES;
 use base::ids::{JobId, UserId};
 use base::{Result, Timestamp};
-use model::events::EventKind;
 use model::jobs::{LogLevel, LogLine, Progress, Step, StepState};
+use model::subject::Subject;
 use plugin::Journal;
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,8 +17,6 @@ pub(super) struct StoreJournal {
     job: JobId,
     owner: Option<UserId>,
     next_line: AtomicU32,
-    /// Secrets of the job, which no line may hold.
-    masks: Vec<String>,
 }
 
 fn step_key(job: JobId, name: &str) -> (JobId, Name) {
@@ -29,13 +27,7 @@ impl StoreJournal {
     pub(super) fn open(app: &App, job: JobId, owner: Option<UserId>) -> Result<Self> {
         let last = app.store().read(|tx| tx.list(tables::JOB_LOG, Scan::prefix(&job).rev(), 1))?;
         let next = last.first().map_or(0, |((_, n), _)| n + 1);
-        let masks = app.software().masks(job)?;
-        Ok(Self { app: app.clone(), job, owner, next_line: AtomicU32::new(next), masks })
-    }
-
-    /// A text without the job's secrets.
-    pub(super) fn masked(&self, text: &str) -> String {
-        self.masks.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "••••••"))
+        Ok(Self { app: app.clone(), job, owner, next_line: AtomicU32::new(next) })
     }
 
     fn change(&self, name: &str, f: impl FnOnce(&mut Step, Timestamp) + Send + 'static) -> Result<()> {
@@ -55,7 +47,7 @@ impl StoreJournal {
             };
             f(&mut step, now);
             tx.put(tables::STEPS, &key, &step)?;
-            tx.event(EventKind::Job { id: job }, owner);
+            tx.event(Subject::Job(job), owner);
             Ok(())
         })
     }
@@ -100,7 +92,7 @@ impl Journal for StoreJournal {
             if row.progress != progress {
                 row.progress = progress;
                 tx.put(tables::JOBS, &job, &row)?;
-                tx.event(EventKind::Job { id: job }, owner);
+                tx.event(Subject::Job(job), owner);
             }
             Ok(())
         });
@@ -122,7 +114,7 @@ impl Journal for StoreJournal {
             match n {
                 n if n > LOG_LINES => break,
                 n if n == LOG_LINES => fit.push((n, *level, "The log is full; later lines are left out.".to_owned())),
-                _ => fit.push((n, *level, self.masked(text).chars().take(4_000).collect())),
+                _ => fit.push((n, *level, text.chars().take(4_000).collect())),
             }
         }
         if fit.is_empty() {
@@ -134,7 +126,7 @@ impl Journal for StoreJournal {
             for (n, level, text) in fit {
                 tx.put(tables::JOB_LOG, &(job, n), &LogLine { at, level, text })?;
             }
-            tx.event(EventKind::JobLog { id: job }, owner);
+            tx.event(Subject::JobLog(job), owner);
             Ok(())
         });
         if let Err(e) = written {

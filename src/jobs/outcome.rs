@@ -6,12 +6,12 @@ use model::jobs::{Job, JobState};
 use plugin::{Failure, Outcome};
 use std::time::Duration;
 
-/// While Proxmox is away a job does not use up its tries; it looks again this often.
+/// While its provider is away a job does not use up its tries; it looks again this often.
 const AWAY_EVERY: Duration = Duration::from_secs(10);
 /// ... but not for ever.
 const AWAY_AT_MOST: Duration = Duration::from_secs(3600);
 
-/// Writes the outcome of a run into the row. `away`: the failure was that Proxmox could not be reached.
+/// Writes the outcome of a run into the row. `away`: the failure was that its provider could not be reached.
 pub fn apply(job: &mut Job, outcome: Outcome, now: Timestamp, away: bool) {
     let undoing = job.state == JobState::Undoing;
     job.wait = None;
@@ -45,9 +45,9 @@ fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
     let undoing = job.state == JobState::Undoing;
     if away && failure.retry {
         job.not_before = now.plus(AWAY_EVERY);
-        // Why it is taken back stays; that Proxmox is away then stands in the log.
+        // Why it is taken back stays; that it is away then stands in the log.
         if !undoing {
-            job.error = Some(format!("{text} Steward goes on as soon as Proxmox answers."));
+            job.error = Some(format!("{text} Steward goes on as soon as it is back."));
             job.state = JobState::Queued;
         }
         return;
@@ -97,17 +97,17 @@ fn end(job: &mut Job, state: JobState, now: Timestamp) {
 mod tests {
     use super::*;
     use base::ids::JobId;
-    use model::jobs::{Priority, Progress};
+    use model::jobs::{JobKind, Priority, Progress};
     use model::plugins::ScriptError;
+    use model::subject::Subject;
     use serde_json::{Value, json};
 
     fn a_job() -> Job {
         Job {
             id: JobId::new(),
             plugin: "proxmox".into(),
-            hook: "guest_create".into(),
+            kind: JobKind::Plugin { hook: "guest_create".into(), args: Value::Null },
             title: String::new(),
-            args: Value::Null,
             owner: None,
             asked_by: String::new(),
             priority: Priority::Normal,
@@ -119,7 +119,7 @@ mod tests {
             max_attempts: 3,
             not_before: Timestamp::ZERO,
             plugin_hash: None,
-            guest: None,
+            subject: Subject::Plugins,
             lane: None,
             dedup: None,
             progress: Progress::default(),

@@ -18,7 +18,7 @@ pub fn is_ready(job: &Job, now: Timestamp) -> bool {
         None => true,
         Some(Wait::Until { at }) => *at <= now,
         // The waiter takes the wait away when the task is over.
-        Some(Wait::Task { .. }) => job.cancel_asked && job.state == JobState::Waiting,
+        Some(Wait::Task { .. } | Wait::Command(_)) => job.cancel_asked && job.state == JobState::Waiting,
     };
     match job.state {
         JobState::Queued => job.not_before <= now,
@@ -61,7 +61,8 @@ pub fn pick<'a>(ready: &[&'a Job], active: &HashMap<JobId, Active>, lane_width: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::jobs::{Priority, Progress};
+    use model::jobs::{JobKind, Priority, Progress};
+    use model::subject::Subject;
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -69,9 +70,8 @@ mod tests {
         Job {
             id: JobId::new(),
             plugin: "proxmox".into(),
-            hook: "guest_power".into(),
+            kind: JobKind::Plugin { hook: "guest_power".into(), args: Value::Null },
             title: String::new(),
-            args: Value::Null,
             owner,
             asked_by: String::new(),
             priority,
@@ -83,7 +83,7 @@ mod tests {
             max_attempts: 3,
             not_before: Timestamp::ZERO,
             plugin_hash: None,
-            guest: None,
+            subject: Subject::Plugins,
             lane: lane.map(str::to_owned),
             dedup: None,
             progress: Progress::default(),

@@ -1,9 +1,8 @@
 //! Claims jobs, runs their functions on blocking threads, and writes what became of them.
 
 use super::journal::StoreJournal;
-use super::outcome;
 use super::queue::{self, Active};
-use super::waits;
+use super::{outcome, waits};
 use app::App;
 use base::ids::JobId;
 use base::{Error, Kind, Result};
@@ -73,7 +72,7 @@ struct Runner {
     app: App,
     working: JoinSet<Done>,
     running: HashSet<JobId>,
-    /// Jobs whose Proxmox task is being polled.
+    /// Jobs whose task or command is being polled.
     watching: HashSet<JobId>,
 }
 
@@ -94,7 +93,7 @@ impl Runner {
     /// Starts all that may start now and says how long to rest at most.
     async fn start_ready(&mut self) -> Result<Duration> {
         let jobs = self.app.jobs().all_open()?;
-        self.watch_tasks(&jobs);
+        self.watch(&jobs);
         let now = self.app.now();
         let idle = |job: &&Job| !self.running.contains(&job.id) && queue::is_ready(job, now);
         let mut ready: Vec<&Job> = jobs.iter().filter(idle).collect();
@@ -124,9 +123,11 @@ impl Runner {
         Ok(next.max(Duration::from_millis(20)))
     }
 
-    fn watch_tasks(&mut self, jobs: &[Job]) {
+    fn watch(&mut self, jobs: &[Job]) {
         let waiting = jobs.iter().filter(|j| {
-            matches!(j.wait, Some(Wait::Task { .. })) && matches!(j.state, JobState::Waiting | JobState::Undoing)
+            let watched = matches!(j.wait, Some(Wait::Task { .. } | Wait::Command(_)));
+            // One that was cancelled is claimed next.
+            watched && (j.state == JobState::Undoing || j.state == JobState::Waiting && !j.cancel_asked)
         });
         for job in waiting {
             if self.running.contains(&job.id) || !self.watching.insert(job.id) {
@@ -135,7 +136,7 @@ impl Runner {
             let (app, job) = (self.app.clone(), job.clone());
             self.working.spawn(async move {
                 let id = job.id;
-                if let Err(e) = waits::wait_for_task(app, job).await {
+                if let Err(e) = waits::wait(app, job).await {
                     tracing::error!(job.id = %id, error = e.chain(), "waiting for a task failed");
                     tokio::time::sleep(Duration::from_secs(5)).await;
                 }
@@ -166,9 +167,7 @@ async fn run_once(app: &App, id: JobId) -> Result<()> {
         .await?;
     if job.state.is_over() {
         tracing::info!(job.id = %id, job.title = job.title, state = job.state.name(), "job over");
-        app.guests().settle(&job).await?;
-        app.templates().settle(&job).await?;
-        app.software().settle(&job).await?;
+        app.jobs().over(&job).await?;
     }
     Ok(())
 }
@@ -204,7 +203,7 @@ async fn within_quota(app: &App, job: &Job) -> Result<Outcome> {
         return too_much(app, job, &e).await;
     }
     let outcome = play(app, job).await?;
-    let makes = job.hook == "guest_create" || job.hook == "guest_clone";
+    let makes = job.kind.new_guest().is_some();
     if forward
         && makes
         && matches!(outcome, Outcome::Done(_))
@@ -238,17 +237,16 @@ async fn play(app: &App, job: &Job) -> Result<Outcome> {
         let journal = Arc::new(StoreJournal::open(&app2, job.id, job.owner)?);
         let run = Run {
             plugin: job.plugin.clone(),
-            hook: job.hook.clone(),
+            hook: job.kind.hook().to_owned(),
             connection: job.connection,
             job: Some(job.id),
-            guest: job.guest,
+            guest: job.subject.guest(),
             actor: job.asked_by.clone(),
+            secrets: app2.jobs().handles(job.id)?,
         };
         let shared: Arc<dyn Journal> = Arc::<StoreJournal>::clone(&journal);
-        let args = app2.software().full_args(&job)?;
-        let mut outcome = plugin.run_job(&host, shared, &job.hook, args, run, mode);
-        if let Outcome::Failed(failure) = &mut outcome {
-            failure.error.message = journal.masked(&failure.error.message);
+        let outcome = plugin.run_job(&host, shared, job.kind.hook(), job.kind.args(job.id), run, mode);
+        if let Outcome::Failed(failure) = &outcome {
             journal.log(LogLevel::Error, &failure.error.message);
         }
         Ok(outcome)
@@ -276,7 +274,7 @@ fn failure(message: &str, retry: bool, mismatch: bool) -> Outcome {
     Outcome::Failed(Failure { error, retry, mismatch, unreachable: false })
 }
 
-/// Was the failure that Proxmox could not be reached?
+/// Was the failure that the provider could not be reached?
 fn is_away(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Failed(f) if f.unreachable)
 }

@@ -1,12 +1,13 @@
 //! The audit log: a chain of entries, each with the hash of the one before it.
 
+use crate::subject::Subject;
 use base::Timestamp;
 use base::ids::UserId;
 use minicbor::{Decode, Encode};
 use serde::Serialize;
 
 /// What is written about one security event or change. Texts never hold a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, utoipa::ToSchema)]
 pub struct AuditRecord {
     #[n(0)]
     pub at: Timestamp,
@@ -30,16 +31,27 @@ pub struct AuditRecord {
     /// Refused attempts are written too.
     #[n(7)]
     pub ok: bool,
+    /// The same as `subject`, whatever it is called since.
+    #[n(8)]
+    pub about: Option<Subject>,
 }
 
 /// A record in its place in the chain. `hash` = SHA-256 over the hash before it, `seq` and the encoded record.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, utoipa::ToSchema)]
 pub struct AuditEntry {
     /// 1, 2, 3 ... without gaps.
     #[n(0)]
     pub seq: u64,
     #[n(1)]
+    #[serde(flatten)]
     pub record: AuditRecord,
+    /// In JSON as hex digits.
     #[cbor(n(2), with = "minicbor::bytes")]
+    #[serde(serialize_with = "hex")]
+    #[schema(value_type = String)]
     pub hash: Vec<u8>,
+}
+
+fn hex<S: serde::Serializer>(bytes: &[u8], s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&hex::encode(bytes))
 }

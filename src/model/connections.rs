@@ -1,7 +1,7 @@
 //! Connections: how Steward reaches one Proxmox cluster, or another host by SSH.
 
-use base::Timestamp;
 use base::ids::ConnectionId;
+use base::{Secret, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub enum Trust {
     Ca(#[n(0)] String),
 }
 
-/// One Proxmox cluster or single host, as stored (the row is sealed with the appliance key).
+/// A Proxmox cluster or another host, as stored (the row is sealed with the appliance key).
 #[derive(Clone, Debug, Encode, Decode)]
 pub struct Connection {
     #[n(0)]
@@ -27,28 +27,64 @@ pub struct Connection {
     /// The provider plugin that speaks to it.
     #[n(2)]
     pub plugin: String,
-    /// `https://host:8006`, the first that answers is used.
     #[n(3)]
-    pub endpoints: Vec<String>,
+    pub transport: Transport,
     #[n(4)]
+    pub limits: Limits,
+    #[n(5)]
+    pub created: Timestamp,
+}
+
+impl Connection {
+    /// How to sign in, for a host that is reached by SSH.
+    pub fn ssh(&self) -> Option<&SshAccess> {
+        match &self.transport {
+            Transport::Ssh(ssh) => Some(ssh),
+            Transport::Pve(_) => None,
+        }
+    }
+
+    /// All but its secrets, for what lives long.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let mut row = self.clone();
+        match &mut row.transport {
+            Transport::Pve(pve) => pve.token_secret = Secret::default(),
+            Transport::Ssh(ssh) => ssh.private = Secret::default(),
+        }
+        row
+    }
+}
+
+/// How the provider's plugin gets there.
+#[derive(Clone, Debug, Encode, Decode)]
+pub enum Transport {
+    /// The REST API of a Proxmox cluster or single host.
+    #[n(0)]
+    Pve(#[n(0)] PveAccess),
+    /// Commands on a host that has no API of its own.
+    #[n(1)]
+    Ssh(#[n(0)] SshAccess),
+}
+
+/// How to reach the API of a Proxmox cluster.
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct PveAccess {
+    /// `https://host:8006`, the first that answers is used.
+    #[n(0)]
+    pub endpoints: Vec<String>,
+    #[n(1)]
     pub trust: Trust,
     /// `user@realm!name`.
-    #[n(5)]
+    #[n(2)]
     pub token_id: String,
     /// The token's secret. Not part of any view.
-    #[n(6)]
-    pub token_secret: StoredSecret,
-    #[n(7)]
-    pub limits: Limits,
-    #[n(8)]
-    pub created: Timestamp,
-    /// For a host that is reached by SSH: then there is no API, and the fields for it are empty.
-    #[n(9)]
-    pub ssh: Option<SshAccess>,
+    #[n(3)]
+    pub token_secret: Secret<String>,
 }
 
 /// How to sign in to a host by SSH.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, Encode, Decode)]
 pub struct SshAccess {
     #[n(0)]
     pub host: String,
@@ -59,24 +95,13 @@ pub struct SshAccess {
     pub user: String,
     /// In OpenSSH's form. Not part of any view.
     #[n(3)]
-    pub private: StoredSecret,
+    pub private: Secret<String>,
     /// One line as in `authorized_keys`.
     #[n(4)]
     pub public: String,
     /// Accepted host keys, `SHA256:...`; empty before the first sign-in.
     #[n(5)]
     pub host_keys: Vec<String>,
-}
-
-/// A secret inside a stored row: encoded as its text, printed as nothing.
-#[derive(Clone, PartialEq, Eq, Encode, Decode)]
-#[cbor(transparent)]
-pub struct StoredSecret(#[n(0)] pub String);
-
-impl std::fmt::Debug for StoredSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StoredSecret(hidden)")
-    }
 }
 
 /// Where Steward may act. Proxmox itself has no rule that limits nodes, so this is enforced here.

@@ -4,7 +4,7 @@ use crate::providers::Feature;
 use serde::{Deserialize, Serialize};
 
 /// A way to sit in front of a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConsoleKind {
     /// Its screen, keyboard and pointer.

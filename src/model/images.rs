@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How a publisher's checksums are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     Sha256,
@@ -36,7 +36,7 @@ impl Algorithm {
 }
 
 /// One image of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
     /// Small letters, digits, dots and dashes. Templates are named after it.
@@ -60,9 +60,9 @@ pub struct Image {
     /// Who may sign in when nobody else is named.
     #[serde(default)]
     pub user: String,
-    /// Proxmox' word for the system.
+    /// The system in it: linux, windows10, windows11, solaris or other.
     #[serde(default = "linux")]
-    pub ostype: String,
+    pub system: String,
     /// The processor type that it needs at least.
     #[serde(default = "common_cpu")]
     pub cpu: String,
@@ -92,7 +92,7 @@ fn qcow2() -> String {
 }
 
 fn linux() -> String {
-    "l26".to_owned()
+    "linux".to_owned()
 }
 
 /// What nearly all processors since 2010 have; Proxmox' own page proposes it too.
@@ -153,8 +153,8 @@ impl Image {
         if !self.user.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
             say("user", "Use small letters, digits, - and _.");
         }
-        if !["l26", "win10", "win11", "other", "solaris"].contains(&self.ostype.as_str()) {
-            say("ostype", "Use l26 (Linux), win10, win11, solaris or other.");
+        if !["linux", "windows10", "windows11", "solaris", "other"].contains(&self.system.as_str()) {
+            say("system", "Use linux, windows10, windows11, solaris or other.");
         }
         if self.cpu.is_empty() || !self.cpu.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
             say("cpu", "Give a processor type as Proxmox names it, like x86-64-v2-AES or host.");
@@ -253,7 +253,7 @@ pub(crate) mod tests {
             algorithm: Algorithm::Sha256,
             format: "qcow2".into(),
             user: "debian".into(),
-            ostype: "l26".into(),
+            system: "linux".into(),
             cpu: "x86-64-v2-AES".into(),
             disk: 4,
             memory: 512,

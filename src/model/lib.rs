@@ -27,6 +27,7 @@ pub mod quotas;
 pub mod schedules;
 pub mod sessions;
 pub mod software;
+pub mod subject;
 pub mod templates;
 pub mod users;
 pub mod windows;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 /// What kind of value an option has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptionKind {
     /// One line.
@@ -32,7 +32,7 @@ pub enum OptionKind {
 }
 
 /// A form of text that a pattern can't say well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// A host name without dots.
@@ -49,7 +49,7 @@ pub enum Format {
 }
 
 /// When a changed setting counts on a machine that is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
     /// At once.
@@ -62,7 +62,7 @@ pub enum When {
 }
 
 /// One thing that can be chosen: an option of a recipe or a setting of a machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OptionSpec {
     /// The name that the script reads: small letters, digits, underscores.
@@ -243,6 +243,12 @@ impl OptionSpec {
         self.choices.extend(more);
     }
 
+    /// The bounds of a number, for a form.
+    pub fn range(&self) -> (u64, u64) {
+        let bound = |n: Option<i64>, or: u64| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(or);
+        (bound(self.min, 0), bound(self.max, 1_000_000_000))
+    }
+
     /// The words for a value that has a name.
     pub fn named(&self, value: &str) -> Option<&str> {
         self.choices.iter().find(|(v, _)| v == value).map(|(_, words)| words.as_str())
@@ -295,17 +301,19 @@ impl OptionSpec {
             return Err(format!("This does not have the right form.{help}"));
         }
         let Some(format) = self.format else { return Ok(()) };
+        // Values with a name, as `dhcp`, fit too.
+        let or = if self.choices.is_empty() { String::new() } else { format!("{}, or ", self.values()) };
         let (fits, sentence) = match format {
             Format::Name => (is_dns_label(text), "Use 1 to 63 letters, digits and dashes; no dash at either end."),
             Format::User => (
                 is_unix_user(text),
                 "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter.",
             ),
-            Format::Address => (text.parse::<std::net::IpAddr>().is_ok(), "Give an address like 192.168.1.1."),
-            Format::Cidr => (is_cidr(text), "Give address and prefix length, like 192.168.1.44/24."),
             Format::Keys => {
                 (are_public_keys(text), "Paste public keys as in authorized_keys, one per line: ssh-ed25519 AAAA...")
             }
+            Format::Address => (text.parse::<std::net::IpAddr>().is_ok(), "Give an address like 192.168.1.1."),
+            Format::Cidr => (is_cidr(text), &*format!("Give {or}address and prefix length, like 192.168.1.44/24.")),
             Format::Uuid => (is_uuid(text), "Give a UUID, like 6f1c2a5e-0b1d-4c55-9d38-2c4f6b7a8e90."),
         };
         if fits { Ok(()) } else { Err(sentence.to_owned()) }

@@ -6,6 +6,7 @@ use crate::providers::Features;
 use crate::software::Recipe;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use strum::IntoStaticStr;
 
 /// `plugin.toml`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,9 +17,7 @@ pub struct Manifest {
     pub version: String,
     /// One sentence for the Plugins page.
     pub about: String,
-    /// What it is: `provider`, `notifier`, `collector`, `provisioner`, `software`, `rule`, `checker`,
-    /// or `library`: functions that other plugins use.
-    pub kind: String,
+    pub kind: PluginKind,
     /// The version of the host's API that it was written for; 1 now.
     pub api: u32,
     /// Host modules it may use: `pve`, `kv`, `guests` ... What is not listed does not exist for the script.
@@ -44,6 +43,30 @@ pub struct Manifest {
     pub hooks: BTreeMap<String, Hook>,
 }
 
+/// What a plugin is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum PluginKind {
+    /// Stands behind connections: machines, nodes, storages.
+    Provider,
+    Notifier,
+    Collector,
+    Provisioner,
+    /// Installs something on machines.
+    Software,
+    Rule,
+    Checker,
+    /// Functions that other plugins use.
+    Library,
+}
+
+impl PluginKind {
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
 /// One function that the host calls.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,7 +88,7 @@ pub enum HookMode {
 }
 
 /// Where a plugin's files came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// In the binary.

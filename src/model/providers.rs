@@ -3,10 +3,15 @@
 
 use crate::guests::GuestKind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use strum::{IntoStaticStr, VariantArray};
 
 /// One thing that a provider can do with a machine. In `plugin.toml` by its name in small letters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Feature {
     Snapshots,
     SnapshotMemory,
@@ -32,66 +37,14 @@ pub enum Feature {
     ConsoleSerial,
     Agent,
     History,
-    Profiles,
 }
 
 impl Feature {
-    pub const ALL: [Self; 25] = [
-        Self::Snapshots,
-        Self::SnapshotMemory,
-        Self::Clone,
-        Self::CloneRunning,
-        Self::LinkedClone,
-        Self::Template,
-        Self::Migrate,
-        Self::MigrateLive,
-        Self::Hibernate,
-        Self::Hardware,
-        Self::Disks,
-        Self::DiskMove,
-        Self::Nics,
-        Self::Vlan,
-        Self::Firewall,
-        Self::BootOrder,
-        Self::Cloudinit,
-        Self::Notes,
-        Self::Tags,
-        Self::Protection,
-        Self::ConsoleVnc,
-        Self::ConsoleSerial,
-        Self::Agent,
-        Self::History,
-        Self::Profiles,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
+    /// As in `plugin.toml`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Snapshots => "snapshots",
-            Self::SnapshotMemory => "snapshot_memory",
-            Self::Clone => "clone",
-            Self::CloneRunning => "clone_running",
-            Self::LinkedClone => "linked_clone",
-            Self::Template => "template",
-            Self::Migrate => "migrate",
-            Self::MigrateLive => "migrate_live",
-            Self::Hibernate => "hibernate",
-            Self::Hardware => "hardware",
-            Self::Disks => "disks",
-            Self::DiskMove => "disk_move",
-            Self::Nics => "nics",
-            Self::Vlan => "vlan",
-            Self::Firewall => "firewall",
-            Self::BootOrder => "boot_order",
-            Self::Cloudinit => "cloudinit",
-            Self::Notes => "notes",
-            Self::Tags => "tags",
-            Self::Protection => "protection",
-            Self::ConsoleVnc => "console_vnc",
-            Self::ConsoleSerial => "console_serial",
-            Self::Agent => "agent",
-            Self::History => "history",
-            Self::Profiles => "profiles",
-        }
+        self.into()
     }
 
     /// What a plugin that declares it must have.
@@ -123,27 +76,18 @@ impl Feature {
             Self::ConsoleSerial => "hook `console` knows the kind `serial`",
             Self::Agent => "hooks `guest_agent`, `guest_exec`, `guest_exec_status`, `guest_file_write`",
             Self::History => "hook `history` has figures of the past, for charts",
-            Self::Profiles => {
-                "`guest_create` takes `hardware` and `disks` of a hardware profile; `guest_change` knows the action `apply`"
-            }
         }
     }
 }
 
 /// `[features]` of a manifest: what there is for each kind of machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Features {
-    pub qemu: Vec<Feature>,
-    pub lxc: Vec<Feature>,
-}
+#[serde(transparent)]
+pub struct Features(BTreeMap<GuestKind, Vec<Feature>>);
 
 impl Features {
     pub fn of(&self, kind: GuestKind) -> &[Feature] {
-        match kind {
-            GuestKind::Qemu => &self.qemu,
-            GuestKind::Lxc => &self.lxc,
-        }
+        self.0.get(&kind).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub fn has(&self, kind: GuestKind, feature: Feature) -> bool {
@@ -151,7 +95,7 @@ impl Features {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.qemu.is_empty() && self.lxc.is_empty()
+        self.0.values().all(Vec::is_empty)
     }
 }
 
@@ -161,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_feature_is_written_by_its_name() {
-        for feature in Feature::ALL {
+        for feature in Feature::ALL.iter().copied() {
             assert_eq!(serde_json::to_value(feature).unwrap(), feature.name());
         }
         assert!(toml::from_str::<Features>("qemu = [\"flying\"]").is_err());

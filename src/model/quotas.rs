@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::ops::AddAssign;
 
 /// What machines have or want.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Amounts {
     #[n(0)]
     pub machines: u64,
@@ -131,7 +131,7 @@ impl Resource {
 }
 
 /// The most that a person's machines may have together; `None` is no limit. Memory in MiB, disk in GiB.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
     #[n(0)]
@@ -195,17 +195,31 @@ impl Quota {
 }
 
 /// One limit of one person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", expecting = "give a whole number, 0 or more, or “usual” or “unlimited”")]
 pub enum Allowance {
     /// The one for everybody.
     #[n(0)]
     #[default]
     Usual,
     #[n(1)]
+    #[serde(rename = "unlimited")]
     NoLimit,
     #[n(2)]
+    #[serde(untagged)]
     AtMost(#[n(0)] u64),
 }
+
+impl utoipa::PartialSchema for Allowance {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Type};
+        let number = ObjectBuilder::new().schema_type(Type::Integer);
+        let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["usual", "unlimited"]));
+        OneOfBuilder::new().item(number).item(word).into()
+    }
+}
+
+impl utoipa::ToSchema for Allowance {}
 
 impl Allowance {
     pub fn over(self, usual: Option<u64>) -> Option<u64> {
@@ -217,8 +231,9 @@ impl Allowance {
     }
 }
 
-/// What an admin set for one person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+/// What an admin set for one person. What is not named is as for everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct UserQuota {
     #[n(0)]
     pub machines: Allowance,

@@ -1,7 +1,7 @@
 //! Cron schedules: they only make jobs.
 
 use base::Timestamp;
-use base::ids::ScheduleId;
+use base::ids::{ScheduleId, UserId};
 use minicbor::{Decode, Encode};
 use serde_json::Value;
 
@@ -25,4 +25,7 @@ pub struct Schedule {
     /// The last time that it fired.
     #[n(7)]
     pub last: Option<Timestamp>,
+    /// Who set it: it may do what this person may. `None`: the host's console.
+    #[n(8)]
+    pub owner: Option<UserId>,
 }

@@ -49,7 +49,7 @@ pub struct Session {
 }
 
 /// What an API token may do. A scope never gives more than its user has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum Scope {

@@ -5,7 +5,6 @@ use base::Timestamp;
 use base::ids::{ConnectionId, JobId};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Where a template is made; the same again when it is made anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -68,7 +67,7 @@ pub struct Template {
 }
 
 /// Arguments of the job `template_build`. What the provider's plugin reads.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BuildArgs {
     pub image: String,
     pub title: String,
@@ -79,7 +78,7 @@ pub struct BuildArgs {
     pub digest: String,
     pub format: String,
     pub user: String,
-    pub ostype: String,
+    pub system: String,
     pub cpu: String,
     pub memory: u64,
     pub name: String,
@@ -97,11 +96,6 @@ pub struct BuildArgs {
 }
 
 impl BuildArgs {
-    /// The arguments of a job, if they are of this kind.
-    pub fn of(args: &Value) -> Option<Self> {
-        serde_json::from_value(args.clone()).ok()
-    }
-
     /// The name under which the image lies on the storage: the same image has the same name, so a download that
     /// is there already is known again, and a newer image never overwrites one in use.
     pub fn file_name(image: &Image, digest: &str) -> String {

@@ -2,17 +2,18 @@
 //! Sources: Microsoft's unattended set-up reference; the folders of the VirtIO driver image.
 
 use crate::guests::is_dns_label;
-use base::{Error, Result};
+use crate::guests::settings::MachineSettings;
+use base::{Error, Result, Secret};
 use serde::{Deserialize, Serialize};
 
-/// A release of Windows: id, what people call it, Proxmox' `ostype`, the folder of its drivers.
-pub static RELEASES: [(&str, &str, &str, &str); 6] = [
-    ("win10", "Windows 10", "win10", "w10"),
-    ("win11", "Windows 11", "win11", "w11"),
-    ("server2016", "Windows Server 2016", "win10", "2k16"),
-    ("server2019", "Windows Server 2019", "win10", "2k19"),
-    ("server2022", "Windows Server 2022", "win11", "2k22"),
-    ("server2025", "Windows Server 2025", "win11", "2k25"),
+/// A release of Windows: id, what people call it, the folder of its drivers.
+pub static RELEASES: [(&str, &str, &str); 6] = [
+    ("win10", "Windows 10", "w10"),
+    ("win11", "Windows 11", "w11"),
+    ("server2016", "Windows Server 2016", "2k16"),
+    ("server2019", "Windows Server 2019", "2k19"),
+    ("server2022", "Windows Server 2022", "2k22"),
+    ("server2025", "Windows Server 2025", "2k25"),
 ];
 
 /// What the template is to be. Without its secrets, which are handed on apart.
@@ -55,22 +56,25 @@ pub struct WindowsWish {
 }
 
 /// What must stay secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WindowsSecrets<'a> {
-    pub password: &'a str,
+#[derive(Debug, Default)]
+pub struct WindowsSecrets {
+    pub password: Secret<String>,
     /// Empty: the edition's own, or the trial.
-    pub product_key: &'a str,
+    pub product_key: Secret<String>,
 }
 
 impl WindowsWish {
     /// The release's line in [`RELEASES`].
-    pub fn release(&self) -> Option<&'static (&'static str, &'static str, &'static str, &'static str)> {
+    pub fn release(&self) -> Option<&'static (&'static str, &'static str, &'static str)> {
         RELEASES.iter().find(|r| r.0 == self.release)
     }
 
     /// # Errors
     /// `Invalid` with a sentence per field.
-    pub fn check(&self, secrets: &WindowsSecrets<'_>) -> Result<()> {
+    pub fn check(&self, secrets: &WindowsSecrets, settings: &MachineSettings) -> Result<()> {
+        let fits = |key: &str, n: u64, least: u64| {
+            n >= least && settings.find(key).is_none_or(|s| s.read_text(&n.to_string()).is_ok())
+        };
         let iso = |t: &str| {
             t.contains(":iso/")
                 && t.to_ascii_lowercase().ends_with(".iso")
@@ -78,7 +82,7 @@ impl WindowsWish {
         };
         let hex = |t: &str, n: usize| t.len() == n && t.bytes().all(|b| b.is_ascii_hexdigit());
         let keyboard = self.keyboard.split_once(':').is_some_and(|(a, b)| hex(a, 4) && hex(b, 8));
-        let key = secrets.product_key;
+        let (password, key) = (secrets.password.expose(), secrets.product_key.expose());
         let key_fits = key.is_empty()
             || key.split('-').map(str::len).eq([5; 5]) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let words = |t: &str| !t.is_empty() && t.len() <= 80 && !t.chars().any(char::is_control);
@@ -94,24 +98,18 @@ impl WindowsWish {
             ("time_zone", words(&self.time_zone), "Give Windows' own name, like W. Europe Standard Time."),
             ("bridge", !self.bridge.is_empty(), "Choose a bridge."),
             ("vlan", self.vlan.is_none_or(|v| (1..=4094).contains(&v)), "A VLAN tag is 1 to 4094."),
-            ("disk", (32..=4096).contains(&self.disk), "Choose 32 to 4096 GiB."),
-            ("cores", (1..=128).contains(&self.cores), "Choose 1 to 128 cores."),
-            ("memory", (2048..=1_048_576).contains(&self.memory), "Choose 2 GiB to 1 TiB."),
+            ("disk", fits("disk", self.disk, 32), "Windows needs 32 GiB or more."),
+            ("cores", fits("cores", self.cores.into(), 1), "A machine there can't have so many cores."),
+            ("memory", fits("memory", self.memory, 2048), "Windows needs 2048 MiB or more."),
             ("hours", (1..=24).contains(&self.hours), "Choose 1 to 24 hours."),
             (
                 "password",
-                (8..=120).contains(&secrets.password.chars().count())
-                    && !secrets.password.chars().any(char::is_control),
+                (8..=120).contains(&password.chars().count()) && !password.chars().any(char::is_control),
                 "Use 8 to 120 characters on one line.",
             ),
             ("product_key", key_fits, "A key has five groups of five, with dashes between. It may stay empty."),
         ];
-        let mut wrong = all.into_iter().filter(|(_, fits, _)| !fits).peekable();
-        if wrong.peek().is_none() {
-            return Ok(());
-        }
-        let start = Error::invalid("Please correct the marked fields.");
-        Err(wrong.fold(start, |e, (field, _, text)| e.with_field(field, text)))
+        Error::of_fields(all.into_iter().filter(|(_, fits, _)| !fits).map(|(field, _, text)| (field, text)))
     }
 }
 
@@ -145,20 +143,20 @@ const LETTERS: [char; 6] = ['D', 'E', 'F', 'G', 'H', 'I'];
 const DRIVERS: [&str; 4] = ["vioscsi", "NetKVM", "viostor", "Balloon"];
 
 /// Names and texts of the files on the CD that answers Windows' set-up. The password is in them.
-pub fn answers(wish: &WindowsWish, secrets: &WindowsSecrets<'_>) -> Vec<(String, String)> {
-    vec![
-        ("autounattend.xml".to_owned(), unattend(wish, secrets)),
-        ("steward-setup.ps1".to_owned(), SETUP.replace('\n', "\r\n")),
+pub fn answers(wish: &WindowsWish, secrets: &WindowsSecrets) -> [(&'static str, Secret<String>); 2] {
+    [
+        ("autounattend.xml", Secret::new(unattend(wish, secrets))),
+        ("steward-setup.ps1", Secret::new(SETUP.replace('\n', "\r\n"))),
     ]
 }
 
 /// Finds our script on whichever drive it is.
 const FIRST_LOGON: &str = "powershell.exe -NoProfile -ExecutionPolicy Bypass -Command \"foreach ($d in 'D','E','F','G','H','I') { $f = $d + ':\\steward-setup.ps1'; if (Test-Path $f) { & $f; break } }\"";
 
-fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets<'_>) -> String {
-    let folder = wish.release().map_or("w10", |r| r.3);
+fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets) -> String {
+    let folder = wish.release().map_or("w10", |r| r.2);
     let (language, keyboard, zone) = (xml(&wish.language), xml(&wish.keyboard), xml(&wish.time_zone));
-    let password = xml(secrets.password);
+    let password = xml(secrets.password.expose());
     let locale = format!(
         "<InputLocale>{keyboard}</InputLocale><SystemLocale>{language}</SystemLocale><UILanguage>{language}</UILanguage><UserLocale>{language}</UserLocale>"
     );
@@ -172,10 +170,10 @@ fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets<'_>) -> String {
             ));
         }
     }
-    let key = if secrets.product_key.is_empty() {
+    let key = if secrets.product_key.expose().is_empty() {
         String::new()
     } else {
-        format!("<Key>{}</Key>", xml(&secrets.product_key.to_ascii_uppercase()))
+        format!("<Key>{}</Key>", xml(&secrets.product_key.expose().to_ascii_uppercase()))
     };
     format!(
         r#"<?xml version="1.0" encoding="utf-8"?>
@@ -247,14 +245,18 @@ pub(crate) mod tests {
         }
     }
 
+    fn given(password: &str, key: &str) -> WindowsSecrets {
+        WindowsSecrets { password: Secret::new(password.to_owned()), product_key: Secret::new(key.to_owned()) }
+    }
+
     const NASTY: &str = "a<b>&\"c'd]]>\\$x;€ü ";
 
     #[test]
     fn the_answers_are_sound_xml_with_any_password() {
-        let files =
-            answers(&a_wish(), &WindowsSecrets { password: NASTY, product_key: "abcde-12345-abcde-12345-abcde" });
+        let files = answers(&a_wish(), &given(NASTY, "abcde-12345-abcde-12345-abcde"));
         let (name, text) = &files[0];
-        assert_eq!(name, "autounattend.xml");
+        assert_eq!(*name, "autounattend.xml");
+        let text = text.expose();
         // A foreign reader, and what it makes of the password.
         let script = "import sys, xml.etree.ElementTree as e\nt = e.fromstring(sys.stdin.buffer.read())\n\
                       v = [n.text for n in t.iter('{urn:schemas-microsoft-com:unattend}Value')]\n\
@@ -273,13 +275,13 @@ pub(crate) mod tests {
             ["6", NASTY, NASTY, "/IMAGE/INDEX", "ABCDE-12345-ABCDE-12345-ABCDE"]
         );
         assert!(text.contains("D:\\vioscsi\\w11\\amd64"), "{text}");
-        assert!(!files[1].1.contains(NASTY), "the script does not know the password");
+        assert!(!files[1].1.expose().contains(NASTY), "the script does not know the password");
     }
 
     #[test]
     fn each_field_that_does_not_fit_is_named() {
-        let good = WindowsSecrets { password: "Seven kettles", product_key: "" };
-        a_wish().check(&good).unwrap();
+        let good = given("Seven kettles", "");
+        a_wish().check(&good, &MachineSettings::default()).unwrap();
         let wish = WindowsWish {
             iso: "x".into(),
             drivers: "local:iso/a,b.iso".into(),
@@ -287,7 +289,7 @@ pub(crate) mod tests {
             keyboard: "de".into(),
             ..a_wish()
         };
-        let e = wish.check(&WindowsSecrets { password: "short", product_key: "12345" }).unwrap_err();
+        let e = wish.check(&given("short", "12345"), &MachineSettings::default()).unwrap_err();
         let fields: Vec<&str> = e.fields().keys().map(String::as_str).collect();
         assert_eq!(fields, ["drivers", "edition", "iso", "keyboard", "password", "product_key"]);
     }

@@ -6,7 +6,8 @@ use super::host::{Host, Run};
 use super::job::{self, JobHandle, JobRun};
 use super::journal::{Failure, Journal, Mode, Outcome};
 use super::run::{Answer, RunState, Stop};
-use super::script::Plugin;
+use super::script::{NoHost, Plugin};
+use super::secret::put_in;
 use super::stack;
 use model::plugins::{HookMode, ScriptError};
 use rhai::{CallFnOptions, Dynamic, Position, Scope};
@@ -31,9 +32,9 @@ impl Plugin {
         }
         let (mode, run) = (declared.mode, self.named(run, hook));
         stack::on_large(|| {
+            let args = put_in(from_json(Value::Array(args)), &run.secrets);
             let state = RunState::new(run, host.clone(), None);
-            let args = args.into_iter().map(from_json).collect();
-            let result = state.enter(|| self.function(mode, hook, args));
+            let result = state.enter(|| self.function(mode, hook, args.into_array().unwrap_or_default()));
             self.result(&state, hook, result)
         })
         .unwrap_or_else(|e| Err(self.broken(&e)))
@@ -58,6 +59,18 @@ impl Plugin {
         })
     }
 
+    /// Runs a pure hook, which needs no host.
+    ///
+    /// # Errors
+    /// As `call`; and a hook that is not pure.
+    pub fn call_pure(&self, hook: &str, args: Vec<Value>) -> Result<Value, ScriptError> {
+        if self.manifest().hooks.get(hook).is_some_and(|h| h.mode != HookMode::Pure) {
+            return Err(self.broken(&format!("hook \"{hook}\" is not pure")));
+        }
+        let host: Arc<dyn Host> = Arc::new(NoHost::default());
+        self.call(&host, hook, args, Run::default())
+    }
+
     /// Runs a job hook until it ends or waits. Blocks: at most `limits::WALL_TIME`.
     pub fn run_job(
         &self,
@@ -76,8 +89,8 @@ impl Plugin {
         let run = self.named(run, hook);
         stack::on_large(|| match JobRun::new(journal, mode) {
             Ok(job) => {
+                let args = vec![Dynamic::from(JobHandle), put_in(from_json(args), &run.secrets)];
                 let state = RunState::new(run, host.clone(), Some(job));
-                let args = vec![Dynamic::from(JobHandle), from_json(args)];
                 job::run(self, &state, || self.function(HookMode::Job, hook, args))
             }
             Err(e) => Outcome::Failed(Failure {

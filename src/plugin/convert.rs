@@ -2,6 +2,7 @@
 //! than `limits::DATA_DEPTH` (so later recursion over it is safe).
 
 use super::limits::DATA_DEPTH;
+use super::secret::{SecretText, not_data};
 use rhai::{Array, Dynamic, Map};
 use serde_json::{Number, Value};
 
@@ -72,6 +73,8 @@ fn scalar(value: &Dynamic) -> Result<Value, NotData> {
         Number::from_f64(x).map(Value::Number).ok_or_else(|| NotData::new("is not a finite number"))
     } else if let Ok(c) = value.as_char() {
         Ok(Value::String(c.to_string()))
+    } else if value.is::<SecretText>() {
+        Err(not_data())
     } else {
         Err(NotData::new(format!("a {} is not data", value.type_name())))
     }

@@ -4,15 +4,21 @@
 use super::convert::{from_json, to_json};
 use super::limits::STRING_BYTES;
 use super::run::Answer;
+use super::secret;
 use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, Map, NativeCallContext};
 
 /// Name, signature, sentence, example: for the documentation.
 pub(super) const DOCS: &[(&str, &str, &str)] = &[
     ("parse_json(text) -> value", "Reads JSON; throws when it is not JSON.", r#"let m = parse_json("{\"a\": 1}");"#),
-    ("to_json(value) -> text", "Writes data as JSON; throws on a function.", "let text = to_json(#{a: 1});"),
+    (
+        "to_json(value) -> text",
+        "Writes data as JSON; throws on a function or a secret.",
+        "let text = to_json(#{a: 1});",
+    ),
 ];
 
 pub(super) fn register(engine: &mut Engine) {
+    secret::register(engine);
     engine.register_fn("parse_json", parse_json);
     engine.register_fn("to_json", |value: Dynamic| write_json(&value));
     // Rhai's own for maps prints closures without end.

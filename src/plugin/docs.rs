@@ -1,13 +1,13 @@
 //! The reference of what scripts can use, made from what is registered. `docs/PLUGINS.md` contains it.
 
-use super::{api, check, core, job, limits};
+use super::{api, check, core, job, limits, secret};
 use std::fmt::Write;
 
 /// Markdown: core functions, host modules, the `job` object.
 pub fn markdown() -> String {
     let mut out =
         String::from("### In every hook\n\nRhai's own functions for numbers, text, arrays and maps, and:\n\n");
-    for (signature, about, example) in core::DOCS {
+    for (signature, about, example) in core::DOCS.iter().chain(secret::DOCS) {
         entry(&mut out, signature, about, example);
     }
     for module in api::MODULES {

@@ -2,6 +2,7 @@
 
 use super::convert::{from_json, to_json};
 use super::host::CallError;
+use super::secret::SecretText;
 use model::plugins::ScriptError;
 use rhai::{Dynamic, EvalAltResult, Position};
 use serde_json::{Value, json};
@@ -96,6 +97,7 @@ fn thrown_text(thrown: &Dynamic) -> String {
             text
         }
         Ok(other) => other.to_string(),
+        Err(_) if thrown.is::<SecretText>() => "the script threw a secret".to_owned(),
         Err(_) => format!("the script threw a {}", thrown.type_name()),
     }
 }

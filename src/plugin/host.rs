@@ -1,6 +1,7 @@
 //! What a script may ask of the appliance, as data. `app` answers.
 
-use super::ssh::SshCall;
+use super::machine::MachineCall;
+use super::secret::{SecretPlaces, SecretText};
 use base::ids::{ConnectionId, GuestId, JobId};
 use model::jobs::LogLevel;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ pub struct Run {
     pub guest: Option<GuestId>,
     /// In words: a login, "schedule Nightly clean-up".
     pub actor: String,
+    /// The secrets among the arguments, by their places there (in a hook the first step is the argument's number).
+    pub secrets: SecretPlaces,
 }
 
 /// Writes lines to the job's log while a call goes on.
@@ -61,11 +64,15 @@ pub enum Call {
         method: Method,
         path: String,
         params: Value,
+        /// What belongs into `params` and only the host knows.
+        secrets: SecretPlaces,
     },
+    /// Puts a CD image of a few texts on a storage of the run's connection; answers the task's id.
+    UploadCd(CdUpload),
     /// Something on the machine behind the run: `app` decides which that is.
-    Ssh(SshCall),
+    Ssh(MachineCall),
     /// The same by the guest agent of the job's machine.
-    Agent(SshCall),
+    Agent(MachineCall),
     /// Answers a free machine number that nobody else gets meanwhile.
     ReserveVmid,
     ReleaseVmid {
@@ -90,13 +97,28 @@ pub enum Call {
     Now,
 }
 
+/// A CD image to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CdUpload {
+    pub node: String,
+    pub storage: String,
+    pub filename: String,
+    pub label: String,
+    /// Names and texts.
+    pub files: Vec<(String, SecretText)>,
+}
+
 impl Call {
     /// Whether it may change something outside the script. Log lines don't count.
     pub(super) fn changes_something(&self) -> bool {
         match self {
             Self::Pve { method, .. } => *method != Method::Get,
             Self::Ssh(call) | Self::Agent(call) => call.changes_something(),
-            Self::ReserveVmid | Self::ReleaseVmid { .. } | Self::KvPut { .. } | Self::KvDelete { .. } => true,
+            Self::UploadCd(_)
+            | Self::ReserveVmid
+            | Self::ReleaseVmid { .. }
+            | Self::KvPut { .. }
+            | Self::KvDelete { .. } => true,
             Self::KvGet { .. } | Self::Log { .. } | Self::Now => false,
         }
     }

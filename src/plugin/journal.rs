@@ -7,8 +7,8 @@ use serde_json::Value;
 
 /// One job's journal and its link to the people who watch. Every `Ok` of a writing function means: on disk.
 ///
-/// Names are unique within a job. Reserved prefixes: `wait:` (written by the runner when a task is
-/// over, result `{"exitstatus": ".."}`), `sleep:`, `until:`, `time:`, `undo:`.
+/// Names are unique within a job. Reserved prefixes: `wait:` (written by the runner when what was
+/// waited for is over, result a [`model::jobs::TaskEnd`]), `sleep:`, `until:`, `time:`, `undo:`.
 pub trait Journal: Send + Sync {
     /// All entries of the job, in any order; read once when a run starts.
     fn entries(&self) -> Result<Vec<Step>, Error>;
@@ -48,7 +48,7 @@ pub enum Mode {
 pub enum Outcome {
     /// The function returned; its result.
     Done(Value),
-    /// Suspended. Run it again when the wait is over (for a task: after writing its `wait:` entry).
+    /// Suspended. Run it again when the wait is over (for a task or command: after writing its `wait:` entry).
     Wait(Wait),
     /// All undos are done.
     Undone,
@@ -65,6 +65,6 @@ pub struct Failure {
     pub retry: bool,
     /// The journal does not fit the script: a person has to look.
     pub mismatch: bool,
-    /// Proxmox could not be reached; nothing was done. Waiting helps, using up tries does not.
+    /// The provider could not be reached; nothing was done. Waiting helps, using up tries does not.
     pub unreachable: bool,
 }

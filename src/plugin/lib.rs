@@ -19,19 +19,22 @@ mod host;
 mod job;
 mod journal;
 pub mod limits;
+mod machine;
 mod manifest;
+mod memory;
 mod plugins;
 mod run;
 mod script;
+mod secret;
 mod source;
-mod ssh;
 pub mod stack;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use host::{Call, CallError, CallErrorKind, Host, Method, Run, Say};
+pub use host::{Call, CallError, CallErrorKind, CdUpload, Host, Method, Run, Say};
 pub use journal::{Failure, Journal, Mode, Outcome};
+pub use machine::{MachineCall, MachineCommand};
 pub use plugins::Plugins;
 pub use script::Plugin;
-pub use ssh::{SshCall, SshCommand};
+pub use secret::{SecretPlaces, SecretText, handles};

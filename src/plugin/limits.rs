@@ -9,8 +9,8 @@ pub const OPERATIONS: u64 = 2_000_000;
 pub const SCRIPT_TIME: Duration = Duration::from_secs(2);
 /// Time that a run may take with all its host calls. The host's calls have their own time-outs.
 pub const WALL_TIME: Duration = Duration::from_secs(120);
-/// How much the process may grow while a script runs.
-pub const MEMORY: u64 = 192 << 20;
+/// How much memory a script may hold: what its thread allocated and did not free.
+pub const MEMORY: isize = 192 << 20;
 /// Calls into the host in one run (log lines are counted apart).
 pub const HOST_CALLS: u32 = 500;
 /// Log lines in one run; what is over is dropped with one line that says so.

@@ -2,17 +2,20 @@
 
 use super::api;
 use super::error::Failed;
-use super::script::FunctionList;
 use model::guests::settings::StartingProfile;
 use model::options::{OptionSpec, check_declarations};
-use model::plugins::{HookMode, Manifest, ScriptError};
+use model::plugins::{HookMode, Manifest, PluginKind, ScriptError};
 use rhai::Position;
 
-const LIBRARY: &str = "library";
 const FILE: &str = "plugin.toml";
 /// Settings of a provider, apart from the manifest where they are many.
 pub(super) const SETTINGS: &str = "settings.toml";
-const KINDS: &[&str] = &["provider", "notifier", "collector", "provisioner", "software", "rule", "checker", "library"];
+
+/// A function of a script.
+pub(super) struct Function {
+    pub name: String,
+    pub params: Vec<String>,
+}
 
 /// Reads the manifest of the plugin in the folder `name`. Unknown keys are errors.
 pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, ScriptError> {
@@ -24,26 +27,23 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, ScriptError> {
     if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') || name.is_empty() {
         return wrong("name", "a plugin's name has small letters, digits and dashes only".into());
     }
-    if !KINDS.contains(&manifest.kind.as_str()) {
-        return wrong("kind", format!("\"{}\" is no kind of plugin; there are {}", manifest.kind, KINDS.join(", ")));
-    }
     if manifest.api != 1 {
         return wrong(
             "api",
             format!("it is written for version {} of the host's API; this is version 1", manifest.api),
         );
     }
-    if manifest.kind != "provider" && !(manifest.features.is_empty() && manifest.settings.is_empty()) {
+    if manifest.kind != PluginKind::Provider && !(manifest.features.is_empty() && manifest.settings.is_empty()) {
         return wrong("features", "only a provider says what can be done with machines".into());
     }
     if let Some(grant) = manifest.grants.iter().find(|g| !api::MODULES.iter().any(|m| m.name == g.as_str())) {
         let known: Vec<&str> = api::MODULES.iter().map(|m| m.name).collect();
         return wrong("grants", format!("there is no host module \"{grant}\"; there are {}", known.join(", ")));
     }
-    if manifest.kind == LIBRARY && !(manifest.hooks.is_empty() && manifest.uses.is_empty()) {
+    if manifest.kind == PluginKind::Library && !(manifest.hooks.is_empty() && manifest.uses.is_empty()) {
         return wrong("kind", "a library has no hooks and uses no other library".into());
     }
-    match (&manifest.software, manifest.kind == "software") {
+    match (&manifest.software, manifest.kind == PluginKind::Software) {
         (None, true) => return wrong("kind", "a plugin of kind software needs a section [software]".into()),
         (Some(_), false) => return wrong("software", "only a plugin of kind software has a section [software]".into()),
         (Some(recipe), true) => {
@@ -70,7 +70,7 @@ pub(super) fn add_settings(manifest: &mut Manifest, text: &str) -> Result<(), Sc
     let More { settings, profiles } = read(&manifest.name, SETTINGS, text)?;
     manifest.settings.extend(settings);
     manifest.profiles.extend(profiles);
-    if manifest.kind != "provider" {
+    if manifest.kind != PluginKind::Provider {
         return Err(at_key(&manifest.name, SETTINGS, text, "settings", "only a provider has machines".into()));
     }
     check_options(&manifest.name, SETTINGS, text, &manifest.settings)
@@ -99,7 +99,7 @@ pub(super) fn uses(text: &str) -> Vec<String> {
 
 /// The kind, when the manifest can be read.
 pub(super) fn is_library(text: &str) -> bool {
-    toml::from_str::<Manifest>(text).is_ok_and(|m| m.kind == LIBRARY)
+    toml::from_str::<Manifest>(text).is_ok_and(|m| m.kind == PluginKind::Library)
 }
 
 /// An error at `uses`.
@@ -108,7 +108,7 @@ pub(super) fn at_uses(name: &str, text: &str, message: String) -> ScriptError {
 }
 
 /// Every hook must be a function of the script with that many parameters.
-pub(super) fn check_hooks(manifest: &Manifest, text: &str, functions: &FunctionList) -> Result<(), ScriptError> {
+pub(super) fn check_hooks(manifest: &Manifest, text: &str, functions: &[Function]) -> Result<(), ScriptError> {
     for (hook, wanted) in &manifest.hooks {
         let wrong = |message: String| Err(at_key(&manifest.name, FILE, text, hook, message));
         let arities: Vec<usize> = functions.iter().filter(|f| f.name == *hook).map(|f| f.params.len()).collect();

@@ -69,6 +69,20 @@ impl Plugins {
         plugins
     }
 
+    /// One of the built-in plugins as it is built in, whatever a folder overrides.
+    ///
+    /// # Errors
+    /// There is none of this name, or it is broken.
+    pub fn built_in(files: base::files::Files, name: &str) -> Result<Plugin> {
+        let mut sources = source::built_in(files);
+        source::join_libraries(&mut sources);
+        let source = sources.into_iter().find(|s| s.name == name);
+        let source = source.ok_or_else(|| Error::internal(format!("there is no built-in plugin “{name}”")))?;
+        let hash = source.hash();
+        let loaded = source.files.and_then(|files| Plugin::load(name, source.origin, hash, &files, None));
+        loaded.map_err(Error::internal)
+    }
+
     /// All plugins by name, also broken ones.
     pub fn list(&self) -> Vec<PluginInfo> {
         let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -94,6 +108,13 @@ impl Plugins {
     pub fn get(&self, name: &str) -> Option<Arc<Plugin>> {
         let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
         state.slots.get(name).and_then(|s| s.active.clone())
+    }
+
+    /// The providers that serve new runs.
+    pub fn providers(&self) -> Vec<Arc<Plugin>> {
+        let state = self.0.state.read().unwrap_or_else(PoisonError::into_inner);
+        let all = state.slots.values().filter_map(|s| s.active.clone());
+        all.filter(|p| p.manifest().kind == model::plugins::PluginKind::Provider).collect()
     }
 
     /// A version by its content hash, also one that was replaced since the process began.

@@ -7,15 +7,14 @@
 use super::error::Failed;
 use super::host::{Call, CallError, CallErrorKind, Host, Run};
 use super::job::JobRun;
-use super::limits;
+use super::{limits, memory};
 use model::jobs::{LogLevel, Wait};
 use rhai::{Dynamic, EvalAltResult, Position};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
-use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What a native function returns to Rhai.
@@ -41,8 +40,8 @@ pub(super) struct RunState {
     operations: Cell<u64>,
     calls: Cell<u32>,
     lines: Cell<u32>,
-    memory: Cell<Option<u64>>,
-    looked: Cell<Instant>,
+    /// What the thread held when the run began.
+    memory: Cell<Option<isize>>,
     stop: RefCell<Option<Stop>>,
     stopped: Cell<bool>,
 }
@@ -93,7 +92,6 @@ impl RunState {
             calls: Cell::new(0),
             lines: Cell::new(0),
             memory: Cell::new(None),
-            looked: Cell::new(now),
             stop: RefCell::new(None),
             stopped: Cell::new(false),
         })
@@ -101,6 +99,9 @@ impl RunState {
 
     /// Runs `f` with this as the thread's run; a panic in it becomes an error.
     pub fn enter<T>(self: &Rc<Self>, f: impl FnOnce() -> Answer<T>) -> Answer<T> {
+        if self.memory.get().is_none() {
+            self.memory.set(Some(memory::held()));
+        }
         RUNS.with(|r| r.borrow_mut().push(self.clone()));
         let _entered = Entered;
         catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|_| Err("the script made the engine panic".into()))
@@ -126,20 +127,8 @@ impl RunState {
             self.limit(format!("the script ran longer than {} s", limits::SCRIPT_TIME.as_secs()), true);
         } else if now.duration_since(self.started) > limits::WALL_TIME {
             self.limit(format!("the run took longer than {} s", limits::WALL_TIME.as_secs()), true);
-        } else if now.duration_since(self.looked.get()) > Duration::from_millis(1) {
-            self.looked.set(now);
-            self.look_at_memory();
-        }
-    }
-
-    fn look_at_memory(&self) {
-        let Some(resident) = resident_bytes() else { return };
-        match self.memory.get() {
-            None => self.memory.set(Some(resident)),
-            Some(before) if resident > before.saturating_add(limits::MEMORY) => {
-                self.limit(format!("memory grew by more than {} MiB while the script ran", limits::MEMORY >> 20), true);
-            }
-            Some(_) => {}
+        } else if self.memory.get().is_some_and(|before| memory::held() - before > limits::MEMORY) {
+            self.limit(format!("the script's memory grew by more than {} MiB", limits::MEMORY >> 20), false);
         }
     }
 
@@ -176,10 +165,12 @@ impl RunState {
         self.look();
     }
 
-    /// Time spent in `f` is not the script's.
+    /// Time spent in `f` is not the script's. What it answers is; what it frees of other threads is no credit.
     pub fn outside<T>(&self, f: impl FnOnce() -> T) -> T {
-        let began = Instant::now();
+        let (began, held) = (Instant::now(), memory::held());
         let out = f();
+        let freed = (held - memory::held()).max(0);
+        self.memory.set(self.memory.get().map(|before| before - freed));
         self.outside.set(self.outside.get() + began.elapsed());
         out
     }
@@ -238,15 +229,4 @@ fn cut(text: &str, bytes: usize) -> &str {
         end -= 1;
     }
     &text[..end]
-}
-
-/// Resident memory of the process from `/proc/self/statm` (proc(5): second field, in pages of 4 KiB on
-/// the architectures that Debian's packages of this program exist for). `None` where there is no /proc.
-fn resident_bytes() -> Option<u64> {
-    static FILE: OnceLock<Option<std::fs::File>> = OnceLock::new();
-    let file = FILE.get_or_init(|| std::fs::File::open("/proc/self/statm").ok()).as_ref()?;
-    let mut buffer = [0_u8; 96];
-    let n = file.read_at(&mut buffer, 0).ok()?;
-    let text = std::str::from_utf8(buffer.get(..n)?).ok()?;
-    text.split(' ').nth(1)?.parse::<u64>().ok().map(|pages| pages * 4096)
 }

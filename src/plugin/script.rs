@@ -3,7 +3,7 @@
 use super::error::{Failed, from_parse};
 use super::host::{Call, CallError, CallErrorKind, Host, Run};
 use super::job::METHODS;
-use super::manifest;
+use super::manifest::{self, Function};
 use super::run::RunState;
 use super::source::Files;
 use super::text::{MAIN, TESTS, Text};
@@ -13,14 +13,6 @@ use rhai::{AST, Dynamic, Engine, Position, Scope};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// A function of a script.
-pub(super) struct Function {
-    pub name: String,
-    pub params: Vec<String>,
-}
-
-pub(super) type FunctionList = Vec<Function>;
 
 /// One version of a plugin, ready to run. Cheap to share; never changes.
 pub struct Plugin {
@@ -114,7 +106,7 @@ impl Plugin {
         }
     }
 
-    pub(super) fn functions(&self) -> FunctionList {
+    pub(super) fn functions(&self) -> Vec<Function> {
         let own = |f: rhai::ScriptFnMetadata<'_>| Function {
             name: f.name.to_owned(),
             params: f.params.iter().map(|p| (*p).to_owned()).collect(),
@@ -133,7 +125,7 @@ impl Plugin {
     }
 
     /// A function of the script called like a method of `job` would be called instead of it.
-    fn check_names(&self, functions: &FunctionList) -> Result<(), ScriptError> {
+    fn check_names(&self, functions: &[Function]) -> Result<(), ScriptError> {
         let is_method = |f: &&Function| METHODS.iter().any(|m| m.signature.starts_with(&format!("{}(", f.name)));
         let Some(taken) = functions.iter().find(is_method) else { return Ok(()) };
         let declared = format!("fn {}", taken.name);
@@ -147,7 +139,7 @@ impl Plugin {
     /// What stands outside of functions (constants) runs before every hook, so it may not do anything. It gets no
     /// input, so what it does once it does always.
     fn check_top_level(&self) -> Result<(), ScriptError> {
-        let asked = Arc::new(NoHost(AtomicBool::new(false)));
+        let asked = Arc::new(NoHost::default());
         let host: Arc<dyn Host> = asked.clone();
         let result = stack::on_large(|| {
             let run = RunState::new(Run { plugin: self.name().to_owned(), ..Run::default() }, host, None);
@@ -173,7 +165,8 @@ impl Plugin {
 }
 
 /// Refuses everything and remembers that it was asked.
-struct NoHost(AtomicBool);
+#[derive(Default)]
+pub(super) struct NoHost(AtomicBool);
 
 impl Host for NoHost {
     fn call(&self, _: &Run, _: Call) -> Result<Value, CallError> {

@@ -1,18 +1,14 @@
 //! Fetching a small public text (a publisher's list of checksums) over HTTPS, with the system's own roots.
 
+use crate::http::{self, Failure};
+use crate::tls::{self, Seen, Trust};
+use ::http::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
+use ::http::{HeaderValue, Request, Response};
 use bytes::Bytes;
-use http::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
-use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls_pki_types::ServerName;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use url::Url;
 
 /// For everything together, redirects too.
@@ -71,21 +67,18 @@ async fn ask(url: &Url) -> Result<Response<Incoming>, FetchError> {
     let fail = |why: &str| FetchError(format!("{} can't be reached: {why}", name(url)));
     let host = url.host_str().ok_or_else(|| fail("there is no host in the address."))?;
     let port = url.port_or_known_default().ok_or_else(|| fail("there is no port in the address."))?;
-    // A bracketed IPv6 address is none for the resolver.
-    let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let tcp = TcpStream::connect((bare.as_str(), port)).await.map_err(|e| match e.kind() {
-        std::io::ErrorKind::ConnectionRefused => fail("connection refused."),
+    let explain = |failure: Failure| match &failure {
+        Failure::Host => fail("this is no host name."),
+        Failure::Tcp(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => fail("connection refused."),
+        Failure::Tls(_) if failure.tls().is_some() => fail("its certificate is not accepted."),
+        Failure::Tls(_) => fail("it broke off."),
         _ => fail("is its name right, and is there a way to the Internet from here?"),
-    })?;
+    };
     match url.scheme() {
-        "http" => send(url, tcp).await,
+        "http" => send(url, http::tcp(host, port).await.map_err(explain)?).await,
         "https" => {
-            let server = ServerName::try_from(bare).map_err(|_| fail("this is no host name."))?;
-            let tls = connector()?.connect(server, tcp).await.map_err(|e| {
-                let certificate = e.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-                fail(if certificate { "its certificate is not accepted." } else { "it broke off." })
-            })?;
-            send(url, tls).await
+            let config = tls::config(&Trust::System, &Seen::default()).map_err(|e| FetchError(e.0))?;
+            send(url, http::tls(host, port, config, PATIENCE).await.map_err(explain)?).await
         }
         _ => Err(fail("only https and http are spoken.")),
     }
@@ -96,46 +89,18 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let broke = || FetchError(format!("{} broke off the connection.", name(url)));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| broke())?;
-    // Ends with the answer's body.
-    tokio::spawn(connection);
+    let mut sender = http::sender(stream).await.map_err(|_| broke())?;
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    let host = match url.port() {
-        Some(port) => format!("{}:{port}", name(url)),
-        None => name(url).to_owned(),
-    };
     let request = Request::get(target)
-        .header(HOST, host)
+        .header(HOST, http::authority(url))
         .header(USER_AGENT, concat!("steward/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, HeaderValue::from_static("text/plain, */*"))
         .body(Empty::<Bytes>::new())
         .map_err(|_| FetchError(format!("The address of {} can't be asked for.", name(url))))?;
     sender.send_request(request).await.map_err(|_| broke())
-}
-
-/// Trusts what the operating system trusts. Read once: the roots change with updates of the system.
-fn connector() -> Result<TlsConnector, FetchError> {
-    static CONFIG: OnceLock<Arc<rustls::ClientConfig>> = OnceLock::new();
-    if let Some(config) = CONFIG.get() {
-        return Ok(TlsConnector::from(Arc::clone(config)));
-    }
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        return Err(FetchError(
-            "This host trusts no certificate authority: the package ca-certificates is missing.".to_owned(),
-        ));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| FetchError(format!("TLS can't be used here ({e}).")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::clone(CONFIG.get_or_init(|| Arc::new(config)))))
 }
 
 #[cfg(test)]

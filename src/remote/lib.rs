@@ -6,6 +6,8 @@
 //! the jobs, and its neighbours on the same floor not at all.
 
 pub mod fetch;
+pub mod http;
 pub mod neighbours;
 pub mod pve;
 pub mod ssh;
+pub mod tls;

@@ -6,6 +6,7 @@
 use super::audit::AuditHead;
 use super::key::Name;
 use super::table::{Bytes, Json, OwnedTable, Table};
+use base::Secrets;
 use base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
 use model::access::GuestGrant;
 use model::audit::AuditEntry;
@@ -84,8 +85,8 @@ pub const JOB_DEDUP: Table<Name, JobId> = Table::new("job_dedup");
 pub const STEPS: Table<(JobId, Name), Step> = Table::new("steps");
 /// A job's log, lines counted from 0.
 pub const JOB_LOG: Table<(JobId, u32), LogLine> = Table::new("job_log");
-/// Secrets among a job's arguments, by name; gone when it went well.
-pub const JOB_SECRETS: Table<JobId, Json> = Table::new("job_secrets");
+/// Secrets among a job's arguments, by their places there; gone when it can't be tried again.
+pub const JOB_SECRETS: Table<JobId, Secrets> = Table::new("job_secrets");
 /// Cron schedules.
 pub const SCHEDULES: Table<ScheduleId, Schedule> = Table::new("schedules");
 

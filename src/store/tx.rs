@@ -10,7 +10,8 @@ use super::{Key, Scan, Seal, Table, Value};
 use base::ids::UserId;
 use base::{Error, Result, Timestamp};
 use model::audit::AuditRecord;
-use model::events::{Event, EventKind};
+use model::events::Event;
+use model::subject::Subject;
 use std::ops::{Bound, ControlFlow};
 
 /// How a transaction reaches rows.
@@ -95,7 +96,7 @@ pub struct WriteTx<'a> {
     pub(super) own: Overlay,
     seal: &'a dyn Seal,
     now: Timestamp,
-    events: Vec<(EventKind, Option<UserId>)>,
+    events: Vec<(Subject, Option<UserId>)>,
     audits: Vec<AuditRecord>,
 }
 
@@ -202,18 +203,18 @@ impl<'a> WriteTx<'a> {
         self.audits.push(record);
     }
 
-    /// Tells open pages that something changed. `owner` may see it besides admins.
-    pub fn event(&mut self, kind: EventKind, owner: Option<UserId>) {
-        self.events.push((kind, owner));
+    /// Tells open pages that something changed. `owner` is told besides those who have a right on it.
+    pub fn event(&mut self, about: Subject, owner: Option<UserId>) {
+        self.events.push((about, owner));
     }
 
     /// Gives events and audit entries their numbers, writes them, and returns all changes of this closure.
     pub(super) fn finish(mut self, counters: &mut Counters) -> Result<Overlay> {
         let mut counted = counters.clone();
-        for (kind, owner) in std::mem::take(&mut self.events) {
+        for (about, owner) in std::mem::take(&mut self.events) {
             counted.events += 1;
             let seq = counted.events;
-            self.put(EVENTS, &seq, &Event { seq, at: self.now, kind, owner })?;
+            self.put(EVENTS, &seq, &Event { seq, at: self.now, about, owner })?;
             if let Some(old) = seq.checked_sub(EVENTS_KEPT).filter(|old| *old > 0) {
                 self.delete(EVENTS, &old)?;
             }

@@ -247,7 +247,7 @@ mod tests {
     /// One write's changes with the numbers they bring.
     fn collected(writer: &Writer) -> (Overlay, Counters) {
         let write = |tx: &mut WriteTx| {
-            tx.event(model::events::EventKind::Users, None);
+            tx.event(model::subject::Subject::Users, None);
             Ok(())
         };
         let mut batch: Vec<Box<dyn Task>> = vec![Box::new(Job::new(write, drop))];

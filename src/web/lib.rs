@@ -6,24 +6,24 @@
 //! handlers in `mod.rs`, its HTML in `page.rs`, its JSON in `rest.rs`. What all rooms share is in `door` (requests),
 //! `frame` (pages) and `rest` (JSON).
 
-mod account;
+pub mod account;
 mod audit;
 mod connections;
 pub mod door;
 pub mod frame;
-mod guests;
-mod hardware_profiles;
-mod jobs;
+pub mod guests;
+pub mod hardware_profiles;
+pub mod jobs;
 mod overview;
 mod plugins;
-mod quotas;
+pub mod quotas;
 pub mod rest;
 pub mod routes;
 mod search;
-mod sign_in;
+pub mod sign_in;
 pub mod sse;
 pub mod system;
-mod templates;
+pub mod templates;
 mod users;
 
 pub use door::service::{Server, install_crypto};

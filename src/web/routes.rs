@@ -20,6 +20,8 @@ use model::sessions::Scope;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as OpenApiDocument;
 
 /// The largest body of a request. Forms and JSON are small; files are read as streams with limits of their own.
 const BODY: usize = 256 * 1024;
@@ -63,6 +65,8 @@ pub struct Info {
 #[derive(Debug)]
 pub struct Route {
     pub info: Info,
+    /// What the OpenAPI document says of it: all of the REST API, and nothing else.
+    pub described: Option<fn() -> OpenApiDocument>,
     handler: MethodRouter<Web>,
 }
 
@@ -73,7 +77,7 @@ where
 {
     // The table has only methods that axum knows.
     let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-    Route { info: Info { method, path, access, door }, handler: on(filter, handler) }
+    Route { info: Info { method, path, access, door }, described: None, handler: on(filter, handler) }
 }
 
 fn get<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
@@ -88,8 +92,23 @@ fn data<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, hand
     row(Door::Data, Method::GET, path, access, handler)
 }
 
-fn rest<H: Handler<T, Web>, T: 'static>(method: Method, path: &'static str, access: Access, handler: H) -> Route {
-    row(Door::Api, method, path, access, handler)
+/// A row of the REST API: method, path and description are those of the handler's `#[utoipa::path]`.
+macro_rules! rest {
+    ($access:expr, $($handler:ident)::+) => {{
+        #[derive(OpenApi)]
+        #[openapi(paths($($handler)::+))]
+        struct Described;
+        rest($access, Described::openapi, $($handler)::+)
+    }};
+}
+
+fn rest<H: Handler<T, Web>, T: 'static>(access: Access, described: fn() -> OpenApiDocument, handler: H) -> Route {
+    let (path, item) = described().paths.paths.pop_first().unwrap_or_default();
+    let methods =
+        [(Method::GET, item.get), (Method::PUT, item.put), (Method::POST, item.post), (Method::PATCH, item.patch)];
+    let method = methods.into_iter().find(|(_, operation)| operation.is_some()).map_or(Method::DELETE, |(m, _)| m);
+    // The table is made a few times in a process' life, and its paths are lent to all of it.
+    Route { described: Some(described), ..row(Door::Api, method, path.leak(), access, handler) }
 }
 
 const ANY: Access = Access::Public;
@@ -133,7 +152,6 @@ fn pages() -> Vec<Route> {
         get("/", USER, overview::show),
         get("/machines", USER, guests::list::list),
         get("/machines/rows", USER, guests::list::rows),
-        post("/machines/power", USER, guests::list::power_many),
         post("/machines/bulk", USER, guests::bulk::act),
         post("/machines/columns", USER, guests::list::columns),
         get("/machines/new", USER, guests::create::show),
@@ -152,7 +170,7 @@ fn pages() -> Vec<Route> {
         get("/machines/{id}/console", USER, guests::console::show),
         post("/machines/{id}/console/ticket", USER, guests::console::ticket),
         get("/machines/{id}/power", USER, guests::impact::power),
-        post("/machines/{id}/power", USER, guests::list::power),
+        post("/machines/{id}/power", USER, guests::actions::power),
         post("/machines/{id}/delete", USER, guests::one::delete),
         get("/machines/{id}/hardware", USER, guests::hardware::show),
         get("/machines/{id}/hardware/edit/{name}", USER, guests::hardware::edit_page),
@@ -173,7 +191,6 @@ fn pages() -> Vec<Route> {
         post("/machines/{id}/template", USER, guests::moving::template),
         get("/machines/{id}/migrate", USER, guests::moving::move_page),
         post("/machines/{id}/migrate", USER, guests::moving::migrate),
-        post("/machines/{id}/hibernate", USER, guests::moving::hibernate),
         get("/machines/{id}/snapshots", USER, guests::snapshots::list),
         post("/machines/{id}/snapshots", USER, guests::snapshots::take),
         get("/machines/{id}/snapshots/{name}", USER, guests::snapshots::show),
@@ -253,88 +270,89 @@ fn for_scripts() -> Vec<Route> {
 
 fn rest_api() -> Vec<Route> {
     vec![
-        rest(Method::GET, "/api/v1/openapi.json", ANY, rest::openapi::document),
-        rest(Method::POST, "/api/v1/auth/token", ANY, sign_in::rest::create),
-        rest(Method::DELETE, "/api/v1/auth/token/{id}", READ, sign_in::rest::revoke),
-        rest(Method::GET, "/api/v1/me", READ, account::rest::show),
-        rest(Method::GET, "/api/v1/profiles", READ, hardware_profiles::rest::list),
-        rest(Method::POST, "/api/v1/profiles", ADMIN, hardware_profiles::rest::create),
-        rest(Method::GET, "/api/v1/profiles/{id}", READ, hardware_profiles::rest::show),
-        rest(Method::PUT, "/api/v1/profiles/{id}", ADMIN, hardware_profiles::rest::put),
-        rest(Method::DELETE, "/api/v1/profiles/{id}", ADMIN, hardware_profiles::rest::delete),
-        rest(Method::PUT, "/api/v1/profile-policy", ADMIN, hardware_profiles::rest::policy),
-        rest(Method::POST, "/api/v1/guests/{id}/profile", OPERATE, hardware_profiles::rest::apply),
-        rest(Method::GET, "/api/v1/me/quota", READ, quotas::rest::mine),
-        rest(Method::GET, "/api/v1/quotas", ADMIN_READ, quotas::rest::list),
-        rest(Method::GET, "/api/v1/quota", ADMIN_READ, quotas::rest::usual),
-        rest(Method::PUT, "/api/v1/quota", ADMIN, quotas::rest::put_usual),
-        rest(Method::GET, "/api/v1/users/{id}/quota", ADMIN_READ, quotas::rest::show),
-        rest(Method::PUT, "/api/v1/users/{id}/quota", ADMIN, quotas::rest::put),
-        rest(Method::GET, "/api/v1/me/tokens", READ, account::tokens::list),
-        rest(Method::POST, "/api/v1/me/tokens", USER, account::tokens::create),
+        rest!(ANY, rest::openapi::document),
+        rest!(ANY, sign_in::rest::create),
+        rest!(READ, sign_in::rest::revoke),
+        rest!(READ, account::rest::show),
+        rest!(READ, hardware_profiles::rest::list),
+        rest!(ADMIN, hardware_profiles::rest::create),
+        rest!(READ, hardware_profiles::rest::show),
+        rest!(ADMIN, hardware_profiles::rest::put),
+        rest!(ADMIN, hardware_profiles::rest::delete),
+        rest!(ADMIN, hardware_profiles::rest::policy),
+        rest!(OPERATE, hardware_profiles::rest::apply),
+        rest!(READ, quotas::rest::mine),
+        rest!(ADMIN_READ, quotas::rest::list),
+        rest!(ADMIN_READ, quotas::rest::usual),
+        rest!(ADMIN, quotas::rest::put_usual),
+        rest!(ADMIN_READ, quotas::rest::show),
+        rest!(ADMIN, quotas::rest::put),
+        rest!(READ, account::tokens::list),
+        rest!(USER, account::tokens::create),
         // A token may change and end itself, whatever its scope; the use case looks at whose it is.
-        rest(Method::POST, "/api/v1/me/tokens/{id}/rotate", READ, account::tokens::rotate),
-        rest(Method::DELETE, "/api/v1/me/tokens/{id}", READ, account::tokens::revoke),
-        rest(Method::GET, "/api/v1/guests", READ, guests::rest::list),
-        rest(Method::POST, "/api/v1/guests", OPERATE, guests::rest::create),
-        rest(Method::POST, "/api/v1/guests/bulk", OPERATE, guests::bulk::rest::act),
-        rest(Method::GET, "/api/v1/guests/{id}", READ, guests::rest::show),
-        rest(Method::DELETE, "/api/v1/guests/{id}", OPERATE, guests::rest::delete),
-        rest(Method::POST, "/api/v1/guests/{id}/power", OPERATE, guests::rest::power),
-        rest(Method::GET, "/api/v1/guests/{id}/impact", READ, guests::impact::rest::show),
-        rest(Method::POST, "/api/v1/guests/{id}/console", OPERATE, guests::console::rest::create),
-        rest(Method::POST, "/api/v1/guests/{id}/clone", OPERATE, guests::moving::rest::copy),
-        rest(Method::POST, "/api/v1/guests/{id}/template", OPERATE, guests::moving::rest::template),
-        rest(Method::GET, "/api/v1/guests/{id}/migrate", READ, guests::moving::rest::check),
-        rest(Method::POST, "/api/v1/guests/{id}/migrate", OPERATE, guests::moving::rest::migrate),
-        rest(Method::POST, "/api/v1/guests/{id}/hibernate", OPERATE, guests::moving::rest::hibernate),
-        rest(Method::GET, "/api/v1/guests/{id}/snapshots", READ, guests::snapshots::rest::list),
-        rest(Method::POST, "/api/v1/guests/{id}/snapshots", OPERATE, guests::snapshots::rest::create),
-        rest(Method::PATCH, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, guests::snapshots::rest::edit),
-        rest(Method::DELETE, "/api/v1/guests/{id}/snapshots/{name}", OPERATE, guests::snapshots::rest::delete),
-        rest(Method::POST, "/api/v1/guests/{id}/snapshots/{name}/rollback", OPERATE, guests::snapshots::rest::rollback),
-        rest(Method::GET, "/api/v1/guests/{id}/hardware", READ, guests::hardware::rest::show),
-        rest(Method::PATCH, "/api/v1/guests/{id}/hardware", OPERATE, guests::hardware::rest::change),
-        rest(Method::POST, "/api/v1/guests/{id}/hardware/plan", OPERATE, guests::hardware::rest::plan),
-        rest(Method::POST, "/api/v1/guests/{id}/hardware/revert", OPERATE, guests::hardware::rest::revert),
-        rest(Method::POST, "/api/v1/guests/{id}/disks", OPERATE, guests::hardware::rest::add_disk),
-        rest(Method::POST, "/api/v1/guests/{id}/disks/{name}", OPERATE, guests::hardware::rest::act_disk),
-        rest(Method::DELETE, "/api/v1/guests/{id}/disks/{name}", OPERATE, guests::hardware::rest::delete_disk),
-        rest(Method::POST, "/api/v1/guests/{id}/nics", OPERATE, guests::hardware::rest::add_nic),
-        rest(Method::PUT, "/api/v1/guests/{id}/nics/{name}", OPERATE, guests::hardware::rest::change_nic),
-        rest(Method::DELETE, "/api/v1/guests/{id}/nics/{name}", OPERATE, guests::hardware::rest::remove_nic),
-        rest(Method::GET, "/api/v1/software", READ, guests::software::rest::menu),
-        rest(Method::GET, "/api/v1/guests/{id}/software", READ, guests::software::rest::list),
-        rest(Method::POST, "/api/v1/guests/{id}/software", OPERATE, guests::software::rest::install),
-        rest(Method::DELETE, "/api/v1/guests/{id}/software/{recipe}", OPERATE, guests::software::rest::remove),
-        rest(Method::GET, "/api/v1/guests/{id}/ssh", READ, guests::software::rest::ssh),
-        rest(Method::PUT, "/api/v1/guests/{id}/ssh", OPERATE, guests::software::rest::let_in),
-        rest(Method::DELETE, "/api/v1/guests/{id}/ssh/host-key", OPERATE, guests::software::rest::forget_host_key),
-        rest(Method::GET, "/api/v1/guests/{id}/grants", READ, guests::sharing::rest::list),
-        rest(Method::GET, "/api/v1/guests/{id}/grants/{user}", READ, guests::sharing::rest::show),
-        rest(Method::PUT, "/api/v1/guests/{id}/grants/{user}", USER, guests::sharing::rest::put),
-        rest(Method::DELETE, "/api/v1/guests/{id}/grants/{user}", USER, guests::sharing::rest::delete),
-        rest(Method::PUT, "/api/v1/guests/{id}/owner", USER, guests::sharing::rest::owner),
-        rest(Method::GET, "/api/v1/jobs", READ, jobs::rest::list),
-        rest(Method::GET, "/api/v1/jobs/{id}", READ, jobs::rest::show),
-        rest(Method::POST, "/api/v1/jobs/{id}/cancel", OPERATE, jobs::rest::cancel),
-        rest(Method::POST, "/api/v1/jobs/{id}/retry", OPERATE, jobs::rest::retry),
-        rest(Method::POST, "/api/v1/jobs/{id}/discard", OPERATE, jobs::rest::discard),
-        rest(Method::GET, "/api/v1/figures", READ, guests::figures::show),
-        rest(Method::GET, "/api/v1/images", ADMIN_READ, templates::rest::images),
-        rest(Method::POST, "/api/v1/images/look", ADMIN, templates::rest::look),
-        rest(Method::GET, "/api/v1/templates", READ, templates::rest::list),
-        rest(Method::POST, "/api/v1/templates", ADMIN, templates::rest::create),
-        rest(Method::POST, "/api/v1/templates/upload", ADMIN, templates::rest::upload),
-        rest(Method::POST, "/api/v1/templates/windows", ADMIN, templates::rest::windows),
-        rest(Method::POST, "/api/v1/templates/{id}/rebuild", ADMIN, templates::rest::rebuild),
-        rest(Method::DELETE, "/api/v1/templates/{id}", ADMIN, templates::rest::delete),
-        rest(Method::GET, "/api/v1/nodes", READ, system::nodes::list),
-        rest(Method::POST, "/api/v1/inventory", OPERATE, system::nodes::look),
-        rest(Method::GET, "/api/v1/audit", ADMIN_READ, audit::rest::list),
-        rest(Method::GET, "/api/v1/audit/export", ADMIN_READ, audit::rest::export),
-        rest(Method::GET, "/api/v1/connections", ADMIN_READ, system::rest::connections),
-        rest(Method::GET, "/api/v1/plugins", ADMIN_READ, system::rest::plugins),
+        rest!(READ, account::tokens::rotate),
+        rest!(READ, account::tokens::revoke),
+        rest!(READ, guests::rest::list),
+        rest!(OPERATE, guests::rest::create),
+        rest!(OPERATE, guests::bulk::rest::act),
+        rest!(READ, guests::rest::show),
+        rest!(OPERATE, guests::actions::rest::delete),
+        rest!(OPERATE, guests::actions::rest::act),
+        rest!(OPERATE, guests::actions::rest::power),
+        rest!(READ, guests::impact::rest::show),
+        rest!(OPERATE, guests::console::rest::create),
+        rest!(OPERATE, guests::actions::rest::copy),
+        rest!(OPERATE, guests::actions::rest::template),
+        rest!(READ, guests::moving::rest::check),
+        rest!(OPERATE, guests::actions::rest::migrate),
+        rest!(OPERATE, guests::actions::rest::hibernate),
+        rest!(READ, guests::snapshots::rest::list),
+        rest!(OPERATE, guests::actions::rest::take_snapshot),
+        rest!(OPERATE, guests::actions::rest::edit_snapshot),
+        rest!(OPERATE, guests::actions::rest::delete_snapshot),
+        rest!(OPERATE, guests::actions::rest::rollback),
+        rest!(READ, guests::hardware::rest::show),
+        rest!(OPERATE, guests::actions::rest::change_settings),
+        rest!(OPERATE, guests::hardware::rest::plan),
+        rest!(OPERATE, guests::actions::rest::revert_settings),
+        rest!(OPERATE, guests::actions::rest::add_disk),
+        rest!(OPERATE, guests::actions::rest::disk),
+        rest!(OPERATE, guests::actions::rest::delete_disk),
+        rest!(OPERATE, guests::actions::rest::add_nic),
+        rest!(OPERATE, guests::actions::rest::change_nic),
+        rest!(OPERATE, guests::actions::rest::remove_nic),
+        rest!(READ, guests::software::rest::menu),
+        rest!(READ, guests::software::rest::list),
+        rest!(OPERATE, guests::software::rest::install),
+        rest!(OPERATE, guests::software::rest::remove),
+        rest!(READ, guests::software::rest::ssh),
+        rest!(OPERATE, guests::software::rest::let_in),
+        rest!(OPERATE, guests::software::rest::forget_host_key),
+        rest!(READ, guests::sharing::rest::list),
+        rest!(READ, guests::sharing::rest::show),
+        rest!(USER, guests::sharing::rest::put),
+        rest!(USER, guests::sharing::rest::delete),
+        rest!(USER, guests::sharing::rest::owner),
+        rest!(READ, jobs::rest::list),
+        rest!(READ, jobs::rest::show),
+        rest!(OPERATE, jobs::rest::cancel),
+        rest!(OPERATE, jobs::rest::retry),
+        rest!(OPERATE, jobs::rest::discard),
+        rest!(READ, guests::figures::show),
+        rest!(ADMIN_READ, templates::rest::images),
+        rest!(ADMIN, templates::rest::refresh),
+        rest!(READ, templates::rest::list),
+        rest!(ADMIN, templates::rest::create),
+        rest!(ADMIN, templates::rest::upload),
+        rest!(ADMIN, templates::rest::windows),
+        rest!(ADMIN, templates::rest::rebuild),
+        rest!(ADMIN, templates::rest::delete),
+        rest!(READ, system::nodes::list),
+        rest!(OPERATE, system::nodes::refresh),
+        rest!(ADMIN_READ, audit::rest::list),
+        rest!(ADMIN_READ, audit::rest::export),
+        rest!(ADMIN_READ, system::rest::connections),
+        rest!(ADMIN_READ, system::rest::plugins),
     ]
 }
 
@@ -351,8 +369,8 @@ async fn favicon(State(web): State<Web>) -> axum::response::Response {
 /// the innermost.
 pub fn router(web: Web) -> Router {
     let mut router: Router<Web> = Router::new();
-    for Route { info, handler } in table() {
-        let guard = from_fn_with_state((web.clone(), info.clone()), guard::stand);
+    for Route { info, handler, .. } in table() {
+        let guard = from_fn_with_state((web.clone(), info.clone()), guard::enforce);
         router = router.route(info.path, handler.layer(guard));
     }
     let panics = web.clone();

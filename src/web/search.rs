@@ -15,8 +15,6 @@ pub struct Look {
     q: String,
 }
 
-/// # Errors
-/// What the store says.
 pub async fn find(person: Person, Query(look): Query<Look>) -> Answer<Json<Value>> {
     let hits = person.web.app.search().find(&person.actor, &look.q)?;
     let items: Vec<Value> = hits

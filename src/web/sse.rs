@@ -14,7 +14,7 @@ use axum::response::IntoResponse;
 use base::ids::{GuestId, UserId};
 use base::{Error, Result};
 use http::{HeaderMap, header};
-use model::events::{Event, EventKind};
+use model::events::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -79,8 +79,6 @@ pub struct After {
     after: Option<u64>,
 }
 
-/// # Errors
-/// `TooMany` when the person has too many streams open.
 pub async fn events(person: Person, Query(query): Query<After>, headers: HeaderMap) -> Answer {
     let place = person.web.streams.enter(person.actor.require_person()?)?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
@@ -180,7 +178,7 @@ impl Stream {
     }
 
     async fn send_health(&mut self) -> std::result::Result<(), Over> {
-        let health = health::of_the_house(&self.web.app, &self.actor);
+        let health = health::appliance_health(&self.web.app, &self.actor);
         let jobs = health::open_jobs(&self.web.app, &self.actor);
         let text = message("health", None, &json!({ "level": health.level.name(), "text": health.text, "jobs": jobs }));
         if text == self.health {
@@ -199,30 +197,13 @@ fn log(e: Error) -> Over {
 /// A burst often says the same thing again and again (a log line, a row); the last one is enough.
 fn newest_of_each(events: Vec<Event>) -> Vec<Event> {
     let mut seen = HashSet::new();
-    let mut kept: Vec<Event> = events
-        .into_iter()
-        .rev()
-        .filter(|e| seen.insert(message_of(&e.kind).0.to_owned() + &message_of(&e.kind).1.to_string()))
-        .collect();
+    let mut kept: Vec<Event> = events.into_iter().rev().filter(|e| seen.insert(e.about)).collect();
     kept.reverse();
     kept
 }
 
-fn message_of(kind: &EventKind) -> (&'static str, Value) {
-    match kind {
-        EventKind::Job { id } => ("job", json!({ "id": id })),
-        EventKind::JobLog { id } => ("job-log", json!({ "id": id })),
-        EventKind::Guest { id } => ("guest", json!({ "id": id })),
-        EventKind::Connection => ("connection", json!({})),
-        EventKind::Plugins => ("plugins", json!({})),
-        EventKind::Users => ("users", json!({})),
-        EventKind::Profiles => ("profiles", json!({})),
-    }
-}
-
 fn text_of(event: &Event) -> String {
-    let (name, data) = message_of(&event.kind);
-    message(name, Some(event.seq), &data)
+    message("change", Some(event.seq), &json!(event.about))
 }
 
 /// JSON has no line breaks, so one `data:` line is enough.
@@ -276,6 +257,7 @@ mod tests {
     use super::*;
     use base::Timestamp;
     use base::ids::JobId;
+    use model::subject::Subject;
 
     #[test]
     fn a_person_may_have_only_so_many_streams_and_a_closed_one_counts_no_more() {
@@ -292,12 +274,12 @@ mod tests {
     #[test]
     fn a_burst_of_the_same_event_is_told_once_with_its_last_number() {
         let (a, b) = (JobId::new(), JobId::new());
-        let event = |seq, kind| Event { seq, at: Timestamp::ZERO, kind, owner: None };
+        let event = |seq, about| Event { seq, at: Timestamp::ZERO, about, owner: None };
         let events = vec![
-            event(1, EventKind::JobLog { id: a }),
-            event(2, EventKind::Job { id: b }),
-            event(3, EventKind::JobLog { id: a }),
-            event(4, EventKind::JobLog { id: b }),
+            event(1, Subject::JobLog(a)),
+            event(2, Subject::Job(b)),
+            event(3, Subject::JobLog(a)),
+            event(4, Subject::JobLog(b)),
         ];
         let kept: Vec<u64> = newest_of_each(events).iter().map(|e| e.seq).collect();
         assert_eq!(kept, [2, 3, 4]);
@@ -305,7 +287,8 @@ mod tests {
 
     #[test]
     fn a_message_is_one_event_of_the_stream() {
-        assert_eq!(message("job", Some(7), &json!({"id": "x"})), "id: 7\nevent: job\ndata: {\"id\":\"x\"}\n\n");
+        let event = Event { seq: 7, at: Timestamp::ZERO, about: Subject::Users, owner: None };
+        assert_eq!(text_of(&event), "id: 7\nevent: change\ndata: {\"kind\":\"users\"}\n\n");
         assert_eq!(message("tick", None, &json!({})), "event: tick\ndata: {}\n\n");
     }
 }

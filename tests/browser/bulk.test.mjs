@@ -44,14 +44,14 @@ test('several machines get a tag at once, on a phone in the dark too, and the jo
   for (const [n, how] of [{}, { phone: true, dark: true }].entries()) {
     const chosen = all.slice(n * 2, n * 2 + 2);
     const page = await open(browser, steward, { state, ...how });
-    await choose(page, chosen, 'Change tags');
-    await page.getByRole('heading', { level: 1, name: 'Change the tags of 2 machines' }).waitFor();
+    await choose(page, chosen, 'Tag');
+    await page.getByRole('heading', { level: 1, name: 'Tag 2 machines' }).waitFor();
     await assertNothingSticksOut(page);
     await assertAccessible(page);
     await page.getByLabel('Add tags').fill('together');
-    await page.getByRole('button', { name: 'Change the tags of 2 machines' }).click();
+    await page.getByRole('button', { name: 'Tag 2 machines' }).click();
     await page.waitForURL(/\/jobs$/);
-    await page.getByText('Change the tags of 2 machines: asked for.').waitFor();
+    await page.getByText('Started: Tag 2 machines.').waitFor();
     for (const { id } of chosen) await until(() => guests(steward, 'tag:together'), (now) => now.some((g) => g.id === id));
     assertQuiet(page);
     await page.context().close();

@@ -5,7 +5,7 @@ use base::ids::ConnectionId;
 use base::{Clock, Secret, SystemClock};
 use config::Settings;
 use crypto::appliance;
-use model::connections::{Connection, Limits, StoredSecret, Trust};
+use model::connections::{Connection, Limits, PveAccess, Transport, Trust};
 use model::sessions::Scope;
 use serde_json::Value;
 use sim::{self, Sim};
@@ -55,13 +55,14 @@ pub fn connection(cluster: &Sim) -> Connection {
         id: ConnectionId::new(),
         name: "Test".to_owned(),
         plugin: "proxmox".to_owned(),
-        endpoints: vec![cluster.url.clone()],
-        trust: Trust::Fingerprints(vec![cluster.fingerprint.to_vec()]),
-        token_id: cluster.token_id.clone(),
-        token_secret: StoredSecret(cluster.token_secret.expose().clone()),
+        transport: Transport::Pve(PveAccess {
+            endpoints: vec![cluster.url.clone()],
+            trust: Trust::Fingerprints(vec![cluster.fingerprint.to_vec()]),
+            token_id: cluster.token_id.clone(),
+            token_secret: cluster.token_secret.clone(),
+        }),
         limits: Limits::default(),
         created: SystemClock.now(),
-        ssh: None,
     }
 }
 
@@ -151,6 +152,11 @@ impl Appliance {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// The process, to look into its memory.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).unwrap()
     }
 
     /// SIGKILL, as by a power cut.

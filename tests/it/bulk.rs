@@ -34,7 +34,13 @@ async fn post(house: &House, token: &str, body: &Value) -> Answer {
 }
 
 fn open(house: &House) -> Vec<(GuestId, String)> {
-    let open = house.app.jobs().all_open().unwrap().into_iter().filter_map(|j| Some((j.guest?, j.hook)));
+    let open = house
+        .app
+        .jobs()
+        .all_open()
+        .unwrap()
+        .into_iter()
+        .filter_map(|j| Some((j.subject.guest()?, j.kind.hook().to_owned())));
     open.collect()
 }
 
@@ -63,7 +69,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     };
 
     // A check changes nothing and says what would be refused.
-    let snapshot = json!({ "do": "snapshot", "name": "before" });
+    let snapshot = json!({ "action": "snapshot", "name": "before" });
     let checked = ask(snapshot.clone(), true).await;
     assert_eq!(checked.status, StatusCode::OK, "{}", checked.body);
     let checked = checked.json();
@@ -71,11 +77,11 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     assert_eq!(why(&checked, seen).unwrap(), "You may not change this machine.");
     assert_eq!(why(&checked, hidden).unwrap(), "This machine does not exist (any more).");
     assert!(open(&house).is_empty());
-    let deleting = ask(json!({ "do": "delete" }), true).await.json();
+    let deleting = ask(json!({ "action": "delete" }), true).await.json();
     assert!(deleting["impact"]["hits"].to_string().contains("Their disks, "), "{deleting:#}");
 
     // What is wrong with the wish itself stops the whole.
-    let wrong = ask(json!({ "do": "snapshot", "name": "1st" }), false).await;
+    let wrong = ask(json!({ "action": "snapshot", "name": "1st" }), false).await;
     assert_eq!((wrong.status, wrong.json()["errors"]["name"].is_string()), (StatusCode::UNPROCESSABLE_ENTITY, true));
     let nothing = post(&house, token.expose(), &json!({ "guests": [], "action": snapshot })).await;
     assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -84,7 +90,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
 
     // Nobody gets it who is not there, and what is no id spoils nothing.
-    let nobody = ask(json!({ "do": "give", "owner": "no-such-person" }), true).await.json();
+    let nobody = ask(json!({ "action": "give", "owner": "no-such-person" }), true).await.json();
     assert_eq!((&nobody["guests"], why(&nobody, own)), (&json!([]), Some("There is nobody with this login.".into())));
     let mixed = json!({ "guests": ["zz", own.to_string()], "action": snapshot, "check": true });
     let mixed = post(&house, token.expose(), &mixed).await.json();
@@ -94,7 +100,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     assert_eq!((odd.status, odd.json()["errors"]["zz"].is_string()), (StatusCode::CONFLICT, true), "{}", odd.body);
 
     // Only the owner hands a machine over.
-    let given = ask(json!({ "do": "give", "owner": "ada", "keep": "manage" }), false).await;
+    let given = ask(json!({ "action": "give", "owner": "ada", "keep": "manage" }), false).await;
     assert_eq!(given.status, StatusCode::ACCEPTED, "{}", given.body);
     let given = given.json();
     assert_eq!(given["guests"], json!([own.to_string()]), "{given:#}");
@@ -109,7 +115,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     let mut wanted = vec![(own, "guest_snapshot".to_owned()), (managed, "guest_snapshot".to_owned())];
     wanted.sort();
     assert_eq!(jobs, wanted);
-    let again = ask(json!({ "do": "tags", "add": ["prod"] }), false).await;
+    let again = ask(json!({ "action": "tags", "add": ["prod"] }), false).await;
     assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.body);
     let name = house.app.guests().get(&jon.actor(), own).unwrap().state.name.clone();
     let sentence = again.json()["errors"][&name].as_str().unwrap().to_owned();
@@ -141,5 +147,43 @@ async fn many_are_deleted_only_when_their_number_is_typed() {
     assert_eq!((none.status, none.header("location")), (StatusCode::SEE_OTHER, "/machines"));
     let odd = admin.send("/machines", "/machines/bulk", &format!("action=explode&id={}", a.row.id)).await;
     assert_eq!((odd.status, odd.header("location")), (StatusCode::SEE_OTHER, "/machines"));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hung_machine_is_reset_from_everywhere_and_its_loss_is_said_before() {
+    let (house, cluster) = connected().await;
+    let mut admin = house.admin().await;
+    let all = house.app.guests().list(&admin.actor(), "kind:vm -is:template status:running");
+    let container = house.app.guests().list(&admin.actor(), "kind:container -is:template status:running");
+    let (a, b, c) = (all[0].row.id, all[1].row.id, container[0].row.id);
+    // The page's menu has it, and asks each time.
+    let page = admin.get(&format!("/machines/{a}")).await;
+    assert!(page.body.contains(r#"name="action" value="reset""#), "{}", page.body);
+    let power = format!("/machines/{a}/power");
+    let asked = admin.send("/machines", &power, "action=reset").await;
+    assert_eq!(asked.header("location"), format!("{power}?action=reset"), "{}", asked.body);
+    let question = admin.get(asked.header("location")).await;
+    assert!(
+        question.body.contains("This is like its reset button: what it has not saved is lost."),
+        "{}",
+        question.body
+    );
+    assert!(open(&house).is_empty());
+    let done = admin.send("/machines", &power, "action=reset&sure=yes").await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+    assert_eq!(open(&house), [(a, "guest_power".to_owned())]);
+    // Several by REST: a container has no reset button.
+    let token = house.token(&admin, Scope::Full).await;
+    let body = |check: bool| json!({ "guests": [b, c], "action": { "action": "reset" }, "check": check });
+    let checked = post(&house, token.expose(), &body(true)).await.json();
+    assert_eq!((&checked["guests"], &checked["refused"][0]["guest"]), (&json!([b]), &json!(c)), "{checked:#}");
+    assert!(checked["impact"].to_string().contains("like the reset button"), "{checked:#}");
+    assert_eq!(post(&house, token.expose(), &body(false)).await.status, StatusCode::ACCEPTED);
+    let job = house.app.jobs().all_open().unwrap().into_iter().find(|j| j.subject.guest() == Some(b)).unwrap();
+    assert_eq!(
+        (&job.kind.args(job.id)["action"], job.title),
+        (&json!("reset"), format!("Reset {}", all[1].state.name))
+    );
     cluster.stop().await;
 }

@@ -1,12 +1,13 @@
 //! A job of the Proxmox plugin that dies where something happens or is recorded, and goes on: the journal and
 //! the simulated cluster stay, the process does not.
 
-use app::templates::{is_cd, upload_cd};
 use base::ids::JobId;
-use base::{Clock, Error, SystemClock, Timestamp};
-use model::jobs::{LogLevel, Progress, Step, StepState, Wait};
-use plugin::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Plugins, Run, SshCall};
-use remote::pve::{PveClient, Target, Trust};
+use base::{Clock, Error, Secrets, SystemClock, Timestamp};
+use model::jobs::{LogLevel, Progress, Step, StepState, TaskEnd, Wait};
+use plugin::{
+    Call, CallError, CallErrorKind, CdUpload, Host, Journal, MachineCall, Method, Mode, Outcome, Plugin, Plugins, Run,
+};
+use remote::pve::{CdImage, PveClient, PveError, Target, Trust};
 use serde_json::{Value, json};
 use sim::Sim;
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +119,7 @@ pub struct Outside {
 }
 
 /// Answers what a recipe asks of its machine.
-pub type Inside = Box<dyn Fn(SshCall) -> Result<Value, CallError> + Send + Sync>;
+pub type Inside = Box<dyn Fn(MachineCall) -> Result<Value, CallError> + Send + Sync>;
 
 struct TestHost {
     disk: Arc<Disk>,
@@ -131,16 +132,16 @@ struct TestHost {
 
 impl TestHost {
     fn pve(&self, method: Method, path: &str, params: &Value) -> Result<Value, CallError> {
-        let client = &self.outside.client;
-        let result = if is_cd(method.name(), path, params) {
-            self.runtime.block_on(upload_cd(client, path, params))
-        } else {
-            self.runtime.block_on(client.call(method.name(), path, params))
-        };
-        result.map_err(|e| {
-            let kind = serde_json::from_value(json!(e.kind.name())).unwrap();
-            CallError { kind, status: e.status, message: e.message, errors: e.errors }
-        })
+        self.runtime.block_on(self.outside.client.call(method.name(), path, params)).map_err(from_pve)
+    }
+
+    fn upload_cd(&self, cd: &CdUpload) -> Result<Value, CallError> {
+        let none = Secrets::default();
+        let files: Vec<_> =
+            cd.files.iter().map(|(name, text)| (name.clone(), text.resolve(&none).unwrap_or_default())).collect();
+        let CdUpload { node, storage, filename, label, .. } = cd;
+        let image = CdImage { node, storage, filename, label, files: &files };
+        self.runtime.block_on(self.outside.client.upload_cd(&image)).map(|task| json!(task)).map_err(from_pve)
     }
 
     fn reserve(&self) -> Result<Value, CallError> {
@@ -156,8 +157,9 @@ impl TestHost {
 impl Host for TestHost {
     fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
         let gone = || CallError::new(CallErrorKind::Internal, 0, "the process is dead");
-        let reads =
-            |call: &SshCall| matches!(call, SshCall::Look(_) | SshCall::Get { .. } | SshCall::Ready | SshCall::Boot);
+        let reads = |call: &MachineCall| {
+            matches!(call, MachineCall::Look(_) | MachineCall::Get { .. } | MachineCall::Ready | MachineCall::Boot)
+        };
         let changes = match &call {
             Call::Pve { method: Method::Get, .. } | Call::Now | Call::Log { .. } => false,
             Call::Agent(call) => !reads(call),
@@ -167,13 +169,14 @@ impl Host for TestHost {
             return Err(gone());
         }
         let answer = match call {
-            Call::Pve { method, path, params } => {
+            Call::Pve { method, path, params, .. } => {
                 // Configuration is idempotent, so twice must be the same as once.
                 if self.twice && method == Method::Put {
                     self.pve(method, &path, &params)?;
                 }
                 self.pve(method, &path, &params)
             }
+            Call::UploadCd(cd) => self.upload_cd(&cd),
             Call::Agent(call) => self.outside.inside.as_ref().unwrap()(call),
             Call::ReserveVmid => self.reserve(),
             Call::ReleaseVmid { vmid } => {
@@ -189,6 +192,11 @@ impl Host for TestHost {
         };
         if changes && self.death.pass() { Err(gone()) } else { answer }
     }
+}
+
+fn from_pve(e: PveError) -> CallError {
+    let kind = serde_json::from_value(json!(e.kind.name())).unwrap();
+    CallError { kind, status: e.status, message: e.message, errors: e.errors }
 }
 
 /// One job with its disk; `drive` runs it as the runner does, over as many lives as it takes.
@@ -252,7 +260,8 @@ impl Played {
                 return None;
             }
             match outcome {
-                Outcome::Wait(Wait::Task { upid }) => self.wait(&upid).await,
+                Outcome::Wait(Wait::Task { id }) => self.wait(&id).await,
+                Outcome::Wait(Wait::Command(command)) => self.ended(&command.to_string(), &TaskEnd::ok()),
                 Outcome::Wait(Wait::Until { at }) if self.hurry => {
                     let now = SystemClock.now().0 + self.disk.skipped.load(Ordering::SeqCst);
                     self.disk.skipped.fetch_add((at.0 - now).max(0) + 1, Ordering::SeqCst);
@@ -271,14 +280,15 @@ impl Played {
         }
     }
 
-    /// What the runner writes when a task is over.
-    async fn wait(&self, upid: &str) {
-        let name = format!("wait:{upid}");
+    /// What the runner writes when a task or command is over.
+    fn ended(&self, handle: &str, end: &TaskEnd) {
         let journal = TestJournal { disk: Arc::clone(&self.disk), death: Death::at(usize::MAX) };
-        if upid.starts_with("AGENT:") {
-            journal.begin(&name).unwrap();
-            return journal.finish(&name, json!({ "exitstatus": "OK" })).unwrap();
-        }
+        let name = format!("wait:{handle}");
+        journal.begin(&name).unwrap();
+        journal.finish(&name, json!(end)).unwrap();
+    }
+
+    async fn wait(&self, upid: &str) {
         let status = loop {
             let status = self.outside.client.task(upid).await.unwrap();
             if !status.running {
@@ -286,8 +296,7 @@ impl Played {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
-        journal.begin(&name).unwrap();
-        journal.finish(&name, json!({ "exitstatus": status.exitstatus })).unwrap();
+        self.ended(upid, &end_of(&status));
     }
 
     pub async fn guests(&self) -> BTreeSet<u64> {
@@ -300,4 +309,10 @@ impl Played {
 pub async fn cluster(time_scale: f64) -> Sim {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     sim::start(sim::Options { nodes: 2, guests: 8, time_scale, ..Default::default() }).await.unwrap()
+}
+
+/// A task's end as the journal keeps it.
+pub fn end_of(status: &remote::pve::TaskStatus) -> TaskEnd {
+    let end = remote::pve::TaskEnd::of(status.exitstatus.as_deref().unwrap_or_default());
+    TaskEnd { ok: end.ok, text: end.text, unreachable: end.unreachable }
 }

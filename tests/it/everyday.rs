@@ -61,11 +61,11 @@ async fn hardware_is_previewed_changed_and_taken_back() {
     let seen = appliance.ask("GET", &path, None).await.json();
     let of = |v: &Value, key: &str| v["settings"].as_array().unwrap().iter().find(|s| s["key"] == key).unwrap().clone();
     let cores: u64 = of(&seen, "cores")["current"].as_str().unwrap().parse().unwrap();
-    let wrong = appliance.ask("PATCH", &path, Some(json!({ "settings": { "cores": "many", "flying": "1" } }))).await;
+    let wrong = appliance.ask("PATCH", &path, Some(json!({ "values": { "cores": "many", "flying": "1" } }))).await;
     assert_eq!(wrong.status, 422, "{wrong:?}");
     assert!(wrong.json()["errors"]["cores"].is_string() && wrong.json()["errors"]["flying"].is_string(), "{wrong:?}");
     let more = (cores + 1).to_string();
-    let body = json!({ "settings": { "cores": more, "cpu_limit": "1.5" }, "digest": seen["digest"] });
+    let body = json!({ "values": { "cores": more, "cpu_limit": "1.5" }, "digest": seen["digest"] });
     let plan = appliance.ask("POST", &format!("{path}/plan"), Some(body.clone())).await;
     assert_eq!(plan.status, 200, "{plan:?}");
     let live: Vec<_> = plan.json()["changes"].as_array().unwrap().iter().map(|c| c["live"].clone()).collect();
@@ -80,13 +80,13 @@ async fn hardware_is_previewed_changed_and_taken_back() {
     let disk = json!({ "bus": "scsi", "storage": "nas", "gib": 3 });
     let job = over(&appliance, &appliance.ask("POST", &format!("{guest}/disks"), Some(disk)).await).await;
     let key = job["result"]["disk"].as_str().unwrap();
-    let grow = json!({ "action": "grow", "gib": 4 });
+    let grow = json!({ "action": "grow_disk", "gib": 4 });
     over(&appliance, &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(grow)).await).await;
     let used = appliance.ask("DELETE", &format!("{guest}/disks/{key}"), None).await;
     assert_eq!(used.status, 422, "{used:?}");
     over(
         &appliance,
-        &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(json!({ "action": "detach" }))).await,
+        &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(json!({ "action": "detach_disk" }))).await,
     )
     .await;
     over(&appliance, &appliance.ask("DELETE", &format!("{guest}/disks/unused0"), None).await).await;
@@ -103,7 +103,7 @@ async fn hardware_is_previewed_changed_and_taken_back() {
 async fn what_is_not_there_is_said_at_once_and_nothing_else_is_hit() {
     let (cluster, mut appliance, guest) = house(0.05).await;
     // No way around the settings: a key of the configuration is no card and no disk.
-    let detach = || Some(json!({ "action": "detach" }));
+    let detach = || Some(json!({ "action": "detach_disk" }));
     for (method, part, body) in [
         ("DELETE", "nics/protection", None),
         ("DELETE", "nics/memory", None),
@@ -128,7 +128,7 @@ async fn what_is_not_there_is_said_at_once_and_nothing_else_is_hit() {
     for (key, value) in
         [("boot", "scsi9"), ("hotplug", "disk,memory"), ("snapshot_storage", "nope"), ("cpu_type", "x;y")]
     {
-        let wish = json!({ "settings": { key: value } });
+        let wish = json!({ "values": { key: value } });
         let refused = appliance.ask("PATCH", &hardware, Some(wish)).await;
         let sentence = refused.json()["errors"][key].as_str().map(str::to_owned);
         assert!(refused.status == 422 && sentence.is_some_and(|t| t.ends_with('.')), "{key}: {refused:?}");
@@ -137,7 +137,7 @@ async fn what_is_not_there_is_said_at_once_and_nothing_else_is_hit() {
     let disk = json!({ "bus": "scsi", "storage": "nas", "gib": 1 });
     let job = over(&appliance, &appliance.ask("POST", &format!("{guest}/disks"), Some(disk)).await).await;
     let disk = job["result"]["disk"].as_str().unwrap();
-    let protect = json!({ "settings": { "protection": "1" } });
+    let protect = json!({ "values": { "protection": "1" } });
     over(&appliance, &appliance.ask("PATCH", &hardware, Some(protect)).await).await;
     let kept = appliance.ask("DELETE", &guest, None).await;
     assert_eq!(kept.status, 409, "{kept:?}");
@@ -230,7 +230,7 @@ async fn a_copy_that_fails_goes_away_and_comes_back_with_a_retry() {
     let asked = appliance.ask("POST", &format!("{guest}/clone"), Some(json!({ "name": "copy-02" }))).await;
     assert_eq!(asked.status, 202, "{asked:?}");
     let body = asked.json();
-    let job = format!("/api/v1/jobs/{}", body["job"]["id"].as_str().unwrap());
+    let job = format!("/api/v1/jobs/{}", body["id"].as_str().unwrap());
     let copy = format!("/api/v1/guests/{}", body["guest"].as_str().unwrap());
     let end = appliance.until(&job, 90, |v| v["finished"].is_string()).await;
     assert_eq!(end["state"], "failed", "{end:#}");

@@ -89,7 +89,7 @@ impl House {
         let new = app::users::NewUser { login: login.to_owned(), name: String::new(), email: String::new(), role };
         let (_, code) = self.app.users().invite(&admin.actor(), new).await.unwrap();
         let mut browser = Browser::new(self);
-        let link = format!("/invite/{code}");
+        let link = format!("/invite/{}", code.expose());
         let form = format!("password={0}&again={0}", PASSWORD.replace(' ', "+"));
         let answer = browser.send(&link, &link, &form).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);

@@ -87,7 +87,7 @@ async fn snapshots_disks_and_protection_are_told_before_a_machine_goes() {
         over("POST", format!("{guest}/snapshots"), json!({ "name": name })).await;
         tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     }
-    over("PATCH", format!("{guest}/hardware"), json!({ "settings": { "protection": "1" } })).await;
+    over("PATCH", format!("{guest}/hardware"), json!({ "values": { "protection": "1" } })).await;
     let told = appliance.ask("GET", &format!("{guest}/impact?action=delete"), None).await.json();
     assert_eq!(told["blocks"], true, "{told:#}");
     assert_eq!(hit(&told, "protection")["weight"], "blocks");
@@ -142,7 +142,7 @@ async fn the_machine_that_steward_runs_on_is_known_again() {
         None => {
             let name = nix::unistd::gethostname().unwrap().into_string().unwrap();
             let name = name.split('.').next().unwrap();
-            appliance.ask("PATCH", &format!("{guest}/hardware"), Some(json!({ "settings": { "name": name } }))).await
+            appliance.ask("PATCH", &format!("{guest}/hardware"), Some(json!({ "values": { "name": name } }))).await
         }
     };
     assert_eq!(asked.status, 202, "{asked:?}");
@@ -200,6 +200,6 @@ async fn the_names_of_others_are_counted_and_not_told() {
 }
 
 fn jobs_of(house: &House, id: GuestId) -> Vec<String> {
-    let open = house.app.jobs().all_open().unwrap().into_iter().filter(|j| j.guest == Some(id));
-    open.map(|j| j.hook).collect()
+    let open = house.app.jobs().all_open().unwrap().into_iter().filter(|j| j.subject.guest() == Some(id));
+    open.map(|j| j.kind.hook().to_owned()).collect()
 }

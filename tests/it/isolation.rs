@@ -15,7 +15,7 @@ async fn more_tokens(appliance: &Appliance) -> (String, String) {
     let new = NewUser { login: "jon".into(), name: String::new(), email: String::new(), role: Role::User };
     let (_, link) = app.users().invite(&Actor::host_console(), new).await.unwrap();
     let secret = || Secret::new(PASSWORD.to_owned());
-    let jon = app.invites().accept(&link, secret(), "test", "127.0.0.1").await.unwrap();
+    let jon = app.invites().accept(link.expose(), secret(), "test", "127.0.0.1").await.unwrap();
     let jon = app.sessions().authenticate(jon.cookie.expose(), "127.0.0.1").unwrap();
     let (_, jons) = app.tokens().create(&jon, "test", Scope::Full, None).await.unwrap();
     let mira = app.sessions().sign_in("mira", secret(), "test", "127.0.0.1").await.unwrap();

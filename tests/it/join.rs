@@ -178,7 +178,7 @@ async fn two_stewards_on_one_cluster_keep_out_of_each_others_way() {
     let left = node.steward(&other, &["leave"]).await;
     assert!(left.code == 0 && left.out.contains("Kept: steward@pve"), "{left:?}");
     assert_eq!(node.tokens().await.len(), 1);
-    node.appliance.ask("POST", "/api/v1/inventory", None).await;
+    node.appliance.ask("POST", "/api/v1/inventory/refresh", None).await;
     sees_machines(&node.appliance).await;
 }
 

@@ -98,7 +98,7 @@ async fn three_failed_tries_are_taken_back_and_a_retry_makes_the_machine_with_it
     let again = appliance.ask("POST", &format!("{path}/retry"), None).await;
     assert!(again.status < 300, "{again:?}");
     over(&appliance, &failed).await;
-    assert_eq!(appliance.ask("POST", "/api/v1/inventory", None).await.status, 202);
+    assert_eq!(appliance.ask("POST", "/api/v1/inventory/refresh", None).await.status, 202);
     let made = appliance.until(&guest, 20, |v| v["status"] == "running").await;
     assert_eq!((&made["owner"], &made["name"]), (&json!("mira"), &json!("thrice")));
     let discard = appliance.ask("POST", &format!("{path}/discard"), None).await;

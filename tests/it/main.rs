@@ -5,9 +5,13 @@ mod api;
 #[cfg(test)]
 mod appliance;
 #[cfg(test)]
+mod behalf;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod cli;
+#[cfg(test)]
+mod clusters;
 #[cfg(test)]
 mod console;
 #[cfg(test)]
@@ -46,6 +50,8 @@ mod proxmox;
 mod quotas;
 #[cfg(test)]
 mod routes;
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! Signing in and out, invites, passwords: through the pages, as people do it.
 
 use crate::house::{Browser, House, PASSWORD};
+use app::Actor;
+use app::users::UserChange;
 use base::Kind;
+use base::ids::ScheduleId;
 use http::StatusCode;
+use model::schedules::Schedule;
 use model::users::Role;
+use std::time::Duration;
 
 fn typed(text: &str) -> String {
     text.replace(' ', "+")
@@ -153,10 +158,6 @@ async fn a_token_is_shown_once_and_can_be_taken_back() {
 
 #[tokio::test]
 async fn a_schedule_makes_one_job_when_its_time_has_come() {
-    use app::Actor;
-    use base::ids::ScheduleId;
-    use model::schedules::Schedule;
-    use std::time::Duration;
     let house = House::new();
     let console = Actor::host_console();
     let schedule = Schedule {
@@ -168,6 +169,7 @@ async fn a_schedule_makes_one_job_when_its_time_has_come() {
         args: serde_json::json!({ "vmid": 100, "kind": "qemu", "node": "pve1", "action": "start" }),
         active: true,
         last: None,
+        owner: None,
     };
     let wrong = Schedule { cron: "0 0 31 2 *".into(), ..schedule.clone() };
     assert!(house.app.schedules().put(&console, wrong).await.unwrap_err().fields().contains_key("cron"));
@@ -185,10 +187,40 @@ async fn a_schedule_makes_one_job_when_its_time_has_come() {
 }
 
 #[tokio::test]
+async fn a_schedule_acts_for_the_admin_who_set_it_and_for_nobody_who_is_none_any_more() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let ann = house.somebody(&admin, "ann", Role::Admin).await.actor();
+    let schedule = Schedule {
+        id: ScheduleId::new(),
+        name: "Nightly start".into(),
+        cron: "*/5 * * * *".into(),
+        plugin: "proxmox".into(),
+        hook: "guest_power".into(),
+        args: serde_json::Value::Null,
+        active: true,
+        last: None,
+        owner: None,
+    };
+    house.app.schedules().put(&ann, schedule).await.unwrap();
+    house.clock.advance(Duration::from_secs(301));
+    assert_eq!(house.app.schedules().tick().await.unwrap(), 1);
+    let job = house.app.jobs().all_open().unwrap().remove(0);
+    assert_eq!((job.asked_by.as_str(), job.owner), ("ann (schedule Nightly start)", ann.user_id()));
+    house.app.jobs().cancel(&admin.actor(), job.id).await.unwrap();
+    let change = UserChange { role: Some(Role::User), ..UserChange::default() };
+    house.app.users().change(&admin.actor(), ann.user_id().unwrap(), change).await.unwrap();
+    house.clock.advance(Duration::from_secs(301));
+    assert_eq!(house.app.schedules().tick().await.unwrap(), 0);
+    let log = house.app.audit().page(&admin.actor(), "action:schedule.fire ok:no", None, 10).unwrap();
+    assert_eq!(log.entries[0].record.actor, "schedule Nightly start");
+}
+
+#[tokio::test]
 async fn an_invitation_before_the_set_up_does_not_close_it() {
     let house = House::new();
     let new = app::users::NewUser { login: "jon".into(), name: String::new(), email: String::new(), role: Role::User };
-    house.app.users().invite(&app::Actor::host_console(), new).await.unwrap();
+    house.app.users().invite(&Actor::host_console(), new).await.unwrap();
     assert!(house.app.setup().is_needed());
     house.admin().await;
     assert!(!house.app.setup().is_needed());

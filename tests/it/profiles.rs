@@ -7,8 +7,8 @@ use app::Actor;
 use axum::body::Body;
 use base::Kind;
 use http::{Method, Request, StatusCode, header};
-use model::guests::hardware::NicWish;
-use model::guests::{GuestAction, GuestSource, GuestSpec};
+use model::guests::actions::{AddDisk, ApplyProfile, ChangeNic, ChangeSettings, CloneGuest, NicSpec, Start};
+use model::guests::{GuestAction, GuestRequest, GuestSource};
 use model::jobs::JobState;
 use model::profiles::{MoreDisk, Profile, ProfileWish};
 use model::quotas::{Allowance, UserQuota};
@@ -39,7 +39,7 @@ fn wish(name: &str, values: &[(&str, &str)], locked: &[&str]) -> ProfileWish {
 }
 
 async fn made(house: &House, wish: ProfileWish) -> Profile {
-    house.app.profiles().put(&Actor::host_console(), None, wish).await.unwrap()
+    house.app.hardware_profiles().put(&Actor::host_console(), None, wish).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn a_page_names_what_is_wrong_and_asks_before_it_deletes() {
     let form = "name=Web&note=For+sites&cores=2&memory=1024&lock.memory=on&disks.1.gib=5&disks.1.ssd=1";
     let saved = admin.send("/settings/profiles/new", "/settings/profiles/new", form).await;
     assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.body);
-    let p = house.app.profiles().find(&Actor::host_console(), "web").unwrap();
+    let p = house.app.hardware_profiles().find(&Actor::host_console(), "web").unwrap();
     assert_eq!(
         (p.value("memory"), p.locked.as_slice(), p.disks.len()),
         (Some("1024"), ["memory".to_owned()].as_slice(), 1)
@@ -125,10 +125,10 @@ async fn a_page_names_what_is_wrong_and_asks_before_it_deletes() {
     assert!(no.body.contains("exactly as shown"), "{}", no.body);
     let gone = admin.send(&page, &format!("{page}/delete"), "confirm=Web").await;
     assert_eq!(gone.status, StatusCode::SEE_OTHER);
-    assert!(house.app.profiles().find(&Actor::host_console(), "web").is_err());
+    assert!(house.app.hardware_profiles().find(&Actor::host_console(), "web").is_err());
     let answer = admin.send("/settings/profiles", "/settings/profiles/policy", "required=off&required=on").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    assert!(house.app.profiles().required().unwrap());
+    assert!(house.app.hardware_profiles().required().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,11 +169,16 @@ async fn what_a_profile_fixes_can_not_be_chosen_by_rest_or_page_but_by_admins() 
     let size = admin.send("/machines/new", "/machines/new", &step).await.body;
     assert!(!size.contains("fixed by Tiny") && size.contains("id=\"memory\""), "admins choose freely: {size}");
     let forged = step.replace("step=size&go=profile", "step=review&go=create")
-        + &format!("&filled={}&cores=1&memory=8192&disk={}&bridge=vmbr0&mode=dhcp&start=off", tiny.id, spec.disk);
+        + &format!(
+            "&filled={}&cores=1&memory=8192&disk={}&bridge=vmbr0&mode=dhcp&start=off",
+            tiny.id,
+            spec.disk.unwrap()
+        );
     let asked = mira.send("/machines/new", "/machines/new", &forged).await;
     assert_eq!(asked.status, StatusCode::SEE_OTHER, "{}", asked.body);
     let job = house.app.jobs().open(&mira.actor()).unwrap().remove(0);
-    assert_eq!((&job.args["memory"], &job.args["profile"]), (&json!(1024), &json!(tiny.id)));
+    let args = job.kind.args(job.id);
+    assert_eq!((&args["memory"], &args["profile"]), (&json!(1024), &json!(tiny.id)));
     let free = body(json!({ "name": "wren", "profile": "tiny", "memory": 4096 }));
     let free = rest(&house, &root, Method::POST, "/guests", free).await;
     assert_eq!(free.status, StatusCode::ACCEPTED, "{free:?}");
@@ -185,7 +190,7 @@ async fn where_a_profile_must_be_picked_none_is_refused() {
     let (house, cluster) = connected().await;
     let admin = house.admin().await;
     let mut mira = house.somebody(&admin, "mira", Role::User).await;
-    house.app.profiles().set_required(&Actor::host_console(), true).await.unwrap();
+    house.app.hardware_profiles().set_required(&Actor::host_console(), true).await.unwrap();
     let (guests, spec) = (house.app.guests(), wanted(&house, "lark"));
     let e = guests.request_create(&mira.actor(), spec.clone(), None).await.unwrap_err();
     assert!(e.fields().contains_key("profile"), "{e:?}");
@@ -193,14 +198,14 @@ async fn where_a_profile_must_be_picked_none_is_refused() {
     let GuestSource::Template { vmid, .. } = spec.source else { panic!() };
     let source = format!("name=lark&from=template&template={vmid}&node=pve1&step=source&go=next");
     let size = mira.send("/machines/new", "/machines/new", &source).await.body;
-    let small = house.app.profiles().find(&mira.actor(), "Small").unwrap();
+    let small = house.app.hardware_profiles().find(&mira.actor(), "Small").unwrap();
     assert!(
         size.contains(&format!("name=\"filled\" value=\"{}\"", small.id)) && !size.contains("No profile"),
         "{size}"
     );
     assert!(size.contains("id=\"memory\" name=\"memory\" value=\"1024\""), "{size}");
     guests.request_create(&admin.actor(), spec.clone(), None).await.unwrap();
-    let spec = GuestSpec { profile: Some(small.id), name: "wren".into(), ..spec };
+    let spec = GuestRequest { profile: Some(small.id.to_string()), name: "wren".into(), ..spec };
     guests.request_create(&mira.actor(), spec, None).await.unwrap();
     cluster.stop().await;
 }
@@ -218,18 +223,18 @@ async fn a_machine_made_with_a_profile_has_it_counts_for_the_quota_and_keeps_to_
     );
     twin.disks = vec![MoreDisk { gib: 3, ssd: Some(true), ..MoreDisk::default() }];
     let twin = made(&house, twin).await;
-    let spec = GuestSpec { profile: Some(twin.id), ..wanted(&house, "twin-01") };
+    let spec = GuestRequest { profile: Some(twin.id.to_string()), ..wanted(&house, "twin-01") };
     let limit = |cores, disk| UserQuota {
         cores: Allowance::AtMost(cores),
         disk: Allowance::AtMost(disk),
         ..UserQuota::default()
     };
     let console = Actor::host_console();
-    house.app.quotas().set(&console, actor.user_id().unwrap(), limit(3, spec.disk + 2)).await.unwrap();
+    house.app.quotas().set(&console, actor.user_id().unwrap(), limit(3, spec.disk.unwrap() + 2)).await.unwrap();
     let e = house.app.guests().request_create(&actor, spec.clone(), None).await.unwrap_err();
     assert_eq!(e.kind(), Kind::Conflict);
     assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "disk"], "two sockets of two, and both disks");
-    house.app.quotas().set(&console, actor.user_id().unwrap(), limit(8, spec.disk + 3)).await.unwrap();
+    house.app.quotas().set(&console, actor.user_id().unwrap(), limit(8, spec.disk.unwrap() + 3)).await.unwrap();
     let (guest, job) = house.app.guests().request_create(&actor, spec, None).await.unwrap();
     let job = run_until_over(&house, job.id).await;
     assert_eq!((job.state, job.error.as_deref()), (JobState::Succeeded, None));
@@ -243,45 +248,37 @@ async fn a_machine_made_with_a_profile_has_it_counts_for_the_quota_and_keeps_to_
     );
     let sizes: Vec<u64> = all.disks.iter().filter(|d| d.kind == "disk" && !d.boot).map(|d| d.size >> 30).collect();
     assert_eq!(sizes, [3], "{:#?}", all.disks);
-    assert_eq!(house.app.profiles().used_by(&console, twin.id), ["twin-01"]);
+    assert_eq!(house.app.hardware_profiles().used_by(&console, twin.id), ["twin-01"]);
 
     // What it fixes, its owner does not change later either.
-    let change = |key: &str, value: &str| GuestAction::Change {
-        values: [(key.to_owned(), value.to_owned())].into(),
-        digest: None,
+    let change = |key: &str, value: &str| -> GuestAction {
+        ChangeSettings { values: [(key.to_owned(), value.to_owned())].into(), digest: None }.into()
     };
-    let ask = |who: &Actor, wish| {
+    let ask = |who: &Actor, action: GuestAction| {
         let (house, who) = (&house, who.clone());
-        async move { house.app.guests().request_action(&who, guest.id, wish).await }
+        async move { house.app.guests().request_action(&who, guest.id, action).await.map(Option::unwrap) }
     };
-    for (wish, field) in [
+    for (action, field) in [
         (change("cores", "4"), "cores"),
         (change("cpus", "1"), "cpus"),
         (change("display", "std"), "display"),
-        (GuestAction::AddDisk { bus: "scsi".into(), storage: "nas".into(), gib: 1, path: None }, "bus"),
+        (AddDisk { bus: "scsi".into(), storage: "nas".into(), gib: 1, path: None }.into(), "bus"),
     ] {
-        let e = ask(&actor, wish.clone()).await.unwrap_err();
-        assert!(e.fields()[field].contains("“Twin”"), "{wish:?}: {e:?}");
+        let e = ask(&actor, action.clone()).await.unwrap_err();
+        assert!(e.fields()[field].contains("“Twin”"), "{action:?}: {e:?}");
     }
-    let nic = NicWish { bridge: "vmbr0".into(), vlan: Some(9), link: true, ..NicWish::default() };
-    let free = ask(&actor, GuestAction::ChangeNic { key: "net0".into(), nic }).await.unwrap();
+    let nic = NicSpec { bridge: "vmbr0".into(), vlan: Some(9), link: true, ..NicSpec::default() };
+    let free = ask(&actor, ChangeNic { key: "net0".into(), nic }.into()).await.unwrap();
     assert_eq!(run_until_over(&house, free.id).await.state, JobState::Succeeded, "its card is free");
-    let small = house.app.profiles().find(&actor, "Small").unwrap();
+    let small = house.app.hardware_profiles().find(&actor, "Small").unwrap();
     let e = house.app.guests().plan_profile(&actor, guest.id, small.id, false).await.unwrap_err();
     assert!(e.message().contains("only an admin can apply “Small”"), "{e:?}");
     // A copy is no way out of it.
-    let copy = GuestAction::Clone {
-        name: "twin-02".into(),
-        node: None,
-        full: true,
-        storage: None,
-        snapshot: None,
-        description: String::new(),
-        start: false,
-    };
+    let copy = CloneGuest { name: "twin-02".into(), ..CloneGuest::default() };
     house.app.quotas().set(&console, actor.user_id().unwrap(), UserQuota::default()).await.unwrap();
-    let (copy, job) = house.app.guests().request_clone(&actor, guest.id, copy).await.unwrap();
-    assert_eq!(copy.profile, Some(twin.id));
+    let job = ask(&actor, copy.into()).await.unwrap();
+    let copy = house.app.guests().get(&actor, job.subject.guest().unwrap()).unwrap();
+    assert_eq!(copy.row.profile, Some(twin.id));
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     let admin_change = ask(&admin.actor(), change("display", "std")).await.unwrap();
     assert_eq!(run_until_over(&house, admin_change.id).await.state, JobState::Succeeded);
@@ -295,12 +292,11 @@ async fn a_profile_is_previewed_and_applied_and_disks_only_when_asked_for() {
     let mut mira = house.somebody(&admin, "mira", Role::User).await;
     let actor = mira.actor();
     let spec = wanted(&house, "plain-01");
-    let before = spec.disk;
+    let before = spec.disk.unwrap();
     let (guest, job) = house.app.guests().request_create(&actor, spec, None).await.unwrap();
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     listed(&house, "plain-01").await;
-    let start = model::guests::PowerAction::Start;
-    let job = house.app.guests().request_power(&actor, guest.id, start).await.unwrap();
+    let job = house.app.guests().request_action(&actor, guest.id, Start {}).await.unwrap().unwrap();
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     house.app.inventory().look().await;
     let mut big = wish(
@@ -330,7 +326,7 @@ async fn a_profile_is_previewed_and_applied_and_disks_only_when_asked_for() {
     };
     assert_eq!((live("cores"), live("vlan"), live("disk_cache")), (json!(false), json!(true), json!(false)));
     let stays: Vec<_> = plan["stays"].as_array().unwrap().iter().map(|s| s["key"].as_str().unwrap()).collect();
-    assert_eq!(stays, ["disk", "firmware", "disks"]);
+    assert_eq!(stays, ["disk", "disks", "firmware"]);
     assert_eq!((&plan["grow"], &plan["add"]), (&Value::Null, &json!([])));
     // The page says the same, as a table.
     let page = format!("/machines/{}/hardware/profile", guest.id);
@@ -371,12 +367,73 @@ async fn those_who_may_only_look_do_not_apply() {
     let mira = house.somebody(&admin, "mira", Role::User).await;
     let all = house.app.guests().list(&Actor::host_console(), "status:running kind:vm -is:template");
     let (id, user) = (all[0].row.id, mira.actor().user_id().unwrap());
-    let small = house.app.profiles().find(&mira.actor(), "Small").unwrap().id;
+    let small = house.app.hardware_profiles().find(&mira.actor(), "Small").unwrap().id;
     let e = house.app.guests().plan_profile(&mira.actor(), id, small, false).await.unwrap_err();
     assert_eq!(e.kind(), Kind::NotFound);
     let right = model::access::GuestRight::Use;
     house.app.guests().share(&Actor::host_console(), id, user, right).await.unwrap();
-    let e = house.app.guests().request_profile(&mira.actor(), id, small, false, None).await.unwrap_err();
+    let e = house
+        .app
+        .guests()
+        .request_action(&mira.actor(), id, ApplyProfile { profile: small.to_string(), ..ApplyProfile::default() })
+        .await
+        .unwrap_err();
     assert_eq!(e.kind(), Kind::Forbidden);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn page_profile_and_rest_take_and_refuse_the_same_values() {
+    let (house, cluster) = connected().await;
+    let mut admin = house.admin().await;
+    let root = token_of(&house, &admin).await;
+    let guest = house.app.guests().list(&Actor::host_console(), "kind:vm status:running").remove(0).row.id;
+    let page = format!("/machines/{guest}/hardware");
+    for (group, key, value, good) in [
+        ("processor", "cores", "2", true),
+        ("processor", "cores", "513", false),
+        ("processor", "cpu_type", "host,flags=+aes", true),
+        ("processor", "cpu_type", "host,args=-x", false),
+        ("processor", "numa", "maybe", false),
+        ("system", "system", "windows11", true),
+        ("system", "system", "win11", false),
+        ("system", "display", "cga", false),
+        ("system", "hotplug", "network, disk", true),
+        ("system", "hotplug", "sound", false),
+        ("identity", "smbios_serial", "A 7", true),
+        ("identity", "smbios_serial", "1234567890123456789012345678901234567890x", false),
+        ("devices-of-the-node", "pci", "0000:01:00.0", false),
+    ] {
+        let text: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+        let form = format!("name={key}-{}&{key}={text}", value.len());
+        let plan = json!({ "values": { key: value } });
+        let body = json!({ "name": format!("rest {key} {value}").get(..40.min(6 + key.len() + value.len())), "values": { key: value } });
+        let answers = [
+            ("tab", admin.send(&page, &format!("{page}/edit/{group}"), &form).await),
+            ("profile's page", admin.send("/settings/profiles/new", "/settings/profiles/new", &form).await),
+            (
+                "machine by REST",
+                rest(&house, &root, Method::POST, &format!("/guests/{guest}/hardware/plan"), Some(plan)).await,
+            ),
+            ("profile by REST", rest(&house, &root, Method::POST, "/profiles", Some(body)).await),
+        ];
+        for (door, answer) in answers {
+            let refused = answer.status == StatusCode::UNPROCESSABLE_ENTITY;
+            assert_eq!(refused, !good, "{door}: {key}={value}: {answer:?}");
+            let names_it =
+                answer.body.contains(&format!("id=\"{key}-error\"")) || answer.body.contains(&format!("\"{key}\":"));
+            assert!(good || names_it, "{door} names {key}: {}", answer.body);
+        }
+    }
+    // What the tab can set, a profile can hold and apply.
+    made(&house, wish("Flags", &[("cpu_type", "host,flags=+aes"), ("cores", "512")], &[])).await;
+    let preview = json!({ "profile": "Flags", "preview": true });
+    let plan = rest(&house, &root, Method::POST, &format!("/guests/{guest}/profile"), Some(preview)).await.json();
+    let change = |key: &str| plan["changes"].as_array().unwrap().iter().find(|c| c["key"] == key).unwrap().clone();
+    assert_eq!(change("cpu_type")["to"], "host,flags=+aes", "{plan:#}");
+    assert!(
+        change("cores")["refused"].as_str().unwrap().contains("threads"),
+        "only the host's size limits it: {plan:#}"
+    );
     cluster.stop().await;
 }

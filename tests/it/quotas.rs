@@ -9,7 +9,8 @@ use base::Kind;
 use base::ids::JobId;
 use http::StatusCode;
 use model::connections::Limits;
-use model::guests::{GuestAction, GuestAddress, GuestSource, GuestSpec};
+use model::guests::actions::{AddDisk, ChangeSettings, Delete, GrowDisk};
+use model::guests::{GuestAction, GuestRequest, GuestSource};
 use model::jobs::{Job, JobState};
 use model::quotas::{Allowance, Quota, UserQuota};
 use model::users::Role;
@@ -19,31 +20,18 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A small machine on pve1, from a template there.
-pub fn wanted(house: &House, name: &str) -> GuestSpec {
+pub fn wanted(house: &House, name: &str) -> GuestRequest {
     let all = house.app.guests().list(&Actor::host_console(), "is:template node:pve1 kind:vm");
     let template = all.first().expect("a template on pve1");
-    GuestSpec {
-        password: None,
-        windows: false,
+    GuestRequest {
         name: name.to_owned(),
         node: "pve1".to_owned(),
         source: GuestSource::Template { vmid: template.row.vmid.unwrap(), full: true },
-        cores: 2,
-        memory: 1024,
-        disk: template.state.maxdisk.div_ceil(1 << 30).max(8),
-        storage: None,
-        bridge: "vmbr0".to_owned(),
-        vlan: None,
-        address: GuestAddress::Dhcp,
-        user: None,
-        ssh_keys: String::new(),
-        tags: Vec::new(),
-        description: String::new(),
-        software: Vec::new(),
-        profile: None,
-        hardware: BTreeMap::new(),
-        disks: Vec::new(),
-        start: false,
+        cores: Some(2),
+        memory: Some(1024),
+        disk: Some(template.state.maxdisk.div_ceil(1 << 30).max(8)),
+        bridge: Some("vmbr0".to_owned()),
+        ..GuestRequest::default()
     }
 }
 
@@ -138,7 +126,7 @@ async fn a_machine_counts_while_it_is_made_and_afterwards_and_no_more_when_it_is
     house.app.inventory().look().await;
     assert_eq!(used(&house, &mira), (1, 2), "from the list alone");
     assert!(house.app.guests().request_create(&actor, wanted(&house, "wren"), None).await.is_err());
-    let gone = house.app.guests().request_delete(&actor, guest.id, "lark").await.unwrap();
+    let gone = house.app.guests().request_action(&actor, guest.id, Delete {}).await.unwrap().unwrap();
     assert_eq!(run_until_over(&house, gone.id).await.state, JobState::Succeeded);
     assert_eq!(used(&house, &mira), (0, 0));
     house.app.guests().request_create(&actor, wanted(&house, "wren"), None).await.unwrap();
@@ -162,24 +150,24 @@ async fn what_a_change_adds_counts_for_the_owner() {
     };
     house.app.quotas().set(&Actor::host_console(), actor.user_id().unwrap(), own).await.unwrap();
 
-    let change = |key: &str, value: &str| GuestAction::Change {
-        values: BTreeMap::from([(key.to_owned(), value.to_owned())]),
-        digest: None,
+    let change = |key: &str, value: &str| -> GuestAction {
+        ChangeSettings { values: BTreeMap::from([(key.to_owned(), value.to_owned())]), digest: None }.into()
     };
-    let disk = |gib| GuestAction::AddDisk { bus: "scsi".into(), storage: "local-lvm".into(), gib, path: None };
+    let disk =
+        |gib| -> GuestAction { AddDisk { bus: "scsi".into(), storage: "local-lvm".into(), gib, path: None }.into() };
     // Two sockets double the cores that it has.
-    for (wish, field) in [
+    for (action, field) in [
         (change("cores", "4"), "cores"),
         (change("sockets", "2"), "cores"),
         (change("memory", "2048"), "memory"),
         (disk(5), "disk"),
-        (GuestAction::GrowDisk { disk: "scsi0".into(), gib: has + 5 }, "disk"),
+        (GrowDisk { disk: "scsi0".into(), gib: has + 5 }.into(), "disk"),
     ] {
-        let refused = house.app.guests().request_action(&actor, guest.id, wish).await.unwrap_err();
+        let refused = house.app.guests().request_action(&actor, guest.id, action).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::Conflict, "{field}: {refused:?}");
         assert!(refused.fields().contains_key(field), "{field}: {refused:?}");
     }
-    let fits = house.app.guests().request_action(&actor, guest.id, disk(4)).await.unwrap();
+    let fits = house.app.guests().request_action(&actor, guest.id, disk(4)).await.unwrap().unwrap();
     assert_eq!(run_until_over(&house, fits.id).await.state, JobState::Succeeded);
     let more = house.app.guests().request_action(&actor, guest.id, disk(1)).await.unwrap_err();
     assert!(more.fields().contains_key("disk"), "the disk that was added counts: {more:?}");
@@ -217,7 +205,7 @@ async fn a_quota_lowered_meanwhile_ends_the_job_and_takes_the_machine_back() {
     let runner = tokio::spawn(jobs::run(house.app.clone(), stop.clone()));
     for _ in 0..400 {
         let view = house.app.jobs().get(&actor, late.id).unwrap();
-        if view.steps.iter().any(|s| s.name.starts_with("make")) || view.job.state.is_over() {
+        if view.steps.iter().any(|s| s.name.starts_with("Clone the disks")) || view.job.state.is_over() {
             break;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -345,7 +333,7 @@ async fn a_template_on_another_node_may_be_used_when_the_copy_goes_to_an_allowed
     })
     .await;
     // Its template is on pve1, on a storage that both share.
-    let spec = GuestSpec { node: "pve2".to_owned(), ..wanted(&house, "wren") };
+    let spec = GuestRequest { node: "pve2".to_owned(), ..wanted(&house, "wren") };
     let (_, job) = house.app.guests().request_create(&actor, spec, None).await.unwrap();
     let job = run_until_over(&house, job.id).await;
     assert_eq!((job.state, job.error.as_deref()), (JobState::Succeeded, None));

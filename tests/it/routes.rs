@@ -14,6 +14,8 @@ fn address(info: &Info) -> String {
         .replace("{action}", "nothing")
         .replace("{code}", "nothing")
         .replace("{name}", "nothing")
+        .replace("{disk}", "nothing")
+        .replace("{key}", "nothing")
 }
 
 /// Routes that would end the session that the walk uses, or never end.

@@ -52,7 +52,7 @@ fn rows() -> Vec<Info> {
 
 fn address(info: &Info, id: &str) -> String {
     let path = info.path.replace("{id}", id).replace("{name}", "probe").replace("{user}", "evelyn");
-    let path = path.replace("{action}", "delete").replace("{disk}", "scsi0").replace("{card}", "net0");
+    let path = path.replace("{action}", "delete").replace("{disk}", "scsi0").replace("{key}", "net0");
     if path.ends_with("history.json") { format!("{path}?range=hour") } else { path }
 }
 
@@ -67,7 +67,11 @@ fn fitting(document: &Value, schema: &Value, name: &str) -> Value {
     if let Some(place) = schema["$ref"].as_str() {
         return fitting(document, &document["components"]["schemas"][place.rsplit('/').next().unwrap()], name);
     }
-    for choice in ["oneOf", "anyOf", "allOf"] {
+    if let Some(parts) = schema["allOf"].as_array() {
+        let parts = parts.iter().map(|part| fitting(document, part, name)).filter_map(|part| part.as_object().cloned());
+        return Value::Object(parts.flatten().collect());
+    }
+    for choice in ["oneOf", "anyOf"] {
         if let Some(first) = schema[choice].as_array().and_then(|all| all.iter().find(|s| s["type"] != "null")) {
             return fitting(document, first, name);
         }
@@ -130,7 +134,14 @@ fn plain(answer: &Answer) -> (StatusCode, String) {
 /// What could be changed: open jobs, owner and shares of the machine.
 fn state(house: &House, id: GuestId) -> (Vec<String>, String) {
     let console = Actor::host_console();
-    let jobs = house.app.jobs().open(&console).unwrap().into_iter().filter(|j| j.guest == Some(id)).map(|j| j.hook);
+    let jobs = house
+        .app
+        .jobs()
+        .open(&console)
+        .unwrap()
+        .into_iter()
+        .filter(|j| j.subject.guest() == Some(id))
+        .map(|j| j.kind.hook().to_owned());
     let guest = house.app.guests().get(&console, id).unwrap();
     let shares = house.app.guests().shared(&console, id).unwrap();
     let shares: Vec<_> = shares.into_iter().map(|g| format!("{} {:?}", g.login, g.right)).collect();

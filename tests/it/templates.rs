@@ -288,7 +288,7 @@ async fn a_newer_image_gives_a_new_template_by_itself_and_the_old_one_goes() {
     assert_eq!(build(&appliance, wanted()).await["state"], "succeeded");
     let first = made(&appliance, 1).await.remove(0);
     publisher.publish(DEBIAN);
-    assert_eq!(appliance.ask("POST", "/api/v1/images/look", None).await.status, 204);
+    assert_eq!(appliance.ask("POST", "/api/v1/images/refresh", None).await.status, 204);
     assert_eq!(made(&appliance, 1).await[0]["newer"], true);
     appliance.stop().await;
 
@@ -301,7 +301,7 @@ async fn a_newer_image_gives_a_new_template_by_itself_and_the_old_one_goes() {
     clock.advance(DAY);
     app.templates().tick().await.unwrap();
     let open = app.jobs().all_open().unwrap();
-    assert_eq!(open.iter().map(|j| j.hook.as_str()).collect::<Vec<_>>(), ["template_build"]);
+    assert_eq!(open.iter().map(|j| j.kind.hook()).collect::<Vec<_>>(), ["template_build"]);
     app.templates().tick().await.unwrap();
     assert_eq!(app.jobs().all_open().unwrap().len(), 1, "asked for once");
     app.close();
@@ -326,7 +326,7 @@ async fn a_newer_image_gives_a_new_template_by_itself_and_the_old_one_goes() {
 fn args(publisher: &Images, name: &str, mark: JobId) -> Value {
     json!({
         "image": "debian-13", "title": "Debian 13", "url": format!("{}{DEBIAN}", publisher.url), "file": format!("steward-{name}.qcow2"),
-        "algorithm": "sha512", "digest": digest("sha512", &publisher.file(DEBIAN)), "format": "qcow2", "user": "debian", "ostype": "l26",
+        "algorithm": "sha512", "digest": digest("sha512", &publisher.file(DEBIAN)), "format": "qcow2", "user": "debian", "system": "linux",
         "cpu": "x86-64-v2-AES", "memory": 512, "name": name, "notes": "Debian 13", "upload": null, "mark": mark,
         "place": { "node": "pve1", "images": "", "storage": "", "bridge": "vmbr0", "vlan": null, "disk": 6 },
     })

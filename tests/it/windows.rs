@@ -3,7 +3,7 @@
 
 use crate::appliance::{Appliance, cluster};
 use crate::dying::{Death, Played};
-use plugin::{Mode, Outcome, SshCall};
+use plugin::{MachineCall, Mode, Outcome};
 use serde_json::{Value, json};
 use sim::{Fault, Reply, Sim};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -206,10 +206,10 @@ async fn a_recipe_by_the_agent_dies_at_every_point_and_starts_windows_anew_once(
     loop {
         let (boots, scripts) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::<String>::new())));
         let (seen, kept) = (Arc::clone(&boots), Arc::clone(&scripts));
-        let inside = move |call: SshCall| {
+        let inside = move |call: MachineCall| {
             let boot = seen.load(Ordering::SeqCst);
             Ok(match call {
-                SshCall::Run(asked) | SshCall::Look(asked) => {
+                MachineCall::Run(asked) | MachineCall::Look(asked) => {
                     if asked.command.contains("shutdown.exe /r") {
                         seen.fetch_add(1, Ordering::SeqCst);
                     }
@@ -218,13 +218,13 @@ async fn a_recipe_by_the_agent_dies_at_every_point_and_starts_windows_anew_once(
                     kept.lock().unwrap().push(asked.command);
                     json!({ "code": 0, "out": out, "err": "", "truncated": false })
                 }
-                SshCall::Start { name, command } => {
+                MachineCall::Start { name, command } => {
                     kept.lock().unwrap().push(command);
-                    json!(format!("AGENT:job:{name}:00"))
+                    json!(format!("agent:{name}:00"))
                 }
-                SshCall::Ready => json!({ "ok": true, "why": "", "system": "mswindows" }),
-                SshCall::Boot => json!(boot.to_string()),
-                SshCall::Put { .. } | SshCall::Get { .. } => Value::Null,
+                MachineCall::Ready => json!({ "ok": true, "why": "", "system": "mswindows" }),
+                MachineCall::Boot => json!(boot.to_string()),
+                MachineCall::Put { .. } | MachineCall::Get { .. } => Value::Null,
             })
         };
         let job = Played::recipe(&cluster, RECIPE, args.clone(), Box::new(inside));
@@ -316,7 +316,7 @@ async fn a_machine_from_a_windows_template_gets_its_user_by_cloudbase_init_and_n
 
 fn build(name: &str, mark: base::ids::JobId) -> Value {
     json!({
-        "name": name, "title": "Windows 11", "notes": "Windows 11", "mark": mark, "ostype": "win11", "node": "pve1", "storage": "", "bridge": "vmbr0",
+        "name": name, "title": "Windows 11", "notes": "Windows 11", "mark": mark, "release": "win11", "node": "pve1", "storage": "", "bridge": "vmbr0",
         "vlan": null, "disk": 64, "cores": 2, "memory": 4096, "iso": "nas:iso/debian-13.1.0-amd64-netinst.iso", "drivers": "nas:iso/virtio-win-0.1.271.iso",
         "extra": "", "hours": 6, "file": format!("steward-answers-{mark}.iso"), "answers": { "autounattend.xml": format!("<p>{PASSWORD}</p>") },
     })

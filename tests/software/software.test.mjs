@@ -197,7 +197,7 @@ test('a machine whose agent does not answer is found on the network by its card'
       return body.status === status && body.lock === null;
     });
   await is('running');
-  await over(await api(steward, 'PATCH', `${path}/hardware`, { settings: { agent: '0' } }));
+  await over(await api(steward, 'PATCH', `${path}/hardware`, { values: { agent: '0' } }));
   await over(await api(steward, 'POST', `${path}/power`, { action: 'stop' }));
   await is('stopped');
   await over(await api(steward, 'POST', `${path}/power`, { action: 'start' }));

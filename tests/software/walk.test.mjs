@@ -269,11 +269,11 @@ test('by the REST API', { timeout: 900_000 }, async () => {
   const disk = await boot(guest);
   await over(await ask('POST', `/guests/${guest}/power`, { action: 'stop' }));
   await until('stopped', 20_000, async () => (await get(`/guests/${guest}`)).status === 'stopped');
-  await over(await ask('POST', `/guests/${guest}/disks/${disk.key}`, { action: 'detach' }));
+  await over(await ask('POST', `/guests/${guest}/disks/${disk.key}`, { action: 'detach_disk' }));
   await over(await ask('POST', `/guests/${guest}/snapshots/works/rollback`));
   await until('running', 20_000, async () => (await get(`/guests/${guest}`)).status === 'running');
   assert.equal((await boot(guest)).volume, disk.volume);
-  await over(await ask('POST', `/guests/${guest}/disks/${disk.key}`, { action: 'grow', gib: disk.size / 2 ** 30 + 4 }));
+  await over(await ask('POST', `/guests/${guest}/disks/${disk.key}`, { action: 'grow_disk', gib: disk.size / 2 ** 30 + 4 }));
   assert.equal((await boot(guest)).size, disk.size + 4 * 2 ** 30);
 
   await ask('PUT', `/guests/${guest}/grants/${ANOTHER.login}`, { right: 'use' }, 200);

@@ -6,14 +6,16 @@
 
 mod powershell;
 
-use crate::{App, host};
+use crate::{App, plugin_host};
 use base::ids::{GuestId, JobId};
-use base::{Error, Kind, random};
+use base::{Error, Kind, Secret, Secrets, random};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use model::guests::GuestKind;
+use model::jobs::{Command, CommandVia};
+use model::plugins::PluginKind;
 use model::providers::Feature;
-use plugin::{CallError, CallErrorKind, Run, SshCall};
+use plugin::{CallError, CallErrorKind, MachineCall, Run};
 use powershell::{Asked, CUT, MOST_INPUT, NO_FILE, bytes_of, text_of};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -57,8 +59,8 @@ fn refused(kind: CallErrorKind, message: impl Into<String>) -> CallError {
 impl Agent<'_> {
     /// The machine of a plugin's run: the one that a recipe's job works on.
     pub(super) fn guest_of(&self, run: &Run) -> Result<GuestId, CallError> {
-        let kind = self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind.clone());
-        let guest = run.guest.filter(|_| run.job.is_some() && kind.as_deref() == Some("software"));
+        let kind = self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind);
+        let guest = run.guest.filter(|_| run.job.is_some() && kind == Some(PluginKind::Software));
         let text = "This run belongs to no machine, so it can't call agent::.";
         guest.ok_or_else(|| refused(CallErrorKind::Forbidden, text))
     }
@@ -68,21 +70,26 @@ impl Agent<'_> {
     /// # Errors
     /// `Unreachable` while the agent does not answer; `Invalid` on a machine that is none of Windows; what the
     /// provider says.
-    pub(super) async fn call(&self, guest: GuestId, job: Option<JobId>, call: SshCall) -> Result<Told, CallError> {
+    pub(super) async fn call(
+        &self,
+        guest: GuestId,
+        job: Option<JobId>,
+        call: MachineCall<Secret<String>>,
+    ) -> Result<Told, CallError> {
         match call {
-            SshCall::Run(asked) | SshCall::Look(asked) => {
-                let ask = Asked::Run { script: &asked.command, input: &asked.input };
+            MachineCall::Run(asked) | MachineCall::Look(asked) => {
+                let ask = Asked::Run { script: &asked.command, input: asked.input.expose() };
                 let ended = self.powershell(guest, &ask, Duration::from_secs(asked.timeout)).await?;
                 Ok(told(ended, asked.quiet))
             }
-            SshCall::Put { path, text, .. } => self.put(guest, &path, &text).await.map(plain),
-            SshCall::Get { path } => self.get(guest, &path).await.map(plain),
-            SshCall::Ready => self.ready(guest).await.map(plain),
-            SshCall::Boot => {
+            MachineCall::Put { path, text, .. } => self.put(guest, &path, &text).await.map(plain),
+            MachineCall::Get { path } => self.get(guest, &path).await.map(plain),
+            MachineCall::Ready => self.ready(guest).await.map(plain),
+            MachineCall::Boot => {
                 let ended = self.powershell(guest, &Asked::Boot, SHORT).await?;
                 well(ended, "the start of the system could not be told").map(|e| plain(json!(text_of(e.out).trim())))
             }
-            SshCall::Start { name, command } => {
+            MachineCall::Start { name, command } => {
                 let text = "Only a job can start a command that goes on.";
                 let job = job.ok_or_else(|| refused(CallErrorKind::Forbidden, text))?;
                 self.start(guest, job, &name, &command).await.map(plain)
@@ -92,6 +99,17 @@ impl Agent<'_> {
 
     /// One of the provider's hooks about the machine's agent.
     async fn hook(&self, id: GuestId, hook: &'static str, more: Vec<Value>) -> Result<Value, CallError> {
+        self.hook_with(id, hook, more, Secrets::default()).await
+    }
+
+    /// The same with secrets among the arguments: the machine is number 0.
+    async fn hook_with(
+        &self,
+        id: GuestId,
+        hook: &'static str,
+        more: Vec<Value>,
+        secrets: Secrets,
+    ) -> Result<Value, CallError> {
         let guest = self.0.live().snapshot().guest(id).cloned();
         let gone = || refused(CallErrorKind::NotFound, "This machine does not exist (any more).");
         let guest = guest.ok_or_else(gone)?;
@@ -102,7 +120,9 @@ impl Agent<'_> {
         }
         let mut args = vec![json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node })];
         args.extend(more);
-        let value = host::call(self.0, guest.row.connection, hook, args).await.map_err(|e| from_ours(&e))?;
+        let value = plugin_host::call_with(self.0, guest.row.connection, hook, args, secrets)
+            .await
+            .map_err(|e| from_ours(&e))?;
         match value.get("error").filter(|e| !e.is_null()) {
             Some(error) => {
                 let kind = serde_json::from_value(error["kind"].clone()).unwrap_or(CallErrorKind::Refused);
@@ -115,12 +135,14 @@ impl Agent<'_> {
     /// Starts PowerShell there; answers its process number.
     async fn begin(&self, guest: GuestId, asked: &Asked<'_>) -> Result<Value, CallError> {
         let input = asked.input();
-        if input.len() > MOST_INPUT {
+        if input.expose().len() > MOST_INPUT {
             let text = "The command with its input is too long for the guest agent (about 40 KiB).";
             return Err(refused(CallErrorKind::Invalid, text));
         }
-        let ask = json!({ "command": powershell::command(), "input": input });
-        Ok(self.hook(guest, "guest_exec", vec![ask]).await?["pid"].take())
+        let ask = json!({ "command": powershell::command() });
+        let mut secrets = Secrets::default();
+        secrets.put("1/input", input);
+        Ok(self.hook_with(guest, "guest_exec", vec![ask], secrets).await?["pid"].take())
     }
 
     /// The same, and waits for its end.
@@ -164,11 +186,13 @@ impl Agent<'_> {
         Ok(json!({ "ok": now["ok"], "why": now["why"], "system": system }))
     }
 
-    async fn put(&self, guest: GuestId, path: &str, text: &str) -> Result<Value, CallError> {
+    async fn put(&self, guest: GuestId, path: &str, text: &Secret<String>) -> Result<Value, CallError> {
         let made = self.powershell(guest, &Asked::Put { path }, SHORT).await?;
         well(made, &format!("{path} could not be written"))?;
-        let file = json!({ "path": path, "content": B64.encode(text) });
-        self.hook(guest, "guest_file_write", vec![file]).await?;
+        let mut secrets = Secrets::default();
+        secrets.put("1/content", Secret::new(B64.encode(text.expose())));
+        let file = json!({ "path": path, "content": "" });
+        self.hook_with(guest, "guest_file_write", vec![file], secrets).await?;
         Ok(Value::Null)
     }
 
@@ -187,7 +211,7 @@ impl Agent<'_> {
         let (sum, nonce) = (hex::encode(Sha256::digest(script.as_bytes())), hex::encode(random::bytes::<4>()));
         let dir = folder(job, name);
         self.begin(guest, &Asked::Start { dir: &dir, sum: &sum, round: &round, nonce: &nonce, script }).await?;
-        Ok(json!(format!("AGENT:{job}:{name}:{nonce}")))
+        Ok(json!(Command { name: name.to_owned(), via: CommandVia::Agent { nonce } }.to_string()))
     }
 
     /// What a command that was started says now: `run`, `end CODE`, `lost` or `none` (not begun yet), the offset and

@@ -1,6 +1,7 @@
 //! The few PowerShell texts that Steward itself sends to a Windows machine. One short text, always the same, stands
 //! in the command line; what it is to do, with scripts and secrets, is read by it.
 
+use base::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as B64;
 use serde_json::{Value, json};
@@ -61,7 +62,7 @@ pub(super) enum Asked<'a> {
 
 impl Asked<'_> {
     /// What the command reads: base64 of JSON, so that no code page matters on the way.
-    pub(super) fn input(&self) -> String {
+    pub(super) fn input(&self) -> Secret<String> {
         let (code, mut all) = match *self {
             Self::Run { script, input } => (RUN, json!({ "do": "run", "script": script, "input": input })),
             Self::Start { dir, sum, round, nonce, script } => (
@@ -77,7 +78,7 @@ impl Asked<'_> {
             Self::Boot => (BOOT, json!({ "do": "boot" })),
         };
         all["code"] = Value::String(format!("{COMMON}{code}"));
-        B64.encode(all.to_string())
+        Secret::new(B64.encode(all.to_string()))
     }
 }
 
@@ -127,11 +128,11 @@ mod tests {
     #[test]
     fn scripts_and_secrets_go_by_the_input() {
         let asked = Asked::Run { script: "Set-Content x $Given", input: "grün \"'$(x)\u{2019}" };
-        let told: Value = serde_json::from_slice(&B64.decode(asked.input()).unwrap()).unwrap();
+        let told: Value = serde_json::from_slice(&B64.decode(asked.input().expose()).unwrap()).unwrap();
         assert_eq!((&told["do"], &told["input"]), (&json!("run"), &json!("grün \"'$(x)\u{2019}")));
         assert!(told["code"].as_str().unwrap().starts_with("param($asked)"));
         let longest = Asked::Start { dir: "", sum: "", round: "", nonce: "", script: &"x".repeat(40 << 10) };
-        assert!(longest.input().len() < MOST_INPUT, "{}", longest.input().len());
+        assert!(longest.input().expose().len() < MOST_INPUT, "{}", longest.input().expose().len());
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub use stream::{ConsoleReader, ConsoleWriter};
 
 use crate::live::GuestLive;
 use crate::sessions::{bearer_text, parse_bearer};
-use crate::ssh::Place as SshPlace;
-use crate::{Actor, App, guests, host};
+use crate::ssh::SshTarget;
+use crate::{Actor, App, guests, plugin_host};
 use base::ids::{GuestId, UserId};
 use base::{Error, Result, Secret, Timestamp, random};
 use desk::{Place, Ticket};
@@ -120,7 +120,7 @@ impl Consoles<'_> {
     async fn offered(&self, guest: &GuestLive) -> Result<Vec<ConsoleChoice>> {
         let features = self.0.guests().features(guest);
         let target = guests::Guests::target(guest)?;
-        let value = host::call(self.0, guest.row.connection, "consoles", vec![target]).await?;
+        let value = plugin_host::call(self.0, guest.row.connection, "consoles", vec![target]).await?;
         let told: Vec<ConsoleChoice> = serde_json::from_value(value).map_err(unreadable)?;
         Ok(told.into_iter().filter(|c| features.contains(&c.kind.feature())).collect())
     }
@@ -204,7 +204,7 @@ impl Entry {
         let (stream, password) = tokio::time::timeout(OPENING, self.connect()).await.map_err(|_| late())??;
         let Self { app, actor, guest, kind, place } = self;
         let since = app.now();
-        let record = actor.record(since, "guest.console.open", guests::subject(&guest.row), kind.word().to_lowercase());
+        let record = actor.record(since, "guest.console.open", &guest.row, kind.word().to_lowercase());
         app.store()
             .write(move |tx| {
                 tx.audit(record);
@@ -220,13 +220,13 @@ impl Entry {
         let connection = self.guest.row.connection;
         let target = guests::Guests::target(&self.guest)?;
         let args = vec![target, json!(self.kind)];
-        let (value, place) = host::call_placed(&self.app, connection, "console", args).await?;
+        let (value, endpoint) = plugin_host::call_with_endpoint(&self.app, connection, "console", args).await?;
         let way: Way = serde_json::from_value(value).map_err(unreadable)?;
         match way {
             Way::Pve { path, params, password, hello } => {
-                let place = place.ok_or_else(|| Error::internal("the hook `console` changed nothing"))?;
+                let endpoint = endpoint.ok_or_else(|| Error::internal("the hook `console` changed nothing"))?;
                 let client = self.app.connections().client(connection)?;
-                let line = client.websocket(place, &path, &params).await?;
+                let line = client.websocket(endpoint, &path, &params).await?;
                 let stream = match hello {
                     Some(hello) => ConsoleStream::pve_terminal(line, &hello).await?,
                     None => ConsoleStream::plain(line),
@@ -234,7 +234,7 @@ impl Entry {
                 Ok((stream, password))
             }
             Way::Ssh(way) => {
-                let (ssh, place) = (self.app.ssh(), SshPlace::Connection(connection));
+                let (ssh, place) = (self.app.ssh(), SshTarget::Connection(connection));
                 let session = ssh.own_session(place).await?;
                 let line = if way.command.is_empty() {
                     session.tunnel(&way.host, way.port).await?
@@ -301,7 +301,7 @@ impl Watch {
         let now = self.app.now();
         let words =
             format!("{}, open for {} s: {why}", self.kind.word().to_lowercase(), self.since.until(now).as_secs());
-        let record = self.actor.record(now, "guest.console.close", guests::subject(&self.guest.row), words);
+        let record = self.actor.record(now, "guest.console.close", &self.guest.row, words);
         let written = self.app.store().write(move |tx| {
             tx.audit(record);
             Ok(())

@@ -1,15 +1,15 @@
-//! Everything that is asked for a machine beside its power: the one way for pages, the REST API and many
-//! machines at once.
+//! Everything that is asked for a machine: the one way for pages, the REST API and many machines at once.
 
 use super::Guests;
 use super::request::Ask;
 use crate::live::GuestLive;
-use crate::{Actor, host};
+use crate::{Actor, plugin_host};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result};
 use model::access::GuestRight;
-use model::guests::{GuestAction, GuestKind};
-use model::impact::Ties;
+use model::guests::actions::{Action as _, ApplyProfile, RevertSettings};
+use model::guests::{ActionKind, GuestAction, GuestKind};
+use model::impact::{Ties, Weight};
 use model::jobs::Job;
 use model::providers::{Feature, Features};
 use model::sessions::Scope;
@@ -38,78 +38,114 @@ impl Guests<'_> {
         plugin.map(|p| p.manifest().features.clone()).unwrap_or_default()
     }
 
-    /// Asks for an action: one commit holds the job and the audit entry. For a copy the job's machine is the new
-    /// one.
+    /// Asks for an action: one commit holds the job and the audit entry. For a copy the job's machine is the new one.
+    /// `None`: it is done already, without a job.
     ///
     /// # Errors
     /// `Invalid` with the fields; `NotFound`, `Forbidden`; `Conflict` when it makes no sense now or the provider
     /// can't, with the reason; `Unavailable` while the provider is away.
-    pub async fn request_action(&self, actor: &Actor, id: GuestId, action: GuestAction) -> Result<Job> {
-        self.request_wish(actor, id, action, true).await
+    pub async fn request_action(
+        &self,
+        actor: &Actor,
+        id: GuestId,
+        action: impl Into<GuestAction>,
+    ) -> Result<Option<Job>> {
+        self.request_one(actor, id, action.into(), true).await
     }
 
-    /// One of many: the provider is not asked first whether the parts are there that it names; then its job fails
-    /// with the reason.
-    ///
-    /// # Errors
-    /// As [`Self::request_action`].
-    pub(super) async fn request_action_of_many(&self, actor: &Actor, id: GuestId, action: GuestAction) -> Result<Job> {
-        self.request_wish(actor, id, action, false).await
-    }
-
-    async fn request_wish(&self, actor: &Actor, id: GuestId, action: GuestAction, alone: bool) -> Result<Job> {
+    /// `alone`: the provider is asked first whether the parts are there that the action names, and what stands in its
+    /// way. For one of many machines it is not; then its job fails with the reason.
+    pub(super) async fn request_one(
+        &self,
+        actor: &Actor,
+        id: GuestId,
+        action: GuestAction,
+        alone: bool,
+    ) -> Result<Option<Job>> {
         actor.require_scope(Scope::Operate)?;
         action.check()?;
-        if matches!(action, GuestAction::Clone { .. }) {
-            return self.request_clone(actor, id, action).await.map(|(_, job)| job);
+        let guest = self.get_for(actor, id, action.spec().right)?;
+        if let GuestAction::Give(give) = action {
+            let owner = self.person_for_sharing(actor, id, &give.owner)?;
+            return self.set_owner(actor, id, Some(owner), give.keep).await.map(|()| None);
         }
-        let guest = self.get_for(actor, id, action.right())?;
+        let action = self.as_declared(&guest, action)?;
         if let Some(why) = self.action_refusal(actor, &guest, &action) {
             return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
         }
+        let action = match action {
+            GuestAction::Tags(tags) => tags.change(&guest.state.tags).into(),
+            other => other,
+        };
+        if let GuestAction::Clone(copy) = &action {
+            return self.request_clone(actor, &guest, &action, copy).await.map(Some);
+        }
+        if alone && action.kind() == ActionKind::Delete {
+            let impact = self.0.impact().of(actor, id, &ActionKind::Delete.into()).await?;
+            if let Some(hit) = impact.hits.into_iter().find(|hit| hit.weight == Weight::Blocks) {
+                return Err(Error::conflict(hit.text));
+            }
+        }
         self.check_limits(&guest, &action)?;
-        self.check_idle(&guest, false)?;
+        self.check_idle(&guest, action.kind())?;
         if alone {
             self.check_named(actor, &guest, &action).await?;
         }
-        self.check_fixed(actor, &guest, &action).await?;
+        self.check_fixed(actor, &guest, &action)?;
         self.check_move(actor, &guest, &action).await?;
-        let growth = self.growth(actor, &guest, &action).await?;
-        let mut args = serde_json::to_value(&action).map_err(Error::internal)?;
-        if let Some(growth) = &growth {
-            // The job says itself what it takes: a retry claims it again.
-            args["growth"] = json!(growth);
+        let mut ask = Ask::of(&action, &guest.state.name);
+        ask.growth = self.growth(actor, &guest, &action).await?;
+        match action {
+            GuestAction::Revert(revert) if revert.keys.is_empty() => {
+                let keys = self.hardware(actor, id).await?.waiting;
+                if keys.is_empty() {
+                    return Err(Error::conflict("No change waits for a restart."));
+                }
+                ask = Ask::of(&RevertSettings { keys }.into(), &guest.state.name);
+            }
+            GuestAction::Apply(apply) => {
+                let change = self.profile_change(actor, &guest, apply).await?;
+                ask = Ask {
+                    title: ApplyProfile { profile: change.name.clone(), ..ApplyProfile::default() }
+                        .title(&guest.state.name),
+                    detail: change.describe(),
+                    growth: self.growth_of_profile(actor, &guest, &change).await?,
+                    change: Some(change),
+                    ..ask
+                };
+            }
+            _ => {}
         }
-        let ask = Ask {
-            hook: action.hook(),
-            title: action.title(&guest.state.name),
-            args,
-            word: action.word(),
-            priority: action.priority(),
-            detail: action.describe(),
-            growth,
-        };
-        self.request(actor, &guest, ask).await
+        self.request(actor, &guest, ask).await.map(Some)
     }
 
     /// Why this can't be asked for now, as a sentence.
     pub fn action_refusal(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Option<String> {
-        if actor.guest_right(&guest.row) < Some(action.right()) {
+        if actor.guest_right(&guest.row) < Some(action.spec().right) {
             return Some("You may not change this machine.".to_owned());
         }
         if let Some(why) = self.general_refusal(actor, guest) {
             return Some(why);
         }
-        if !self.all_features(guest).has(guest.row.kind, action.feature()) {
+        if action.feature().is_some_and(|feature| !self.all_features(guest).has(guest.row.kind, feature)) {
             let many = guest.row.kind.word().to_lowercase();
             return Some(format!("This can't be done with a {many} here: its provider does not offer it."));
         }
         action.refusal(guest.row.kind, &guest.state).or_else(|| self.clone_refusal(guest, action))
     }
 
+    /// What whoever may use the machine can do with it now, each with the reason why not, where there is one. What its
+    /// provider does not offer is left out.
+    pub fn power_actions(&self, actor: &Actor, guest: &GuestLive) -> Vec<(ActionKind, Option<String>)> {
+        let features = self.all_features(guest);
+        let offered = |kind: &ActionKind| kind.spec().feature.is_none_or(|f| features.has(guest.row.kind, f));
+        let refusal = |kind: ActionKind| (kind, self.action_refusal(actor, guest, &kind.empty()));
+        ActionKind::power().filter(offered).map(refusal).collect()
+    }
+
     /// Not every provider copies what runs, or makes a template of a template.
     fn clone_refusal(&self, guest: &GuestLive, action: &GuestAction) -> Option<String> {
-        let GuestAction::Clone { .. } = action else { return None };
+        let GuestAction::Clone(_) = action else { return None };
         let (features, kind) = (self.all_features(guest), guest.row.kind);
         if guest.state.template && !features.has(kind, Feature::LinkedClone) {
             return Some("A template is not copied here. Make a new machine from it.".to_owned());
@@ -144,7 +180,7 @@ impl Guests<'_> {
             return Ok(None);
         }
         self.check_reach(guest.row.connection)?;
-        let value = host::call(self.0, guest.row.connection, "guest_ties", vec![Self::target(guest)?]).await?;
+        let value = plugin_host::call(self.0, guest.row.connection, "guest_ties", vec![Self::target(guest)?]).await?;
         serde_path_to_error::deserialize(value).map(Some).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })
@@ -166,7 +202,7 @@ impl Guests<'_> {
         self.check_reach(guest.row.connection)?;
         let mut args = vec![Self::target(&guest)?];
         args.extend(more);
-        let value = host::call(self.0, guest.row.connection, hook, args).await?;
+        let value = plugin_host::call(self.0, guest.row.connection, hook, args).await?;
         serde_path_to_error::deserialize(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })

@@ -1,4 +1,4 @@
-//! One wish for several machines: what is possible for which of them, and asking for it. Each machine gets a job of
+//! One action for several machines: what is possible for which of them, and asking for it. Each machine gets a job of
 //! its own and is judged by itself; what is refused for one does not hold up the others.
 
 use super::Guests;
@@ -6,11 +6,13 @@ use crate::Actor;
 use crate::live::GuestLive;
 use base::ids::GuestId;
 use base::{Error, Kind, Result};
-use model::access::GuestRight;
-use model::guests::bulk::{BulkWish, MOST};
+use model::guests::GuestAction;
+use model::guests::actions::{Give, Migrate};
 use model::jobs::Job;
-use model::providers::Feature;
 use std::sync::Arc;
+
+/// Maximum machines per request.
+const MOST: usize = 500;
 
 /// A machine for which it can't be done, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,16 +48,19 @@ impl BulkDone {
 
 impl Guests<'_> {
     /// Which of these machines it could be done to now, by name, from what is known without asking providers; the
-    /// others with the reason. A wish need not be complete for that.
+    /// others with the reason. An action need not be complete for that.
     ///
     /// # Errors
-    /// `Invalid` on `guests` when there is none or too many of them.
-    pub fn bulk_check(&self, actor: &Actor, ids: &[GuestId], wish: &BulkWish) -> Result<BulkCheck> {
+    /// `Invalid` on `guests` when there is none or too many of them, on `action` when it is not for several machines.
+    pub fn bulk_check(&self, actor: &Actor, ids: &[GuestId], action: &GuestAction) -> Result<BulkCheck> {
+        if !action.spec().bulk {
+            return Err(Error::field("action", "This can't be done with several machines at once."));
+        }
         let mut check = BulkCheck::default();
         for id in distinct(ids)? {
             match self.get(actor, id) {
                 Err(e) => check.refused.push(BulkRefusal { guest: id, name: id.to_string(), why: e.message().into() }),
-                Ok(guest) => match self.bulk_refusal(actor, &guest, wish) {
+                Ok(guest) => match self.bulk_refusal(actor, &guest, action) {
                     None => check.fit.push(guest),
                     Some(why) => {
                         check.refused.push(BulkRefusal { guest: id, name: guest.state.name.clone(), why });
@@ -68,50 +73,29 @@ impl Guests<'_> {
         Ok(check)
     }
 
-    fn bulk_refusal(&self, actor: &Actor, guest: &GuestLive, wish: &BulkWish) -> Option<String> {
-        let idle = |stop| self.check_idle(guest, stop).err().map(|e| e.message().to_owned());
-        let state = &guest.state;
-        match wish {
-            BulkWish::Power(action) => self
-                .general_refusal(actor, guest)
-                .or_else(|| action.refusal(guest.row.kind, state))
-                .or_else(|| idle(*action == model::guests::PowerAction::Stop)),
-            BulkWish::Give { .. } if !self.may_hand_over(actor, guest) => {
-                Some("Only its owner and admins may hand this machine over.".to_owned())
+    fn bulk_refusal(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Option<String> {
+        if let GuestAction::Give(Give { owner, .. }) = action {
+            if !self.may_hand_over(actor, guest) {
+                return Some("Only its owner and admins may hand this machine over.".to_owned());
             }
-            BulkWish::Give { owner, .. } if owner.is_empty() => None,
-            BulkWish::Give { owner, .. } => {
-                self.person_for_sharing(actor, guest.row.id, owner).err().map(|e| sentence(&e))
-            }
-            BulkWish::Delete => {
-                let manage = actor.guest_right(&guest.row) == Some(GuestRight::Manage);
-                let foreign = (!manage).then(|| "You may not delete this machine.".to_owned());
-                foreign.or_else(|| self.general_refusal(actor, guest)).or_else(|| idle(false))
-            }
-            BulkWish::Hibernate | BulkWish::Snapshot { .. } | BulkWish::Tags { .. } | BulkWish::Migrate { .. } => {
-                let action = wish.action(state)?;
-                let refusal = self.action_refusal(actor, guest, &action).or_else(|| idle(false));
-                refusal.or_else(|| self.senseless(guest, wish))
-            }
+            let person = || self.person_for_sharing(actor, guest.row.id, owner);
+            return (!owner.is_empty()).then(person)?.err().map(|e| sentence(&e));
         }
+        let idle = || self.check_idle(guest, action.kind()).err().map(|e| e.message().to_owned());
+        let refusal = self.action_refusal(actor, guest, action).or_else(idle);
+        refusal.or_else(|| self.pointless(guest, action))
     }
 
     /// What would change nothing, or can't be from the start.
-    fn senseless(&self, guest: &GuestLive, wish: &BulkWish) -> Option<String> {
-        match wish {
-            BulkWish::Tags { .. } if !self.features(guest).contains(&Feature::Tags) => {
-                Some("Its provider has no tags.".to_owned())
+    fn pointless(&self, guest: &GuestLive, action: &GuestAction) -> Option<String> {
+        match action {
+            GuestAction::Tags(tags) if tags.changes_nothing(&guest.state.tags) => {
+                Some("It has just these tags already.".to_owned())
             }
-            BulkWish::Tags { add, remove } if !(add.is_empty() && remove.is_empty()) => {
-                let tags = &guest.state.tags;
-                let same = add.iter().all(|t| tags.iter().any(|have| have.eq_ignore_ascii_case(t)))
-                    && !remove.iter().any(|t| tags.iter().any(|have| have.eq_ignore_ascii_case(t)));
-                same.then(|| "Its tags are as wished already.".to_owned())
-            }
-            BulkWish::Migrate { node, .. } if *node == guest.state.node => {
+            GuestAction::Migrate(Migrate { node, .. }) if *node == guest.state.node => {
                 Some("It is on this node already.".to_owned())
             }
-            BulkWish::Migrate { node, .. } if !node.is_empty() => {
+            GuestAction::Migrate(Migrate { node, .. }) if !node.is_empty() => {
                 let there = self.0.nodes().usable(guest.row.connection).unwrap_or_default();
                 (!there.contains(node)).then(|| "Its cluster has no such node that Steward may use now.".to_owned())
             }
@@ -122,13 +106,13 @@ impl Guests<'_> {
     /// Asks for it for each machine. What is refused for one is told, the rest goes on.
     ///
     /// # Errors
-    /// `Invalid` on `guests` or what of the wish is wrong; `Internal` and `Storage` end the whole.
-    pub async fn bulk(&self, actor: &Actor, ids: &[GuestId], wish: &BulkWish) -> Result<BulkDone> {
-        wish.check()?;
-        let check = self.bulk_check(actor, ids, wish)?;
+    /// `Invalid` on `guests` or what of the action is wrong; `Internal` and `Storage` end the whole.
+    pub async fn bulk(&self, actor: &Actor, ids: &[GuestId], action: &GuestAction) -> Result<BulkDone> {
+        action.check()?;
+        let check = self.bulk_check(actor, ids, action)?;
         let mut done = BulkDone { refused: check.refused, ..BulkDone::default() };
         for guest in check.fit {
-            match Box::pin(self.bulk_one(actor, &guest, wish)).await {
+            match Box::pin(self.request_one(actor, guest.row.id, action.clone(), false)).await {
                 Ok(Some(job)) => done.jobs.push(job),
                 Ok(None) => done.done.push(guest.row.id),
                 Err(e) if matches!(e.kind(), Kind::Internal | Kind::Storage) => return Err(e),
@@ -139,24 +123,6 @@ impl Guests<'_> {
             }
         }
         Ok(done)
-    }
-
-    async fn bulk_one(&self, actor: &Actor, guest: &GuestLive, wish: &BulkWish) -> Result<Option<Job>> {
-        let id = guest.row.id;
-        if let Some(action) = wish.action(&guest.state) {
-            return self.request_action_of_many(actor, id, action).await.map(Some);
-        }
-        match wish {
-            BulkWish::Power(action) => self.request_power(actor, id, *action).await.map(Some),
-            // What was typed is how many there are; the id stands for the name.
-            BulkWish::Delete => self.request_delete_of_many(actor, id, &guest.state.name).await.map(Some),
-            BulkWish::Give { owner, keep } => {
-                let owner = self.person_for_sharing(actor, id, owner)?;
-                self.set_owner(actor, id, Some(owner), *keep).await?;
-                Ok(None)
-            }
-            _ => Err(Error::internal("a wish without a way")),
-        }
     }
 }
 

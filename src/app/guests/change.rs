@@ -5,9 +5,10 @@ use crate::Actor;
 use crate::live::GuestLive;
 use base::ids::GuestId;
 use base::{Error, Result};
+use model::access::GuestRight;
 use model::guests::GuestKind;
-use model::guests::actions::GuestAction;
-use model::guests::hardware::{self, Hardware, Plan};
+use model::guests::actions::{AddDisk, AddNic, ChangeNic, DeleteDisk, GrowDisk, GuestAction, MoveDisk, ProfileChange};
+use model::guests::hardware::{Hardware, Plan};
 use model::nodes::Choices;
 use model::providers::Feature;
 use model::quotas::Growth;
@@ -20,7 +21,14 @@ impl Guests<'_> {
     /// # Errors
     /// `NotFound`; `Conflict` when the provider does not offer it; `Unavailable` when it does not answer.
     pub async fn hardware(&self, actor: &Actor, id: GuestId) -> Result<Hardware> {
-        self.ask_hook(actor, id, Feature::Hardware, "guest_hardware", Vec::new()).await
+        let mut all: Hardware = self.ask_hook(actor, id, Feature::Hardware, "guest_hardware", Vec::new()).await?;
+        // What the provider did not declare is not offered; the rest comes in the order of the declaration.
+        let guest = self.get_for(actor, id, GuestRight::See)?;
+        let settings = self.settings(&guest);
+        let place = |key: &str| settings.iter().position(|s| s.key == key);
+        all.values.retain(|v| place(&v.key).is_some());
+        all.values.sort_by_key(|v| place(&v.key));
+        Ok(all)
     }
 
     /// What new values would do: old and new, at once or after a restart, or why not. Nothing is changed.
@@ -28,8 +36,8 @@ impl Guests<'_> {
     /// # Errors
     /// `Invalid` with a sentence per key; else as [`Guests::hardware`].
     pub async fn plan_change(&self, actor: &Actor, id: GuestId, values: &BTreeMap<String, String>) -> Result<Plan> {
-        hardware::check(values)?;
-        let more = vec![json!(values)];
+        let guest = self.get_for(actor, id, GuestRight::See)?;
+        let more = vec![json!(self.settings(&guest).change(values)?)];
         self.ask_hook(actor, id, Feature::Hardware, "guest_change_plan", more).await
     }
 
@@ -39,12 +47,8 @@ impl Guests<'_> {
     /// As [`Guests::plan_change`]; `Invalid` with what is refused.
     pub async fn good_plan(&self, actor: &Actor, id: GuestId, values: &BTreeMap<String, String>) -> Result<Plan> {
         let plan = self.plan_change(actor, id, values).await?;
-        let refused: Vec<_> = plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))).collect();
-        if refused.is_empty() {
-            return Ok(plan);
-        }
-        let start = Error::invalid("Please correct the marked fields.");
-        Err(refused.into_iter().fold(start, |e, (key, text)| e.with_field(key, text)))
+        Error::of_fields(plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))))?;
+        Ok(plan)
     }
 
     /// What an action takes of the quota of the machine's owner; `None` when it takes nothing. What the action does
@@ -56,39 +60,48 @@ impl Guests<'_> {
         action: &GuestAction,
     ) -> Result<Option<Growth>> {
         match action {
-            GuestAction::AddDisk { gib, .. } => Ok(Some(Growth { disk: gigabytes(*gib), ..Growth::default() })),
-            GuestAction::GrowDisk { disk, gib } => {
+            GuestAction::AddDisk(add) => Ok(Some(Growth { disk: gigabytes(add.gib), ..Growth::default() })),
+            GuestAction::GrowDisk(GrowDisk { disk, gib }) => {
                 let has = self.disk_size(actor, guest, disk).await?;
                 Ok(Some(Growth { disk: gigabytes(gib.saturating_sub(has)), ..Growth::default() }))
             }
-            GuestAction::DeleteDisk { disk } => {
+            GuestAction::DeleteDisk(DeleteDisk { disk }) => {
                 let has = self.disk_size(actor, guest, disk).await?;
                 Ok(Some(Growth { disk: -gigabytes(has), ..Growth::default() }))
             }
-            GuestAction::Change { values, .. } => self.growth_of_values(actor, guest, values).await,
-            GuestAction::Apply { values, grow, add, .. } => {
-                let mut growth = self.growth_of_values(actor, guest, values).await?.unwrap_or_default();
-                growth.disk = gigabytes(add.iter().fold(0, |sum, d| sum.saturating_add(d.gib)));
-                if let Some(g) = grow {
-                    let has = self.disk_size(actor, guest, &g.disk).await?;
-                    growth.disk = growth.disk.saturating_add(gigabytes(g.gib.saturating_sub(has)));
-                }
-                Ok((growth != Growth::default()).then_some(growth))
-            }
+            GuestAction::Change(change) => self.growth_of_values(actor, guest, &change.values).await,
             _ => Ok(None),
         }
     }
 
-    /// Storages and bridges of a wish must be among those that Steward may use.
+    /// The same for the values and disks of a profile.
+    pub(super) async fn growth_of_profile(
+        &self,
+        actor: &Actor,
+        guest: &GuestLive,
+        change: &ProfileChange,
+    ) -> Result<Option<Growth>> {
+        let mut growth = self.growth_of_values(actor, guest, &change.values).await?.unwrap_or_default();
+        growth.disk = gigabytes(change.add.iter().fold(0, |sum, d| sum.saturating_add(d.gib)));
+        if let Some(g) = &change.grow {
+            let has = self.disk_size(actor, guest, &g.disk).await?;
+            growth.disk = growth.disk.saturating_add(gigabytes(g.gib.saturating_sub(has)));
+        }
+        Ok((growth != Growth::default()).then_some(growth))
+    }
+
+    /// Storages and bridges of an action must be among those that Steward may use.
     pub(super) fn check_limits(&self, guest: &GuestLive, action: &GuestAction) -> Result<()> {
         let limits = self.0.connections().limits(guest.row.connection)?;
         match action {
-            GuestAction::AddDisk { storage, .. } | GuestAction::MoveDisk { storage, .. }
+            GuestAction::AddDisk(AddDisk { storage, .. }) | GuestAction::MoveDisk(MoveDisk { storage, .. })
                 if !limits.allows_storage(storage) =>
             {
                 Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")))
             }
-            GuestAction::AddNic { nic } | GuestAction::ChangeNic { nic, .. } if !limits.allows_bridge(&nic.bridge) => {
+            GuestAction::AddNic(AddNic { nic }) | GuestAction::ChangeNic(ChangeNic { nic, .. })
+                if !limits.allows_bridge(&nic.bridge) =>
+            {
                 let text = format!("Steward may not plug machines into {}. Choose another.", nic.bridge);
                 Err(Error::field("bridge", text))
             }

@@ -4,35 +4,15 @@ use super::Guests;
 use super::sharing::drop_of_guest;
 use crate::jobs::{NewJob, enqueue};
 use crate::{Actor, quotas};
-use base::ids::{ConnectionId, GuestId, JobId, ProfileId};
+use base::ids::{ConnectionId, GuestId, JobId};
 use base::{Error, Result};
 use model::audit::AuditRecord;
-use model::events::EventKind;
-use model::guests::{Guest, GuestKind, GuestSpec, GuestState};
-use model::jobs::{Job, JobState};
-use model::quotas::{Amounts, Growth};
+use model::guests::{Guest, GuestState};
+use model::jobs::{Job, JobKind, JobState};
+use model::quotas::Amounts;
+use model::subject::Subject;
 use serde_json::Value;
-use store::{Read, Scan, WriteTx, tables};
-
-/// Whether the job's machine comes to be by it, and goes when it gives up.
-pub(crate) fn makes_machine(job: &Job) -> bool {
-    matches!(job.hook.as_str(), "guest_create" | "guest_clone")
-}
-
-/// The number of the machine or template that the job copies.
-pub(crate) fn made_from(job: &Job) -> Option<u32> {
-    let vmid = match job.hook.as_str() {
-        "guest_create" => job.args["source"]["vmid"].as_u64(),
-        "guest_clone" => job.args["vmid"].as_u64(),
-        _ => None,
-    };
-    vmid.and_then(|v| u32::try_from(v).ok())
-}
-
-/// The hardware profile that the job applies.
-fn profile_in(job: &Job) -> Option<ProfileId> {
-    serde_json::from_value(job.args["profile"].clone()).ok()
-}
+use store::{Read, WriteTx, tables};
 
 /// Makes a request harmless when it is sent twice.
 #[derive(Clone, Debug)]
@@ -43,16 +23,20 @@ pub struct Once {
     pub mark: String,
 }
 
-/// Where a job keeps [`Once::mark`].
-pub(super) const REQUEST: &str = "request";
-
 /// # Errors
 /// `Conflict` when the job was asked for by a request of another content.
-pub(super) fn same_request(first: &Job, mark: &Value) -> Result<()> {
-    if first.args[REQUEST] == *mark {
+pub(super) fn same_request(first: &Job, mark: Option<&str>) -> Result<()> {
+    if request_of(&first.kind) == mark {
         return Ok(());
     }
     Err(Error::conflict("This Idempotency-Key was used for another request, which is under way. Use another key."))
+}
+
+fn request_of(kind: &JobKind) -> Option<&str> {
+    match kind {
+        JobKind::CreateGuest(create) => create.request.as_deref(),
+        _ => None,
+    }
 }
 
 /// A machine that somebody asks for, and the job that will make it.
@@ -82,10 +66,10 @@ impl Guests<'_> {
             .0
             .store()
             .write(move |tx| {
-                let mark = job.args[REQUEST].clone();
+                let mark = request_of(&job.kind).map(str::to_owned);
                 let job = enqueue(tx, &actor, job)?;
-                if let Some(first) = job.guest.filter(|id| *id != guest.id) {
-                    same_request(&job, &mark)?;
+                if let Some(first) = job.subject.guest().filter(|id| *id != guest.id) {
+                    same_request(&job, mark.as_deref())?;
                     let row = tx.get(tables::GUESTS, &first)?;
                     return Ok((row.ok_or_else(|| Error::conflict("This machine was asked for already."))?, job));
                 }
@@ -93,7 +77,7 @@ impl Guests<'_> {
                 tx.put(tables::GUESTS, &guest.id, &guest)?;
                 more(tx, guest.id, job.id)?;
                 quotas::claim_new(tx, &guest, job.id, takes)?;
-                tx.event(EventKind::Guest { id: guest.id }, guest.owner);
+                tx.event(Subject::Guest(guest.id), guest.owner);
                 tx.audit(record);
                 Ok((guest, job))
             })
@@ -111,7 +95,7 @@ impl Guests<'_> {
                 return Err(Error::conflict("Another job took this number just now."));
             }
             tx.put(tables::VMID_RESERVATIONS, &key, &job)?;
-            let guest = tx.get(tables::JOBS, &job)?.and_then(|j| j.guest);
+            let guest = tx.get(tables::JOBS, &job)?.and_then(|j| j.subject.guest());
             let Some(id) = guest else { return Ok(None) };
             let Some(mut row) = tx.get(tables::GUESTS, &id)? else { return Ok(None) };
             // A job that found its first number taken comes for another one.
@@ -120,7 +104,7 @@ impl Guests<'_> {
             }
             tx.put(tables::GUESTS, &id, &row)?;
             tx.put(tables::GUEST_VMIDS, &key, &id)?;
-            tx.event(EventKind::Guest { id }, row.owner);
+            tx.event(Subject::Guest(id), row.owner);
             Ok(Some(row))
         })?;
         self.0.live().put_rows(row.into_iter().collect());
@@ -142,49 +126,35 @@ impl Guests<'_> {
     /// What a job that is tried again needs of the rows: its wanted machine, which giving up had removed, and room in
     /// its owner's quota.
     pub(crate) fn want_again(tx: &mut WriteTx, job: &Job) -> Result<Option<Guest>> {
-        let (Some(id), Some(connection)) = (job.guest, job.connection) else { return Ok(None) };
-        if let Ok(growth) = serde_json::from_value::<Growth>(job.args["growth"].clone()) {
-            quotas::claim_change(tx, id, job.id, &growth)?;
+        let (Some(id), Some(connection)) = (job.subject.guest(), job.connection) else { return Ok(None) };
+        if let Some(growth) = job.kind.growth() {
+            quotas::claim_change(tx, id, job.id, growth)?;
         }
-        if !makes_machine(job) || tx.get(tables::GUESTS, &id)?.is_some() {
+        let Some(new) = job.kind.new_guest() else { return Ok(None) };
+        if tx.get(tables::GUESTS, &id)?.is_some() {
             return Ok(None);
         }
-        let name = job.args["name"].as_str().unwrap_or_default().to_owned();
-        let kind = if job.args["kind"] == GuestKind::Lxc.name() { GuestKind::Lxc } else { GuestKind::Qemu };
-        let wanted = Guest::wanted(connection, kind, name, job.owner, tx.now());
-        let guest = Guest { id, making: Some(job.id), profile: profile_in(job), ..wanted };
+        let wanted = Guest::wanted(connection, new.kind, new.name.to_owned(), job.owner, tx.now());
+        let guest = Guest { id, making: Some(job.id), profile: new.profile, ..wanted };
         tx.put(tables::GUESTS, &id, &guest)?;
-        if let Ok(spec) = serde_json::from_value::<GuestSpec>(job.args.clone()) {
-            quotas::claim_new(tx, &guest, job.id, Amounts::wanted(&spec))?;
-        } else if let Ok(takes) = serde_json::from_value::<Amounts>(job.args["takes"].clone()) {
-            // A copy's job says itself what it takes.
-            quotas::claim_new(tx, &guest, job.id, takes)?;
-        }
-        tx.event(EventKind::Guest { id }, guest.owner);
+        quotas::claim_new(tx, &guest, job.id, new.takes)?;
+        tx.event(Subject::Guest(id), guest.owner);
         Ok(Some(guest))
     }
 
-    /// What the end of a job means for its machine: made, gone, or in a new state. Called by the runner after
-    /// the job's last commit; running it again does no harm.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn settle(&self, job: &Job) -> Result<()> {
-        let Some(id) = job.guest else { return Ok(()) };
+    /// What the end of a job means for its machine: made, gone, or in a new state.
+    pub(crate) async fn settle(&self, job: &Job) -> Result<()> {
+        let Some(id) = job.subject.guest() else { return Ok(()) };
         let (job_id, ok) = (job.id, job.state == JobState::Succeeded);
-        let (create, delete) = (makes_machine(job), job.hook == "guest_delete");
-        let source = made_from(job);
-        let applied = profile_in(job).filter(|_| job.hook == "guest_change");
+        let new = job.kind.new_guest();
+        let (create, delete) = (new.is_some(), job.kind.deletes().is_some());
+        let source = new.and_then(|new| new.source);
+        let applied = job.kind.applies();
         let node = job.result.get("node").and_then(Value::as_str).map(str::to_owned);
         let row = self
             .0
             .store()
             .write(move |tx| {
-                for (key, owner) in tx.list(tables::VMID_RESERVATIONS, Scan::all(), usize::MAX)? {
-                    if owner == job_id {
-                        tx.delete(tables::VMID_RESERVATIONS, &key)?;
-                    }
-                }
                 quotas::settle(tx, id, job_id, ok)?;
                 let Some(mut row) = tx.get(tables::GUESTS, &id)? else { return Ok(None) };
                 let gone = (create && !ok && row.making == Some(job_id)) || (delete && ok);
@@ -211,7 +181,7 @@ impl Guests<'_> {
                     row.profile = applied;
                     tx.put(tables::GUESTS, &id, &row)?;
                 }
-                tx.event(EventKind::Guest { id }, row.owner);
+                tx.event(Subject::Guest(id), row.owner);
                 Ok(Some((row, gone)))
             })
             .await?;
@@ -224,7 +194,6 @@ impl Guests<'_> {
             None => {}
         }
         self.0.live().job_is_over(id, job.result.get("status").and_then(Value::as_str));
-        self.0.inventory().look_soon();
         Ok(())
     }
 }

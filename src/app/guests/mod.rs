@@ -9,6 +9,7 @@ mod moving;
 mod named;
 pub mod profile;
 mod request;
+mod settings;
 pub mod sharing;
 mod snapshots;
 mod system;
@@ -16,19 +17,18 @@ mod system;
 pub(crate) use system::Systems;
 
 pub use making::Once;
-pub(crate) use making::makes_machine;
 
 use crate::live::GuestLive;
-use crate::{Actor, App, host};
+use crate::{Actor, App, plugin_host};
 use base::ids::{ConnectionId, GuestId, UserId};
 use base::{Error, Result};
 use model::access::GuestRight;
 use model::audit::AuditEntry;
 use model::connections::Reach;
-use model::events::EventKind;
 use model::filter::Filter;
-use model::guests::{Guest, PowerAction};
+use model::guests::Guest;
 use model::jobs::Job;
+use model::subject::Subject;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -58,22 +58,7 @@ pub struct GuestHistory {
     pub audit: Vec<AuditEntry>,
 }
 
-/// An action on a machine's page: possible now, or greyed with the reason.
-#[derive(Clone, Debug)]
-pub struct ActionView {
-    pub action: PowerAction,
-    pub refusal: Option<String>,
-}
-
 pub struct Guests<'a>(pub(super) &'a App);
-
-/// How the audit log and jobs name a guest.
-pub fn subject(guest: &Guest) -> String {
-    match guest.vmid {
-        Some(vmid) => format!("{} {vmid} {}", guest.kind.word(), guest.name),
-        None => format!("{} {}", guest.kind.word(), guest.name),
-    }
-}
 
 /// What somebody may do with a machine who asked for more.
 fn too_little(have: Option<GuestRight>) -> &'static str {
@@ -141,18 +126,6 @@ impl Guests<'_> {
         if have.is_some_and(|have| have >= right) { Ok(guest) } else { Err(Error::forbidden(too_little(have))) }
     }
 
-    /// What can be done with a machine now.
-    pub fn actions(&self, actor: &Actor, guest: &GuestLive) -> Vec<ActionView> {
-        let general = self.general_refusal(actor, guest);
-        PowerAction::ALL
-            .into_iter()
-            .map(|action| ActionView {
-                action,
-                refusal: general.clone().or_else(|| action.refusal(guest.row.kind, &guest.state)),
-            })
-            .collect()
-    }
-
     /// Why nothing at all can be done to this machine now.
     pub fn general_refusal(&self, actor: &Actor, guest: &GuestLive) -> Option<String> {
         if actor.guest_right(&guest.row) < Some(GuestRight::Use) {
@@ -183,7 +156,7 @@ impl Guests<'_> {
         let snapshot = self.0.live().snapshot();
         let known = snapshot.connection(connection);
         // A host by SSH is called by its name, a cluster by what it is.
-        let by_ssh = self.0.connections().ssh_access(connection).is_ok();
+        let by_ssh = self.0.connections().is_by_ssh(connection);
         let who = known.filter(|_| by_ssh).map_or("Proxmox".to_owned(), |c| format!("The host {}", c.name));
         match known.map(|c| &c.reach) {
             Some(Reach::Here { .. }) => Ok(()),
@@ -208,7 +181,7 @@ impl Guests<'_> {
                         return Ok(());
                     };
                     tx.put(tables::GUESTS, &id, &Guest { owner: None, ..row })?;
-                    tx.event(EventKind::Guest { id }, None);
+                    tx.event(Subject::Guest(id), None);
                     Ok(())
                 })
                 .await?;
@@ -228,7 +201,7 @@ impl Guests<'_> {
         }
         let Some(vmid) = guest.row.vmid.filter(|_| guest.row.making.is_none()) else { return Ok(Vec::new()) };
         let target = json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node });
-        let value = host::call(self.0, guest.row.connection, "history", vec![target, json!(timeframe)]).await?;
+        let value = plugin_host::call(self.0, guest.row.connection, "history", vec![target, json!(timeframe)]).await?;
         serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })
@@ -245,7 +218,7 @@ impl Guests<'_> {
         let sharing = |entry: &AuditEntry| {
             matches!(entry.record.action.as_str(), "guest.share" | "guest.unshare" | "guest.owner")
         };
-        let mut audit = self.0.audit().about(&subject(&guest.row), 50)?;
+        let mut audit = self.0.audit().about(Subject::Guest(id), 50)?;
         audit.retain(|entry| manages || !sharing(entry));
         if !actor.is_admin() {
             let others = audit.iter_mut().filter(|e| e.record.actor_id != actor.user_id());

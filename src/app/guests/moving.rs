@@ -1,46 +1,39 @@
 //! Copies of machines, and moving them to another node.
 
+use super::Guests;
 use super::making::Wanted;
-use super::request::job_args;
-use super::{Guests, subject};
+use super::request::Ask;
 use crate::Actor;
 use crate::jobs::NewJob;
 use crate::live::GuestLive;
 use base::ids::{GuestId, JobId};
 use base::{Error, Result};
+use model::guests::actions::{CloneGuest, Migrate};
 use model::guests::moving::MoveCheck;
-use model::guests::{Guest, GuestAction, GuestKind, GuestState};
-use model::jobs::Job;
+use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestState};
+use model::jobs::{CopyOf, Job};
 use model::providers::Feature;
 use model::quotas::Amounts;
-use model::sessions::Scope;
-use serde_json::json;
+use model::subject::Subject;
 
 impl Guests<'_> {
-    /// Asks for a copy: one commit holds the wanted machine, its job, the event and the audit entry. The copy
-    /// belongs to whoever asks. Asked again under the same name while the job is open gives the first one.
-    ///
-    /// # Errors
-    /// `Invalid` with a sentence per field; `NotFound`, `Forbidden`; `Conflict` when it can't be copied now, with
-    /// the reason; `Unavailable` while the provider is away.
-    pub async fn request_clone(&self, actor: &Actor, id: GuestId, wish: GuestAction) -> Result<(Guest, Job)> {
-        actor.require_scope(Scope::Operate)?;
-        wish.check()?;
-        let source = self.get_for(actor, id, wish.right())?;
-        if let Some(why) = self.action_refusal(actor, &source, &wish) {
-            return Err(if source.stale { Error::unavailable(why) } else { Error::conflict(why) });
-        }
-        let GuestAction::Clone { name, node, full, storage, .. } = &wish else {
-            return Err(Error::internal("this is no wish for a copy"));
-        };
+    /// A copy: one commit holds the wanted machine, its job, the event and the audit entry. The copy belongs to whoever
+    /// asks. Asked again under the same name while the job is open gives the first one.
+    pub(super) async fn request_clone(
+        &self,
+        actor: &Actor,
+        source: &GuestLive,
+        action: &GuestAction,
+        CloneGuest { name, node, storage, .. }: &CloneGuest,
+    ) -> Result<Job> {
         let connection = source.row.connection;
-        let dedup = format!("clone:{connection}:{id}:{name}");
+        let dedup = format!("clone:{connection}:{}:{name}", source.row.id);
         // Asked again: the copy's own name would be in the way of the checks below.
-        if let Some(first) = self.asked_before(&dedup)? {
-            return Ok(first);
+        if let Some((_, job)) = self.asked_before(&dedup)? {
+            return Ok(job);
         }
-        self.check_idle(&source, false)?;
-        self.check_named(actor, &source, &wish).await?;
+        self.check_idle(source, ActionKind::Clone)?;
+        self.check_named(actor, source, action).await?;
         let snapshot = self.0.live().snapshot();
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         // What was made a moment ago has no name in Proxmox' list yet.
@@ -48,7 +41,7 @@ impl Guests<'_> {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
         let to = node.as_deref().unwrap_or(&source.state.node);
-        self.check_place(&source, to)?;
+        self.check_place(source, to)?;
         let limits = self.0.connections().limits(connection)?;
         if source.state.template && source.row.vmid.is_some_and(|vmid| !limits.allows_template(vmid)) {
             return Err(Error::conflict("Machines may not be made from this template. Choose another."));
@@ -56,41 +49,31 @@ impl Guests<'_> {
         if let Some(storage) = storage.as_deref().filter(|s| !limits.allows_storage(s)) {
             return Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")));
         }
-        if let Some(storage) = storage {
-            if !full {
-                return Err(Error::field("storage", "A copy that shares the template's disks stays on their storage."));
-            }
-            if !self.storages_for(&source, to).contains(storage) {
-                return Err(Error::field("storage", format!("Node {to} has no storage {storage} for disks.")));
-            }
+        if let Some(storage) = storage.as_ref().filter(|s| !self.storages_for(source, to).contains(s)) {
+            return Err(Error::field("storage", format!("Node {to} has no storage {storage} for disks.")));
         }
         let wanted = Guest::wanted(connection, source.row.kind, name.clone(), actor.user_id(), self.0.now());
         // What the original's profile fixes is fixed for the copy too.
         let guest = Guest { profile: source.row.profile, ..wanted };
         let job = JobId::new();
-        let mut args = job_args(&source, &serde_json::to_value(&wish).map_err(Error::internal)?);
+        let ask = Ask::of(action, &source.state.name);
         // A template counts nothing, a copy of it does.
         let takes = Amounts::of(&GuestState { template: false, ..source.state.clone() });
-        args["takes"] = serde_json::to_value(takes).map_err(Error::internal)?;
-        // The job knows its own machine again by this mark, after a crash too.
-        args["mark"] = json!(job);
-        // A job that is tried again makes the row anew.
-        args["profile"] = json!(guest.profile);
+        let record = actor.record(guest.created, "guest.clone", &source.row, ask.detail.clone());
+        let copy = Some(CopyOf { takes, profile: guest.profile });
         let new = NewJob {
             id: job,
             plugin: self.0.connections().plugin_of(connection)?,
-            hook: wish.hook().to_owned(),
-            title: wish.title(&source.state.name),
-            args,
-            priority: wish.priority(),
-            guest: Some(guest.id),
+            title: ask.title.clone(),
+            priority: ask.priority,
+            subject: Subject::Guest(guest.id),
             connection: Some(connection),
             lane: Some(format!("node:{connection}:{}", source.state.node)),
             dedup: Some(dedup),
             max_attempts: 3,
+            kind: ask.kind(source, copy),
         };
-        let record = actor.record(guest.created, "guest.clone", subject(&source.row), wish.describe());
-        self.make(actor, Wanted { guest, job: new, takes, record }, |_, _, _| Ok(())).await
+        self.make(actor, Wanted { guest, job: new, takes, record }, |_, _, _| Ok(())).await.map(|(_, job)| job)
     }
 
     /// What stands in the way of moving the machine to each other node, asked from its provider now.
@@ -110,8 +93,8 @@ impl Guests<'_> {
     }
 
     /// Whether the machine can be moved like this now. The job looks again: hours may pass until it runs.
-    pub(super) async fn check_move(&self, actor: &Actor, guest: &GuestLive, wish: &GuestAction) -> Result<()> {
-        let GuestAction::Migrate { node, disks, storage } = wish else { return Ok(()) };
+    pub(super) async fn check_move(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Result<()> {
+        let GuestAction::Migrate(Migrate { node, disks, storage }) = action else { return Ok(()) };
         if *node == guest.state.node {
             return Err(Error::field("node", "It is on this node already."));
         }

@@ -6,36 +6,9 @@ use crate::Actor;
 use crate::live::GuestLive;
 use base::ids::ConnectionId;
 use base::{Error, Result};
+use model::guests::actions::Part;
 use model::guests::{GuestAction, GuestSource, GuestSpec};
 use model::providers::Feature;
-
-/// A part of a machine.
-enum Part<'a> {
-    Disk(&'a str),
-    Nic(&'a str),
-    Snapshot(&'a str),
-    /// One that must not be there yet.
-    NewSnapshot(&'a str),
-}
-
-fn part(action: &GuestAction) -> Option<Part<'_>> {
-    use GuestAction as A;
-    match action {
-        A::GrowDisk { disk, .. }
-        | A::MoveDisk { disk, .. }
-        | A::DetachDisk { disk }
-        | A::AttachDisk { disk, .. }
-        | A::DeleteDisk { disk }
-        | A::ChangeCd { disk, .. } => Some(Part::Disk(disk)),
-        A::ChangeNic { key, .. } | A::RemoveNic { key } => Some(Part::Nic(key)),
-        A::Rollback { name, .. } | A::DeleteSnapshot { name } | A::EditSnapshot { name, .. } => {
-            Some(Part::Snapshot(name))
-        }
-        A::Snapshot { name, .. } => Some(Part::NewSnapshot(name)),
-        A::Clone { snapshot: Some(name), .. } => Some(Part::Snapshot(name)),
-        _ => None,
-    }
-}
 
 impl Guests<'_> {
     /// Asks the provider whether the wish can be: its parts are there, it takes the values.
@@ -44,10 +17,10 @@ impl Guests<'_> {
     /// `NotFound` when the machine has no such part, `Invalid` where a field names it; what asking the provider says.
     pub(super) async fn check_named(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Result<()> {
         let (id, features) = (guest.row.id, self.features(guest));
-        if let GuestAction::Change { values, .. } = action {
-            return self.good_plan(actor, id, values).await.map(|_| ());
+        if let GuestAction::Change(change) = action {
+            return self.good_plan(actor, id, &change.values).await.map(|_| ());
         }
-        let Some(part) = part(action) else { return Ok(()) };
+        let Some(part) = action.part() else { return Ok(()) };
         let sentence = match part {
             Part::Disk(_) | Part::Nic(_) if !features.contains(&Feature::Hardware) => return Ok(()),
             Part::Disk(key) if !self.hardware(actor, id).await?.disks.iter().any(|d| d.key == key) => {
@@ -65,8 +38,8 @@ impl Guests<'_> {
             _ => return Ok(()),
         };
         Err(match action {
-            GuestAction::Snapshot { .. } => Error::field("name", sentence),
-            GuestAction::Clone { .. } => Error::field("snapshot", sentence),
+            GuestAction::Snapshot(_) => Error::field("name", sentence),
+            GuestAction::Clone(_) => Error::field("snapshot", sentence),
             _ => Error::not_found(sentence),
         })
     }

@@ -1,32 +1,30 @@
 //! Asking for a machine, its power, its end: each is one commit with the job, the event and the audit entry.
 
-use super::making::{Once, REQUEST, Wanted, same_request};
-use super::{Guests, subject};
-use crate::jobs::{NewJob, enqueue};
-use crate::limits;
+use super::Guests;
+use super::making::{Once, Wanted, same_request};
+use crate::jobs::{NewJob, enqueue, secrets};
 use crate::live::GuestLive;
 use crate::software::{new_key, put_wishes};
-use crate::{Actor, quotas};
+use crate::{Actor, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId, JobId};
-use base::{Error, Result};
-use model::access::GuestRight;
-use model::connections::Reach;
-use model::guests::{Guest, GuestKind, GuestSource, GuestSpec, PowerAction, System};
-use model::impact::{Deed, Weight};
-use model::jobs::{Job, Priority};
+use base::{Error, Result, Secrets};
+use model::guests::actions::ProfileChange;
+use model::guests::hardware::Hardware;
+use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestRequest, GuestSource, GuestSpec, System};
+use model::jobs::{CopyOf, CreateGuest, GuestJob, GuestTarget, Job, JobKind, Priority};
 use model::providers::Feature;
 use model::quotas::{Amounts, Growth};
 use model::sessions::Scope;
 use model::software::{GuestKey, Software};
-use serde_json::{Value, json};
-use store::{Json, Name, Read, tables};
+use model::subject::Subject;
+use store::{Name, Read, tables};
 
 /// A job to ask for, about one machine.
 pub(super) struct Ask {
-    pub hook: &'static str,
+    pub action: GuestAction,
+    /// What a profile makes of this machine, when one is applied.
+    pub change: Option<ProfileChange>,
     pub title: String,
-    /// Beside the machine's number, kind and node.
-    pub args: Value,
     /// For the audit log and against asking twice.
     pub word: &'static str,
     pub priority: Priority,
@@ -34,6 +32,32 @@ pub(super) struct Ask {
     pub detail: String,
     /// What it makes of the machine, for its owner's quota.
     pub growth: Option<Growth>,
+}
+
+impl Ask {
+    pub fn of(action: &GuestAction, machine: &str) -> Self {
+        Self {
+            action: action.clone(),
+            change: None,
+            title: action.title(machine),
+            word: action.kind().name(),
+            priority: action.spec().priority,
+            detail: action.describe(),
+            growth: None,
+        }
+    }
+
+    /// What the job does with this machine.
+    pub fn kind(self, guest: &GuestLive, copy: Option<CopyOf>) -> JobKind {
+        let target = GuestTarget { vmid: guest.row.vmid, kind: guest.row.kind, node: guest.state.node.clone() };
+        JobKind::Guest(Box::new(GuestJob {
+            target,
+            action: self.action,
+            change: self.change,
+            growth: self.growth,
+            copy,
+        }))
+    }
 }
 
 impl Guests<'_> {
@@ -46,89 +70,92 @@ impl Guests<'_> {
     pub async fn request_create(
         &self,
         actor: &Actor,
-        mut spec: GuestSpec,
+        request: GuestRequest,
         once: Option<&Once>,
     ) -> Result<(Guest, Job)> {
         actor.require_scope(Scope::Operate)?;
-        spec.check()?;
-        let software = self.0.software().accept(actor, &std::mem::take(&mut spec.software))?;
+        let connection = self.0.nodes().connection_of(&request.node, request.connection.as_deref());
+        request.check(&match &connection {
+            Ok(connection) => self.settings_of(*connection, GuestKind::Qemu),
+            Err(_) => self.0.hardware_profiles().settings(),
+        })?;
+        let software = self.0.software().accept(actor, &request.software)?;
         let dedup = once.map(|o| format!("create:{}:{}", actor.login(), o.key));
         // Asked again: the machine's own name would be in the way of the checks below.
         if let Some(first) = dedup.as_deref().map(|k| self.asked_before(k)).transpose()?.flatten() {
-            once.map(|o| same_request(&first.1, &json!(o.mark))).transpose()?;
+            once.map(|o| same_request(&first.1, Some(&o.mark))).transpose()?;
             return Ok(first);
         }
-        let connection = self.connection_for(&spec)?;
+        let connection = connection?;
         self.check_reach(connection)?;
-        self.0.profiles().fit(actor, connection, &mut spec)?;
+        let mut spec = self.0.hardware_profiles().spec(actor, connection, &request)?;
         self.check_against_cluster(connection, &spec)?;
         self.check_choices(actor, connection, &spec).await?;
         self.check_template_storages(connection, &spec).await?;
-        self.check_system(connection, &mut spec, &software).await?;
-        let secrets = spec.password.take().map(|p| Json(json!({ "password": p.0 })));
+        if self.check_system(connection, &request, &software).await? == System::Windows {
+            // Windows takes no SSH keys.
+            spec.ssh_keys.clear();
+            spec.windows = true;
+        }
+        let mut hidden = Secrets::default();
+        if let Some(password) = request.password {
+            hidden.put("password", password);
+        }
         let now = self.0.now();
         let wanted = Guest::wanted(connection, GuestKind::Qemu, spec.name.clone(), actor.user_id(), now);
         let guest = Guest { profile: spec.profile, ..wanted };
-        let id = JobId::new();
         let access = self.own_key(guest.id, &mut spec)?;
-        let mut args = serde_json::to_value(&spec).map_err(Error::internal)?;
-        // The job knows its own machine again by this mark, after a crash too.
-        args["mark"] = json!(id);
-        if let Some(once) = once {
-            args[REQUEST] = json!(once.mark);
-        }
-        if spec.hardware.contains_key("mac_prefix") {
-            // Two clusters in one network count their machines alike; this keeps the addresses apart.
-            args["mac_salt"] = json!(salt(connection));
-        }
+        let record = actor.record(now, "guest.create", &guest, describe(&spec));
+        let takes = Amounts::wanted(&spec);
+        // Two clusters in one network count their machines alike; this keeps the addresses apart.
+        let mac_salt = spec.hardware.contains_key("mac_prefix").then(|| salt(connection));
         let new = NewJob {
-            id,
+            id: JobId::new(),
             plugin: self.0.connections().plugin_of(connection)?,
-            hook: "guest_create".to_owned(),
             title: format!("Create {}", spec.name),
-            args,
             priority: Priority::Normal,
-            guest: Some(guest.id),
+            subject: Subject::Guest(guest.id),
             connection: Some(connection),
             lane: Some(format!("node:{connection}:{}", spec.node)),
             dedup,
             max_attempts: 3,
+            kind: JobKind::CreateGuest(Box::new(CreateGuest { spec, mac_salt, request: once.map(|o| o.mark.clone()) })),
         };
-        let record = actor.record(now, "guest.create", subject(&guest), describe(&spec));
-        let wanted = Wanted { guest, job: new, takes: Amounts::wanted(&spec), record };
+        let wanted = Wanted { guest, job: new, takes, record };
         self.make(actor, wanted, move |tx, guest, job| {
             if let Some(access) = &access {
                 tx.put(tables::GUEST_KEYS, &guest, access)?;
             }
-            if let Some(secrets) = &secrets {
-                tx.put(tables::JOB_SECRETS, &job, secrets)?;
-            }
+            secrets::keep(tx, job, &hidden)?;
             put_wishes(tx, guest, &software, now)
         })
         .await
     }
 
-    /// User, password and software must fit what the template holds. Windows takes no SSH keys.
-    async fn check_system(&self, connection: ConnectionId, spec: &mut GuestSpec, software: &[Software]) -> Result<()> {
-        let GuestSource::Template { vmid, .. } = spec.source else { return spec.check_system(System::Unknown) };
+    /// User, password and software must fit the system that the template holds.
+    async fn check_system(
+        &self,
+        connection: ConnectionId,
+        request: &GuestRequest,
+        software: &[Software],
+    ) -> Result<System> {
+        let GuestSource::Template { vmid, .. } = request.source else {
+            return request.check_system(System::Unknown).map(|()| System::Unknown);
+        };
         let snapshot = self.0.live().snapshot();
         let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         let system = match all.find(|g| g.row.vmid == Some(vmid)) {
             Some(template) => self.system(template).await,
             None => System::Unknown,
         };
-        spec.check_system(system)?;
-        for wish in software {
-            self.0.software().check_system(&wish.recipe, system)?;
-            if spec.user.is_none() && !self.0.software().is_by_agent(&wish.recipe) {
+        request.check_system(system)?;
+        for one in software {
+            self.0.software().check_system(&one.recipe, system)?;
+            if request.user.is_none() && !self.0.software().is_by_agent(&one.recipe) {
                 return Err(Error::field("user", "Steward needs a user there to install software."));
             }
         }
-        if system == System::Windows {
-            spec.ssh_keys.clear();
-            spec.windows = true;
-        }
-        Ok(())
+        Ok(system)
     }
 
     /// A key of Steward's own for a machine with cloud-init, its public line among the spec's keys: with it
@@ -149,20 +176,9 @@ impl Guests<'_> {
             let id = tx.get(tables::JOB_DEDUP, &Name::new(dedup.to_owned()))?;
             let job: Option<Job> = id.map(|id| tx.get(tables::JOBS, &id)).transpose()?.flatten();
             let Some(job) = job.filter(|j| !j.state.is_over()) else { return Ok(None) };
-            let guest = job.guest.map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
+            let guest = job.subject.guest().map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten();
             Ok(guest.map(|guest| (guest, job)))
         })
-    }
-
-    /// The connection that has the wanted node.
-    fn connection_for(&self, spec: &GuestSpec) -> Result<ConnectionId> {
-        let snapshot = self.0.live().snapshot();
-        let node = snapshot.nodes.iter().find(|n| n.node.name == spec.node);
-        if node.is_none() && snapshot.connections.iter().any(|c| c.reach == Reach::Unknown) {
-            return Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds."));
-        }
-        node.map(|n| n.connection)
-            .ok_or_else(|| Error::field("node", "There is no such node. Choose one from the list."))
     }
 
     fn check_against_cluster(&self, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
@@ -218,7 +234,7 @@ impl Guests<'_> {
         Ok(())
     }
 
-    /// Without a storage the copy's disks go where the template's are: then those must be allowed. Proxmox is
+    /// Without a storage the copy's disks go where the template's are: then those must be allowed. The provider is
     /// only asked when there is a list.
     async fn check_template_storages(&self, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
         let limits = self.0.connections().limits(connection)?;
@@ -226,94 +242,31 @@ impl Guests<'_> {
         if limits.storages.is_empty() {
             return Ok(());
         }
-        let Ok((client, _)) = self.0.connections().link(connection) else {
-            return Err(Error::field("storage", "Choose a storage: Steward may put disks on some only."));
-        };
         let snapshot = self.0.live().snapshot();
         let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         let Some(template) = all.find(|g| g.row.vmid == Some(*vmid)) else { return Ok(()) };
-        let path = format!("/nodes/{}/{}/{vmid}/config", template.state.node, template.row.kind.name());
-        let config = client.call("GET", &path, &Value::Null).await;
-        let config = config.map_err(|e| Error::unavailable(e.message.clone()).with_cause(e))?;
-        match limits::storages_in(&config).into_iter().find(|s| !limits.allows_storage(s)) {
-            Some(s) => Err(Error::field(
+        if !self.can(connection, template.row.kind, Feature::Hardware) {
+            return Err(Error::field("storage", "Choose a storage: Steward may put disks on some only."));
+        }
+        let value = plugin_host::call(self.0, connection, "guest_hardware", vec![Self::target(template)?]).await?;
+        let hardware: Hardware = serde_json::from_value(value).map_err(|e| {
+            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
+        })?;
+        let mut copied =
+            hardware.disks.iter().filter(|d| !d.storage.is_empty() && d.kind != "cd" && d.kind != "unused");
+        match copied.find(|d| !limits.allows_storage(&d.storage)) {
+            Some(d) => Err(Error::field(
                 "storage",
-                format!("The template's disk is on {s}, where Steward may not put disks. Choose a storage."),
+                format!("The template's disk is on {}, where Steward may not put disks. Choose a storage.", d.storage),
             )),
             None => Ok(()),
         }
     }
 
-    /// Asks for a power action.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`; `Conflict` when it makes no sense now, with the reason; `Unavailable`.
-    pub async fn request_power(&self, actor: &Actor, id: GuestId, action: PowerAction) -> Result<Job> {
-        actor.require_scope(Scope::Operate)?;
-        let guest = self.get_for(actor, id, GuestRight::Use)?;
-        if let Some(why) = self.general_refusal(actor, &guest).or_else(|| action.refusal(guest.row.kind, &guest.state))
-        {
-            let e = if guest.stale { Error::unavailable(why) } else { Error::conflict(why) };
-            return Err(e);
-        }
-        self.check_idle(&guest, action == PowerAction::Stop)?;
-        let ask = Ask {
-            hook: "guest_power",
-            title: format!("{} {}", action.word(), guest.state.name),
-            args: json!({ "action": action.name() }),
-            word: action.name(),
-            priority: Priority::High,
-            detail: String::new(),
-            growth: None,
-        };
-        self.request(actor, &guest, ask).await
-    }
-
-    /// Asks to delete a machine with its disks. `name` is what the person typed to confirm.
-    ///
-    /// # Errors
-    /// `Invalid` on `name`; `NotFound`, `Forbidden`, `Unavailable`; `Conflict` with the reason when something stands
-    /// in the way: it is protected, machines share its disks.
-    pub async fn request_delete(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
-        // Who may not manage it is told nothing of it.
-        self.get_for(actor, id, GuestRight::Manage)?;
-        let impact = self.0.impact().of(actor, id, &Deed::Delete.into()).await?;
-        if let Some(hit) = impact.hits.into_iter().find(|hit| hit.weight == Weight::Blocks) {
-            return Err(Error::conflict(hit.text));
-        }
-        self.request_delete_of_many(actor, id, name).await
-    }
-
-    /// One of many: its provider is not asked first what stands in the way; then its job fails with the reason.
-    ///
-    /// # Errors
-    /// As [`Self::request_delete`].
-    pub(super) async fn request_delete_of_many(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
-        actor.require_scope(Scope::Operate)?;
-        let guest = self.get_for(actor, id, GuestRight::Manage)?;
-        if name.trim() != guest.state.name {
-            return Err(Error::field("name", "Type the machine's name exactly as shown to delete it."));
-        }
-        if let Some(why) = self.general_refusal(actor, &guest) {
-            return Err(Error::conflict(why));
-        }
-        self.check_idle(&guest, false)?;
-        let ask = Ask {
-            hook: "guest_delete",
-            title: format!("Delete {}", guest.state.name),
-            args: json!({}),
-            word: "delete",
-            priority: Priority::High,
-            detail: String::new(),
-            growth: None,
-        };
-        self.request(actor, &guest, ask).await
-    }
-
     /// One job at a time works on a machine; only a stop may overtake a shutdown that hangs.
-    pub(super) fn check_idle(&self, guest: &GuestLive, stop: bool) -> Result<()> {
+    pub(super) fn check_idle(&self, guest: &GuestLive, action: ActionKind) -> Result<()> {
         match self.0.jobs().open_of_guest(guest.row.id)? {
-            Some(job) if stop && job.hook == "guest_power" => {
+            Some(job) if action == ActionKind::Stop && job.kind.is_power() => {
                 tracing::info!(job.id = %job.id, "a stop overtakes this job");
                 Ok(())
             }
@@ -327,31 +280,29 @@ impl Guests<'_> {
 
     /// One commit with the job and its audit entry.
     pub(super) async fn request(&self, actor: &Actor, guest: &GuestLive, ask: Ask) -> Result<Job> {
-        let row = &guest.row;
-        let args = job_args(guest, &ask.args);
+        let (row, growth) = (&guest.row, ask.growth);
+        let on = format!("on {}", guest.state.node);
+        let detail = if ask.detail.is_empty() { on } else { format!("{}, {on}", ask.detail) };
+        let record = actor.record(self.0.now(), &format!("guest.{}", ask.word), row, detail);
         let new = NewJob {
             id: JobId::new(),
             plugin: self.0.connections().plugin_of(row.connection)?,
-            hook: ask.hook.to_owned(),
-            title: ask.title,
-            args,
+            title: ask.title.clone(),
             priority: ask.priority,
-            guest: Some(row.id),
+            subject: Subject::Guest(row.id),
             connection: Some(row.connection),
             lane: Some(format!("node:{}:{}", row.connection, guest.state.node)),
             dedup: Some(format!("guest:{}:{}", row.id, ask.word)),
             max_attempts: 3,
+            kind: ask.kind(guest, None),
         };
-        let on = format!("on {}", guest.state.node);
-        let detail = if ask.detail.is_empty() { on } else { format!("{}, {on}", ask.detail) };
-        let record = actor.record(self.0.now(), &format!("guest.{}", ask.word), subject(row), detail);
         let (actor, id, guest) = (actor.clone(), new.id, row.id);
         let job = self
             .0
             .store()
             .write(move |tx| {
                 let job = enqueue(tx, &actor, new)?;
-                if let Some(growth) = ask.growth.filter(|_| job.id == id) {
+                if let Some(growth) = growth.filter(|_| job.id == id) {
                     quotas::claim_change(tx, guest, job.id, &growth)?;
                 }
                 tx.audit(record);
@@ -367,20 +318,6 @@ impl Guests<'_> {
 fn salt(connection: ConnectionId) -> u32 {
     let [.., a, b, c] = *connection.bytes();
     u32::from_be_bytes([0, a, b, c])
-}
-
-/// What a job about a machine gets: which one it is, and what was asked for.
-pub(super) fn job_args(guest: &GuestLive, wish: &Value) -> Value {
-    let row = &guest.row;
-    let mut args = json!({ "vmid": row.vmid, "kind": row.kind.name(), "node": guest.state.node });
-    if let (Some(args), Some(more)) = (args.as_object_mut(), wish.as_object()) {
-        // What the machine is called and where it is are not for the wish to say, but a wished `node` is.
-        args.extend(more.iter().filter(|(key, _)| !matches!(key.as_str(), "vmid" | "kind")).map(|(k, v)| {
-            let key = if k == "node" { "target" } else { k.as_str() };
-            (key.to_owned(), v.clone())
-        }));
-    }
-    args
 }
 
 /// What was asked for, for the audit log.

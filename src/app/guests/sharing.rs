@@ -1,15 +1,16 @@
 //! Who else may see, use or manage a machine: sharing it, taking that back, handing it over.
 
-use super::{Guests, subject};
+use super::Guests;
 use crate::live::GuestLive;
 use crate::{Actor, App, quotas};
 use arc_swap::ArcSwap;
 use base::ids::{GuestId, UserId};
 use base::{Error, Result, Timestamp};
 use model::access::{GuestGrant, GuestRight};
-use model::events::EventKind;
 use model::guests::Guest;
 use model::sessions::Scope;
+use model::subject::Subject;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Read, Scan, Store, WriteTx, tables};
@@ -106,7 +107,7 @@ impl App {
 pub(crate) fn drop_of_guest(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
     for (key, _) in tx.list(tables::GUEST_GRANTS, Scan::prefix(&guest), usize::MAX)? {
         tx.delete(tables::GUEST_GRANTS, &key)?;
-        tx.event(EventKind::Guest { id: guest }, Some(key.1));
+        tx.event(Subject::Guest(guest), Some(key.1));
     }
     for (key, ()) in tx.list(tables::GUEST_COPIES, Scan::all(), usize::MAX)? {
         if key.0 == guest || key.1 == guest {
@@ -127,7 +128,7 @@ pub(crate) fn drop_of_user(tx: &mut WriteTx, user: UserId) -> Result<Vec<GuestId
 }
 
 /// One person's grant on a machine, with words for people.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct GrantView {
     pub user: UserId,
     pub login: String,
@@ -205,7 +206,7 @@ impl Guests<'_> {
             return Err(Error::field("login", format!("{} is deactivated and can't sign in.", person.login)));
         }
         let detail = format!("{} may {} it", person.login, right.name());
-        let record = actor.record(self.0.now(), "guest.share", subject(&guest.row), detail);
+        let record = actor.record(self.0.now(), "guest.share", &guest.row, detail);
         let who = actor.clone();
         let grant = self
             .0
@@ -224,7 +225,7 @@ impl Guests<'_> {
                 }
                 let grant = GuestGrant { right, by: who.label().to_owned(), at: tx.now() };
                 tx.put(tables::GUEST_GRANTS, &(id, with), &grant)?;
-                tx.event(EventKind::Guest { id }, Some(with));
+                tx.event(Subject::Guest(id), Some(with));
                 tx.audit(record);
                 Ok(grant)
             })
@@ -244,7 +245,7 @@ impl Guests<'_> {
         actor.require_scope(Scope::Full)?;
         let login = self.0.people().name_of(Some(with));
         let detail = if own { "given back".to_owned() } else { format!("no longer with {login}") };
-        let record = actor.record(self.0.now(), "guest.unshare", subject(&guest.row), detail);
+        let record = actor.record(self.0.now(), "guest.unshare", &guest.row, detail);
         let who = actor.clone();
         self.0
             .store()
@@ -255,7 +256,7 @@ impl Guests<'_> {
                 if !tx.delete(tables::GUEST_GRANTS, &(id, with))? {
                     return Err(Error::not_found("It is not shared with them."));
                 }
-                tx.event(EventKind::Guest { id }, Some(with));
+                tx.event(Subject::Guest(id), Some(with));
                 tx.audit(record);
                 Ok(())
             })
@@ -293,7 +294,7 @@ impl Guests<'_> {
             Some(_) => {}
         }
         let detail = format!("owner is now {}", self.0.people().name_of(owner));
-        let record = actor.record(self.0.now(), "guest.owner", subject(&guest.row), detail);
+        let record = actor.record(self.0.now(), "guest.owner", &guest.row, detail);
         let (admin, me, by) = (actor.is_admin(), actor.user_id(), actor.label().to_owned());
         self.0
             .store()
@@ -315,9 +316,9 @@ impl Guests<'_> {
                 }
                 // Both look again: the one who has it now and the one who no longer has.
                 for who in [before, owner].into_iter().flatten() {
-                    tx.event(EventKind::Guest { id }, Some(who));
+                    tx.event(Subject::Guest(id), Some(who));
                 }
-                tx.event(EventKind::Guest { id }, None);
+                tx.event(Subject::Guest(id), None);
                 tx.audit(record);
                 Ok(())
             })

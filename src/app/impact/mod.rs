@@ -9,9 +9,10 @@ use crate::software::SoftwareView;
 use crate::{Actor, App};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result};
+use model::guests::ActionKind;
 use model::guests::hardware::Hardware;
 use model::guests::snapshots::Snapshots;
-use model::impact::{Deed, Impact, Ties};
+use model::impact::{Impact, Ties, needs_ties};
 use model::jobs::Job;
 use model::providers::Feature;
 use own::Own;
@@ -26,14 +27,14 @@ pub struct Impacts<'a>(pub(super) &'a App);
 /// What is about to be done to a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    pub deed: Deed,
+    pub action: ActionKind,
     /// The snapshot to go back to.
     pub snapshot: Option<String>,
 }
 
-impl From<Deed> for Asked {
-    fn from(deed: Deed) -> Self {
-        Self { deed, snapshot: None }
+impl From<ActionKind> for Asked {
+    fn from(action: ActionKind) -> Self {
+        Self { action, snapshot: None }
     }
 }
 
@@ -77,7 +78,7 @@ impl Impacts<'_> {
         let open = self.0.jobs().all_open()?;
         let scene = Scene { app: self.0, actor, guest: &guest, asked, told: &told, open: &open, own: &own };
         let facts = sources::facts(&scene)?;
-        Ok(Impact::of(asked.deed, facts, told.unknown))
+        Ok(Impact::of(asked.action, facts, told.unknown))
     }
 
     /// The same for several machines, summed up, from what is known without asking the provider: for a hundred
@@ -85,16 +86,16 @@ impl Impacts<'_> {
     ///
     /// # Errors
     /// What the store says.
-    pub fn of_many(&self, actor: &Actor, ids: &[GuestId], deed: Deed) -> Result<Impact> {
+    pub fn of_many(&self, actor: &Actor, ids: &[GuestId], action: ActionKind) -> Result<Impact> {
         let open = self.0.jobs().all_open()?;
-        let (own, asked) = (Own::read(), Asked::from(deed));
+        let (own, asked) = (Own::read(), Asked::from(action));
         let mut each = Vec::with_capacity(ids.len());
         for guest in ids.iter().filter_map(|id| self.0.guests().get(actor, *id).ok()) {
             let told = Told { software: self.0.software().known(guest.row.id)?, ..Told::default() };
             let scene = Scene { app: self.0, actor, guest: &guest, asked: &asked, told: &told, open: &open, own: &own };
             each.push((guest.row.id, guest.state.name.clone(), sources::facts(&scene)?));
         }
-        Ok(Impact::of_many(deed, each))
+        Ok(Impact::of_many(action, each))
     }
 
     /// What goes when Steward forgets a connection.
@@ -114,7 +115,7 @@ impl Impacts<'_> {
         Ok(Impact::of_connection(machines, &owners))
     }
 
-    /// Asks the provider what matters for this deed, all at once.
+    /// Asks the provider what matters for this action, all at once.
     async fn ask(&self, actor: &Actor, guest: &GuestLive, asked: &Asked, own: &Own) -> Told {
         let id = guest.row.id;
         let (guests, features) = (self.0.guests(), self.0.guests().features(guest));
@@ -127,13 +128,12 @@ impl Impacts<'_> {
             return Told { software: self.0.software().known(id).unwrap_or_default(), unknown, ..Told::default() };
         }
         let has = |feature| features.contains(&feature);
-        let wants_hardware = asked.deed == Deed::Delete || own.has_cards();
+        let wants_hardware = asked.action == ActionKind::Delete || own.has_cards();
         let hardware = wanted(has(Feature::Hardware) && wants_hardware, "hardware", guests.hardware(actor, id));
-        let past = matches!(asked.deed, Deed::Delete | Deed::Rollback | Deed::Template);
+        let past = matches!(asked.action, ActionKind::Delete | ActionKind::Rollback | ActionKind::Template);
         let snapshots = has(Feature::Snapshots) && past && !guest.state.template;
         let snapshots = wanted(snapshots, "snapshots", guests.snapshots(actor, id));
-        let tied = !matches!(asked.deed, Deed::Stop | Deed::Shutdown | Deed::Reboot | Deed::Rollback);
-        let ties = wanted(tied, "devices and links to other machines", guests.ties(guest));
+        let ties = wanted(needs_ties(asked.action), "devices and links to other machines", guests.ties(guest));
         let (hardware, snapshots, ties, software) = tokio::join!(hardware, snapshots, ties, software);
         let mut told = Told { software, ..Told::default() };
         (told.hardware, told.snapshots) = (told.keep(hardware), told.keep(snapshots));

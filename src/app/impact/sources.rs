@@ -2,14 +2,15 @@
 //! is in `told`. Names are given only where the actor may see them; the others are counted.
 
 use super::Scene;
-use crate::guests::making::made_from;
+use base::Result;
 use base::ids::{GuestId, JobId};
-use base::{Result, Timestamp};
 use model::access::GuestRight;
+use model::guests::ActionKind;
 use model::guests::snapshots::Snapshot;
-use model::impact::{Deed, Fact, GoingDisk, Kept, Program};
+use model::impact::{Fact, GoingDisk, Kept, Program};
 use model::jobs::Job;
 use model::software::SoftwareState;
+use model::subject::Subject;
 use std::collections::HashSet;
 use store::{Read, Scan, tables};
 
@@ -42,10 +43,14 @@ fn guards(s: &Scene<'_>) -> Result<Vec<Fact>> {
 
 fn work(s: &Scene<'_>) -> Result<Vec<Fact>> {
     let (id, connection, vmid) = (s.guest.row.id, Some(s.guest.row.connection), s.guest.row.vmid);
-    let on_it: Vec<&Job> = s.open.iter().filter(|j| j.guest == Some(id)).collect();
-    let from_it = |j: &&Job| j.guest != Some(id) && j.connection == connection && made_from(j) == vmid;
+    let on_it: Vec<&Job> = s.open.iter().filter(|j| j.subject == Subject::Guest(id)).collect();
+    let from_it = |j: &&Job| {
+        j.subject != Subject::Guest(id)
+            && j.connection == connection
+            && j.kind.new_guest().and_then(|new| new.source) == vmid
+    };
     let from_it: Vec<&Job> = s.open.iter().filter(|j| vmid.is_some() && from_it(j)).collect();
-    let overtaken = on_it.iter().all(|j| j.hook == "guest_power");
+    let overtaken = on_it.iter().all(|j| j.kind.is_power());
     let (jobs, more) = named(s, &on_it);
     let mut facts = vec![Fact::Jobs { jobs, more, overtaken }];
     let (jobs, more) = named(s, &from_it);
@@ -138,8 +143,8 @@ fn disks(s: &Scene<'_>) -> Result<Vec<Fact>> {
 fn snapshots(s: &Scene<'_>) -> Result<Vec<Fact>> {
     let Some(all) = &s.told.snapshots else { return Ok(Vec::new()) };
     let now = s.app.now();
-    let kept = |x: &Snapshot| Kept { name: x.name.clone(), taken: Timestamp::from_secs(x.time), memory: x.memory };
-    if s.asked.deed != Deed::Rollback {
+    let kept = |x: &Snapshot| Kept { name: x.name.clone(), taken: x.time, memory: x.memory };
+    if s.asked.action != ActionKind::Rollback {
         return Ok(vec![Fact::Snapshots { list: all.snapshots.iter().map(kept).collect(), now }]);
     }
     let to = s.asked.snapshot.as_deref().and_then(|name| all.get(name));

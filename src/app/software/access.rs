@@ -2,26 +2,25 @@
 
 use super::SoftwarePages;
 use crate::Actor;
-use crate::guests::subject;
 use crate::live::GuestLive;
-use crate::ssh::Place;
+use crate::ssh::SshTarget;
 use base::ids::GuestId;
 use base::{Error, Result, Secret};
 use model::access::GuestRight;
-use model::connections::StoredSecret;
-use model::events::EventKind;
 use model::guests::is_unix_user;
 use model::sessions::Scope;
 use model::software::GuestKey;
+use model::subject::Subject;
 use remote::ssh::{Auth, KeyPair, RunOptions, SshErrorKind, SshSession, Target};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::{Read, tables};
 
 /// How Steward signs in, without the private key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KeyView {
     pub user: String,
-    pub public: String,
+    pub public_key: String,
     pub host_keys: Vec<String>,
     /// `None`: the provider is asked.
     pub address: Option<String>,
@@ -29,14 +28,23 @@ pub struct KeyView {
 }
 
 /// Letting Steward in to a machine that it did not make.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LetIn {
+    /// root, or a user who may use sudo without a password.
     pub user: String,
     /// Empty: the address that the provider tells.
+    #[serde(default)]
     pub address: String,
+    #[serde(default = "ssh_port")]
     pub port: u16,
-    /// Used once to place the key; without one the person places it.
+    /// Used once to place the key, then forgotten. Left out: place the answer's `public_key` yourself.
+    #[schema(value_type = Option<String>, format = Password)]
     pub password: Option<Secret<String>>,
+}
+
+fn ssh_port() -> u16 {
+    22
 }
 
 /// What stands at the end of a key's line.
@@ -53,7 +61,7 @@ pub(crate) fn new_key(guest: GuestId, name: &str, user: &str, now: base::Timesta
     Ok(GuestKey {
         guest,
         user: user.to_owned(),
-        private: StoredSecret(pair.private.expose().clone()),
+        private: pair.private,
         public: pair.public,
         host_keys: Vec::new(),
         address: None,
@@ -71,7 +79,7 @@ impl SoftwarePages<'_> {
         self.0.guests().get(actor, id)?;
         let view = |k: GuestKey| KeyView {
             user: k.user,
-            public: k.public,
+            public_key: k.public,
             host_keys: k.host_keys,
             address: k.address,
             port: k.port,
@@ -94,19 +102,18 @@ impl SoftwarePages<'_> {
             }
             None => "key made, to be placed by hand",
         };
-        let record =
-            actor.record(self.0.now(), "guest.ssh.allow", subject(&guest.row), format!("{how}, user {}", key.user));
+        let record = actor.record(self.0.now(), "guest.ssh.allow", &guest.row, format!("{how}, user {}", key.user));
         let (owner, kept) = (guest.row.owner, key.clone());
         self.0
             .store()
             .write(move |tx| {
                 tx.put(tables::GUEST_KEYS, &id, &kept)?;
-                tx.event(EventKind::Guest { id }, owner);
+                tx.event(Subject::Guest(id), owner);
                 tx.audit(record);
                 Ok(())
             })
             .await?;
-        self.0.ssh().forget(Place::Guest(id)).await;
+        self.0.ssh().forget(SshTarget::Guest(id)).await;
         self.start_next(id).await?;
         self.key(actor, id)?.ok_or_else(|| Error::not_found("The key is gone."))
     }
@@ -148,7 +155,7 @@ impl SoftwarePages<'_> {
                 found.ok_or_else(|| Error::field("address", "The machine does not tell its address. Give one here."))?
             }
         };
-        let auth = Auth::Password(Arc::new(Secret::new(password.expose().clone())));
+        let auth = Auth::Password(Arc::new(password.clone()));
         let target = Target { host, port: key.port, user: key.user.clone(), auth, pins: key.host_keys.clone() };
         let session = SshSession::connect(&target).await.map_err(|e| match e.kind {
             SshErrorKind::Auth => Error::field("password", e.message),
@@ -177,7 +184,7 @@ impl SoftwarePages<'_> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let (record, owner) =
-            (actor.record(self.0.now(), "guest.ssh.forget_host_key", subject(&guest.row), ""), guest.row.owner);
+            (actor.record(self.0.now(), "guest.ssh.forget_host_key", &guest.row, ""), guest.row.owner);
         self.0
             .store()
             .write(move |tx| {
@@ -185,12 +192,12 @@ impl SoftwarePages<'_> {
                 let mut key = key.ok_or_else(|| Error::not_found("Steward has no key for this machine."))?;
                 key.host_keys.clear();
                 tx.put(tables::GUEST_KEYS, &id, &key)?;
-                tx.event(EventKind::Guest { id }, owner);
+                tx.event(Subject::Guest(id), owner);
                 tx.audit(record);
                 Ok(())
             })
             .await?;
-        self.0.ssh().forget(Place::Guest(id)).await;
+        self.0.ssh().forget(SshTarget::Guest(id)).await;
         Ok(())
     }
 }

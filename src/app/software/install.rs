@@ -1,46 +1,37 @@
 //! From wanted to installed: one job at a time for each machine, in the order in which things were asked for.
 
 use super::{SoftwarePages, row_key, state_after};
-use crate::jobs::{NewJob, enqueue_for};
-use crate::ssh::Place;
-use base::ids::{GuestId, JobId};
-use base::{Result, Timestamp};
-use model::connections::StoredSecret;
-use model::events::EventKind;
+use crate::Actor;
+use crate::jobs::{NewJob, enqueue_for, secrets};
+use crate::ssh::SshTarget;
+use base::ids::{GuestId, JobId, UserId};
+use base::{Result, Secrets, Timestamp};
+use model::access::GuestRight;
 use model::guests::Guest;
-use model::jobs::{Job, JobState, Priority};
+use model::jobs::{Install, InstallGuest, Job, JobKind, JobState, Priority};
 use model::software::{Link, Software, SoftwareState};
-use serde_json::json;
+use model::subject::Subject;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use store::{Read, Scan, WriteTx, tables};
 
-/// The job hook of every recipe.
-pub(super) const HOOK: &str = "install";
 /// Links kept of one recipe.
 const LINKS: usize = 20;
 
 impl SoftwarePages<'_> {
-    /// What the end of a job means for the software of its machine. Running it again does no harm.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn settle(&self, job: &Job) -> Result<()> {
-        if is_done_with(job.state) {
-            let id = job.id;
-            self.0.store().write(move |tx| tx.delete(tables::JOB_SECRETS, &id).map(drop)).await?;
-        }
-        let Some(guest) = job.guest else { return Ok(()) };
+    /// What the end of a job means for the software of its machine.
+    pub(crate) async fn settle(&self, job: &Job) -> Result<()> {
+        let Some(guest) = job.subject.guest() else { return Ok(()) };
         let done = job.clone();
         self.0.store().write(move |tx| take_in(tx, guest, &done)).await?;
-        if job.hook == HOOK && job.state == JobState::Cancelled {
+        if job.kind.is_install() && job.state == JobState::Cancelled {
             let (app, id, agent) = (self.0.clone(), job.id, self.is_by_agent(&job.plugin));
             // The machine may be slow to answer, or gone: the queue does not wait for that.
             tokio::spawn(async move {
                 let ended = if agent {
                     app.agent().end_all(guest, id).await.map_err(|e| e.message)
                 } else {
-                    app.ssh().end_all(Place::Guest(guest), id).await.map_err(|e| e.message)
+                    app.ssh().end_all(SshTarget::Guest(guest), id).await.map_err(|e| e.message)
                 };
                 if let Err(why) = ended {
                     tracing::warn!(job.id = %id, error = why, "commands of a cancelled job could not be ended");
@@ -55,12 +46,33 @@ impl SoftwarePages<'_> {
         if self.0.jobs().open_of_guest(id)?.is_some() {
             return Ok(());
         }
-        let made = self.0.store().write(move |tx| next_job(tx, id)).await?;
+        let lost = self.lost_rights(id)?;
+        let made = self
+            .0
+            .store()
+            .write(move |tx| {
+                refuse(tx, id, &lost)?;
+                next_job(tx, id)
+            })
+            .await?;
         if let Some(job) = made {
             tracing::info!(job.id = %job.id, job.title = job.title, "software job made");
             self.0.job_bell().notify_one();
         }
         Ok(())
+    }
+
+    /// Those who asked for software on a machine and may not change it any more.
+    fn lost_rights(&self, id: GuestId) -> Result<Vec<UserId>> {
+        let Some(guest) = self.0.store().read(|tx| tx.get(tables::GUESTS, &id))? else { return Ok(Vec::new()) };
+        let mut askers: Vec<UserId> = self.rows(id)?.iter().filter_map(is_wanted_by).collect();
+        askers.dedup();
+        let may = |user: &UserId| {
+            let actor = Actor::on_behalf(self.0, *user, "software");
+            actor.is_ok_and(|actor| actor.guest_right(&guest) >= Some(GuestRight::Manage))
+        };
+        askers.retain(|user| !may(user));
+        Ok(askers)
     }
 
     /// The net under `settle`: what a crash left undone, and rows of machines that are gone.
@@ -93,26 +105,7 @@ impl SoftwarePages<'_> {
         for guest in wanted {
             self.start_next(guest).await?;
         }
-        self.sweep_secrets().await?;
         self.sweep(all).await
-    }
-
-    /// Secrets of jobs that need them no longer.
-    async fn sweep_secrets(&self) -> Result<()> {
-        let gone = self.0.store().read(|tx| {
-            let mut gone = Vec::new();
-            for (id, _) in tx.list(tables::JOB_SECRETS, Scan::all(), usize::MAX)? {
-                let job: Option<Job> = tx.get(tables::JOBS, &id)?;
-                if job.is_none_or(|j| is_done_with(j.state)) {
-                    gone.push(id);
-                }
-            }
-            Ok(gone)
-        })?;
-        for id in gone {
-            self.0.store().write(move |tx| tx.delete(tables::JOB_SECRETS, &id).map(drop)).await?;
-        }
-        Ok(())
     }
 
     /// Key and list of a machine go with it, except while the job that failed to make it can be tried again.
@@ -125,7 +118,7 @@ impl SoftwarePages<'_> {
                 for ((_, job), ()) in tx.list(tables::GUEST_JOBS, Scan::prefix(&id), usize::MAX)? {
                     let job: Option<Job> = tx.get(tables::JOBS, &job)?;
                     let over = |j: &Job| matches!(j.state, JobState::Succeeded | JobState::Discarded);
-                    if job.is_some_and(|j| j.hook == "guest_create" && !over(&j)) {
+                    if job.is_some_and(|j| matches!(j.kind, JobKind::CreateGuest(_)) && !over(&j)) {
                         return Ok(false);
                     }
                 }
@@ -145,11 +138,6 @@ impl SoftwarePages<'_> {
     }
 }
 
-/// It can't be tried again.
-fn is_done_with(state: JobState) -> bool {
-    matches!(state, JobState::Succeeded | JobState::Discarded)
-}
-
 /// Writes a job's end into the row that it worked for.
 fn take_in(tx: &mut WriteTx, guest: GuestId, job: &Job) -> Result<()> {
     let key = row_key(guest, &job.plugin);
@@ -164,11 +152,10 @@ fn take_in(tx: &mut WriteTx, guest: GuestId, job: &Job) -> Result<()> {
     if row.state == SoftwareState::Installed {
         row.installed = job.finished;
         row.error = None;
-        row.secrets = StoredSecret("{}".to_owned());
         row.links = links(job);
     }
     tx.put(tables::SOFTWARE, &key, &row)?;
-    tx.event(EventKind::Guest { id: guest }, row.owner);
+    tx.event(Subject::Guest(guest), row.owner);
     Ok(())
 }
 
@@ -177,6 +164,26 @@ fn links(job: &Job) -> Vec<Link> {
     let list: Vec<Link> = serde_json::from_value(job.result["links"].clone()).unwrap_or_default();
     let opens = |l: &Link| (l.url.starts_with("http://") || l.url.starts_with("https://")) && l.url.len() <= 300;
     list.into_iter().filter(opens).take(LINKS).collect()
+}
+
+fn is_wanted_by(row: &Software) -> Option<UserId> {
+    row.owner.filter(|_| row.state == SoftwareState::Wanted)
+}
+
+/// What these people asked for is not done.
+fn refuse(tx: &mut WriteTx, guest: GuestId, lost: &[UserId]) -> Result<()> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    for (_, mut row) in tx.list(tables::SOFTWARE, Scan::prefix(&guest), usize::MAX)? {
+        if is_wanted_by(&row).is_some_and(|user| lost.contains(&user)) {
+            (row.state, row.secrets) = (SoftwareState::Failed, Secrets::default());
+            row.error = Some(format!("{} asked for it and may not change this machine any more.", row.asked_by));
+            tx.put(tables::SOFTWARE, &row_key(guest, &row.recipe), &row)?;
+            tx.event(Subject::Guest(guest), row.owner);
+        }
+    }
+    Ok(())
 }
 
 fn next_job(tx: &mut WriteTx, id: GuestId) -> Result<Option<Job>> {
@@ -192,9 +199,10 @@ fn next_job(tx: &mut WriteTx, id: GuestId) -> Result<Option<Job>> {
     let Some((_, mut row)) = rows.into_iter().find(|(_, r)| r.state == SoftwareState::Wanted) else { return Ok(None) };
     let new = new_job(&guest, &row);
     let job = enqueue_for(tx, row.owner, &row.asked_by, new)?;
+    secrets::keep(tx, job.id, &std::mem::take(&mut row.secrets))?;
     (row.state, row.job, row.error) = (SoftwareState::Installing, Some(job.id), None);
     tx.put(tables::SOFTWARE, &row_key(id, &row.recipe), &row)?;
-    tx.event(EventKind::Guest { id }, guest.owner);
+    tx.event(Subject::Guest(id), guest.owner);
     Ok(Some(job))
 }
 
@@ -202,12 +210,14 @@ fn new_job(guest: &Guest, row: &Software) -> NewJob {
     NewJob {
         id: JobId::new(),
         plugin: row.recipe.clone(),
-        hook: HOOK.to_owned(),
+        kind: JobKind::Install(Install {
+            options: row.options.clone(),
+            version: row.version.clone(),
+            guest: InstallGuest { name: guest.name.clone(), vmid: guest.vmid },
+        }),
         title: format!("Install {} on {}", row.title, guest.name),
-        // The secret options are added when it runs.
-        args: json!({ "options": row.options, "version": row.version, "guest": { "name": guest.name, "vmid": guest.vmid } }),
         priority: Priority::Normal,
-        guest: Some(guest.id),
+        subject: Subject::Guest(guest.id),
         connection: Some(guest.connection),
         lane: Some(format!("guest:{}", guest.id)),
         dedup: Some(format!("software:{}", guest.id)),

@@ -8,41 +8,43 @@ pub(super) use access::new_key;
 pub use access::{KeyView, LetIn, is_own_key};
 pub(super) use install::put_wishes;
 
-use crate::guests::subject;
 use crate::live::GuestLive;
 use crate::{Actor, App};
 use base::ids::{GuestId, JobId};
 use base::{Error, Result, Timestamp};
 use model::access::GuestRight;
-use model::connections::StoredSecret;
-use model::events::EventKind;
 use model::guests::System;
 use model::jobs::{Job, JobState};
 use model::providers::Feature;
 use model::sessions::Scope;
-use model::software::{Link, Recipe, Software, SoftwareState, Wish};
-use serde_json::{Map, Value};
+use model::software::{Link, Recipe, Software, SoftwareRequest, SoftwareState};
+use model::subject::Subject;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 use store::{Name, Read, Scan, tables};
 
 /// A recipe in the menu.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MenuItem {
     /// The plugin's name.
     pub name: String,
     pub version: String,
-    pub about: String,
+    #[serde(flatten)]
     pub recipe: Recipe,
 }
 
 /// One recipe on a machine, for pages and programs: no secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SoftwareView {
     pub recipe: String,
     pub title: String,
     pub version: String,
+    /// Without secrets.
+    #[schema(value_type = Object)]
     pub options: Value,
     pub state: SoftwareState,
+    /// The job that works on it, or did.
     pub job: Option<JobId>,
     /// With the machine's address of today, where it is known.
     pub links: Vec<Link>,
@@ -68,9 +70,11 @@ impl SoftwarePages<'_> {
         let manifests =
             self.0.plugin_set().list().into_iter().filter(|p| p.active.is_some()).filter_map(|p| p.manifest);
         let item = |m: model::plugins::Manifest| {
-            let recipe = m.software?;
-            let about = if recipe.about.is_empty() { m.about } else { recipe.about.clone() };
-            Some(MenuItem { name: m.name, version: m.version, about, recipe })
+            let mut recipe = m.software?;
+            if recipe.about.is_empty() {
+                recipe.about = m.about;
+            }
+            Some(MenuItem { name: m.name, version: m.version, recipe })
         };
         let mut all: Vec<MenuItem> = manifests.filter_map(item).collect();
         all.sort_by(|a, b| (&a.recipe.category, &a.recipe.title).cmp(&(&b.recipe.category, &b.recipe.title)));
@@ -78,7 +82,7 @@ impl SoftwarePages<'_> {
     }
 
     /// Checks wishes and makes the rows for them; fields are named `software.RECIPE.KEY`.
-    pub(super) fn accept(&self, actor: &Actor, wishes: &[Wish]) -> Result<Vec<Software>> {
+    pub(super) fn accept(&self, actor: &Actor, wishes: &[SoftwareRequest]) -> Result<Vec<Software>> {
         let menu = self.recipes();
         let mut rows: Vec<Software> = Vec::new();
         let mut wrong: Option<Error> = None;
@@ -95,7 +99,7 @@ impl SoftwarePages<'_> {
                     title: item.recipe.title.clone(),
                     version: item.version.clone(),
                     options: Value::Object(asked.options),
-                    secrets: StoredSecret(Value::Object(asked.secrets).to_string()),
+                    secrets: asked.secrets,
                     state: SoftwareState::Wanted,
                     job: None,
                     links: Vec::new(),
@@ -181,13 +185,13 @@ impl SoftwarePages<'_> {
     /// # Errors
     /// `NotFound`, `Forbidden`; `Invalid` with the fields `software.RECIPE.KEY`; `Conflict` while it is being
     /// installed, or when Steward can't sign in there.
-    pub async fn request_install(&self, actor: &Actor, id: GuestId, wish: Wish) -> Result<SoftwareView> {
+    pub async fn request_install(&self, actor: &Actor, id: GuestId, wish: SoftwareRequest) -> Result<SoftwareView> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let mut row = self.accept(actor, &[wish])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;
         self.check_system(&row.recipe, self.0.guests().system(&guest).await)?;
         self.check_place(&guest, &row.recipe)?;
-        let record = actor.record(self.0.now(), "software.ask", subject(&guest.row), row.title.clone());
+        let record = actor.record(self.0.now(), "software.ask", &guest.row, row.title.clone());
         let key = row_key(id, &row.recipe);
         let wanted = self
             .0
@@ -204,7 +208,7 @@ impl SoftwarePages<'_> {
                     row.installed = before.installed;
                 }
                 tx.put(tables::SOFTWARE, &key, &row)?;
-                tx.event(EventKind::Guest { id }, row.owner);
+                tx.event(Subject::Guest(id), row.owner);
                 tx.audit(record);
                 Ok(row)
             })
@@ -240,8 +244,7 @@ impl SoftwarePages<'_> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
         let key = row_key(id, recipe);
-        let (at, who, subject) = (self.0.now(), actor.clone(), subject(&guest.row));
-        let owner = guest.row.owner;
+        let (at, who, guest) = (self.0.now(), actor.clone(), guest.row.clone());
         self.0
             .store()
             .write(move |tx| {
@@ -252,8 +255,8 @@ impl SoftwarePages<'_> {
                     return Err(Error::conflict("It is being installed right now. Cancel its job first."));
                 }
                 tx.delete(tables::SOFTWARE, &key)?;
-                tx.event(EventKind::Guest { id }, owner);
-                tx.audit(who.record(at, "software.forget", subject, row.title));
+                tx.event(Subject::Guest(id), guest.owner);
+                tx.audit(who.record(at, "software.forget", &guest, row.title));
                 Ok(())
             })
             .await
@@ -274,49 +277,6 @@ impl SoftwarePages<'_> {
         let plugin = self.0.plugin_set().get(recipe);
         plugin.is_some_and(|p| p.manifest().grants.iter().any(|g| g == "agent"))
     }
-
-    /// The row that a job works for.
-    fn row_of(&self, job: &Job) -> Result<Option<Software>> {
-        let Some(guest) = job.guest.filter(|_| job.hook == install::HOOK) else { return Ok(None) };
-        let row = self.0.store().read(|tx| tx.get(tables::SOFTWARE, &row_key(guest, &job.plugin)))?;
-        Ok(row.filter(|r: &Software| r.job == Some(job.id)))
-    }
-
-    /// The job's arguments with the secret options, for the run itself.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub fn full_args(&self, job: &Job) -> Result<Value> {
-        let mut args = job.args.clone();
-        if let Some(secrets) = self.0.store().read(|tx| tx.get(tables::JOB_SECRETS, &job.id))?
-            && let (Some(args), Value::Object(secrets)) = (args.as_object_mut(), secrets.0)
-        {
-            args.extend(secrets);
-        }
-        if let Some(row) = self.row_of(job)?
-            && let Some(options) = args.get_mut("options").and_then(Value::as_object_mut)
-        {
-            options.extend(secrets(&row));
-        }
-        Ok(args)
-    }
-
-    /// The secret texts of a job, which no line of its log may hold.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub fn masks(&self, job: JobId) -> Result<Vec<String>> {
-        let (job, of_job) =
-            self.0.store().read(|tx| Ok((tx.get(tables::JOBS, &job)?, tx.get(tables::JOB_SECRETS, &job)?)))?;
-        let row = job.map(|job| self.row_of(&job)).transpose()?.flatten();
-        let of_job = of_job.and_then(|s| s.0.as_object().cloned()).unwrap_or_default();
-        let all = row.iter().flat_map(secrets).chain(of_job);
-        Ok(all.filter_map(|(_, v)| v.as_str().map(str::to_owned)).filter(|t| t.len() >= 4).collect())
-    }
-}
-
-fn secrets(row: &Software) -> Map<String, Value> {
-    serde_json::from_str(&row.secrets.0).unwrap_or_default()
 }
 
 /// What a job's end means for its row.

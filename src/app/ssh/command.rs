@@ -1,8 +1,10 @@
 //! The few shell texts that Steward itself sends: becoming root, files, commands that outlive the connection.
 
-use crate::ssh::{Place, Ssh};
+use crate::ssh::{Ssh, SshTarget};
+use base::Secret;
 use base::ids::JobId;
-use plugin::{SshCall, SshCommand};
+use model::jobs::{Command, CommandVia};
+use plugin::{MachineCall, MachineCommand};
 use remote::ssh::{Ran, RunOptions, SshError, SshErrorKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -21,7 +23,7 @@ pub(super) const LOOK: &str = "if [ -d /run/cloud-init ] && [ ! -e /run/cloud-in
                                then echo busy; else echo ready; fi";
 
 /// A word for `sh`.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
@@ -31,7 +33,7 @@ pub(super) fn as_root(user: &str, script: &str) -> String {
     if user == "root" { format!("exec sh -c {script}") } else { format!("exec sudo -n -- sh -c {script}") }
 }
 
-pub(super) fn folder(job: JobId, name: &str) -> String {
+pub(crate) fn folder(job: JobId, name: &str) -> String {
     format!("{JOBS}/{job}/{name}")
 }
 
@@ -42,21 +44,21 @@ impl Ssh<'_> {
     /// As `SshSession::run`.
     pub(crate) async fn call(
         &self,
-        place: Place,
+        place: SshTarget,
         job: Option<JobId>,
-        call: SshCall,
+        call: MachineCall<Secret<String>>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Value, SshError> {
         match call {
-            SshCall::Run(asked) | SshCall::Look(asked) => self.command(place, &asked, say).await,
-            SshCall::Put { path, text, mode } => self.put(place, &path, text, mode).await,
-            SshCall::Get { path } => self.get(place, &path).await,
-            SshCall::Ready => self.ready(place).await,
-            SshCall::Boot => {
+            MachineCall::Run(asked) | MachineCall::Look(asked) => self.command(place, &asked, say).await,
+            MachineCall::Put { path, text, mode } => self.put(place, &path, &text, mode).await,
+            MachineCall::Get { path } => self.get(place, &path).await,
+            MachineCall::Ready => self.ready(place).await,
+            MachineCall::Boot => {
                 let ran = self.ask(place, "cat /proc/sys/kernel/random/boot_id").await?;
                 done(ran, "the start of the system could not be told").map(|ran| json!(ran.out.trim()))
             }
-            SshCall::Start { name, command } => {
+            MachineCall::Start { name, command } => {
                 let job = job.ok_or_else(|| super::invalid("Only a job can start a command that goes on."))?;
                 self.start(place, job, &name, command).await
             }
@@ -65,12 +67,12 @@ impl Ssh<'_> {
 
     async fn command(
         &self,
-        place: Place,
-        asked: &SshCommand,
+        place: SshTarget,
+        asked: &MachineCommand<Secret<String>>,
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Value, SshError> {
         let options = RunOptions {
-            stdin: asked.input.clone().into_bytes(),
+            stdin: asked.input.expose().clone().into_bytes(),
             limit: Duration::from_secs(asked.timeout),
             keep: KEEP,
         };
@@ -84,18 +86,18 @@ impl Ssh<'_> {
         Ok(json!({ "code": ran.code, "out": ran.out, "err": ran.err }))
     }
 
-    async fn put(&self, place: Place, path: &str, text: String, mode: u32) -> Result<Value, SshError> {
+    async fn put(&self, place: SshTarget, path: &str, text: &Secret<String>, mode: u32) -> Result<Value, SshError> {
         let (path, dir) = (plain_path(path)?, path.rsplit_once('/').map_or("/", |(dir, _)| dir));
         let (file, new, dir) = (quoted(path), quoted(&format!("{path}.steward-new")), quoted(dir));
         let script = format!(
             "[ -d {dir}/ ] || mkdir -p {dir}/ || exit 1; umask 077; cat >{new} && chmod {mode:o} {new} && mv -f {new} {file}"
         );
-        let options = RunOptions { stdin: text.into_bytes(), ..RunOptions::default() };
+        let options = RunOptions { stdin: text.expose().clone().into_bytes(), ..RunOptions::default() };
         done(self.run(place, &script, &options, &mut |_, _| {}).await?, &format!("{path} could not be written"))?;
         Ok(Value::Null)
     }
 
-    async fn get(&self, place: Place, path: &str) -> Result<Value, SshError> {
+    async fn get(&self, place: SshTarget, path: &str) -> Result<Value, SshError> {
         let file = quoted(plain_path(path)?);
         let most = 256 << 10;
         let script = format!("[ -e {file} ] || exit {NO_FILE}; head -c {most} {file}");
@@ -108,7 +110,7 @@ impl Ssh<'_> {
     }
 
     /// Ends the commands that a job left running, with all that they started, and takes their folder away.
-    pub(crate) async fn end_all(&self, place: Place, job: JobId) -> Result<(), SshError> {
+    pub(crate) async fn end_all(&self, place: SshTarget, job: JobId) -> Result<(), SshError> {
         let d = quoted(&format!("{JOBS}/{job}"));
         let script = format!(
             r#"cd {d} 2>/dev/null || exit 0
@@ -121,7 +123,7 @@ cd / && rm -rf {d}"#
     /// The command gets a session of its own, so it lives on when the connection ends. The same one that runs
     /// already is left alone, and so is one that ended well since the job began: then only Steward died before
     /// it could note that. `round` is when the job began: a job that is tried again by a person begins anew.
-    async fn start(&self, place: Place, job: JobId, name: &str, command: String) -> Result<Value, SshError> {
+    async fn start(&self, place: SshTarget, job: JobId, name: &str, command: String) -> Result<Value, SshError> {
         let row = self.0.store().read(|tx| tx.get(tables::JOBS, &job)).map_err(|e| super::from_ours(&e))?;
         let round = row.and_then(|j| j.started).map_or(0, |t| t.0);
         let (d, sum) = (quoted(&folder(job, name)), hex::encode(Sha256::digest(command.as_bytes())));
@@ -144,7 +146,7 @@ n=0; while [ ! -s "$d/pid" ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done; [
         let options =
             RunOptions { stdin: command.into_bytes(), limit: Duration::from_secs(30), ..RunOptions::default() };
         done(self.run(place, &script, &options, &mut |_, _| {}).await?, "the command could not be started")?;
-        Ok(json!(format!("SSH:{job}:{name}")))
+        Ok(json!(Command { name: name.to_owned(), via: CommandVia::Ssh }.to_string()))
     }
 }
 

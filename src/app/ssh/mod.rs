@@ -1,15 +1,12 @@
 //! SSH to machines and hosts: which place a run may reach, how to sign in there, commands as root, files.
 
-mod command;
-mod follow;
-
-pub use follow::{Follower, Look};
+pub(crate) mod command;
 
 use crate::App;
 use base::ids::{ConnectionId, GuestId};
-use base::{Error, Kind, Result, Secret};
+use base::{Error, Kind, Result};
 use command::as_root;
-use model::jobs::Job;
+use model::plugins::PluginKind;
 use model::software::GuestKey;
 use plugin::{CallError, CallErrorKind, Run};
 use remote::ssh::{Auth, Ran, RunOptions, SshError, SshErrorKind, SshSession, Stream, Target, Tunnel};
@@ -22,7 +19,7 @@ use tokio::sync::Mutex;
 
 /// What a run may reach over SSH. Decided from the run, never by the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum SshTarget {
     /// A machine, with the key that was made for it.
     Guest(GuestId),
     /// The host behind a connection that is reached by SSH.
@@ -31,7 +28,7 @@ pub enum Place {
 
 /// Open connections, kept for the next call.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<Place, Arc<SshSession>>>);
+pub(super) struct Sessions(Mutex<HashMap<SshTarget, Arc<SshSession>>>);
 
 pub struct Ssh<'a>(pub(super) &'a App);
 
@@ -52,44 +49,30 @@ fn from_ours(e: &Error) -> SshError {
 }
 
 impl Ssh<'_> {
-    /// The place of a plugin's run: the job's machine for recipes, the connection's host for providers.
-    pub(super) fn place(&self, run: &Run) -> Result<Place, CallError> {
+    /// The target of a plugin's run: the job's machine for recipes, the connection's host for providers.
+    pub(super) fn target_of(&self, run: &Run) -> Result<SshTarget, CallError> {
         let refused = |text: &str| CallError::new(CallErrorKind::Forbidden, 0, text);
-        let kind = self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind.clone()).unwrap_or_default();
-        match kind.as_str() {
-            "software" => {
+        match self.0.plugin_set().get(&run.plugin).map(|p| p.manifest().kind) {
+            Some(PluginKind::Software) => {
                 let guest = run.guest.filter(|_| run.job.is_some());
                 guest
-                    .map(Place::Guest)
+                    .map(SshTarget::Guest)
                     .ok_or_else(|| refused("This run belongs to no machine, so it can't call ssh::."))
             }
-            "provider" => {
-                let id = run.connection.filter(|id| self.0.connections().ssh_access(*id).is_ok());
-                id.map(Place::Connection)
+            Some(PluginKind::Provider) => {
+                let id = run.connection.filter(|id| self.0.connections().is_by_ssh(*id));
+                id.map(SshTarget::Connection)
                     .ok_or_else(|| refused("This run belongs to no connection by SSH, so it can't call ssh::."))
             }
             _ => Err(refused("Only plugins of kind software and provider reach a machine by SSH.")),
         }
     }
 
-    /// The place of a job whose command is waited for.
-    pub fn place_of_job(&self, job: &Job) -> Option<Place> {
-        let run = Run {
-            plugin: job.plugin.clone(),
-            hook: job.hook.clone(),
-            connection: job.connection,
-            job: Some(job.id),
-            guest: job.guest,
-            actor: String::new(),
-        };
-        self.place(&run).ok()
-    }
-
     /// An open session to a place; the host key is pinned at the first one.
     ///
     /// # Errors
     /// As `SshSession::connect`; `Invalid` when there is no key for the machine.
-    pub(super) async fn session(&self, place: Place) -> Result<Arc<SshSession>, SshError> {
+    pub(super) async fn session(&self, place: SshTarget) -> Result<Arc<SshSession>, SshError> {
         let mut open = self.0.0.ssh.0.lock().await;
         if let Some(session) = open.get(&place).filter(|s| !s.is_closed()) {
             return Ok(Arc::clone(session));
@@ -110,7 +93,7 @@ impl Ssh<'_> {
     ///
     /// # Errors
     /// As `SshSession::connect`.
-    pub(super) async fn own_session(&self, place: Place) -> Result<SshSession, SshError> {
+    pub(super) async fn own_session(&self, place: SshTarget) -> Result<SshSession, SshError> {
         let target = self.target(place).await?;
         if target.pins.is_empty() {
             return Err(invalid("The host's key is not known yet. Wait until Steward has reached it."));
@@ -122,21 +105,26 @@ impl Ssh<'_> {
     ///
     /// # Errors
     /// As `SshSession::terminal`.
-    pub(super) async fn terminal(&self, place: Place, session: &SshSession, script: &str) -> Result<Tunnel, SshError> {
+    pub(super) async fn terminal(
+        &self,
+        place: SshTarget,
+        session: &SshSession,
+        script: &str,
+    ) -> Result<Tunnel, SshError> {
         session.terminal(&as_root(&self.user(place).await?, script)).await
     }
 
     /// Ends the kept session of a place, so that the next call makes a new one.
-    pub(super) async fn forget(&self, place: Place) {
+    pub(super) async fn forget(&self, place: SshTarget) {
         let session = self.0.0.ssh.0.lock().await.remove(&place);
         if let Some(session) = session {
             session.close().await;
         }
     }
 
-    async fn target(&self, place: Place) -> Result<Target, SshError> {
+    async fn target(&self, place: SshTarget) -> Result<Target, SshError> {
         match place {
-            Place::Guest(id) => {
+            SshTarget::Guest(id) => {
                 let key = self.key(id).map_err(|e| from_ours(&e))?;
                 let key = key.ok_or_else(|| {
                     invalid("Steward has no key for this machine. Let it in on the machine's Software page.")
@@ -148,12 +136,13 @@ impl Ssh<'_> {
                         SshError::new(SshErrorKind::Unreachable, text)
                     })?,
                 };
-                let auth = Auth::Key(Arc::new(Secret::new(key.private.0.clone())));
+                let auth = Auth::Key(Arc::new(key.private));
                 Ok(Target { host, port: key.port, user: key.user, auth, pins: key.host_keys })
             }
-            Place::Connection(id) => {
+            SshTarget::Connection(id) => {
                 let ssh = self.0.connections().ssh_access(id).map_err(|e| from_ours(&e))?;
-                let auth = Auth::Key(Arc::new(Secret::new(ssh.private.0.clone())));
+                let key = self.0.connections().ssh_key(id).map_err(|e| from_ours(&e))?;
+                let auth = Auth::Key(Arc::new(key));
                 Ok(Target { host: ssh.host, port: ssh.port, user: ssh.user, auth, pins: ssh.host_keys })
             }
         }
@@ -171,10 +160,10 @@ impl Ssh<'_> {
         Ok(best_address(&list))
     }
 
-    async fn pin(&self, place: Place, fingerprint: &str) -> Result<()> {
+    async fn pin(&self, place: SshTarget, fingerprint: &str) -> Result<()> {
         let pin = fingerprint.to_owned();
         match place {
-            Place::Guest(id) => {
+            SshTarget::Guest(id) => {
                 let write = self.0.store().write(move |tx| {
                     if let Some(mut key) =
                         tx.get(tables::GUEST_KEYS, &id)?.filter(|k: &GuestKey| k.host_keys.is_empty())
@@ -186,17 +175,17 @@ impl Ssh<'_> {
                 });
                 write.await
             }
-            Place::Connection(id) => self.0.connections().pin_ssh(id, pin).await,
+            SshTarget::Connection(id) => self.0.connections().pin_ssh(id, pin).await,
         }
     }
 
-    async fn user(&self, place: Place) -> Result<String, SshError> {
+    async fn user(&self, place: SshTarget) -> Result<String, SshError> {
         match place {
-            Place::Guest(id) => {
+            SshTarget::Guest(id) => {
                 let key = self.key(id).map_err(|e| from_ours(&e))?;
                 Ok(key.map(|k| k.user).unwrap_or_default())
             }
-            Place::Connection(id) => Ok(self.0.connections().ssh_access(id).map_err(|e| from_ours(&e))?.user),
+            SshTarget::Connection(id) => Ok(self.0.connections().ssh_access(id).map_err(|e| from_ours(&e))?.user),
         }
     }
 
@@ -206,7 +195,7 @@ impl Ssh<'_> {
     /// As `SshSession::run`.
     pub(super) async fn run(
         &self,
-        place: Place,
+        place: SshTarget,
         script: &str,
         options: &RunOptions,
         each: Each<'_>,
@@ -224,7 +213,7 @@ impl Ssh<'_> {
     ///
     /// # Errors
     /// As `run`.
-    pub(super) async fn ask(&self, place: Place, script: &str) -> Result<Ran, SshError> {
+    pub(super) async fn ask(&self, place: SshTarget, script: &str) -> Result<Ran, SshError> {
         let options = RunOptions { limit: Duration::from_secs(20), ..RunOptions::default() };
         self.run(place, script, &options, &mut |_, _| {}).await
     }
@@ -233,9 +222,9 @@ impl Ssh<'_> {
     ///
     /// # Errors
     /// What waiting does not help: no key, another host key.
-    pub(super) async fn ready(&self, place: Place) -> Result<Value, SshError> {
+    pub(super) async fn ready(&self, place: SshTarget) -> Result<Value, SshError> {
         let not_yet = |why: &str| Ok(json!({ "ok": false, "why": why, "address": "" }));
-        if let Place::Guest(id) = place {
+        if let SshTarget::Guest(id) = place {
             let snapshot = self.0.live().snapshot();
             match snapshot.guest(id).map(|g| g.state.status.as_str()) {
                 None => return Err(invalid("This machine does not exist (any more).")),

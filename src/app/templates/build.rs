@@ -1,7 +1,7 @@
 //! Asking for a template: which image, where, under which name. The checksum is looked up now, so that what is
 //! downloaded later can be compared with what the publisher listed.
 
-use super::{HOOK, Templates};
+use super::Templates;
 use crate::Actor;
 use crate::jobs::{NewJob, enqueue};
 use base::ids::{ConnectionId, GuestId, JobId};
@@ -9,8 +9,9 @@ use base::{Error, Result};
 use model::connections::Reach;
 use model::guests::is_dns_label;
 use model::images::{Image, find_checksum};
-use model::jobs::{Job, Priority};
+use model::jobs::{Job, JobKind, Priority};
 use model::plugins::HookMode;
+use model::subject::Subject;
 use model::templates::{BuildArgs, Place, free_name};
 use remote::fetch;
 use serde_json::json;
@@ -79,15 +80,14 @@ impl Templates<'_> {
         let new = NewJob {
             id,
             plugin: self.0.connections().plugin_of(connection)?,
-            hook: HOOK.to_owned(),
             title: format!("Make template {}", args.name),
             priority: Priority::Normal,
-            guest: None,
+            subject: Subject::Connection(connection),
             connection: Some(connection),
             lane: Some(format!("node:{connection}:{}", args.place.node)),
             dedup: Some(format!("template:{connection}:{}:{}", args.place.node, args.image)),
             max_attempts: 3,
-            args: serde_json::to_value(&args).map_err(Error::internal)?,
+            kind: JobKind::BuildTemplate(Box::new(args.clone())),
         };
         let about = format!("{} on {}, {} {}", args.title, args.place.node, args.algorithm.name(), args.digest);
         let record = actor.record(self.0.now(), "template.build", args.name, about);
@@ -156,7 +156,7 @@ impl Templates<'_> {
             digest,
             format: image.format.clone(),
             user: image.user.clone(),
-            ostype: image.ostype.clone(),
+            system: image.system.clone(),
             cpu: image.cpu.clone(),
             memory: image.memory.max(512),
             name,
@@ -195,13 +195,9 @@ impl Templates<'_> {
     }
 
     pub(super) fn connection_for(&self, wanted: Option<ConnectionId>, node: &str) -> Result<ConnectionId> {
+        let wanted = wanted.map(|id| id.to_string());
+        let found = self.0.nodes().connection_of(node, wanted.as_deref())?;
         let snapshot = self.0.live().snapshot();
-        let found = snapshot
-            .nodes
-            .iter()
-            .find(|n| n.node.name == node && wanted.is_none_or(|w| w == n.connection))
-            .map(|n| n.connection)
-            .ok_or_else(|| Error::field("node", "There is no such node. Choose one from the list."))?;
         let reach = snapshot.connection(found).map(|c| c.reach.clone());
         if !matches!(reach, Some(Reach::Here { .. })) {
             return Err(Error::unavailable("Proxmox does not answer now. Try again when it is back."));
@@ -210,7 +206,8 @@ impl Templates<'_> {
             return Err(Error::field("node", "This node is away, or Steward may not use it."));
         }
         let plugin = self.0.plugin_set().get(&self.0.connections().plugin_of(found)?);
-        let can = plugin.is_some_and(|p| p.manifest().hooks.get(HOOK).is_some_and(|h| h.mode == HookMode::Job));
+        let can = plugin
+            .is_some_and(|p| p.manifest().hooks.get(JobKind::BUILD_TEMPLATE).is_some_and(|h| h.mode == HookMode::Job));
         if !can {
             return Err(Error::field("node", "The plugin of this connection can't make templates from images."));
         }

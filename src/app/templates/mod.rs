@@ -4,32 +4,25 @@
 //! can say whether a newer one exists, and the wizard can name it.
 
 mod build;
-mod cd;
-mod iso;
 mod upload;
 mod watch;
 mod windows;
 
 pub use build::{BuildRequest, ImageChoice};
-pub use cd::{is_cd, upload_cd};
 
 use crate::live::GuestLive;
-use crate::{Actor, App, host};
+use crate::{Actor, App, plugin_host};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result};
 use config;
+use model::guests::actions::Delete;
 use model::images::{Catalogue, Image, ImageOrigin};
-use model::jobs::{Job, JobState};
-use model::templates::{BuildArgs, Looked, Template, TemplateChoices};
+use model::jobs::{Job, JobKind, JobState};
+use model::templates::{Looked, Template, TemplateChoices};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::{Name, Read, Scan, tables};
-
-/// The plugin's function that makes a template.
-const HOOK: &str = "template_build";
-/// The one that makes a template of Windows.
-const WINDOWS_HOOK: &str = "windows_build";
 
 pub struct Templates<'a>(pub(super) &'a App);
 
@@ -80,13 +73,14 @@ impl Templates<'_> {
         actor.require_admin()?;
         let catalogue = self.catalogue();
         let (looked, made) = (self.looked()?, self.existing()?);
-        let open: Vec<Job> = self.0.jobs().all_open()?.into_iter().filter(|j| j.hook == HOOK).collect();
+        let open = self.0.jobs().all_open()?;
+        let builds = |job: &&Job, image: &Image| matches!(&job.kind, JobKind::BuildTemplate(b) if b.image == image.id);
         let images = catalogue.images.iter().map(|(image, origin)| ImageView {
             image: image.clone(),
             origin: origin.clone(),
             looked: looked.get(&image.id).cloned(),
             newest: made.iter().filter(|t| t.of_catalogue && t.image == image.id).max_by_key(|t| t.built).cloned(),
-            building: open.iter().find(|j| j.args["image"] == image.id).cloned(),
+            building: open.iter().find(|job| builds(job, image)).cloned(),
         });
         Ok((images.collect(), catalogue))
     }
@@ -156,7 +150,7 @@ impl Templates<'_> {
         if !self.0.nodes().usable(connection)?.iter().any(|n| n == node) {
             return Err(Error::field("node", "This node is away, or Steward may not use it."));
         }
-        let value = host::call(self.0, connection, "template_choices", vec![json!(node)]).await?;
+        let value = plugin_host::call(self.0, connection, "template_choices", vec![json!(node)]).await?;
         readable(value)
     }
 
@@ -168,7 +162,7 @@ impl Templates<'_> {
     pub async fn uses(&self, actor: &Actor, id: GuestId) -> Result<Vec<Arc<GuestLive>>> {
         let template = self.template(actor, id)?;
         let target = json!({ "vmid": template.row.vmid, "node": template.state.node });
-        let value = host::call(self.0, template.row.connection, "template_uses", vec![target]).await?;
+        let value = plugin_host::call(self.0, template.row.connection, "template_uses", vec![target]).await?;
         let numbers: Vec<u32> = readable(value)?;
         let snapshot = self.0.live().snapshot();
         let linked = |g: &&Arc<GuestLive>| {
@@ -182,11 +176,11 @@ impl Templates<'_> {
         if guest.state.template { Ok(guest) } else { Err(Error::not_found("This is not a template (any more).")) }
     }
 
-    /// Asks to delete a template. `name` is what the person typed to confirm.
+    /// Asks to delete a template.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`; `Invalid` on `name`; `Conflict` with the machines that hang on it; `Unavailable`.
-    pub async fn request_delete(&self, actor: &Actor, id: GuestId, name: &str) -> Result<Job> {
+    /// `Forbidden`, `NotFound`; `Conflict` with the machines that hang on it; `Unavailable`.
+    pub async fn request_delete(&self, actor: &Actor, id: GuestId) -> Result<Job> {
         actor.require_full_admin()?;
         self.template(actor, id)?;
         let uses = self.uses(actor, id).await?;
@@ -197,35 +191,21 @@ impl Templates<'_> {
                 names.join(", ")
             )));
         }
-        self.0.guests().request_delete(actor, id, name).await
+        let job = self.0.guests().request_action(actor, id, Delete {}).await?;
+        job.ok_or_else(|| Error::internal("a machine is deleted by a job"))
     }
 
-    /// What the end of a job means for templates. Called by the runner after the job's last commit; running it
-    /// again does no harm.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn settle(&self, job: &Job) -> Result<()> {
-        let Some(connection) =
-            job.connection.filter(|_| matches!(job.hook.as_str(), HOOK | WINDOWS_HOOK | "guest_delete"))
-        else {
+    /// What the end of a job means for templates.
+    pub(crate) async fn settle(&self, job: &Job) -> Result<()> {
+        let Some(connection) = job.connection.filter(|_| job.state == JobState::Succeeded) else { return Ok(()) };
+        let made = self.made(job, connection);
+        let gone = job.kind.deletes();
+        if made.is_none() && gone.is_none() {
             return Ok(());
-        };
-        let ok = job.state == JobState::Succeeded;
-        let made = self.made(job, connection).filter(|_| ok);
-        let gone = job.args["vmid"].as_u64().and_then(|v| u32::try_from(v).ok());
-        let gone = gone.filter(|_| ok && job.hook == "guest_delete");
-        let (id, over) = (job.id, job.hook == HOOK || job.hook == WINDOWS_HOOK);
+        }
         self.0
             .store()
             .write(move |tx| {
-                if over {
-                    for (key, owner) in tx.list(tables::VMID_RESERVATIONS, Scan::all(), usize::MAX)? {
-                        if owner == id {
-                            tx.delete(tables::VMID_RESERVATIONS, &key)?;
-                        }
-                    }
-                }
                 if let Some(row) = made {
                     tx.put(tables::TEMPLATES, &(row.connection, row.vmid), &row)?;
                 }
@@ -234,14 +214,12 @@ impl Templates<'_> {
                 }
                 Ok(())
             })
-            .await?;
-        self.0.inventory().look_soon();
-        Ok(())
+            .await
     }
 
     /// The row for the template that a job made.
     fn made(&self, job: &Job, connection: ConnectionId) -> Option<Template> {
-        let args = BuildArgs::of(&job.args).filter(|_| job.hook == HOOK)?;
+        let JobKind::BuildTemplate(args) = job.kind.clone() else { return None };
         Some(Template {
             connection,
             vmid: u32::try_from(job.result["vmid"].as_u64()?).ok()?,

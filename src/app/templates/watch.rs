@@ -3,11 +3,13 @@
 use super::{BuildRequest, ImageChoice, LOOKED, POLICY, Templates, supersedes};
 use crate::Actor;
 use crate::schedules::next_time;
+use base::ids::UserId;
 use base::{Error, Kind, Result, Timestamp};
 use futures_util::future::join_all;
 use model::connections::Reach;
 use model::images::Image;
 use model::templates::{Looked, Policy, Template, WhenNewer};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +19,16 @@ use store::{Json, Name, Read, tables};
 const LAST: &str = "images.last";
 /// A new template is not in Proxmox' list at once.
 const YOUNG: Duration = Duration::from_secs(600);
+
+/// The policy as stored.
+#[derive(Default, Serialize, Deserialize)]
+struct PolicyRow {
+    #[serde(flatten)]
+    policy: Policy,
+    /// The admin who set it, as whom templates are made and taken away; `None`: the host's console.
+    #[serde(default)]
+    by: Option<UserId>,
+}
 
 impl Templates<'_> {
     /// When images are looked at by themselves, and what happens then.
@@ -29,8 +41,18 @@ impl Templates<'_> {
     }
 
     fn stored_policy(&self) -> Result<Policy> {
+        Ok(self.policy_row()?.policy)
+    }
+
+    fn policy_row(&self) -> Result<PolicyRow> {
         let row = self.0.store().read(|tx| tx.get(tables::SETTINGS, &Name::from(POLICY)))?;
         Ok(row.and_then(|json| serde_json::from_value(json.0).ok()).unwrap_or_default())
+    }
+
+    /// Steward for the admin who set the policy.
+    fn policy_actor(&self) -> Result<Actor> {
+        let actor = Actor::on_behalf_of(self.0, self.policy_row()?.by, "newer cloud image")?;
+        actor.require_full_admin().map(|()| actor)
     }
 
     /// Changes the policy.
@@ -40,8 +62,9 @@ impl Templates<'_> {
     pub async fn set_policy(&self, actor: &Actor, policy: Policy) -> Result<()> {
         actor.require_full_admin()?;
         next_time(&policy.cron, self.0.now())?;
-        let value = serde_json::to_value(&policy).map_err(Error::internal)?;
-        let record = actor.record(self.0.now(), "template.policy", "Cloud images", value.to_string());
+        let words = serde_json::to_string(&policy).map_err(Error::internal)?;
+        let record = actor.record(self.0.now(), "template.policy", "Cloud images", words);
+        let value = serde_json::to_value(PolicyRow { policy, by: actor.user_id() }).map_err(Error::internal)?;
         let now = self.0.now();
         self.0
             .store()
@@ -95,16 +118,28 @@ impl Templates<'_> {
         if !policy.look {
             return Ok(());
         }
-        if self.is_due(&policy)? {
+        let due = self.is_due(&policy)?;
+        if due {
             let now = self.0.now().0;
             self.0.store().write(move |tx| tx.put(tables::SETTINGS, &Name::from(LAST), &Json(json!(now)))).await?;
             self.look_at_built().await?;
-            if policy.when_newer != WhenNewer::Tell {
-                self.rebuild_old().await?;
-            }
         }
-        if policy.when_newer == WhenNewer::Replace {
-            self.remove_replaced().await?;
+        if policy.when_newer == WhenNewer::Tell {
+            return Ok(());
+        }
+        match self.policy_actor() {
+            Ok(actor) => {
+                if due {
+                    self.rebuild_old(&actor).await?;
+                }
+                if policy.when_newer == WhenNewer::Replace {
+                    self.remove_replaced(&actor).await?;
+                }
+            }
+            Err(e) if due => {
+                tracing::warn!(error = e.chain(), "whoever set what happens to old templates may not do it now")
+            }
+            Err(_) => {}
         }
         Ok(())
     }
@@ -126,8 +161,7 @@ impl Templates<'_> {
         all.iter().filter(|t| t.of_catalogue && !all.iter().any(|other| supersedes(other, t))).collect()
     }
 
-    async fn rebuild_old(&self) -> Result<()> {
-        let actor = Actor::appliance("newer cloud image");
+    async fn rebuild_old(&self, actor: &Actor) -> Result<()> {
         let (existing, looked) = (self.existing()?, self.looked()?);
         for old in Self::current(&existing) {
             let published = looked.get(&old.image).filter(|l| l.error.is_none()).and_then(|l| l.digest.as_deref());
@@ -141,7 +175,7 @@ impl Templates<'_> {
                 name: String::new(),
             };
             // One that can't be made now must not keep the others from it; the next look asks again.
-            if let Err(e) = self.request_build(&actor, request).await {
+            if let Err(e) = self.request_build(actor, request).await {
                 tracing::warn!(image = old.image, error = e.chain(), "the template could not be asked for anew");
             }
         }
@@ -149,8 +183,7 @@ impl Templates<'_> {
     }
 
     /// Takes away templates that a newer one has replaced and on which no machine hangs.
-    async fn remove_replaced(&self) -> Result<()> {
-        let actor = Actor::appliance("newer cloud image");
+    async fn remove_replaced(&self, actor: &Actor) -> Result<()> {
         let existing = self.existing()?;
         let snapshot = self.0.live().snapshot();
         for old in existing.iter().filter(|t| existing.iter().any(|other| supersedes(other, t))) {
@@ -159,7 +192,7 @@ impl Templates<'_> {
             });
             // A template that was renamed or locked is somebody's own business by now.
             let Some(guest) = guest.filter(|g| g.state.name == old.name && g.state.lock.is_none()) else { continue };
-            match self.request_delete(&actor, guest.row.id, &old.name).await {
+            match self.request_delete(actor, guest.row.id).await {
                 Ok(job) => tracing::info!(job.id = %job.id, template = old.name, "a replaced template is taken away"),
                 // Machines hang on it, a job works on it, or Proxmox is away: another time.
                 Err(e) if matches!(e.kind(), Kind::Conflict | Kind::Unavailable) => {}

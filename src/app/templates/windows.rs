@@ -1,14 +1,14 @@
 //! Asking for a Windows template from an installation image.
 
-use super::{Templates, WINDOWS_HOOK};
+use super::Templates;
 use crate::Actor;
-use crate::jobs::{NewJob, enqueue};
+use crate::jobs::{NewJob, enqueue, secrets};
 use base::ids::{ConnectionId, JobId};
-use base::{Error, Result};
-use model::jobs::{Job, Priority};
+use base::{Error, Result, Secrets};
+use model::guests::GuestKind;
+use model::jobs::{BuildWindows, Job, JobKind, Priority};
+use model::subject::Subject;
 use model::windows::{WindowsSecrets, WindowsWish, answers};
-use serde_json::json;
-use store::{Json, tables};
 
 impl Templates<'_> {
     /// Asks for a Windows template: one commit holds the job, its secrets and the audit entry.
@@ -21,51 +21,52 @@ impl Templates<'_> {
         actor: &Actor,
         connection: Option<ConnectionId>,
         wish: WindowsWish,
-        secrets: &WindowsSecrets<'_>,
+        given: &WindowsSecrets,
     ) -> Result<Job> {
         actor.require_full_admin()?;
-        wish.check(secrets)?;
         let connection = self.connection_for(connection, &wish.node)?;
+        wish.check(given, &self.0.guests().settings_of(connection, GuestKind::Qemu))?;
         let snapshot = self.0.live().snapshot();
         if snapshot.guests.iter().any(|g| g.row.connection == connection && g.state.name == wish.name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
         let plugin = self.0.connections().plugin_of(connection)?;
-        let able = self.0.plugin_set().get(&plugin).is_some_and(|p| p.manifest().hooks.contains_key(WINDOWS_HOOK));
+        let able =
+            self.0.plugin_set().get(&plugin).is_some_and(|p| p.manifest().hooks.contains_key(JobKind::BUILD_WINDOWS));
         if !able {
             return Err(Error::conflict("What this node runs on can't make Windows templates."));
         }
         let id = JobId::new();
-        let (title, ostype) = wish.release().map_or(("Windows", "win11"), |r| (r.1, r.2));
-        let mut args = serde_json::to_value(&wish).map_err(Error::internal)?;
-        args["title"] = json!(title);
-        args["ostype"] = json!(ostype);
-        args["mark"] = json!(id);
-        args["file"] = json!(format!("steward-answers-{id}.iso"));
-        args["notes"] = json!(format!(
+        let title = wish.release().map_or("Windows", |r| r.1);
+        let notes = format!(
             "{title}, made by Steward on {} from\n{} (edition {})",
             self.0.now().to_utc().format("%Y-%m-%d"),
             wish.iso,
             wish.edition
-        ));
-        let files: serde_json::Map<String, serde_json::Value> =
-            answers(&wish, secrets).into_iter().map(|(name, text)| (name, json!(text))).collect();
-        let hidden = json!({ "answers": files, "password": secrets.password, "product_key": secrets.product_key });
+        );
+        let mut hidden = Secrets::default();
+        for (name, text) in answers(&wish, given) {
+            hidden.put(format!("answers/{name}"), text);
+        }
+        let about = format!("{title} on {} from {}", wish.node, wish.iso);
+        let record = actor.record(self.0.now(), "template.build", &wish.name, about);
         let new = NewJob {
             id,
             plugin,
-            hook: WINDOWS_HOOK.to_owned(),
             title: format!("Make template {}", wish.name),
             priority: Priority::Normal,
-            guest: None,
+            subject: Subject::Connection(connection),
             connection: Some(connection),
             lane: Some(format!("node:{connection}:{}", wish.node)),
             dedup: Some(format!("template:{connection}:{}:{}", wish.node, wish.name)),
             max_attempts: 3,
-            args,
+            kind: JobKind::BuildWindows(Box::new(BuildWindows {
+                wish,
+                title: title.to_owned(),
+                file: format!("steward-answers-{id}.iso"),
+                notes,
+            })),
         };
-        let about = format!("{title} on {} from {}", wish.node, wish.iso);
-        let record = actor.record(self.0.now(), "template.build", wish.name, about);
         let actor = actor.clone();
         let job = self
             .0
@@ -73,7 +74,7 @@ impl Templates<'_> {
             .write(move |tx| {
                 let job = enqueue(tx, &actor, new)?;
                 if job.id == id {
-                    tx.put(tables::JOB_SECRETS, &id, &Json(hidden))?;
+                    secrets::keep(tx, id, &hidden)?;
                     tx.audit(record);
                 }
                 Ok(job)

@@ -1,23 +1,26 @@
 //! `steward proxmox join` and `leave`: root on a Proxmox node makes, or removes, what Steward needs there, with
-//! Proxmox' own `pveum`. Each command is printed before it is run, so nothing happens that a person could not
+//! Proxmox' own tools. Each command is printed before it is run, so nothing happens that a person could not
 //! have typed. The service itself has no rights on the host; it only gets the token.
+//!
+//! Root does not obey the service: what is made stands in this program (the built-in plugin, whatever a folder
+//! overrides). The service only says the mark at the end of the token's name, and that is checked.
 
 mod appliance;
-mod host;
-mod plan;
 mod record;
 
 use super::console::{Carried, Request};
 use super::say::{complain, say};
-use app::connections::Probe;
-use app::joining::{Wanted, Way};
+use app::connections::access::Probe;
 use appliance::Appliance;
+use base::files::Files;
 use base::{Error, Kind, Result, Secret};
 use clap::Subcommand;
 use config::Settings;
-use host::Host;
-use plan::Step;
+use plugin::Plugins;
 use record::Record;
+use remote::pve::AccessPlan;
+use remote::pve::node::{self, LocalNode, NodeAddress, Step};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -86,17 +89,18 @@ impl Verb {
 
 impl Join {
     async fn run(self, settings: Settings) -> Result<ExitCode> {
-        let host = Host::find(&self.place.pve_dir)?;
+        let host = LocalNode::find(&self.place.pve_dir)?;
         host.is_ready().await?;
+        let plugins = settings.built_in.plugins;
         let appliance = Appliance::reach(settings).await?;
-        let joined = self.join(&host, &appliance).await;
+        let joined = self.join(&host, &appliance, plugins).await;
         appliance.close().await;
         joined
     }
 
     /// What the package's timer runs every few minutes. Mostly it only compares certificates.
     async fn at_start(self, settings: Settings) -> Result<ExitCode> {
-        let host = match Host::find(&self.place.pve_dir) {
+        let host = match LocalNode::find(&self.place.pve_dir) {
             Ok(host) => host,
             Err(e) if e.kind() == Kind::NotFound => {
                 say("This host has no Proxmox: there is nothing to join.");
@@ -108,86 +112,105 @@ impl Join {
             say("Somebody left this Proxmox (steward proxmox leave); “steward proxmox join” joins again.");
             return Ok(ExitCode::SUCCESS);
         }
+        let plugins = settings.built_in.plugins;
         let appliance = Appliance::reach(settings).await?;
-        let wanted: Wanted = appliance.ask(Request::ProxmoxWanted { version: String::new() }).await?;
-        let result = if wanted.known {
-            self.follow_certificates(&host, &appliance, &wanted).await
-        } else {
-            host.wait_until_ready(PATIENCE).await?;
-            self.join(&host, &appliance).await
-        };
+        let result = self.keep_joined(&host, &appliance, plugins).await;
         appliance.close().await;
         result
     }
 
-    async fn follow_certificates(&self, host: &Host, appliance: &Appliance, wanted: &Wanted) -> Result<ExitCode> {
-        let (way, token_id) = (host.way(&self.place.endpoint)?, wanted.token_id());
-        let current = Request::ProxmoxCurrent { token_id: token_id.clone(), way: way.clone() };
+    async fn keep_joined(&self, host: &LocalNode, appliance: &Appliance, plugins: Files) -> Result<ExitCode> {
+        let token_id = access_plan(appliance, plugins, "").await?.token_id();
+        let address = host.address(&self.place.endpoint)?;
+        let current = Request::ProxmoxCurrent { token_id: token_id.clone(), address: address.clone() };
         match appliance.ask::<Option<bool>>(current).await? {
+            None => {
+                host.wait_until_ready(PATIENCE).await?;
+                return self.join(host, appliance, plugins).await;
+            }
             Some(false) => {
-                let keep = Request::ProxmoxKeep { name: String::new(), token_id, secret: None, way };
+                let keep = Request::ProxmoxKeep { name: String::new(), token_id, secret: None, address };
                 appliance.ask::<bool>(keep).await?;
                 say("The node's certificate is another one now; Steward accepts it.");
             }
-            _ => tracing::debug!("joined already, and the certificate is the same"),
+            Some(true) => tracing::debug!("joined already, and the certificate is the same"),
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn join(&self, host: &Host, appliance: &Appliance) -> Result<ExitCode> {
+    async fn join(&self, host: &LocalNode, appliance: &Appliance, plugins: Files) -> Result<ExitCode> {
         let version = host.version().await?;
-        let wanted: Wanted = appliance.ask(Request::ProxmoxWanted { version: version.clone() }).await?;
-        let found = host.found(&wanted.user).await?;
-        let way = host.way(&self.place.endpoint)?;
-        say(&format!("Proxmox VE {version} on this host. Steward's token: {}", wanted.token_id()));
-        for note in plan::notes(&found, &wanted) {
+        let plan = access_plan(appliance, plugins, &version).await?;
+        let access = host.access(&plan.user).await?;
+        let address = host.address(&self.place.endpoint)?;
+        let current = Request::ProxmoxCurrent { token_id: plan.token_id(), address: address.clone() };
+        let has_secret = appliance.ask::<Option<bool>>(current).await?.is_some();
+        say(&format!("Proxmox VE {version} on this host. Steward's token: {}", plan.token_id()));
+        for note in node::notes(&access, &plan) {
             say(&note);
         }
-        let steps = plan::join(&found, &wanted);
+        let steps = node::join(&access, &plan, has_secret);
         if self.dry_run {
             return Ok(dry(&steps, "Steward would then keep the token and the certificate's CA."));
         }
         // Before anything is made: whatever happens from here on, purging the package finds it.
-        Record::joined(&wanted, &found).write(&self.place.record)?;
+        Record::joined(&plan, &access).write(&self.place.record)?;
         let secret = carry_out(host, &steps).await?;
         let name = match &self.name {
             Some(name) => name.clone(),
             None => host.name().await,
         };
         let fresh = secret.is_some();
-        let keep =
-            Request::ProxmoxKeep { name, token_id: wanted.token_id(), secret: secret.map(Carried), way: way.clone() };
+        let believes = believes(&address);
+        let keep = Request::ProxmoxKeep { name, token_id: plan.token_id(), secret: secret.map(Carried), address };
         let changed: bool = appliance.ask(keep).await?;
         say(&match (changed, fresh) {
-            (_, true) => format!("Steward keeps the token, sealed, and {}.", believes(&way)),
-            (true, false) => format!("Steward {} from now on.", believes(&way)),
+            (_, true) => format!("Steward keeps the token, sealed, and {}.", believes),
+            (true, false) => format!("Steward {} from now on.", believes),
             (false, false) => "Steward has all it needs already.".to_owned(),
         });
-        check(appliance, &wanted).await
+        check(appliance, &plan).await
     }
 }
 
-fn believes(way: &Way) -> &'static str {
-    if way.ca.is_some() { "trusts the cluster's own CA" } else { "accepts just the certificate that this node shows" }
+/// What is to be made on this host's Proxmox, of this version; empty: what every version knows.
+async fn access_plan(appliance: &Appliance, plugins: Files, version: &str) -> Result<AccessPlan> {
+    let mark: String = appliance.ask(Request::ProxmoxMark).await?;
+    if !is_mark(&mark) {
+        tracing::error!(?mark, "the service did not tell the mark of a Steward");
+        return Err(Error::forbidden("The service's answer is not the mark of a Steward. Nothing was done."));
+    }
+    let plugin = Plugins::built_in(plugins, "proxmox")?;
+    let plan = plugin.call_pure("setup_plan", vec![json!(version), json!(mark)]).map_err(Error::internal)?;
+    serde_json::from_value(plan).map_err(Error::internal)
 }
 
-/// Asks Proxmox with the new token what it may do.
-async fn check(appliance: &Appliance, wanted: &Wanted) -> Result<ExitCode> {
-    match appliance.ask::<Probe>(Request::ProxmoxProbe { token_id: wanted.token_id() }).await {
+/// It becomes part of a command of root.
+fn is_mark(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+fn believes(address: &NodeAddress) -> &'static str {
+    if address.ca.is_some() {
+        "trusts the cluster's own CA"
+    } else {
+        "accepts just the certificate that this node shows"
+    }
+}
+
+/// Asks Proxmox with the new token what it may do. What the service says of it is shown and not done.
+async fn check(appliance: &Appliance, plan: &AccessPlan) -> Result<ExitCode> {
+    match appliance.ask::<Probe>(Request::ProxmoxProbe { token_id: plan.token_id() }).await {
         Ok(probe) if probe.missing.is_empty() => {
             say("It answers, and nothing is missing.");
             Ok(ExitCode::SUCCESS)
         }
         Ok(probe) => {
             say("It answers, but some rights are missing:");
-            let mut commands: Vec<&str> = Vec::new();
             for right in &probe.missing {
-                say(&format!("  {} on {}: {}", right.privilege, right.path, right.why));
-                if !commands.contains(&right.command.as_str()) {
-                    commands.push(&right.command);
-                }
+                say(&printable(&format!("  {} on {}: {}", right.privilege, right.path, right.why)));
             }
-            say(&format!("Run as root:\n  {}", commands.join("\n  ")));
+            say(&format!("Run as root:\n  {}", node::grant(plan).shown()));
             Ok(ExitCode::FAILURE)
         }
         Err(e) => Err(Error::unavailable(format!(
@@ -212,13 +235,13 @@ fn dry(steps: &[Step], then: &str) -> ExitCode {
 }
 
 /// Runs the steps in order; gives the secret of a token that was made.
-async fn carry_out(host: &Host, steps: &[Step]) -> Result<Option<Secret<String>>> {
+async fn carry_out(host: &LocalNode, steps: &[Step]) -> Result<Option<Secret<String>>> {
     let mut secret = None;
     for step in steps {
         say(&format!("+ {}", step.shown()));
         let answer = host.run(&step.command).await?;
         if step.makes_token {
-            secret = Some(host::token_value(&answer)?);
+            secret = Some(node::token_value(&answer)?);
         }
     }
     Ok(secret)
@@ -226,25 +249,25 @@ async fn carry_out(host: &Host, steps: &[Step]) -> Result<Option<Secret<String>>
 
 impl Leave {
     async fn run(self, settings: Settings) -> Result<ExitCode> {
-        let host = Host::find(&self.place.pve_dir)?;
+        let host = LocalNode::find(&self.place.pve_dir)?;
         host.is_ready().await?;
+        let plugins = settings.built_in.plugins;
         let appliance = Appliance::reach(settings).await?;
-        let left = self.leave(&host, &appliance).await;
+        let left = self.leave(&host, &appliance, plugins).await;
         appliance.close().await;
         left
     }
 
-    async fn leave(&self, host: &Host, appliance: &Appliance) -> Result<ExitCode> {
-        let wanted: Wanted = appliance.ask(Request::ProxmoxWanted { version: String::new() }).await?;
-        let found = host.found(&wanted.user).await?;
-        let (steps, kept) = plan::leave(&found, &wanted);
+    async fn leave(&self, host: &LocalNode, appliance: &Appliance, plugins: Files) -> Result<ExitCode> {
+        let plan = access_plan(appliance, plugins, "").await?;
+        let (steps, kept) = node::leave(&host.access(&plan.user).await?, &plan);
         if self.dry_run {
             let code = dry(&steps, "Steward would forget the connection first.");
             kept.iter().for_each(|line| say(line));
             return Ok(code);
         }
         // First, as it refuses while jobs are under way, and then nothing is taken from them.
-        if appliance.ask::<bool>(Request::ProxmoxForget { token_id: wanted.token_id() }).await? {
+        if appliance.ask::<bool>(Request::ProxmoxForget { token_id: plan.token_id() }).await? {
             say("Steward has forgotten the connection. The machines go on.");
         }
         carry_out(host, &steps).await?;
@@ -257,7 +280,25 @@ impl Leave {
     }
 }
 
+/// Without characters that would move a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// For messages: a path that is not UTF-8 is shown as well as it can be.
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_mark;
+
+    #[test]
+    fn of_the_service_only_a_mark_goes_into_a_command_of_root() {
+        assert!(is_mark("1a2b3c4d"));
+        for wrong in ["", "1a2b3c4", "1a2b3c4d5", "1A2B3C4D", "x; true ", "--privs=", "../../et"] {
+            assert!(!is_mark(wrong), "{wrong}");
+        }
+    }
 }

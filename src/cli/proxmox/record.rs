@@ -1,10 +1,10 @@
 //! What `join` made, written down in plain lines: the package's purge reads it when this program is gone already.
 //! No secret stands in it.
 
-use super::plan::Found;
 use super::shown;
-use app::joining::{MARK, Wanted};
 use base::{Error, Result};
+use remote::pve::AccessPlan;
+use remote::pve::node::CurrentAccess;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -23,12 +23,12 @@ pub struct Record {
 }
 
 impl Record {
-    pub fn joined(wanted: &Wanted, found: &Found) -> Self {
+    pub fn joined(plan: &AccessPlan, current: &CurrentAccess) -> Self {
         Self {
-            user: wanted.user.clone(),
-            token: wanted.token.clone(),
-            role: wanted.role.clone(),
-            made_user: found.user.as_deref().is_none_or(|comment| comment == MARK),
+            user: plan.user.clone(),
+            token: plan.token.clone(),
+            role: plan.role.clone(),
+            made_user: current.user.as_ref().is_none_or(|comment| *comment == plan.comment),
             left: false,
         }
     }

@@ -4,10 +4,11 @@ use super::super::say::{complain, say};
 use super::client::{Api, part};
 use super::{Common, JOB_FAILED, table};
 use base::{Error, Kind, Result};
-use serde_json::Value;
+use model::jobs::{JobState, LogLevel, LogLine, Progress};
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use web::jobs::rest::{JobView, JobWhole};
 
 /// Whether to stay with the job.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,16 +28,12 @@ const LATER: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_secs(120);
 
 /// Says what was asked for, or follows each job to its end.
-///
-/// # Errors
-/// What the API refuses.
-pub async fn finish(api: &mut Api, common: &Common, wait: &Wait, jobs: Vec<Value>) -> Result<ExitCode> {
+pub async fn finish(api: &mut Api, common: &Common, wait: &Wait, jobs: Vec<JobView>) -> Result<ExitCode> {
     if !wait.wait {
-        if common.json() {
-            table::json(&Value::Array(jobs));
-        } else {
+        if !common.prints(&jobs) {
             for job in &jobs {
-                say(&format!("Asked for: {}. To watch it: steward jobs watch {}", title(job), id(job)));
+                let title = table::plain(&job.title);
+                say(&format!("Started: {title}. To watch it: steward jobs watch {}", job.id));
             }
         }
         return Ok(ExitCode::SUCCESS);
@@ -44,61 +41,47 @@ pub async fn finish(api: &mut Api, common: &Common, wait: &Wait, jobs: Vec<Value
     let until = Instant::now() + Duration::from_secs(wait.timeout);
     let (mut over, mut well) = (Vec::new(), true);
     for job in &jobs {
-        let last = follow(api, id(job), until).await?;
-        well &= last["state"] == "succeeded";
+        let last = follow(api, &job.id.to_string(), until).await?;
+        well &= last.job.state == JobState::Succeeded;
         if !common.json() {
-            say(&outcome(&last));
+            say(&outcome(&last.job));
         }
         over.push(last);
     }
     if common.json() {
-        table::json(&Value::Array(over));
+        table::json(&over);
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(JOB_FAILED) })
 }
 
-fn id(job: &Value) -> &str {
-    job["id"].as_str().unwrap_or_default()
-}
-
-fn title(job: &Value) -> String {
-    table::plain(job["title"].as_str().unwrap_or_default())
-}
-
 /// One line on how it ended.
-pub fn outcome(job: &Value) -> String {
-    let state = job["state"].as_str().unwrap_or_default();
-    match job["error"].as_str().filter(|_| state != "succeeded") {
-        Some(why) => format!("{}: {state}. {}", title(job), table::plain(why)),
-        None => format!("{}: {state}.", title(job)),
+pub fn outcome(job: &JobView) -> String {
+    let (title, state) = (table::plain(&job.title), job.state.name());
+    match job.error.as_deref().filter(|_| job.state != JobState::Succeeded) {
+        Some(why) => format!("{title}: {state}. {}", table::plain(why)),
+        None => format!("{title}: {state}."),
     }
 }
 
-fn is_over(job: &Value) -> bool {
-    matches!(job["state"].as_str(), Some("succeeded" | "failed" | "cancelled" | "discarded"))
-}
-
-/// Shows a job's log and progress on standard error until it is over; gives the job as it is then.
-///
-/// # Errors
-/// What the API refuses; `Unavailable` when it is not over in time, or Steward stays away.
-pub async fn follow(api: &mut Api, job: &str, until: Instant) -> Result<Value> {
+/// Shows a job's log and progress on standard error until it is over; gives the job as it is then. `Unavailable` when
+/// it is not over in time, or Steward stays away.
+pub async fn follow(api: &mut Api, job: &str, until: Instant) -> Result<JobWhole> {
     let (mut line, mut pause, mut heard) = (0, FIRST, Instant::now());
     let mut bar = Bar::new();
     loop {
-        match api.get(&format!("/jobs/{}?log_from={line}", part(job))).await {
+        match api.get::<JobWhole>(&format!("/jobs/{}?log_from={line}", part(job))).await {
             Ok(now) => {
                 heard = Instant::now();
-                for entry in now["log"].as_array().into_iter().flatten() {
+                for entry in &now.log {
                     bar.clear();
-                    complain(&log_line(entry));
-                    line = entry["number"].as_u64().map_or(line, |n| n + 1);
+                    complain(&log_line(&entry.line));
+                    line = entry.number + 1;
                 }
-                if is_over(&now) {
+                if now.job.state.is_over() {
                     bar.clear();
                     return Ok(now);
                 }
-                bar.draw(&now);
+                bar.draw(&now.job);
             }
             Err(e) if e.kind() == Kind::Unavailable && heard.elapsed() < AWAY => {}
             Err(e) => return Err(e),
@@ -113,15 +96,19 @@ pub async fn follow(api: &mut Api, job: &str, until: Instant) -> Result<Value> {
 }
 
 /// `14:03:11  cloning the template`
-pub fn log_line(entry: &Value) -> String {
-    let at = table::time(entry["at"].as_str().unwrap_or_default());
-    let clock = at.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mark = match entry["level"].as_str() {
-        Some("warn") => "warning: ",
-        Some("error") => "error: ",
-        _ => "",
+pub fn log_line(line: &LogLine) -> String {
+    let clock = line.at.to_utc().with_timezone(&chrono::Local).format("%H:%M:%S");
+    let mark = match line.level {
+        LogLevel::Info => "",
+        LogLevel::Warn => "warning: ",
+        LogLevel::Error => "error: ",
     };
-    format!("{clock}  {mark}{}", table::plain(entry["text"].as_str().unwrap_or_default()))
+    format!("{clock}  {mark}{}", table::plain(&line.text))
+}
+
+/// `40 %` of a job's steps; nothing when it has none.
+pub fn share(progress: &Progress) -> Option<u32> {
+    (100 * progress.done.min(progress.total)).checked_div(progress.total)
 }
 
 /// The line that is drawn over itself, on a terminal only.
@@ -135,15 +122,12 @@ impl Bar {
         Self { shown: false, terminal: std::io::stderr().is_terminal() }
     }
 
-    fn draw(&mut self, job: &Value) {
+    fn draw(&mut self, job: &JobView) {
         if !self.terminal {
             return;
         }
-        let progress = &job["progress"];
-        let (done, total) = (progress["done"].as_u64().unwrap_or(0), progress["total"].as_u64().unwrap_or(0));
-        let label = table::plain(progress["label"].as_str().unwrap_or_default());
-        let share = (100 * done.min(total)).checked_div(total).map_or_else(String::new, |p| format!("{p:3} %  "));
-        let text: String = format!("{share}{} {label}", job["state"].as_str().unwrap_or_default());
+        let share = share(&job.progress).map_or_else(String::new, |p| format!("{p:3} %  "));
+        let text = format!("{share}{} {}", job.state.name(), table::plain(&job.progress.label));
         let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(w, _)| usize::from(w.0));
         let text: String = text.chars().take(width.saturating_sub(1)).collect();
         let mut err = std::io::stderr().lock();
@@ -167,13 +151,21 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn job(state: &str, error: &str) -> JobView {
+        let id = "0198f3a0000070008000000000000000";
+        serde_json::from_value(json!({
+            "id": id, "title": "Start web", "plugin": "proxmox", "hook": "guest_power", "args": {}, "state": state,
+            "asked_by": "mira", "guest": null, "created": "2026-01-01T00:00:00Z", "started": null, "finished": null,
+            "attempts": 1, "max_attempts": 3, "progress": { "done": 1, "total": 4, "label": "" }, "error": error,
+            "cancel_asked": false, "result": {},
+        }))
+        .unwrap()
+    }
+
     #[test]
     fn the_outcome_says_why_when_it_went_wrong() {
-        let failed = json!({ "title": "Start web", "state": "failed", "error": "No memory.\x1b[2J" });
-        assert_eq!(outcome(&failed), "Start web: failed. No memory. [2J");
-        assert_eq!(
-            outcome(&json!({ "title": "Start web", "state": "succeeded", "error": "old" })),
-            "Start web: succeeded."
-        );
+        assert_eq!(outcome(&job("failed", "No memory.\x1b[2J")), "Start web: failed. No memory. [2J");
+        assert_eq!(outcome(&job("succeeded", "old")), "Start web: succeeded.");
+        assert_eq!(share(&job("running", "").progress), Some(25));
     }
 }

@@ -1,15 +1,20 @@
-//! `steward guests bulk`: one wish for several machines.
+//! `steward guests bulk`: one action for several machines.
 
 use super::super::say::{complain, say};
 use super::actions::{self, Wait};
 use super::client::Api;
 use super::sharing::Right;
 use super::{Common, complete, find, impact, table, terminal};
+use base::amounts::count;
+use base::ids::GuestId;
 use base::{Error, Kind, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
-use serde_json::{Value, json};
+use model::guests::GuestAction;
+use model::guests::actions::{ChangeTags, Delete, Give, Migrate, TakeSnapshot};
+use serde_json::json;
 use std::process::ExitCode;
+use web::guests::bulk::rest::BulkView;
 
 #[derive(Debug, clap::Args)]
 pub struct Bulk {
@@ -86,34 +91,22 @@ struct Which {
 }
 
 impl Bulk {
-    /// # Errors
-    /// What the API refuses; `Conflict` when it can't be done for any of them.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let (action, which, words, always) = match self.what {
-            What::Snapshot { name, description, which } => (
-                json!({ "do": "snapshot", "name": name, "description": description }),
-                which,
-                "Take a snapshot of",
-                false,
-            ),
-            What::Tags { add, remove, which } => {
-                (json!({ "do": "tags", "add": add, "remove": remove }), which, "Change the tags of", false)
+        let (action, which): (GuestAction, Which) = match self.what {
+            What::Snapshot { name, description, which } => {
+                (TakeSnapshot { name, description, memory: false }.into(), which)
             }
-            What::Migrate { node, disks, which } => {
-                (json!({ "do": "migrate", "node": node, "disks": disks }), which, "Move", false)
-            }
-            What::Give { login, keep, which } => {
-                let action = json!({ "do": "give", "owner": login, "keep": keep.map(Right::word) });
-                (action, which, "Hand over", true)
-            }
-            What::Delete { which } => (json!({ "do": "delete" }), which, "Delete for good", true),
+            What::Tags { add, remove, which } => (ChangeTags { add, remove }.into(), which),
+            What::Migrate { node, disks, which } => (Migrate { node, disks, storage: None }.into(), which),
+            What::Give { login, keep, which } => (Give { owner: login, keep: keep.map(Right::right) }.into(), which),
+            What::Delete { which } => (Delete {}.into(), which),
         };
         let ids = which.ids(api).await?;
         if !which.yes {
-            look(api, &ids, &action, words, always).await?;
+            look(api, &ids, &action).await?;
         }
-        let asked = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action }))).await;
-        let done = asked.map_err(|e| {
+        let asked = api.post("/guests/bulk", &json!({ "guests": ids, "action": action })).await;
+        let done: BulkView = asked.map_err(|e| {
             if e.kind() != Kind::Conflict {
                 return e;
             }
@@ -123,19 +116,16 @@ impl Bulk {
             Error::conflict(e.message())
         })?;
         tell(&done);
-        let jobs = done["jobs"].as_array().cloned().unwrap_or_default();
-        let given = done["guests"].as_array().map_or(0, Vec::len);
-        if given > 0 && !common.json() {
-            say(&format!("Done for {given}."));
+        if !done.guests.is_empty() && !common.json() {
+            say(&format!("Done for {}.", done.guests.len()));
         }
-        let all_well = done["refused"].as_array().is_none_or(Vec::is_empty);
-        let code = actions::finish(api, common, &which.wait, jobs).await?;
-        Ok(if all_well { code } else { ExitCode::from(1) })
+        let code = actions::finish(api, common, &which.wait, done.jobs).await?;
+        Ok(if done.refused.is_empty() { code } else { ExitCode::from(1) })
     }
 }
 
 impl Which {
-    async fn ids(&self, api: &mut Api) -> Result<Vec<String>> {
+    async fn ids(&self, api: &mut Api) -> Result<Vec<GuestId>> {
         let mut found = Vec::new();
         if let Some(words) = &self.filter {
             found = find::guests(api, words, "name", usize::MAX).await?;
@@ -146,32 +136,32 @@ impl Which {
         if found.is_empty() {
             return Err(Error::invalid("Say which machines, by name or with --filter."));
         }
-        Ok(found.iter().map(|g| g["id"].as_str().unwrap_or_default().to_owned()).collect())
+        Ok(found.iter().map(|g| g.id).collect())
     }
 }
 
 /// What would be refused and what hangs on the others, then the question. Without a terminal only what can't be
 /// taken back wants an answer.
-async fn look(api: &mut Api, ids: &[String], action: &Value, words: &str, always: bool) -> Result<()> {
-    if !always && !terminal::somebody() {
+async fn look(api: &mut Api, ids: &[GuestId], action: &GuestAction) -> Result<()> {
+    let for_good = matches!(action, GuestAction::Delete(_) | GuestAction::Give(_));
+    if !for_good && !terminal::somebody() {
         return Ok(());
     }
-    let check = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action, "check": true }))).await?;
+    let body = json!({ "guests": ids, "action": action, "check": true });
+    let check: BulkView = api.post("/guests/bulk", &body).await?;
     tell(&check);
-    let n = check["guests"].as_array().map_or(0, Vec::len);
-    if n == 0 {
+    if check.guests.is_empty() {
         return Err(Error::conflict("It can't be done for any of them."));
     }
-    if check["impact"].is_object() {
-        impact::lines(&check["impact"]).iter().for_each(|line| complain(line));
-    }
-    let machines = if n == 1 { "1 machine".to_owned() } else { format!("{n} machines") };
-    if terminal::confirm(&format!("{words} {machines}?"))? { Ok(()) } else { Err(Error::conflict("Nothing was done.")) }
+    check.impact.iter().flat_map(impact::lines).for_each(|line| complain(&line));
+    let machines = count(check.guests.len(), "machine", "machines");
+    let question = format!("{} {machines}?", impact::words(action.kind()));
+    if terminal::confirm(&question)? { Ok(()) } else { Err(Error::conflict("Nothing was changed.")) }
 }
 
-fn tell(answer: &Value) {
-    for r in answer["refused"].as_array().into_iter().flatten() {
-        let text = |key: &str| table::plain(r[key].as_str().unwrap_or_default());
-        complain(&format!("Not for {}: {}", text("name"), text("why")));
+/// For which machines it can't be done.
+pub fn tell(answer: &BulkView) {
+    for r in &answer.refused {
+        complain(&format!("Not for {}: {}", table::plain(&r.name), table::plain(&r.why)));
     }
 }

@@ -2,17 +2,22 @@
 //! server closed it.
 
 use super::contexts::Context;
-use super::tls::{self, Trust};
-use base::{Error, Kind, Result};
+use super::tls;
+use base::{Error, Kind, Result, Secret};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http1::SendRequest;
+use model::guests::GuestAction;
+use remote::tls::Trust;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use web::guests::rest::GuestView;
+use web::jobs::rest::JobView;
 
 /// The appliance gives up after a minute itself.
 const ANSWER: Duration = Duration::from_secs(75);
@@ -23,7 +28,7 @@ const LARGEST: usize = 64 << 20;
 pub struct Api {
     url: url::Url,
     trust: Trust,
-    token: String,
+    token: Secret<String>,
     key: Option<HeaderValue>,
     open: Option<SendRequest<Full<Bytes>>>,
 }
@@ -59,57 +64,61 @@ impl Api {
     /// # Errors
     /// `Invalid` when what was stored can't be read.
     pub fn new(context: Context) -> Result<Self> {
-        let trust = context.fingerprint.as_deref().map(tls::parse).transpose()?.map_or(Trust::System, Trust::Pin);
-        Ok(Self::with(address(&context.url)?, trust, context.token))
+        let pin = context.fingerprint.as_deref().map(tls::parse).transpose()?;
+        let trust = pin.map_or(Trust::System, |pin| Trust::Fingerprints(vec![pin]));
+        Ok(Self::with(address(&context.url)?, trust, Secret::new(context.token)))
     }
 
-    pub fn with(url: url::Url, trust: Trust, token: String) -> Self {
+    pub fn with(url: url::Url, trust: Trust, token: Secret<String>) -> Self {
         Self { url, trust, token, key: None, open: None }
     }
 
-    /// # Errors
-    /// As [`Self::call`].
-    pub async fn get(&mut self, path: &str) -> Result<Value> {
-        self.call(&Method::GET, path, None).await
+    pub async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
+        self.call(&Method::GET, path, &()).await
     }
 
-    /// # Errors
-    /// As [`Self::call`].
-    pub async fn post(&mut self, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub async fn post<T: DeserializeOwned>(&mut self, path: &str, body: &impl Serialize) -> Result<T> {
         self.call(&Method::POST, path, body).await
     }
 
-    /// # Errors
-    /// As [`Self::call`].
-    pub async fn delete(&mut self, path: &str) -> Result<Value> {
-        self.call(&Method::DELETE, path, None).await
+    pub async fn delete<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
+        self.call(&Method::DELETE, path, &()).await
     }
 
     /// POST with an `Idempotency-Key`: sent twice it is done once.
     ///
     /// # Errors
     /// As [`Self::call`]; `Invalid` for a key that can't stand in a header.
-    pub async fn create(&mut self, path: &str, body: &Value, key: Option<&str>) -> Result<Value> {
+    pub async fn create<T: DeserializeOwned>(
+        &mut self,
+        path: &str,
+        body: &impl Serialize,
+        key: Option<&str>,
+    ) -> Result<T> {
         let key = key.map(|k| HeaderValue::from_str(k).map_err(|_| Error::invalid("Use plain characters as the key.")));
         self.key = key.transpose()?;
-        let answer = self.post(path, Some(body)).await;
+        let answer = self.post(path, body).await;
         self.key = None;
         answer
     }
 
-    /// One call below `/api/v1`; the answer's JSON, null when it has none.
+    /// Asks for an action on a machine; the answer is its job.
+    pub async fn act(&mut self, guest: &GuestView, action: impl Into<GuestAction>) -> Result<JobView> {
+        self.post(&format!("/guests/{}/actions", guest.id), &action.into()).await
+    }
+
+    /// One call below `/api/v1`. The body `()` is none, and an answer without a body is read as `()`.
     ///
     /// # Errors
-    /// What the API refuses, by its kind; `Unavailable` when nothing answers.
-    pub async fn call(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let (status, text) = self.raw(method, &format!("/api/v1{path}"), body).await?;
+    /// What the API refuses, by its kind; `Unavailable` when nothing answers, or not as Steward does.
+    pub async fn call<T: DeserializeOwned>(&mut self, method: &Method, path: &str, body: &impl Serialize) -> Result<T> {
+        let body = Some(serde_json::to_value(body).map_err(Error::internal)?).filter(|b| !b.is_null());
+        let (status, text) = self.raw(method, &format!("/api/v1{path}"), body.as_ref()).await?;
         if !status.is_success() {
             return Err(problem(status, &text));
         }
-        if text.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&text).map_err(|e| {
+        let text = if text.is_empty() { b"null".as_slice() } else { text.as_ref() };
+        serde_json::from_slice(text).map_err(|e| {
             Error::unavailable("What answers there is no Steward, or one of another version.").with_cause(e)
         })
     }
@@ -135,18 +144,14 @@ impl Api {
             _ => self.connect().await?,
         };
         let body = body.map(ToString::to_string);
-        let host = self.url.port().map_or_else(
-            || self.url.host_str().unwrap_or_default().to_owned(),
-            |port| format!("{}:{port}", self.url.host_str().unwrap_or_default()),
-        );
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, host)
+            .header(header::HOST, remote::http::authority(&self.url))
             .header(header::USER_AGENT, concat!("steward/", env!("CARGO_PKG_VERSION"), " (Linux)"))
             .header(header::ACCEPT, "application/json");
-        if !self.token.is_empty() {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
+        if !self.token.expose().is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose()));
         }
         if let Some(key) = &self.key {
             request = request.header("idempotency-key", key);
@@ -174,21 +179,15 @@ impl Api {
     /// # Errors
     /// `Unavailable`; `Unauthenticated` for another certificate.
     pub async fn bare(&self) -> Result<(&url::Url, &str, TlsStream<TcpStream>)> {
-        Ok((&self.url, &self.token, tls::connect(&self.url, &self.trust).await?))
+        Ok((&self.url, self.token.expose(), tls::connect(&self.url, &self.trust).await?))
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>> {
         let tls = tls::connect(&self.url, &self.trust).await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(tls)).await.map_err(|e| {
+        remote::http::sender(tls).await.map_err(|e| {
             Error::unavailable(format!("{} does not speak HTTP.", self.url.origin().ascii_serialization()))
                 .with_cause(e)
-        })?;
-        tokio::spawn(async move {
-            if let Err(e) = connection.await {
-                tracing::debug!(error = %e, "the connection ended");
-            }
-        });
-        Ok(sender)
+        })
     }
 }
 

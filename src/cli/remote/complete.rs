@@ -4,10 +4,16 @@
 use super::client::Api;
 use super::contexts::Contexts;
 use super::find;
+use app::software::MenuItem;
 use base::Result;
 use clap_complete::engine::CompletionCandidate;
+use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::time::Duration;
+use web::hardware_profiles::rest::ProfileList;
+use web::jobs::rest::{JobPage, JobView};
+use web::system::nodes::NodeList;
+use web::templates::rest::ImageList;
 
 /// Longer than this nobody waits for a Tab.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -30,9 +36,8 @@ fn some(text: &str, about: &str) -> CompletionCandidate {
 pub fn guests(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(start) = current.to_str() else { return Vec::new() };
     let found = ask(async |api| find::guests(api, start, "name", MOST).await).unwrap_or_default();
-    let text = |g: &serde_json::Value, key: &str| g[key].as_str().unwrap_or_default().to_owned();
-    let fits = found.iter().filter(|g| text(g, "name").starts_with(start));
-    fits.map(|g| some(&text(g, "name"), &format!("{} on {}", text(g, "status"), text(g, "node")))).collect()
+    let fits = found.iter().filter(|g| g.name.starts_with(start));
+    fits.map(|g| some(&g.name, &format!("{} on {}", g.status, g.node))).collect()
 }
 
 /// Templates by name.
@@ -40,47 +45,43 @@ pub fn templates(current: &OsStr) -> Vec<CompletionCandidate> {
     let Some(start) = current.to_str() else { return Vec::new() };
     let filter = format!("is:template {start}");
     let found = ask(async |api| find::guests(api, &filter, "name", MOST).await).unwrap_or_default();
-    let names = found.iter().filter_map(|g| g["name"].as_str()).filter(|n| n.starts_with(start));
-    names.map(|n| some(n, "template")).collect()
+    found.iter().filter(|g| g.name.starts_with(start)).map(|g| some(&g.name, "template")).collect()
+}
+
+/// What a list holds, as candidates.
+fn all<L: DeserializeOwned, T>(
+    path: &str,
+    items: impl FnOnce(L) -> Vec<T>,
+    show: impl Fn(&T) -> CompletionCandidate,
+) -> Vec<CompletionCandidate> {
+    let found = ask(async |api| api.get::<L>(path).await);
+    found.map(items).unwrap_or_default().iter().map(show).collect()
 }
 
 /// The newest jobs by id.
 pub fn jobs() -> Vec<CompletionCandidate> {
-    let found = ask(async |api| api.get("/jobs?limit=50").await).unwrap_or_default();
-    let text = |j: &serde_json::Value, key: &str| j[key].as_str().unwrap_or_default().to_owned();
-    let all = found["jobs"].as_array().into_iter().flatten();
-    all.map(|j| some(&text(j, "id"), &format!("{}, {}", text(j, "title"), text(j, "state")))).collect()
+    let show = |j: &JobView| some(&j.id.to_string(), &format!("{}, {}", j.title, j.state.name()));
+    all("/jobs?limit=50", |page: JobPage| page.jobs, show)
 }
 
 /// Images of the catalogue by id.
 pub fn images() -> Vec<CompletionCandidate> {
-    let found = ask(async |api| api.get("/images").await).unwrap_or_default();
-    let text = |i: &serde_json::Value, key: &str| i[key].as_str().unwrap_or_default().to_owned();
-    let all = found["images"].as_array().into_iter().flatten();
-    all.map(|i| some(&text(i, "id"), &format!("{} {}", text(i, "name"), text(i, "version")))).collect()
+    all("/images", |list: ImageList| list.images, |i| some(&i.image.id, &i.image.title()))
 }
 
 /// Hardware profiles by name.
 pub fn profiles() -> Vec<CompletionCandidate> {
-    let found = ask(async |api| api.get("/profiles").await).unwrap_or_default();
-    let text = |p: &serde_json::Value, key: &str| p[key].as_str().unwrap_or_default().to_owned();
-    let all = found["profiles"].as_array().into_iter().flatten();
-    all.map(|p| some(&text(p, "name"), &text(p, "summary"))).collect()
+    all("/profiles", |list: ProfileList| list.profiles, |p| some(&p.profile.name, &p.summary))
 }
 
 /// Recipes by name.
 pub fn recipes() -> Vec<CompletionCandidate> {
-    let found = ask(async |api| api.get("/software").await).unwrap_or_default();
-    let text = |r: &serde_json::Value, key: &str| r[key].as_str().unwrap_or_default().to_owned();
-    let all = found.as_array().into_iter().flatten();
-    all.map(|r| some(&text(r, "name"), &text(r, "title"))).collect()
+    all("/software", |menu: Vec<MenuItem>| menu, |r| some(&r.name, &r.recipe.title))
 }
 
 /// Nodes by name.
 pub fn nodes() -> Vec<CompletionCandidate> {
-    let found = ask(async |api| api.get("/nodes").await).unwrap_or_default();
-    let all = found["nodes"].as_array().into_iter().flatten();
-    all.filter_map(|n| n["name"].as_str()).map(|n| some(n, "node")).collect()
+    all("/nodes", |list: NodeList| list.nodes, |n| some(&n.name, "node"))
 }
 
 /// The Stewards that this computer is signed in to.

@@ -1,12 +1,12 @@
 //! `steward console`: a machine's serial line (or a container's terminal) in this terminal.
 
-use super::client::part;
 use super::terminal::{self, Raw};
 use super::{Common, complete, find};
 use base::{Error, Result};
 use clap_complete::engine::ArgValueCompleter;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header;
+use model::consoles::ConsoleKind;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
+use web::guests::console::rest::ConsoleTicketView;
 
 /// Ctrl-], as with telnet and virsh.
 const LEAVE: u8 = 0x1d;
@@ -46,18 +47,15 @@ fn late<T>(_: T) -> Error {
 }
 
 impl Console {
-    /// # Errors
-    /// What the API refuses; `Unavailable` when the console ends by itself.
     pub async fn run(self) -> Result<ExitCode> {
         if !terminal::somebody() {
             return Err(Error::invalid("A console needs a terminal."));
         }
         let mut api = self.common.api()?;
-        let guest = find::guest(&mut api, &self.guest).await?;
-        let id = guest["id"].as_str().unwrap_or_default();
-        let ticket = api.post(&format!("/guests/{}/console", part(id)), Some(&json!({ "kind": "serial" }))).await?;
-        let address = ticket["websocket"].as_str().and_then(|u| url::Url::parse(u).ok());
-        let address = address.ok_or_else(|| Error::unavailable("Steward told no address for the console."))?;
+        let path = format!("{}/console", find::path(&mut api, &self.guest).await?);
+        let ticket: ConsoleTicketView = api.post(&path, &json!({ "kind": ConsoleKind::Serial })).await?;
+        let address = url::Url::parse(&ticket.websocket)
+            .map_err(|e| Error::unavailable("Steward told no address for the console.").with_cause(e))?;
         let path = format!("{}?{}", address.path(), address.query().unwrap_or_default());
         let (url, token, tls) = api.bare().await?;
         // Ours, not the one that the answer names: the certificate was accepted for this one.

@@ -9,6 +9,7 @@ use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use web::guests::rest::Created;
 
 #[derive(Debug, clap::Args)]
 pub struct Create {
@@ -20,6 +21,9 @@ pub struct Create {
     /// The node to make it on.
     #[arg(long, add = ArgValueCandidates::new(complete::nodes))]
     node: Option<String>,
+    /// The connection's name or id, when several have a node of this name.
+    #[arg(long)]
+    connection: Option<String>,
     /// The template's name or number.
     #[arg(long, conflicts_with = "iso", add = ArgValueCompleter::new(complete::templates))]
     template: Option<String>,
@@ -29,10 +33,13 @@ pub struct Create {
     /// Start from an ISO image with a blank disk, like local:iso/name.iso.
     #[arg(long, value_name = "VOLUME")]
     iso: Option<String>,
+    /// The system to install from it, like linux or windows11; left out: Linux.
+    #[arg(long, requires = "iso")]
+    system: Option<String>,
     /// A hardware profile's name or id; it says what is left out below. `steward profiles list` lists them.
     #[arg(long, add = ArgValueCandidates::new(complete::profiles))]
     profile: Option<String>,
-    /// 1 to 128.
+    /// Left out: the profile's, else as the template has it.
     #[arg(long)]
     cores: Option<u32>,
     /// MiB, or with a unit: 2G.
@@ -101,18 +108,16 @@ pub fn gibibytes(text: &str) -> std::result::Result<u64, String> {
 }
 
 impl Create {
-    /// # Errors
-    /// `Invalid` with the options that lack; what the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let body = self.body(api).await?;
-        let made = api.create("/guests", &Value::Object(body), self.idempotency_key.as_deref()).await?;
+        let made: Created = api.create("/guests", &body, self.idempotency_key.as_deref()).await?;
         if !common.json() {
-            say(&format!("The machine's id is {}.", table::plain(made["guest"].as_str().unwrap_or_default())));
+            say(&format!("The machine's id is {}.", made.guest));
         } else if !self.wait.wait {
             table::json(&made);
             return Ok(ExitCode::SUCCESS);
         }
-        actions::finish(api, common, &self.wait, vec![made["job"].clone()]).await
+        actions::finish(api, common, &self.wait, vec![made.job]).await
     }
 
     async fn body(&self, api: &mut Api) -> Result<Map<String, Value>> {
@@ -123,6 +128,7 @@ impl Create {
             }
         };
         put("name", self.name.as_ref().map(|v| json!(v)));
+        put("connection", self.connection.as_ref().map(|v| json!(v)));
         put("node", self.node.as_ref().map(|v| json!(v)));
         put("profile", self.profile.as_ref().map(|v| json!(v)));
         put("cores", self.cores.map(|v| json!(v)));
@@ -150,14 +156,18 @@ impl Create {
             put("ssh_keys", Some(json!(keys(&self.ssh_key)?)));
         }
         if let Some(volid) = &self.iso {
-            put("source", Some(json!({ "from": "iso", "volid": volid })));
+            let mut source = json!({ "from": "iso", "volid": volid });
+            if let Some(system) = &self.system {
+                source["system"] = json!(system);
+            }
+            put("source", Some(source));
         }
         if let Some(wanted) = &self.template {
             let template = find::guest(api, wanted).await?;
-            if template["template"] != true {
+            if !template.template {
                 return Err(Error::conflict(format!("“{wanted}” is a machine, not a template.")));
             }
-            put("source", Some(json!({ "from": "template", "vmid": template["vmid"], "full": !self.linked })));
+            put("source", Some(json!({ "from": "template", "vmid": template.vmid, "full": !self.linked })));
         }
         // A profile brings sizes, and perhaps the bridge; the appliance says what still lacks then.
         let by_profile = body.contains_key("profile");

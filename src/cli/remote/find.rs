@@ -2,34 +2,28 @@
 
 use super::client::{Api, part, query};
 use base::{Error, Result};
-use serde_json::Value;
+use web::guests::rest::{GuestPage, GuestView};
 
 /// The most that one answer holds.
 const PAGE: usize = 1_000;
 
 /// All machines that fit `filter`, `most` at most.
-///
-/// # Errors
-/// What the API refuses.
-pub async fn guests(api: &mut Api, filter: &str, sort: &str, most: usize) -> Result<Vec<Value>> {
+pub async fn guests(api: &mut Api, filter: &str, sort: &str, most: usize) -> Result<Vec<GuestView>> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
         let limit = PAGE.min(most - all.len()).to_string();
         let pairs = [("q", filter), ("sort", sort), ("limit", &limit), ("cursor", &cursor)];
-        let page = api.get(&format!("/guests{}", query(&pairs))).await?;
-        all.extend(page["guests"].as_array().cloned().unwrap_or_default());
-        match page["next"].as_str() {
-            Some(next) if all.len() < most => next.clone_into(&mut cursor),
+        let page: GuestPage = api.get(&format!("/guests{}", query(&pairs))).await?;
+        all.extend(page.guests);
+        match page.next {
+            Some(next) if all.len() < most => cursor = next,
             _ => return Ok(all),
         }
     }
 }
 
-/// The one machine that is meant.
-///
-/// # Errors
-/// `NotFound`; `Conflict` when several have the name.
-pub async fn guest(api: &mut Api, wanted: &str) -> Result<Value> {
+/// The one machine that is meant; `Conflict` when several have the name.
+pub async fn guest(api: &mut Api, wanted: &str) -> Result<GuestView> {
     if uuid::Uuid::parse_str(wanted).is_ok() {
         return api.get(&format!("/guests/{}", part(wanted))).await;
     }
@@ -38,20 +32,22 @@ pub async fn guest(api: &mut Api, wanted: &str) -> Result<Value> {
     one(found, wanted)
 }
 
-fn one(found: Vec<Value>, wanted: &str) -> Result<Value> {
-    let exact = |g: &Value| {
-        g["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(wanted))
-            || g["vmid"].as_u64().is_some_and(|v| v.to_string() == wanted)
+/// `/guests/ID` of the one machine that is meant.
+pub async fn path(api: &mut Api, wanted: &str) -> Result<String> {
+    Ok(format!("/guests/{}", guest(api, wanted).await?.id))
+}
+
+fn one(found: Vec<GuestView>, wanted: &str) -> Result<GuestView> {
+    let fits = |g: &GuestView| {
+        g.name.eq_ignore_ascii_case(wanted) || g.vmid.is_some_and(|number| number.to_string() == wanted)
     };
-    let mut exact: Vec<Value> = found.into_iter().filter(exact).collect();
+    let mut exact: Vec<GuestView> = found.into_iter().filter(fits).collect();
     match exact.len() {
         1 => Ok(exact.swap_remove(0)),
         0 => Err(Error::not_found(format!("There is no machine “{wanted}” that you may see."))),
         n => {
-            let ids = exact.iter().map(|g| {
-                let text = |key: &str| g[key].as_str().unwrap_or_default().to_owned();
-                format!("{} (number {}, on {})", text("id"), g["vmid"], text("node"))
-            });
+            let number = |g: &GuestView| g.vmid.map_or_else(|| "none".to_owned(), |v| v.to_string());
+            let ids = exact.iter().map(|g| format!("{} (number {}, on {})", g.id, number(g), g.node));
             let ids: Vec<String> = ids.collect();
             Err(Error::conflict(format!("{n} machines are called “{wanted}”. Say which, by id: {}.", ids.join(", "))))
         }
@@ -63,18 +59,28 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn guest(name: &str, vmid: u32, node: &str) -> GuestView {
+        serde_json::from_value(json!({
+            "id": "0198f3a0000070008000000000000000", "vmid": vmid, "kind": "qemu", "name": name, "node": node,
+            "connection": "0198f3a0000070008000000000000000", "status": "running", "template": false, "owner": null,
+            "right": "manage", "cpu": 0.1, "cores": 1.0, "memory": 1, "memory_max": 2, "disk_max": 3, "uptime": 4,
+            "tags": [], "lock": null, "seen": null, "stale": false, "created": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap()
+    }
+
     #[test]
     fn a_machine_is_meant_by_name_or_number_and_never_guessed() {
         let all = || {
             vec![
-                json!({ "id": "a", "name": "web-1", "vmid": 100, "node": "pve1" }),
-                json!({ "id": "b", "name": "web-10", "vmid": 101, "node": "pve1" }),
-                json!({ "id": "c", "name": "db", "vmid": 1000, "node": "pve1" }),
-                json!({ "id": "d", "name": "db", "vmid": 1001, "node": "pve2" }),
+                guest("web-1", 100, "pve1"),
+                guest("web-10", 101, "pve1"),
+                guest("db", 1000, "pve1"),
+                guest("db", 1001, "pve2"),
             ]
         };
-        assert_eq!(one(all(), "WEB-1").unwrap()["id"], "a");
-        assert_eq!(one(all(), "101").unwrap()["id"], "b");
+        assert_eq!(one(all(), "WEB-1").unwrap().vmid, Some(100));
+        assert_eq!(one(all(), "101").unwrap().name, "web-10");
         assert!(one(all(), "web").unwrap_err().message().contains("no machine"));
         let twice = one(all(), "db").unwrap_err();
         assert!(twice.message().contains("number 1001, on pve2"), "{}", twice.message());

@@ -3,17 +3,18 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::bulk::Bulk;
-use super::client::{Api, part};
+use super::client::Api;
 use super::create::Create;
-use super::impact::{Asks, Deed};
 use super::moving::{Copy, Migrate, Template};
-use super::table::{self, Cell, state};
+use super::table::{self, Cell, Row, state};
 use super::{Common, complete, find, impact, sharing};
+use base::amounts::{bytes, percent, seconds};
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
-use serde_json::{Value, json};
+use model::guests::{ActionKind, GuestKind};
 use std::process::ExitCode;
+use web::guests::rest::GuestView;
 
 #[derive(Debug, clap::Args)]
 pub struct Guests {
@@ -49,17 +50,19 @@ enum Verb {
     /// Make a machine from a template or an ISO image.
     Create(Box<Create>),
     /// Start machines.
-    Start(Many),
+    Start(Asking),
     /// Ask the systems inside to shut down.
     Shutdown(Asking),
     /// Switch machines off at once, like pulling the plug.
     Stop(Asking),
     /// Ask the systems inside to restart.
     Reboot(Asking),
+    /// Restart machines at once, like their reset button.
+    Reset(Asking),
     /// Freeze machines in memory.
     Suspend(Asking),
     /// Let frozen machines go on.
-    Resume(Many),
+    Resume(Asking),
     /// Write what is in memory to a disk and switch off; a start goes on where it was.
     Hibernate(Asking),
     /// Make a copy.
@@ -100,28 +103,20 @@ struct One {
     guest: String,
 }
 
+/// What may cut people off: on a terminal it is shown what hangs on the machines, and asked.
 #[derive(Debug, clap::Args)]
-struct Many {
+struct Asking {
     /// Names, numbers or ids.
     #[arg(value_name = "MACHINE", required = true, add = ArgValueCompleter::new(complete::guests))]
     guests: Vec<String>,
+    /// Ask nothing.
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
     wait: Wait,
 }
 
-/// What may cut people off: on a terminal it is shown what hangs on the machines, and asked.
-#[derive(Debug, clap::Args)]
-struct Asking {
-    #[command(flatten)]
-    many: Many,
-    /// Ask nothing.
-    #[arg(long, short)]
-    yes: bool,
-}
-
 impl Guests {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
@@ -129,13 +124,15 @@ impl Guests {
             Verb::List { filter, sort, limit } => list(&mut api, &common, &filter, &sort, limit).await,
             Verb::Show(one) => show(&mut api, &common, &one.guest).await,
             Verb::Create(create) => create.run(&mut api, &common).await,
-            Verb::Start(many) => power(&mut api, &common, Asking { many, yes: true }, "start").await,
-            Verb::Shutdown(asking) => power(&mut api, &common, asking, "shutdown").await,
-            Verb::Stop(asking) => power(&mut api, &common, asking, "stop").await,
-            Verb::Reboot(asking) => power(&mut api, &common, asking, "reboot").await,
-            Verb::Suspend(asking) => power(&mut api, &common, asking, "suspend").await,
-            Verb::Resume(many) => power(&mut api, &common, Asking { many, yes: true }, "resume").await,
-            Verb::Hibernate(asking) => hibernate(&mut api, &common, asking).await,
+            Verb::Start(asking) => act(&mut api, &common, asking, ActionKind::Start).await,
+            Verb::Shutdown(asking) => act(&mut api, &common, asking, ActionKind::Shutdown).await,
+            Verb::Stop(asking) => act(&mut api, &common, asking, ActionKind::Stop).await,
+            Verb::Reboot(asking) => act(&mut api, &common, asking, ActionKind::Reboot).await,
+            Verb::Reset(asking) => act(&mut api, &common, asking, ActionKind::Reset).await,
+            Verb::Suspend(asking) => act(&mut api, &common, asking, ActionKind::Suspend).await,
+            Verb::Resume(asking) => act(&mut api, &common, asking, ActionKind::Resume).await,
+            Verb::Hibernate(asking) => act(&mut api, &common, asking, ActionKind::Hibernate).await,
+            Verb::Delete(asking) => act(&mut api, &common, asking, ActionKind::Delete).await,
             Verb::Clone(copy) => copy.run(&mut api, &common).await,
             Verb::Template(template) => template.run(&mut api, &common).await,
             Verb::Migrate(migrate) => migrate.run(&mut api, &common).await,
@@ -144,14 +141,10 @@ impl Guests {
             Verb::Unshare(unshare) => unshare.run(&mut api).await,
             Verb::Give(give) => give.run(&mut api).await,
             Verb::Bulk(bulk) => bulk.run(&mut api, &common).await,
-            Verb::Delete(asking) => delete(&mut api, &common, asking).await,
             Verb::Impact { guest, action, snapshot } => {
                 let found = find::guest(&mut api, &guest.guest).await?;
-                let deed = Deed { action: &action, snapshot: &snapshot, asks: Asks::WhenHit, refused: "" };
-                let impact = impact::of(&mut api, &found, &deed).await?;
-                if common.json() {
-                    table::json(&impact);
-                } else {
+                let impact = impact::of(&mut api, &found, &action, &snapshot).await?;
+                if !common.prints(&impact) {
                     impact::lines(&impact).iter().for_each(|line| say(line));
                 }
                 Ok(ExitCode::SUCCESS)
@@ -160,18 +153,29 @@ impl Guests {
     }
 }
 
-fn text<'a>(g: &'a Value, key: &str) -> &'a str {
-    g[key].as_str().unwrap_or_default()
+fn shown(g: &GuestView) -> &str {
+    if g.template && g.status == "stopped" { "template" } else { &g.status }
 }
 
-fn number(g: &Value, key: &str) -> u64 {
-    g[key].as_u64().unwrap_or(0)
-}
+impl Row for GuestView {
+    const HEADS: &'static [&'static str] =
+        &["no.", "name", "state", "node", "cpu", "cores", "memory", "disk", "up", "owner", "tags"];
 
-fn shown(g: &Value) -> &str {
-    match (text(g, "status"), g["template"] == true) {
-        ("stopped", true) => "template",
-        (status, _) => status,
+    fn cells(&self) -> Vec<Cell> {
+        let running = self.status == "running";
+        vec![
+            Cell::maybe(self.vmid).right(),
+            Cell::text(&self.name),
+            state(shown(self)),
+            Cell::text(&self.node),
+            Cell::maybe(running.then(|| percent(self.cpu))).right(),
+            Cell::number(self.cores),
+            Cell::number(bytes(self.memory_max)),
+            Cell::number(bytes(self.disk_max)),
+            Cell::maybe(running.then(|| seconds(self.uptime))).right(),
+            Cell::maybe(self.owner.as_ref()),
+            Cell::text(self.tags.join(" ")),
+        ]
     }
 }
 
@@ -180,135 +184,53 @@ async fn list(api: &mut Api, common: &Common, filter: &str, sort: &str, limit: O
         return Err(Error::invalid("--limit must be 1 or more."));
     }
     let guests = find::guests(api, filter, sort, limit.unwrap_or(usize::MAX)).await?;
-    if common.json() {
-        table::json(&Value::Array(guests));
-        return Ok(ExitCode::SUCCESS);
-    }
-    let row = |g: &Value| {
-        let running = text(g, "status") == "running";
-        let when = |shown: String| if running { shown } else { String::new() };
-        vec![
-            Cell::number(g["vmid"].as_u64().map(|v| v.to_string()).unwrap_or_default()),
-            Cell::text(text(g, "name")),
-            state(shown(g)),
-            Cell::text(text(g, "node")),
-            Cell::number(when(table::share(g["cpu"].as_f64().unwrap_or(0.0)))),
-            Cell::number(g["cores"].as_f64().unwrap_or(0.0).to_string()),
-            Cell::number(table::bytes(number(g, "memory_max"))),
-            Cell::number(table::bytes(number(g, "disk_max"))),
-            Cell::number(when(table::span(number(g, "uptime")))),
-            Cell::text(text(g, "owner")),
-            Cell::text(tags(g)),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = guests.iter().map(row).collect();
-    let heads = ["no.", "name", "state", "node", "cpu", "cores", "memory", "disk", "up", "owner", "tags"];
     let nothing = if filter.is_empty() { "There is no machine that you may see." } else { "No machine fits." };
-    table::print(&heads, &rows, nothing);
+    table::list(common, &guests, nothing);
     Ok(ExitCode::SUCCESS)
-}
-
-fn tags(g: &Value) -> String {
-    let tags: Vec<&str> = g["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    tags.join(" ")
 }
 
 async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> {
     let g = find::guest(api, wanted).await?;
-    if common.json() {
-        table::json(&g);
+    if common.prints(&g) {
         return Ok(ExitCode::SUCCESS);
     }
-    let memory = format!("{} of {}", table::bytes(number(&g, "memory")), table::bytes(number(&g, "memory_max")));
     let mut facts = vec![
-        ("Name", Cell::text(text(&g, "name"))),
-        ("Id", Cell::text(text(&g, "id"))),
-        ("Number", Cell::text(g["vmid"].as_u64().map(|v| v.to_string()).unwrap_or_default())),
-        ("Kind", Cell::text(if text(&g, "kind") == "lxc" { "container" } else { "virtual machine" })),
+        ("Name", Cell::text(&g.name)),
+        ("Id", Cell::text(g.id)),
+        ("Number", Cell::maybe(g.vmid)),
+        ("Kind", Cell::text(if g.kind == GuestKind::Lxc { "container" } else { "virtual machine" })),
         ("State", state(shown(&g))),
-        ("Node", Cell::text(text(&g, "node"))),
-        ("Owner", Cell::text(text(&g, "owner"))),
-        (
-            "Cores",
-            Cell::text(format!(
-                "{}, {} in use",
-                g["cores"].as_f64().unwrap_or(0.0),
-                table::share(g["cpu"].as_f64().unwrap_or(0.0))
-            )),
-        ),
-        ("Memory", Cell::text(memory)),
-        ("Disk", Cell::text(table::bytes(number(&g, "disk_max")))),
-        ("Up", Cell::text(table::span(number(&g, "uptime")))),
-        ("Tags", Cell::text(tags(&g))),
-        ("Lock", Cell::text(text(&g, "lock"))),
+        ("Node", Cell::text(&g.node)),
+        ("Owner", Cell::maybe(g.owner.as_ref())),
+        ("Cores", Cell::text(format!("{}, {} in use", g.cores, percent(g.cpu)))),
+        ("Memory", Cell::text(format!("{} of {}", bytes(g.memory), bytes(g.memory_max)))),
+        ("Disk", Cell::text(bytes(g.disk_max))),
+        ("Up", Cell::maybe((g.uptime > 0).then(|| seconds(g.uptime)))),
+        ("Tags", Cell::text(g.tags.join(" "))),
+        ("Lock", Cell::maybe(g.lock.as_ref())),
     ];
-    if g["stale"] == true {
-        facts.push((
-            "Note",
-            Cell::text("Proxmox does not answer now; this is the last known state.").tone(table::Tone::Bad),
-        ));
+    if g.stale {
+        let note = "Proxmox does not answer now; this is the last known state.";
+        facts.push(("Note", Cell::text(note).tone(table::Tone::Bad)));
     }
     facts.retain(|(_, cell)| !cell.is_empty());
     table::facts(&facts);
     Ok(ExitCode::SUCCESS)
 }
 
-/// All names are looked up before anything is asked for: a typing mistake stops the whole.
-async fn meant(api: &mut Api, names: &[String]) -> Result<Vec<Value>> {
-    let mut all = Vec::new();
-    for name in names {
-        all.push(find::guest(api, name).await?);
+/// The same for each machine. All names are looked up before anything is asked for: a typing mistake stops the whole.
+async fn act(api: &mut Api, common: &Common, asking: Asking, kind: ActionKind) -> Result<ExitCode> {
+    let mut guests = Vec::new();
+    for name in &asking.guests {
+        guests.push(find::guest(api, name).await?);
     }
-    Ok(all)
-}
-
-/// Shows what hangs on the machines and asks.
-async fn sure(api: &mut Api, guests: &[Value], action: &str, words: &str, asks: Asks, yes: bool) -> Result<()> {
-    let names: Vec<String> = guests.iter().map(|g| table::plain(text(g, "name"))).collect();
-    let question = format!("{words} {}?", names.join(", "));
-    let refused = if action == "delete" { "Nothing was deleted." } else { "Nothing was done." };
-    let deed = Deed { action, snapshot: "", asks, refused };
-    impact::sure(api, &guests.iter().collect::<Vec<_>>(), deed, &question, yes).await
-}
-
-async fn power(api: &mut Api, common: &Common, asking: Asking, action: &str) -> Result<ExitCode> {
-    let Asking { many, yes } = asking;
-    let guests = meant(api, &many.guests).await?;
-    let words = match action {
-        "stop" => "Stop at once, like pulling the plug:",
-        "shutdown" => "Shut down",
-        "reboot" => "Reboot",
-        _ => "Suspend",
-    };
-    // Like pulling the plug: the page asks each time, too.
-    let asks = if action == "stop" { Asks::Always } else { Asks::WhenHit };
-    sure(api, &guests, action, words, asks, yes).await?;
+    let names: Vec<String> = guests.iter().map(|g| table::plain(&g.name)).collect();
+    let question = format!("{} {}?", impact::words(kind), names.join(", "));
+    let action = kind.empty();
+    impact::sure(api, &guests, &action, &question, asking.yes).await?;
     let mut jobs = Vec::new();
-    for guest in guests {
-        let path = format!("/guests/{}/power", part(text(&guest, "id")));
-        jobs.push(api.post(&path, Some(&json!({ "action": action }))).await?);
+    for guest in &guests {
+        jobs.push(api.act(guest, action.clone()).await?);
     }
-    actions::finish(api, common, &many.wait, jobs).await
-}
-
-async fn hibernate(api: &mut Api, common: &Common, asking: Asking) -> Result<ExitCode> {
-    let Asking { many, yes } = asking;
-    let guests = meant(api, &many.guests).await?;
-    sure(api, &guests, "hibernate", "Hibernate", Asks::WhenHit, yes).await?;
-    let mut jobs = Vec::new();
-    for guest in guests {
-        jobs.push(api.post(&format!("/guests/{}/hibernate", part(text(&guest, "id"))), None).await?);
-    }
-    actions::finish(api, common, &many.wait, jobs).await
-}
-
-async fn delete(api: &mut Api, common: &Common, asking: Asking) -> Result<ExitCode> {
-    let Asking { many, yes } = asking;
-    let guests = meant(api, &many.guests).await?;
-    sure(api, &guests, "delete", "Delete for good", Asks::Needed, yes).await?;
-    let mut jobs = Vec::new();
-    for guest in guests {
-        jobs.push(api.delete(&format!("/guests/{}", part(text(&guest, "id")))).await?);
-    }
-    actions::finish(api, common, &many.wait, jobs).await
+    actions::finish(api, common, &asking.wait, jobs).await
 }

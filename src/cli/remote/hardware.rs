@@ -2,16 +2,24 @@
 
 use super::super::say::{complain, say};
 use super::actions::{self, Wait};
-use super::client::{Api, part};
+use super::client::Api;
 use super::create::{gibibytes, mebibytes};
-use super::table::{self, Cell, Tone};
+use super::table::{self, Cell, Row, Tone};
 use super::{Common, complete, find};
+use base::amounts::bytes;
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
-use http::Method;
-use serde_json::{Map, Value, json};
+use model::guests::GuestAction;
+use model::guests::actions::{
+    AddDisk, AddNic, AttachDisk, ChangeNic, ChangeSettings, DeleteDisk, DetachDisk, GrowDisk, MoveDisk, NicSpec,
+    RemoveNic, RevertSettings,
+};
+use model::guests::hardware::{self, Nic, Plan, Planned};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+use web::guests::hardware::rest::{HardwareView, SettingView};
 
 #[derive(Debug, clap::Args)]
 pub struct Hardware {
@@ -141,7 +149,7 @@ enum DiskVerb {
 struct Card {
     #[arg(long)]
     bridge: String,
-    /// virtio, e1000, e1000e, rtl8139 or vmxnet3.
+    /// As the machine's provider calls it, like virtio or e1000.
     #[arg(long)]
     model: Option<String>,
     #[arg(long)]
@@ -190,27 +198,15 @@ enum NicVerb {
     },
 }
 
-fn text<'a>(v: &'a Value, key: &str) -> &'a str {
-    v[key].as_str().unwrap_or_default()
-}
-
-impl Guest {
-    /// `/guests/ID`
-    async fn path(&self, api: &mut Api) -> Result<String> {
-        let found = find::guest(api, &self.guest).await?;
-        Ok(format!("/guests/{}", part(text(&found, "id"))))
-    }
-}
-
 /// `KEY=VALUE` each.
-fn values(pairs: &[String]) -> Result<Map<String, Value>> {
-    let mut all = Map::new();
+fn values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
     for text in pairs {
         let (key, value) = text
             .split_once('=')
             .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| Error::invalid(format!("“{text}” changes nothing: write KEY=VALUE.")))?;
-        if all.insert(key.to_owned(), json!(value)).is_some() {
+        if all.insert(key.to_owned(), value.to_owned()).is_some() {
             return Err(Error::invalid(format!("{key} is there twice.")));
         }
     }
@@ -218,204 +214,200 @@ fn values(pairs: &[String]) -> Result<Map<String, Value>> {
 }
 
 /// Like `2G`.
-fn with_unit(value: &Value) -> bool {
-    let text = value.as_str().unwrap_or_default();
+fn with_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Amounts with a unit become those that the machine's settings count in; other texts stay.
-fn into_units(wished: &mut Map<String, Value>, hardware: &Value) -> Result<()> {
-    let settings = hardware["settings"].as_array();
-    for (key, value) in wished.iter_mut().filter(|(_, value)| with_unit(value)) {
-        let setting = settings.into_iter().flatten().find(|s| text(s, "key") == key);
-        let read: fn(&str) -> std::result::Result<u64, String> = match setting.map(|s| text(s, "unit")) {
+fn into_units(values: &mut BTreeMap<String, String>, settings: &[SettingView]) -> Result<()> {
+    for (key, value) in values.iter_mut().filter(|(_, value)| with_unit(value)) {
+        let setting = settings.iter().find(|s| s.key == *key);
+        let read: fn(&str) -> std::result::Result<u64, String> = match setting.map(|s| s.unit.as_str()) {
             Some("MiB") => mebibytes,
             Some("GiB") => gibibytes,
             _ => continue,
         };
-        let amount =
-            read(value.as_str().unwrap_or_default()).map_err(|why| Error::invalid(format!("{key}: {why}.")))?;
-        *value = json!(amount.to_string());
+        *value = read(value).map_err(|why| Error::invalid(format!("{key}: {why}.")))?.to_string();
     }
     Ok(())
 }
 
 impl Hardware {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
-        let (job, wait) = match verb {
+        let (guest, action, wait): (Guest, GuestAction, Wait) = match verb {
             Verb::Show(guest) => return show(&mut api, &common, &guest).await,
             Verb::Set { guest, values: pairs, dry_run, wait } => {
-                let path = format!("{}/hardware", guest.path(&mut api).await?);
-                let mut wished = values(&pairs)?;
-                if wished.values().any(with_unit) {
-                    into_units(&mut wished, &api.get(&path).await?)?;
+                let path = guest.path(&mut api).await?;
+                let mut values = values(&pairs)?;
+                if values.values().any(|v| with_unit(v)) {
+                    into_units(&mut values, &api.get::<HardwareView>(&path).await?.settings)?;
                 }
-                let plan = api.post(&format!("{path}/plan"), Some(&json!({ "settings": wished }))).await?;
+                let plan: Plan = api.post(&format!("{path}/plan"), &json!({ "values": values })).await?;
                 if dry_run || !common.json() {
                     planned(&common, &plan);
                 }
                 if dry_run {
-                    let refused = plan["changes"].as_array().into_iter().flatten().filter(|c| c["refused"].is_string());
-                    let refused: Vec<&Value> = refused.collect();
-                    for c in &refused {
-                        complain(&format!(
-                            "steward: {}: {}",
-                            table::plain(text(c, "key")),
-                            table::plain(text(c, "refused"))
-                        ));
+                    let refused: Vec<_> =
+                        plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))).collect();
+                    for (key, why) in &refused {
+                        complain(&format!("steward: {}: {}", table::plain(key), table::plain(why)));
                     }
                     return Ok(if refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) });
                 }
                 // What was just looked at: if somebody was quicker, nothing is changed.
-                let body = json!({ "settings": wished, "digest": plan["digest"] });
-                (api.call(&Method::PATCH, &path, Some(&body)).await?, wait)
+                (guest, ChangeSettings { values, digest: Some(plan.digest) }.into(), wait)
             }
-            Verb::Revert { guest, keys, wait } => {
-                let path = format!("{}/hardware/revert", guest.path(&mut api).await?);
-                (api.post(&path, Some(&json!({ "keys": keys }))).await?, wait)
-            }
-            Verb::Disk(verb) => verb.ask(&mut api).await?,
-            Verb::Nic(verb) => verb.ask(&mut api).await?,
+            Verb::Revert { guest, keys, wait } => (guest, RevertSettings { keys }.into(), wait),
+            Verb::Disk(verb) => verb.action()?,
+            Verb::Nic(verb) => verb.action(),
         };
+        let found = find::guest(&mut api, &guest.guest).await?;
+        let job = api.act(&found, action).await?;
         actions::finish(&mut api, &common, &wait, vec![job]).await
     }
 }
 
+impl Guest {
+    /// `/guests/ID/hardware`
+    async fn path(&self, api: &mut Api) -> Result<String> {
+        Ok(format!("{}/hardware", find::path(api, &self.guest).await?))
+    }
+}
+
 impl DiskVerb {
-    async fn ask(self, api: &mut Api) -> Result<(Value, Wait)> {
-        let (disk, what) = match self {
+    fn action(self) -> Result<(Guest, GuestAction, Wait)> {
+        let (Disk { guest, disk, wait }, action): (Disk, fn(String) -> GuestAction) = match self {
             Self::Add { guest, size, storage, bus, path, wait } => {
-                let body = json!({ "bus": bus, "storage": storage, "gib": size, "path": path });
-                let place = format!("{}/disks", guest.path(api).await?);
-                return Ok((api.post(&place, Some(&body)).await?, wait));
+                return Ok((guest, AddDisk { bus, storage, gib: size, path }.into(), wait));
             }
+            Self::Grow { disk: Disk { guest, disk, wait }, size } => {
+                return Ok((guest, GrowDisk { disk, gib: size }.into(), wait));
+            }
+            Self::Move { disk: Disk { guest, disk, wait }, storage, format, keep } => {
+                return Ok((guest, MoveDisk { disk, storage, format, keep }.into(), wait));
+            }
+            Self::Attach { disk: Disk { guest, disk, wait }, bus, path } => {
+                return Ok((guest, AttachDisk { disk, bus, path }.into(), wait));
+            }
+            Self::Detach(disk) => (disk, |disk| DetachDisk { disk }.into()),
             Self::Delete { disk, yes } => {
                 let question = format!("Delete {} of {} with all that is on it?", disk.disk, disk.guest.guest);
                 if !yes && !super::terminal::confirm(&question)? {
-                    return Err(Error::conflict("Nothing was deleted."));
+                    return Err(Error::conflict("Nothing was changed."));
                 }
-                let place = format!("{}/disks/{}", disk.guest.path(api).await?, part(&disk.disk));
-                return Ok((api.delete(&place).await?, disk.wait));
+                (disk, |disk| DeleteDisk { disk }.into())
             }
-            Self::Grow { disk, size } => (disk, json!({ "action": "grow", "gib": size })),
-            Self::Move { disk, storage, format, keep } => {
-                (disk, json!({ "action": "move", "storage": storage, "format": format, "keep": keep }))
-            }
-            Self::Detach(disk) => (disk, json!({ "action": "detach" })),
-            Self::Attach { disk, bus, path } => (disk, json!({ "action": "attach", "bus": bus, "path": path })),
         };
-        let place = format!("{}/disks/{}", disk.guest.path(api).await?, part(&disk.disk));
-        Ok((api.post(&place, Some(&what)).await?, disk.wait))
+        Ok((guest, action(disk), wait))
     }
 }
 
 impl Card {
-    fn body(&self) -> Value {
-        json!({
-            "bridge": self.bridge, "model": self.model, "vlan": self.vlan, "firewall": self.firewall,
-            "link": !self.unplugged, "mac": self.mac, "address": self.address,
-        })
+    fn split(self) -> (NicSpec, Wait) {
+        let Self { bridge, model, vlan, firewall, unplugged, mac, address, wait } = self;
+        (NicSpec { bridge, model, vlan, firewall, link: !unplugged, mac, address }, wait)
     }
 }
 
 impl NicVerb {
-    async fn ask(self, api: &mut Api) -> Result<(Value, Wait)> {
+    fn action(self) -> (Guest, GuestAction, Wait) {
         match self {
             Self::Add { guest, card } => {
-                let place = format!("{}/nics", guest.path(api).await?);
-                Ok((api.post(&place, Some(&card.body())).await?, card.wait))
+                let (nic, wait) = card.split();
+                (guest, AddNic { nic }.into(), wait)
             }
             Self::Change { guest, name, card } => {
-                let place = format!("{}/nics/{}", guest.path(api).await?, part(&name));
-                Ok((api.call(&Method::PUT, &place, Some(&card.body())).await?, card.wait))
+                let (nic, wait) = card.split();
+                (guest, ChangeNic { key: name, nic }.into(), wait)
             }
-            Self::Remove { guest, name, wait } => {
-                let place = format!("{}/nics/{}", guest.path(api).await?, part(&name));
-                Ok((api.delete(&place).await?, wait))
-            }
+            Self::Remove { guest, name, wait } => (guest, RemoveNic { key: name }.into(), wait),
         }
     }
 }
 
 /// What a change would do.
-fn planned(common: &Common, plan: &Value) {
-    if common.json() {
-        table::json(plan);
-        return;
+fn planned(common: &Common, plan: &Plan) {
+    if !common.prints(plan) {
+        table::rows(&plan.changes, "All of this is so already.");
     }
-    let row = |c: &Value| {
-        let when = match (c["refused"].as_str(), c["live"] == true) {
+}
+
+impl Row for Planned {
+    const HEADS: &'static [&'static str] = &["key", "now", "new", "when"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let when = match (&self.refused, self.live) {
             (Some(why), _) => Cell::text(why).tone(Tone::Bad),
             (None, true) => Cell::text("at once").tone(Tone::Good),
-            (None, false) => Cell::text(format!("after a restart. {}", text(c, "why"))).tone(Tone::Busy),
+            (None, false) => Cell::text(format!("after a restart. {}", self.why)).tone(Tone::Busy),
         };
-        vec![Cell::text(text(c, "key")), Cell::text(text(c, "from")), Cell::text(text(c, "to")), when]
-    };
-    let rows: Vec<Vec<Cell>> = plan["changes"].as_array().into_iter().flatten().map(row).collect();
-    table::print(&["key", "now", "new", "when"], &rows, "All of this is so already.");
+        vec![Cell::text(&self.key), Cell::text(&self.from), Cell::text(&self.to), when]
+    }
+}
+
+impl Row for SettingView {
+    const HEADS: &'static [&'static str] = &["key", "what", "now", "after a restart", "changes"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let value = |v: &str| match v {
+            "" => String::new(),
+            v => format!("{v} {}", self.unit).trim_end().to_owned(),
+        };
+        vec![
+            Cell::text(&self.key),
+            Cell::text(&self.label),
+            Cell::text(value(&self.current)),
+            Cell::text(value(self.pending.as_deref().unwrap_or_default())).tone(Tone::Busy),
+            Cell::text(if self.live { "at once" } else { "restart" }),
+        ]
+    }
+}
+
+impl Row for hardware::Disk {
+    const HEADS: &'static [&'static str] = &["disk", "kind", "size", "storage", "format", "", "waits"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.key),
+            Cell::text(&self.kind),
+            Cell::maybe((self.size > 0).then(|| bytes(self.size))).right(),
+            Cell::text(&self.storage),
+            Cell::text(&self.format),
+            Cell::text(if self.boot { "boots" } else { "" }),
+            Cell::maybe(self.pending.as_ref()).tone(Tone::Busy),
+        ]
+    }
+}
+
+impl Row for Nic {
+    const HEADS: &'static [&'static str] = &["card", "model", "mac", "bridge", "vlan", "address", "", "waits"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.key),
+            Cell::text(&self.model),
+            Cell::text(&self.mac),
+            Cell::text(&self.bridge),
+            Cell::maybe(self.vlan).right(),
+            Cell::text(&self.address),
+            Cell::text(if self.link { "" } else { "unplugged" }),
+            Cell::maybe(self.pending.as_ref()).tone(Tone::Busy),
+        ]
+    }
 }
 
 async fn show(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
-    let path = format!("{}/hardware", guest.path(api).await?);
-    let all = api.get(&path).await?;
-    if common.json() {
-        table::json(&all);
-        return Ok(ExitCode::SUCCESS);
+    let path = guest.path(api).await?;
+    let all: HardwareView = api.get(&path).await?;
+    if !common.prints(&all) {
+        table::rows(&all.settings, "It has no settings.");
+        say("");
+        table::rows(&all.disks, "It has no disk.");
+        say("");
+        table::rows(&all.nics, "It has no network card.");
     }
-    let list = |key: &str| all[key].as_array().cloned().unwrap_or_default();
-    let setting = |s: &Value| {
-        let value = |key: &str| match (s[key].as_str(), text(s, "unit")) {
-            (None | Some(""), _) => String::new(),
-            (Some(v), "") => v.to_owned(),
-            (Some(v), unit) => format!("{v} {unit}"),
-        };
-        let live = if s["live"] == true { "at once" } else { "restart" };
-        vec![
-            Cell::text(text(s, "key")),
-            Cell::text(text(s, "label")),
-            Cell::text(value("current")),
-            Cell::text(value("pending")).tone(Tone::Busy),
-            Cell::text(live),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = list("settings").iter().map(setting).collect();
-    table::print(&["key", "what", "now", "after a restart", "changes"], &rows, "It has no settings.");
-    let disk = |d: &Value| {
-        let size = d["size"].as_u64().filter(|s| *s > 0).map(table::bytes).unwrap_or_default();
-        let boot = if d["boot"] == true { "boots" } else { "" };
-        vec![
-            Cell::text(text(d, "key")),
-            Cell::text(text(d, "kind")),
-            Cell::number(size),
-            Cell::text(text(d, "storage")),
-            Cell::text(text(d, "format")),
-            Cell::text(boot),
-            Cell::text(text(d, "pending")).tone(Tone::Busy),
-        ]
-    };
-    say("");
-    let rows: Vec<Vec<Cell>> = list("disks").iter().map(disk).collect();
-    table::print(&["disk", "kind", "size", "storage", "format", "", "waits"], &rows, "It has no disk.");
-    let nic = |n: &Value| {
-        let link = if n["link"] == false { "unplugged" } else { "" };
-        vec![
-            Cell::text(text(n, "key")),
-            Cell::text(text(n, "model")),
-            Cell::text(text(n, "mac")),
-            Cell::text(text(n, "bridge")),
-            Cell::number(n["vlan"].as_u64().map(|v| v.to_string()).unwrap_or_default()),
-            Cell::text(text(n, "address")),
-            Cell::text(link),
-            Cell::text(text(n, "pending")).tone(Tone::Busy),
-        ]
-    };
-    say("");
-    let rows: Vec<Vec<Cell>> = list("nics").iter().map(nic).collect();
-    table::print(&["card", "model", "mac", "bridge", "vlan", "address", "", "waits"], &rows, "It has no network card.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -425,10 +417,22 @@ mod tests {
 
     #[test]
     fn amounts_have_units_as_in_create() {
-        let hardware = json!({ "settings": [{ "key": "memory", "unit": "MiB" }, { "key": "name", "unit": "" }] });
+        let setting = |key: &str, unit: &str| SettingView {
+            key: key.to_owned(),
+            label: String::new(),
+            group: String::new(),
+            unit: unit.to_owned(),
+            help: String::new(),
+            current: String::new(),
+            pending: None,
+            live: true,
+            why: String::new(),
+            options: Vec::new(),
+        };
+        let settings = [setting("memory", "MiB"), setting("name", "")];
         let set = |key: &str, value: &str| {
-            let mut wished = values(&[format!("{key}={value}")])?;
-            into_units(&mut wished, &hardware).map(|()| wished[key].as_str().unwrap().to_owned())
+            let mut wanted = values(&[format!("{key}={value}")])?;
+            into_units(&mut wanted, &settings).map(|()| wanted[key].clone())
         };
         assert_eq!(set("memory", "2G").unwrap(), "2048");
         assert_eq!(set("memory", "2048").unwrap(), "2048");
@@ -439,7 +443,8 @@ mod tests {
     #[test]
     fn wishes_are_pairs_and_none_is_there_twice() {
         let pairs = |words: &[&str]| values(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
-        assert_eq!(pairs(&["cores=4", "tags="]).unwrap(), *json!({ "cores": "4", "tags": "" }).as_object().unwrap());
+        let both = [("cores", "4"), ("tags", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(pairs(&["cores=4", "tags="]).unwrap(), BTreeMap::from(both));
         assert!(pairs(&["cores"]).is_err() && pairs(&["=4"]).is_err());
         assert!(pairs(&["cores=4", "cores=2"]).unwrap_err().message().contains("twice"));
     }

@@ -1,94 +1,74 @@
 //! What hangs on machines, shown before a question is asked.
 
 use super::super::say::complain;
-use super::client::{Api, part, query};
-use super::{table, terminal};
+use super::client::{Api, query};
+use super::{bulk, table, terminal};
 use base::{Error, Result};
-use serde_json::{Value, json};
+use model::guests::actions::Confirm;
+use model::guests::{ActionKind, GuestAction};
+use model::impact::Weight;
+use serde_json::json;
+use web::guests::bulk::rest::BulkView;
+use web::guests::impact::rest::ImpactView;
+use web::guests::rest::GuestView;
 
-/// Shows what hangs on a machine and asks; nothing is shown or asked with `yes`.
-///
-/// # Errors
-/// `Conflict` when the answer is no; `Invalid` when nobody is there to give one that is needed; what the API refuses.
-pub async fn sure(api: &mut Api, guests: &[&Value], deed: Deed<'_>, question: &str, yes: bool) -> Result<()> {
-    if yes || (deed.asks != Asks::Needed && !terminal::somebody()) {
+/// Shows what hangs on the machines and asks; nothing is shown or asked with `yes`.
+pub async fn sure(api: &mut Api, guests: &[GuestView], action: &GuestAction, question: &str, yes: bool) -> Result<()> {
+    let confirm = action.spec().confirm;
+    if yes || confirm == Confirm::Never || (confirm != Confirm::Required && !terminal::somebody()) {
         return Ok(());
     }
+    let snapshot = if let GuestAction::Rollback(rollback) = action { rollback.name.as_str() } else { "" };
     let impact = match guests {
-        [one] => of(api, one, &deed).await?,
-        many => of_many(api, many, &deed).await?,
+        [one] => Some(of(api, one, action.kind().name(), snapshot).await?),
+        many => of_many(api, many, action).await?,
     };
-    lines(&impact).iter().for_each(|line| complain(line));
-    let asks = deed.asks != Asks::WhenHit || impact["asks"] == true;
-    if !asks || terminal::confirm(question)? { Ok(()) } else { Err(Error::conflict(deed.refused)) }
+    let asks = confirm != Confirm::WhenHit || impact.as_ref().is_some_and(|i| i.asks);
+    impact.iter().flat_map(lines).for_each(|line| complain(&line));
+    if !asks || terminal::confirm(question)? { Ok(()) } else { Err(Error::conflict("Nothing was changed.")) }
 }
 
-/// When a person is asked before something is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asks {
-    /// At a terminal, when something hangs on the machine. Scripts go on.
-    WhenHit,
-    /// At a terminal always. Scripts go on.
-    Always,
-    /// Always; scripts must say `--yes`.
-    Needed,
-}
-
-/// What is about to be done, as the API calls it.
-pub struct Deed<'a> {
-    pub action: &'a str,
-    pub snapshot: &'a str,
-    pub asks: Asks,
-    /// What is said when the answer is no.
-    pub refused: &'a str,
-}
-
-pub async fn of(api: &mut Api, guest: &Value, deed: &Deed<'_>) -> Result<Value> {
-    let id = part(guest["id"].as_str().unwrap_or_default());
-    let mut pairs = vec![("action", deed.action)];
-    if !deed.snapshot.is_empty() {
-        pairs.push(("snapshot", deed.snapshot));
+/// The words of the question, before what it is about.
+pub fn words(kind: ActionKind) -> &'static str {
+    match kind {
+        ActionKind::Stop => "Stop at once, like pulling the plug:",
+        ActionKind::Delete => "Delete for good",
+        other => other.spec().label,
     }
-    api.get(&format!("/guests/{id}/impact{}", query(&pairs))).await
+}
+
+pub async fn of(api: &mut Api, guest: &GuestView, action: &str, snapshot: &str) -> Result<ImpactView> {
+    api.get(&format!("/guests/{}/impact{}", guest.id, query(&[("action", action), ("snapshot", snapshot)]))).await
 }
 
 /// Several at once, summed up.
-async fn of_many(api: &mut Api, guests: &[&Value], deed: &Deed<'_>) -> Result<Value> {
-    let ids: Vec<&str> = guests.iter().filter_map(|g| g["id"].as_str()).collect();
-    let action = match deed.action {
-        "delete" | "hibernate" => json!({ "do": deed.action }),
-        power => json!({ "do": "power", "action": power }),
-    };
-    let check = api.post("/guests/bulk", Some(&json!({ "guests": ids, "action": action, "check": true }))).await?;
-    for r in check["refused"].as_array().into_iter().flatten() {
-        let text = |key: &str| table::plain(r[key].as_str().unwrap_or_default());
-        complain(&format!("Not for {}: {}", text("name"), text("why")));
-    }
-    Ok(check["impact"].clone())
+async fn of_many(api: &mut Api, guests: &[GuestView], action: &GuestAction) -> Result<Option<ImpactView>> {
+    let ids: Vec<_> = guests.iter().map(|g| g.id).collect();
+    let body = json!({ "guests": ids, "action": action, "check": true });
+    let check: BulkView = api.post("/guests/bulk", &body).await?;
+    bulk::tell(&check);
+    Ok(check.impact)
 }
 
 /// One line for each hit, its names indented.
-pub fn lines(impact: &Value) -> Vec<String> {
+pub fn lines(impact: &ImpactView) -> Vec<String> {
     let mut out = Vec::new();
-    for hit in impact["hits"].as_array().into_iter().flatten() {
-        let mark = match hit["weight"].as_str() {
-            Some("blocks") => "✗",
-            Some("lost" | "cut") => "!",
-            _ => "·",
+    for hit in &impact.hits {
+        let mark = match hit.weight {
+            Weight::Blocks => "✗",
+            Weight::Lost | Weight::Cut => "!",
+            Weight::Known => "·",
         };
-        out.push(format!(" {mark} {}", table::plain(hit["text"].as_str().unwrap_or_default())));
-        for item in hit["items"].as_array().into_iter().flatten() {
-            let url = item["url"].as_str().map(|u| format!("  {}", table::plain(u))).unwrap_or_default();
-            out.push(format!("     {}{url}", table::plain(item["text"].as_str().unwrap_or_default())));
+        out.push(format!(" {mark} {}", table::plain(&hit.text)));
+        for item in &hit.items {
+            let url = item.url.as_ref().map(|u| format!("  {}", table::plain(u))).unwrap_or_default();
+            out.push(format!("     {}{url}", table::plain(&item.text)));
         }
-        match hit["more"].as_u64() {
-            None | Some(0) => {}
-            Some(n) => out.push(format!("     and {n} more")),
+        if hit.more > 0 {
+            out.push(format!("     and {} more", hit.more));
         }
     }
-    for text in impact["unknown"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        out.push(format!(" ? {}", table::plain(text)));
-    }
+    out.extend(impact.unknown.iter().map(|text| format!(" ? {}", table::plain(text))));
     if out.is_empty() {
         out.push(" Nothing else hangs on it.".to_owned());
     }
@@ -98,19 +78,31 @@ pub fn lines(impact: &Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::impact::{Hit, HitKind, Impact, Item};
 
     #[test]
     fn what_hangs_on_it_is_told_line_by_line() {
-        let impact = json!({ "unknown": ["Its disks are not known."], "hits": [
-            { "weight": "blocks", "text": "2 machines share its disks.", "more": 1, "items": [{ "text": "web-01" }] },
-            { "weight": "cut", "text": "1 program on it stops:", "more": 0,
-              "items": [{ "text": "Jellyfin\u{1b}[2J", "url": "http://192.0.2.7:8096" }] },
-        ]});
-        let told = lines(&impact);
+        let hit = |kind, weight, text: &str, item, more| Hit {
+            kind,
+            weight,
+            text: text.to_owned(),
+            brief: String::new(),
+            items: vec![item],
+            more,
+        };
+        let page = Item::url("Jellyfin\u{1b}[2J", "http://192.0.2.7:8096".to_owned());
+        let impact = Impact {
+            hits: vec![
+                hit(HitKind::Linked, Weight::Blocks, "2 machines share its disks.", Item::new("web-01"), 1),
+                hit(HitKind::Software, Weight::Cut, "1 program on it stops:", page, 0),
+            ],
+            unknown: vec!["Its disks are not known.".to_owned()],
+        };
+        let told = lines(&impact.into());
         assert_eq!(told[0], " ✗ 2 machines share its disks.");
         assert_eq!(told[2], "     and 1 more");
         assert!(told[4].ends_with("  http://192.0.2.7:8096") && !told[4].contains('\u{1b}'), "{told:?}");
         assert_eq!(told[5], " ? Its disks are not known.");
-        assert_eq!(lines(&json!({ "hits": [] })), [" Nothing else hangs on it."]);
+        assert_eq!(lines(&Impact::default().into()), [" Nothing else hangs on it."]);
     }
 }

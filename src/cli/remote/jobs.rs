@@ -3,14 +3,15 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part, query};
-use super::table::{self, Cell, state};
+use super::table::{self, Cell, Row, state};
 use super::{Common, JOB_FAILED, complete};
 use base::Result;
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCandidates;
-use serde_json::Value;
+use model::jobs::JobState;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use web::jobs::rest::{JobPage, JobView, JobWhole, StepView};
 
 #[derive(Debug, clap::Args)]
 pub struct Jobs {
@@ -59,8 +60,6 @@ struct Change {
 }
 
 impl Jobs {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
@@ -71,11 +70,9 @@ impl Jobs {
             Verb::Cancel(c) => change(&mut api, &common, &c, "cancel").await,
             Verb::Retry(c) => change(&mut api, &common, &c, "retry").await,
             Verb::Discard(one) => {
-                let job = api.post(&format!("/jobs/{}/discard", part(&one.job)), None).await?;
-                if common.json() {
-                    table::json(&job)
-                } else {
-                    say(&actions::outcome(&job))
+                let job: JobView = api.post(&format!("/jobs/{}/discard", part(&one.job)), &()).await?;
+                if !common.prints(&job) {
+                    say(&actions::outcome(&job));
                 }
                 Ok(ExitCode::SUCCESS)
             }
@@ -83,92 +80,82 @@ impl Jobs {
     }
 }
 
+impl Row for JobView {
+    const HEADS: &'static [&'static str] = &["id", "state", "done", "what", "asked by", "asked"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(self.id),
+            state(self.state.name()),
+            Cell::maybe(actions::share(&self.progress).map(|p| format!("{p} %"))).right(),
+            Cell::text(&self.title),
+            Cell::text(&self.asked_by),
+            Cell::text(table::time(self.created)),
+        ]
+    }
+}
+
+impl Row for StepView {
+    const HEADS: &'static [&'static str] = &["step", "state", "began"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(&self.name), state(self.state.name()), Cell::text(table::time(self.began))]
+    }
+}
+
 async fn list(api: &mut Api, common: &Common, wanted: &str, limit: u16) -> Result<ExitCode> {
     let pairs = [("state", wanted), ("limit", &limit.to_string())];
-    let jobs = api.get(&format!("/jobs{}", query(&pairs))).await?["jobs"].take();
-    if common.json() {
-        table::json(&jobs);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let row = |j: &Value| {
-        let text = |key: &str| j[key].as_str().unwrap_or_default();
-        let (done, total) = (j["progress"]["done"].as_u64().unwrap_or(0), j["progress"]["total"].as_u64().unwrap_or(0));
-        let share = (100 * done.min(total)).checked_div(total).map_or_else(String::new, |p| format!("{p} %"));
-        vec![
-            Cell::text(text("id")),
-            state(text("state")),
-            Cell::number(share),
-            Cell::text(text("title")),
-            Cell::text(text("asked_by")),
-            Cell::text(table::time(text("created"))),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = jobs.as_array().into_iter().flatten().map(row).collect();
-    table::print(&["id", "state", "done", "what", "asked by", "asked"], &rows, "There is no such job.");
+    let page: JobPage = api.get(&format!("/jobs{}", query(&pairs))).await?;
+    table::list(common, &page.jobs, "There is no such job.");
     Ok(ExitCode::SUCCESS)
 }
 
 async fn show(api: &mut Api, common: &Common, id: &str) -> Result<ExitCode> {
-    let job = api.get(&format!("/jobs/{}", part(id))).await?;
-    if common.json() {
-        table::json(&job);
+    let whole: JobWhole = api.get(&format!("/jobs/{}", part(id))).await?;
+    if common.prints(&whole) {
         return Ok(ExitCode::SUCCESS);
     }
-    let text = |key: &str| job[key].as_str().unwrap_or_default();
+    let JobWhole { job, steps, log } = whole;
     let mut facts = vec![
-        ("What", Cell::text(text("title"))),
-        ("State", state(text("state"))),
-        ("Asked by", Cell::text(text("asked_by"))),
-        ("Asked", Cell::text(table::time(text("created")))),
-        ("Over", Cell::text(table::time(text("finished")))),
-        ("Tries", Cell::text(format!("{} of {} failed", job["attempts"], job["max_attempts"]))),
-        ("Trouble", Cell::text(text("error")).tone(table::Tone::Bad)),
+        ("What", Cell::text(&job.title)),
+        ("State", state(job.state.name())),
+        ("Asked by", Cell::text(&job.asked_by)),
+        ("Asked", Cell::text(table::time(job.created))),
+        ("Over", Cell::maybe(job.finished.map(table::time))),
+        ("Tries", Cell::text(format!("{} of {} failed", job.attempts, job.max_attempts))),
+        ("Trouble", Cell::maybe(job.error.as_ref()).tone(table::Tone::Bad)),
     ];
-    facts.retain(|(word, _)| match *word {
-        "Over" => !text("finished").is_empty(),
-        "Trouble" => !text("error").is_empty(),
-        _ => true,
-    });
+    facts.retain(|(_, cell)| !cell.is_empty());
     table::facts(&facts);
-    let step = |s: &Value| {
-        let text = |key: &str| s[key].as_str().unwrap_or_default();
-        vec![Cell::text(text("name")), state(text("state")), Cell::text(table::time(text("began")))]
-    };
-    let steps: Vec<Vec<Cell>> = job["steps"].as_array().into_iter().flatten().map(step).collect();
     if !steps.is_empty() {
         say("");
-        table::print(&["step", "state", "began"], &steps, "");
+        table::rows(&steps, "");
     }
-    let log: Vec<String> = job["log"].as_array().into_iter().flatten().map(actions::log_line).collect();
     if !log.is_empty() {
         say("");
-        say(&log.join("\n"));
+        say(&log.iter().map(|entry| actions::log_line(&entry.line)).collect::<Vec<_>>().join("\n"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn watch(api: &mut Api, common: &Common, id: &str) -> Result<ExitCode> {
     // A person ends this with Ctrl-C; the job goes on.
-    let last = actions::follow(api, id, Instant::now() + Duration::from_secs(7 * 86_400)).await?;
-    if common.json() {
-        table::json(&last)
-    } else {
-        say(&actions::outcome(&last))
+    ended(api, common, id, 7 * 86_400, JobState::Succeeded).await
+}
+
+/// Follows a job to its end, which is well when it is the wanted one.
+async fn ended(api: &mut Api, common: &Common, id: &str, seconds: u64, wanted: JobState) -> Result<ExitCode> {
+    let last = actions::follow(api, id, Instant::now() + Duration::from_secs(seconds)).await?;
+    if !common.prints(&last) {
+        say(&actions::outcome(&last.job));
     }
-    Ok(if last["state"] == "succeeded" { ExitCode::SUCCESS } else { ExitCode::from(JOB_FAILED) })
+    Ok(if last.job.state == wanted { ExitCode::SUCCESS } else { ExitCode::from(JOB_FAILED) })
 }
 
 async fn change(api: &mut Api, common: &Common, change: &Change, verb: &str) -> Result<ExitCode> {
-    let job = api.post(&format!("/jobs/{}/{verb}", part(&change.one.job)), None).await?;
+    let job = api.post(&format!("/jobs/{}/{verb}", part(&change.one.job)), &()).await?;
     if verb == "cancel" && change.wait.wait {
-        let last = actions::follow(api, &change.one.job, Instant::now() + Duration::from_secs(3600)).await?;
-        if common.json() {
-            table::json(&last)
-        } else {
-            say(&actions::outcome(&last))
-        }
-        // Cancelled is what was wanted here.
-        return Ok(if last["state"] == "cancelled" { ExitCode::SUCCESS } else { ExitCode::from(JOB_FAILED) });
+        return ended(api, common, &change.one.job, 3600, JobState::Cancelled).await;
     }
     actions::finish(api, common, &change.wait, vec![job]).await
 }

@@ -32,6 +32,7 @@ use base::{Error, Kind, Result};
 use clap::{Subcommand, ValueEnum};
 use client::Api;
 use contexts::Contexts;
+use serde::Serialize;
 use std::process::ExitCode;
 
 /// The commands that need no Steward on this computer.
@@ -92,9 +93,6 @@ enum Output {
 
 impl Common {
     /// The API of the chosen Steward.
-    ///
-    /// # Errors
-    /// `Unauthenticated` when this computer is signed in nowhere.
     fn api(&self) -> Result<Api> {
         let contexts = Contexts::load()?;
         let (_, context) = contexts.choose(self.context.as_deref())?;
@@ -103,6 +101,14 @@ impl Common {
 
     fn json(&self) -> bool {
         self.output == Output::Json
+    }
+
+    /// Writes the answer as JSON where that is wanted, and says so.
+    fn prints(&self, answer: &impl Serialize) -> bool {
+        if self.json() {
+            table::json(answer);
+        }
+        self.json()
     }
 }
 
@@ -145,7 +151,7 @@ pub(super) fn fingerprint(address: std::net::SocketAddr) -> Option<String> {
     web::install_crypto();
     let url = client::address(&format!("https://{address}")).ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    runtime.block_on(tls::look(&url)).ok().map(|shown| tls::colons(&shown.sha256))
+    runtime.block_on(tls::look(&url)).ok().map(|(shown, _)| shown.fingerprint())
 }
 
 fn run(verb: Verb) -> Result<ExitCode> {

@@ -2,13 +2,13 @@
 
 use super::super::say::say;
 use super::actions::{self, Wait};
-use super::client::{Api, part};
-use super::impact::{Asks, Deed};
+use super::client::Api;
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
 use base::Result;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
-use serde_json::{Value, json};
+use model::guests::actions::{CloneGuest, MakeTemplate};
+use model::guests::moving::{MoveCheck, MoveNode};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -41,35 +41,16 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let path = format!("{}/clone", of(api, &self.guest).await?);
-        let mut body =
-            json!({ "name": self.name, "full": !self.linked, "description": self.description, "start": self.start });
-        for (key, value) in [("node", self.node), ("storage", self.storage), ("snapshot", self.snapshot)] {
-            if let Some(value) = value {
-                body[key] = json!(value);
-            }
+        let found = find::guest(api, &self.guest).await?;
+        let Self { name, node, storage, snapshot, description, start, .. } = self;
+        let copy = CloneGuest { name, node, full: !self.linked, storage, snapshot, description, start };
+        let job = api.act(&found, copy).await?;
+        if let Some(copy) = job.guest.filter(|_| !common.json()) {
+            say(&format!("The copy's id is {copy}."));
         }
-        let made = api.post(&path, Some(&body)).await?;
-        if !common.json() {
-            say(&format!("The copy's id is {}.", table::plain(made["guest"].as_str().unwrap_or_default())));
-        } else if !self.wait.wait {
-            table::json(&made);
-            return Ok(ExitCode::SUCCESS);
-        }
-        actions::finish(api, common, &self.wait, vec![made["job"].clone()]).await
+        actions::finish(api, common, &self.wait, vec![job]).await
     }
-}
-
-/// `/guests/ID`
-async fn of(api: &mut Api, wanted: &str) -> Result<String> {
-    Ok(under(&find::guest(api, wanted).await?))
-}
-
-fn under(guest: &Value) -> String {
-    format!("/guests/{}", part(guest["id"].as_str().unwrap_or_default()))
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,16 +66,13 @@ pub struct Template {
 }
 
 impl Template {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let found = find::guest(api, &self.guest).await?;
-        let path = under(&found);
         let question =
             format!("Make a template of “{}”? It can't be started any more, and there is no way back.", self.guest);
-        let deed = Deed { action: "template", snapshot: "", asks: Asks::Needed, refused: "Nothing was changed." };
-        impact::sure(api, &[&found], deed, &question, self.yes).await?;
-        let job = api.post(&format!("{path}/template"), None).await?;
+        let action = MakeTemplate {}.into();
+        impact::sure(api, std::slice::from_ref(&found), &action, &question, self.yes).await?;
+        let job = api.act(&found, action).await?;
         actions::finish(api, common, &self.wait, vec![job]).await
     }
 }
@@ -121,68 +99,38 @@ pub struct Migrate {
 }
 
 impl Migrate {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let found = find::guest(api, &self.guest).await?;
-        let path = format!("{}/migrate", under(&found));
         let Some(node) = self.node else {
-            let check = api.get(&path).await?;
-            show(common, &check);
+            show(common, &api.get(&format!("/guests/{}/migrate", found.id)).await?);
             return Ok(ExitCode::SUCCESS);
         };
         let question = format!("Move “{}” to {node}?", self.guest);
-        let deed = Deed { action: "migrate", snapshot: "", asks: Asks::WhenHit, refused: "Nothing was changed." };
-        impact::sure(api, &[&found], deed, &question, self.yes).await?;
-        let mut body = json!({ "node": node, "disks": self.disks });
-        if let Some(storage) = self.storage {
-            body["storage"] = json!(storage);
-        }
-        let job = api.post(&path, Some(&body)).await?;
+        let action = model::guests::actions::Migrate { node, disks: self.disks, storage: self.storage }.into();
+        impact::sure(api, std::slice::from_ref(&found), &action, &question, self.yes).await?;
+        let job = api.act(&found, action).await?;
         actions::finish(api, common, &self.wait, vec![job]).await
     }
 }
 
-fn show(common: &Common, check: &Value) {
-    if common.json() {
-        table::json(check);
+fn show(common: &Common, check: &MoveCheck) {
+    if common.prints(check) {
         return;
     }
-    for text in lines(&check["problems"]) {
-        say(&table::plain(&text));
-    }
-    let row = |n: &Value| {
-        let problems = lines(&n["problems"]);
-        let told = if problems.is_empty() { lines(&n["warnings"]) } else { problems.clone() };
-        let verdict = if problems.is_empty() && lines(&check["problems"]).is_empty() {
-            Cell::text("yes").tone(Tone::Good)
-        } else {
-            Cell::text("no").tone(Tone::Bad)
+    check.problems.iter().for_each(|text| say(&table::plain(text)));
+    let row = |n: &MoveNode| {
+        let verdict = match n.problems.is_empty() && check.problems.is_empty() {
+            true => Cell::text("yes").tone(Tone::Good),
+            false => Cell::text("no").tone(Tone::Bad),
         };
-        vec![
-            Cell::text(n["name"].as_str().unwrap_or_default()),
-            verdict,
-            Cell::text(told.join(" ")),
-            Cell::text(lines(&n["storages"]).join(" ")),
-        ]
+        let told = if n.problems.is_empty() { &n.warnings } else { &n.problems };
+        vec![Cell::text(&n.name), verdict, Cell::text(told.join(" ")), Cell::text(n.storages.join(" "))]
     };
-    let rows: Vec<Vec<Cell>> = check["nodes"].as_array().into_iter().flatten().map(row).collect();
-    table::print(
-        &["node", "possible", "why not, or what to know", "storages for its disks"],
-        &rows,
-        "There is no other node.",
-    );
-    let disks: Vec<String> = check["disks"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|d| format!("{} on {}", d["key"].as_str().unwrap_or_default(), d["storage"].as_str().unwrap_or_default()))
-        .collect();
+    let rows: Vec<Vec<Cell>> = check.nodes.iter().map(row).collect();
+    let heads = ["node", "possible", "why not, or what to know", "storages for its disks"];
+    table::print(&heads, &rows, "There is no other node.");
+    let disks: Vec<String> = check.disks.iter().map(|d| format!("{} on {}", d.key, d.storage)).collect();
     if !disks.is_empty() {
         say(&format!("Only its node has these disks, so --disks is needed: {}", table::plain(&disks.join(", "))));
     }
-}
-
-fn lines(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -1,11 +1,12 @@
 //! `steward nodes`.
 
 use super::Common;
-use super::table::{self, Cell, state};
+use super::table::{self, Cell, Row, state};
 use base::Result;
+use base::amounts::{bytes, percent, seconds};
 use clap::Subcommand;
-use serde_json::Value;
 use std::process::ExitCode;
+use web::system::nodes::{NodeList, NodeView};
 
 #[derive(Debug, clap::Args)]
 pub struct Nodes {
@@ -22,35 +23,30 @@ enum Verb {
 }
 
 impl Nodes {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Verb::List = self.verb;
-        let nodes = self.common.api()?.get("/nodes").await?["nodes"].take();
-        if self.common.json() {
-            table::json(&nodes);
-            return Ok(ExitCode::SUCCESS);
-        }
-        let row = |n: &Value| {
-            let text = |key: &str| n[key].as_str().unwrap_or_default();
-            let number = |key: &str| n[key].as_u64().unwrap_or(0);
-            let used =
-                |part: &str, all: &str| format!("{} of {}", table::bytes(number(part)), table::bytes(number(all)));
-            let shown = if n["stale"] == true { "unknown" } else { text("status") };
-            vec![
-                Cell::text(text("name")),
-                state(shown),
-                Cell::number(table::share(n["cpu"].as_f64().unwrap_or(0.0))),
-                Cell::number(n["threads"].as_f64().unwrap_or(0.0).to_string()),
-                Cell::number(used("memory", "memory_max")),
-                Cell::number(used("disk", "disk_max")),
-                Cell::number(number("guests").to_string()),
-                Cell::number(table::span(number("uptime"))),
-            ]
-        };
-        let rows: Vec<Vec<Cell>> = nodes.as_array().into_iter().flatten().map(row).collect();
-        let heads = ["name", "state", "cpu", "threads", "memory", "root disk", "machines", "up"];
-        table::print(&heads, &rows, "No node is known: no cluster is connected yet, or none has answered.");
+        let all: NodeList = self.common.api()?.get("/nodes").await?;
+        let nothing = "No node is known: no cluster is connected yet, or none has answered.";
+        table::list(&self.common, &all.nodes, nothing);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Row for NodeView {
+    const HEADS: &'static [&'static str] =
+        &["name", "state", "cpu", "threads", "memory", "root disk", "machines", "up"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let of = |used, all| Cell::number(format!("{} of {}", bytes(used), bytes(all)));
+        vec![
+            Cell::text(&self.name),
+            state(if self.stale { "unknown" } else { &self.status }),
+            Cell::number(percent(self.cpu)),
+            Cell::number(self.threads),
+            of(self.memory, self.memory_max),
+            of(self.disk, self.disk_max),
+            Cell::number(self.guests),
+            Cell::maybe((self.uptime > 0).then(|| seconds(self.uptime))).right(),
+        ]
     }
 }

@@ -2,14 +2,18 @@
 
 use super::super::say::say;
 use super::actions::{self, Wait};
-use super::client::{Api, part};
-use super::table::{self, Cell, Tone};
+use super::client::Api;
+use super::table::{self, Cell, Row, Tone};
 use super::{Common, complete, find};
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
-use serde_json::{Value, json};
+use model::guests::actions::ApplyProfile;
+use model::guests::hardware::Planned;
+use model::profiles::MoreDisk;
+use serde_json::json;
 use std::process::ExitCode;
+use web::hardware_profiles::rest::{DiskGrowthView, ProfileList, ProfilePlanView, ProfileView, StaysView};
 
 #[derive(Debug, clap::Args)]
 pub struct Profiles {
@@ -48,17 +52,7 @@ enum Verb {
     },
 }
 
-fn text<'a>(v: &'a Value, key: &str) -> &'a str {
-    v[key].as_str().unwrap_or_default()
-}
-
-fn items<'a>(v: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
-    v[key].as_array().into_iter().flatten()
-}
-
 impl Profiles {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
@@ -67,99 +61,83 @@ impl Profiles {
             Verb::Show { profile } => show(&mut api, &common, &profile).await,
             Verb::Apply { guest, profile, disks, dry_run, wait } => {
                 let found = find::guest(&mut api, &guest).await?;
-                let path = format!("/guests/{}/profile", part(text(&found, "id")));
-                let body = json!({ "profile": profile, "disks": disks, "preview": dry_run });
-                let answer = api.post(&path, Some(&body)).await?;
                 if dry_run {
-                    preview(&common, &answer);
+                    let body = json!({ "profile": profile, "disks": disks, "preview": true });
+                    preview(&common, &api.post(&format!("/guests/{}/profile", found.id), &body).await?);
                     return Ok(ExitCode::SUCCESS);
                 }
-                actions::finish(&mut api, &common, &wait, vec![answer]).await
+                let job = api.act(&found, ApplyProfile { profile, disks, digest: None }).await?;
+                actions::finish(&mut api, &common, &wait, vec![job]).await
             }
         }
     }
 }
 
-async fn list(api: &mut Api, common: &Common) -> Result<ExitCode> {
-    let mut answer = api.get("/profiles").await?;
-    if common.json() {
-        table::json(&answer["profiles"].take());
-        return Ok(ExitCode::SUCCESS);
-    }
-    let row = |p: &Value| {
-        let fixed = items(p, "locked").count();
+impl Row for ProfileView {
+    const HEADS: &'static [&'static str] = &["name", "what it is", "fixed", "machines", "changed"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let fixed = self.profile.locked.len();
         vec![
-            Cell::text(text(p, "name")),
-            Cell::text(text(p, "summary")),
-            Cell::number(if fixed == 0 { String::new() } else { fixed.to_string() }),
-            Cell::number(p["machines"].to_string()),
-            Cell::text(table::time(text(p, "changed"))),
+            Cell::text(&self.profile.name),
+            Cell::text(&self.summary),
+            Cell::maybe((fixed > 0).then_some(fixed)).right(),
+            Cell::number(self.machines),
+            Cell::text(table::time(self.profile.changed)),
         ]
-    };
-    let rows: Vec<Vec<Cell>> = items(&answer, "profiles").map(row).collect();
-    table::print(&["name", "what it is", "fixed", "machines", "changed"], &rows, "There is no hardware profile.");
-    if answer["required"] == true {
+    }
+}
+
+async fn list(api: &mut Api, common: &Common) -> Result<ExitCode> {
+    let all: ProfileList = api.get("/profiles").await?;
+    table::list(common, &all.profiles, "There is no hardware profile.");
+    if all.required && !common.json() {
         say("Whoever is no admin must choose one for a new machine.");
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// `20 GiB on tank`
+fn disk(d: &MoreDisk) -> String {
+    d.storage.as_ref().map_or_else(|| format!("{} GiB", d.gib), |storage| format!("{} GiB on {storage}", d.gib))
+}
+
 async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> {
-    let answer = api.get("/profiles").await?;
-    let mine = |p: &&Value| text(p, "name").eq_ignore_ascii_case(wanted) || text(p, "id") == wanted;
-    let Some(found) = items(&answer, "profiles").find(mine) else {
+    let all: ProfileList = api.get("/profiles").await?;
+    let mine = |p: &ProfileView| p.profile.name.eq_ignore_ascii_case(wanted) || p.profile.id.to_string() == wanted;
+    let Some(found) = all.profiles.into_iter().find(mine) else {
         return Err(Error::not_found(format!("There is no profile “{wanted}”.")));
     };
-    if common.json() {
-        table::json(found);
+    if common.prints(&found) {
         return Ok(ExitCode::SUCCESS);
     }
-    say(&format!("{}: {}", table::plain(text(found, "name")), table::plain(text(found, "summary"))));
-    if !text(found, "note").is_empty() {
-        say(&table::plain(text(found, "note")));
+    let (p, summary) = (&found.profile, &found.summary);
+    say(&format!("{}: {}", table::plain(&p.name), table::plain(summary)));
+    if !p.note.is_empty() {
+        say(&table::plain(&p.note));
     }
-    let fixed = |key: &str| items(found, "locked").any(|k| k == key);
-    let mark = |key: &str| if fixed(key) { Cell::text("fixed").tone(Tone::Busy) } else { Cell::text("") };
-    let values = found["values"].as_object().into_iter().flatten();
-    let mut rows: Vec<Vec<Cell>> =
-        values.map(|(k, v)| vec![Cell::text(k), Cell::text(v.as_str().unwrap_or_default()), mark(k)]).collect();
-    for disk in items(found, "disks") {
-        let place = disk["storage"].as_str().map(|s| format!(" on {s}")).unwrap_or_default();
-        rows.push(vec![Cell::text("disks"), Cell::text(format!("{} GiB{place}", disk["gib"])), mark("disks")]);
-    }
+    let line = |key: &str, value: &str| {
+        let mark = if p.locks(key) { Cell::text("fixed").tone(Tone::Busy) } else { Cell::text("") };
+        vec![Cell::text(key), Cell::text(value), mark]
+    };
+    let disks = p.disks.iter().map(|d| line("disks", &disk(d)));
+    let rows: Vec<Vec<Cell>> = p.values.iter().map(|(k, v)| line(k, v)).chain(disks).collect();
     table::print(&["key", "value", ""], &rows, "It leaves everything as the template has it.");
     Ok(ExitCode::SUCCESS)
 }
 
-fn preview(common: &Common, plan: &Value) {
-    if common.json() {
-        table::json(plan);
+fn preview(common: &Common, plan: &ProfilePlanView) {
+    if common.prints(plan) {
         return;
     }
-    let row = |c: &Value| {
-        let when = match (c["refused"].as_str(), c["live"] == true) {
-            (Some(why), _) => Cell::text(why).tone(Tone::Bad),
-            (None, true) => Cell::text("at once"),
-            (None, false) => Cell::text("after a restart").tone(Tone::Busy),
-        };
-        vec![Cell::text(text(c, "key")), Cell::text(text(c, "from")), Cell::text(text(c, "to")), when]
-    };
-    let mut rows: Vec<Vec<Cell>> = items(plan, "changes").map(row).collect();
-    if let Some(disk) = plan["grow"]["disk"].as_str() {
-        let size = |key: &str| format!("{} GiB", plan["grow"][key]);
-        rows.push(vec![Cell::text(disk), Cell::text(size("from")), Cell::text(size("to")), Cell::text("at once")]);
+    let line = |key: &str, from: &str, to: &str, when| vec![Cell::text(key), Cell::text(from), Cell::text(to), when];
+    let mut rows: Vec<Vec<Cell>> = plan.changes.iter().map(Row::cells).collect();
+    if let Some(DiskGrowthView { disk, from, to }) = &plan.grow {
+        rows.push(line(disk, &format!("{from} GiB"), &format!("{to} GiB"), Cell::text("at once")));
     }
-    for disk in items(plan, "add") {
-        let place = disk["storage"].as_str().map(|s| format!(" on {s}")).unwrap_or_default();
-        rows.push(vec![
-            Cell::text("new disk"),
-            Cell::text(""),
-            Cell::text(format!("{} GiB{place}", disk["gib"])),
-            Cell::text(""),
-        ]);
-    }
-    table::print(&["key", "now", "then", "when"], &rows, "The machine has all of it already.");
-    for kept in items(plan, "stays") {
-        say(&format!("{} stays: {}", table::plain(text(kept, "key")), table::plain(text(kept, "why"))));
+    rows.extend(plan.add.iter().map(|d| line("new disk", "", &disk(d), Cell::text(""))));
+    table::print(Planned::HEADS, &rows, "The machine has all of it already.");
+    for StaysView { key, why } in &plan.stays {
+        say(&format!("{} stays: {}", table::plain(key), table::plain(why)));
     }
 }

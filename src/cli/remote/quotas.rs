@@ -2,14 +2,16 @@
 
 use super::super::say::say;
 use super::Common;
-use super::client::{Api, part};
+use super::client::part;
 use super::create::{gibibytes, mebibytes};
-use super::table::{self, Cell};
+use super::table::{self, Cell, Row};
+use base::amounts::bytes;
 use base::{Error, Result};
 use clap::Subcommand;
 use http::Method;
-use serde_json::{Map, Value, json};
+use model::quotas::{Allowance, Quota, Resource};
 use std::process::ExitCode;
+use web::quotas::rest::{QuotaList, QuotaView};
 
 #[derive(Debug, clap::Args)]
 pub struct Quotas {
@@ -40,32 +42,37 @@ enum Verb {
     },
 }
 
-const KEYS: [&str; 4] = ["machines", "cores", "memory", "disk"];
 const EVERYBODY: &str = "everybody";
 
 impl Quotas {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         match verb {
             Verb::List => {
-                let mut all = api.get("/quotas").await?;
-                if common.json() {
-                    table::json(&all["quotas"].take());
-                    return Ok(ExitCode::SUCCESS);
-                }
-                let rows: Vec<Vec<Cell>> = all["quotas"].as_array().into_iter().flatten().map(row).collect();
-                table::print(&["login", "machines", "cores", "memory", "disk"], &rows, "There is nobody.");
+                let all: QuotaList = api.get("/quotas").await?;
+                table::list(&common, &all.quotas, "There is nobody.");
             }
+            Verb::Show { login: Some(login) } if login == EVERYBODY => usual(&common, api.get("/quota").await?),
             Verb::Show { login } => {
-                let path = login.map_or_else(|| "/me/quota".to_owned(), |l| path(&l));
+                let path = login.map_or_else(|| "/me/quota".to_owned(), |login| path(&login));
                 show(&common, &api.get(&path).await?);
             }
+            Verb::Set { login, limits } if login == EVERYBODY => {
+                let mut quota: Quota = api.get("/quota").await?;
+                for text in &limits {
+                    let (what, allowance) = limit(text, false)?;
+                    quota.set(what, allowance.over(None));
+                }
+                usual(&common, api.call(&Method::PUT, "/quota", &quota).await?);
+            }
             Verb::Set { login, limits } => {
-                let answer = set(&mut api, &login, &limits).await?;
-                show(&common, &answer);
+                let wanted = limits.iter().map(|text| limit(text, true)).collect::<Result<Vec<_>>>()?;
+                let path = path(&login);
+                // The API sets all limits of a person at once; those that are not named here stay.
+                let mut own = api.get::<QuotaView>(&path).await?.own;
+                wanted.into_iter().for_each(|(what, allowance)| own.set(what, allowance));
+                show(&common, &api.call(&Method::PUT, &path, &own).await?);
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -73,90 +80,78 @@ impl Quotas {
 }
 
 fn path(login: &str) -> String {
-    if login == EVERYBODY { "/quota".to_owned() } else { format!("/users/{}/quota", part(login)) }
-}
-
-/// The API sets all limits of a person at once; those that are not named here stay.
-async fn set(api: &mut Api, login: &str, limits: &[String]) -> Result<Value> {
-    let usual = login != EVERYBODY;
-    let wished = limits.iter().map(|text| limit(text, usual)).collect::<Result<Vec<_>>>()?;
-    let path = path(login);
-    let mut now = api.get(&path).await?;
-    let mut all: Map<String, Value> =
-        if usual { now["own"].take() } else { now }.as_object().cloned().unwrap_or_default();
-    for (key, value) in wished {
-        all.insert(key.to_owned(), value);
-    }
-    api.call(&Method::PUT, &path, Some(&Value::Object(all))).await
+    format!("/users/{}/quota", part(login))
 }
 
 /// `KEY=LIMIT`; `usual`: there is a usual limit to go back to.
-fn limit(text: &str, usual: bool) -> Result<(&'static str, Value)> {
-    let known = text.split_once('=').and_then(|(key, value)| Some((*KEYS.iter().find(|k| **k == key)?, value)));
-    let Some((key, value)) = known else {
+fn limit(text: &str, usual: bool) -> Result<(Resource, Allowance)> {
+    let known = |key: &str| Resource::ALL.into_iter().find(|what| what.name() == key);
+    let Some((what, value)) = text.split_once('=').and_then(|(key, value)| Some((known(key)?, value))) else {
         return Err(Error::invalid(format!(
             "“{text}” sets nothing: write machines, cores, memory or disk, = and a limit."
         )));
     };
-    let number = match key {
-        "memory" => mebibytes(value),
-        "disk" => gibibytes(value),
+    let number = || match what {
+        Resource::Memory => mebibytes(value),
+        Resource::Disk => gibibytes(value),
         _ => value.parse().map_err(|_| "this is no number".to_owned()),
     };
-    let value = match (value, usual) {
-        ("unlimited", true) => json!("unlimited"),
-        ("unlimited", false) => Value::Null,
-        ("usual", true) => json!("usual"),
-        ("usual", false) => return Err(Error::invalid("“usual” is what you set here. Give a number or “unlimited”.")),
-        _ => json!(number.map_err(|why| Error::invalid(format!("{key}: {why}.")))?),
+    let allowance = match value {
+        "unlimited" => Allowance::NoLimit,
+        "usual" if usual => Allowance::Usual,
+        "usual" => return Err(Error::invalid("“usual” is what you set here. Give a number or “unlimited”.")),
+        _ => Allowance::AtMost(number().map_err(|why| Error::invalid(format!("{}: {why}.", what.name())))?),
     };
-    Ok((key, value))
+    Ok((what, allowance))
 }
 
 /// A limit or a use in words.
-fn amount(key: &str, value: &Value) -> String {
-    match (key, value.as_u64()) {
+fn amount(what: Resource, n: Option<u64>) -> String {
+    match (what, n) {
         (_, None) => "no limit".to_owned(),
-        ("memory", Some(n)) => table::bytes(n << 20),
-        ("disk", Some(n)) => table::bytes(n << 30),
+        (Resource::Memory, Some(n)) => bytes(n << 20),
+        (Resource::Disk, Some(n)) => bytes(n << 30),
         (_, Some(n)) => n.to_string(),
     }
 }
 
-/// “3 of 5”
-fn row(quota: &Value) -> Vec<Cell> {
-    let mut cells = vec![Cell::text(quota["login"].as_str().unwrap_or_default())];
-    for key in KEYS {
-        let limit = &quota["limits"][key];
-        let used = amount(key, &quota["used"][key]);
-        let of = if limit.is_null() { String::new() } else { format!(" of {}", amount(key, limit)) };
-        cells.push(Cell::number(format!("{used}{of}")));
+impl Row for QuotaView {
+    const HEADS: &'static [&'static str] = &["login", "machines", "cores", "memory", "disk"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let used = |what| amount(what, Some(self.used.get(what)));
+        // “3 of 5”
+        let cell = |what| match self.limits.get(what) {
+            None => Cell::number(used(what)),
+            limit => Cell::number(format!("{} of {}", used(what), amount(what, limit))),
+        };
+        std::iter::once(Cell::text(&self.login)).chain(Resource::ALL.map(cell)).collect()
     }
-    cells
 }
 
-fn show(common: &Common, quota: &Value) {
-    if common.json() {
-        table::json(quota);
+fn usual(common: &Common, quota: Quota) {
+    if common.prints(&quota) {
         return;
     }
-    if quota["used"].is_null() {
-        say("For everybody for whom nothing else is set:");
-        let rows: Vec<Vec<Cell>> =
-            KEYS.iter().map(|key| vec![Cell::text(*key), Cell::number(amount(key, &quota[*key]))]).collect();
-        table::print(&["what", "limit"], &rows, "");
+    say("For everybody for whom nothing else is set:");
+    let row = |what: Resource| vec![Cell::text(what.name()), Cell::number(amount(what, quota.get(what)))];
+    table::print(&["what", "limit"], &Resource::ALL.map(row), "");
+}
+
+fn show(common: &Common, quota: &QuotaView) {
+    if common.prints(quota) {
         return;
     }
-    let row = |key: &&str| {
-        let set = match &quota["own"][*key] {
-            Value::String(word) => word.clone(),
-            other => amount(key, other),
+    let row = |what: Resource| {
+        let set = match quota.own.get(what) {
+            Allowance::Usual => "usual".to_owned(),
+            Allowance::NoLimit => "unlimited".to_owned(),
+            Allowance::AtMost(n) => amount(what, Some(n)),
         };
-        let limit = amount(key, &quota["limits"][*key]);
-        vec![Cell::text(*key), Cell::number(amount(key, &quota["used"][*key])), Cell::number(limit), Cell::text(set)]
+        let (used, limit) = (amount(what, Some(quota.used.get(what))), amount(what, quota.limits.get(what)));
+        vec![Cell::text(what.name()), Cell::number(used), Cell::number(limit), Cell::text(set)]
     };
-    let rows: Vec<Vec<Cell>> = KEYS.iter().map(row).collect();
-    table::print(&["what", "used", "limit", "set for them"], &rows, "");
+    table::print(&["what", "used", "limit", "set for them"], &Resource::ALL.map(row), "");
 }
 
 #[cfg(test)]
@@ -165,11 +160,11 @@ mod tests {
 
     #[test]
     fn limits_are_numbers_with_units_or_words() {
-        assert_eq!(limit("memory=16G", true).unwrap(), ("memory", json!(16384)));
-        assert_eq!(limit("machines=0", false).unwrap(), ("machines", json!(0)));
-        assert_eq!(limit("cores=usual", true).unwrap(), ("cores", json!("usual")));
-        assert_eq!(limit("disk=unlimited", true).unwrap(), ("disk", json!("unlimited")));
-        assert_eq!(limit("disk=unlimited", false).unwrap(), ("disk", Value::Null));
+        assert_eq!(limit("memory=16G", true).unwrap(), (Resource::Memory, Allowance::AtMost(16384)));
+        assert_eq!(limit("machines=0", false).unwrap(), (Resource::Machines, Allowance::AtMost(0)));
+        assert_eq!(limit("cores=usual", true).unwrap(), (Resource::Cores, Allowance::Usual));
+        assert_eq!(limit("disk=unlimited", true).unwrap(), (Resource::Disk, Allowance::NoLimit));
+        assert_eq!(limit("disk=unlimited", false).unwrap(), (Resource::Disk, Allowance::NoLimit));
         for bad in ["disk", "colour=1", "cores=many", "cores=-1", "memory=2x"] {
             assert!(limit(bad, true).is_err(), "{bad}");
         }

@@ -24,8 +24,6 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let method = match self.method.to_uppercase().as_str() {
             "GET" => Method::GET,

@@ -2,14 +2,16 @@
 
 use super::super::say::say;
 use super::client::{Api, part};
-use super::table::{self, Cell};
+use super::table::{self, Cell, Row};
 use super::{Common, complete, find};
+use app::guests::sharing::GrantView;
 use base::Result;
 use clap::ValueEnum;
 use clap_complete::engine::ArgValueCompleter;
 use http::Method;
-use serde_json::{Value, json};
+use model::access::GuestRight;
 use std::process::ExitCode;
+use web::guests::sharing::rest::{GrantList, GrantPut, OwnerPut};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Right {
@@ -22,11 +24,11 @@ pub enum Right {
 }
 
 impl Right {
-    pub fn word(self) -> &'static str {
+    pub fn right(self) -> GuestRight {
         match self {
-            Self::See => "see",
-            Self::Use => "use",
-            Self::Manage => "manage",
+            Self::See => GuestRight::See,
+            Self::Use => GuestRight::Use,
+            Self::Manage => GuestRight::Manage,
         }
     }
 }
@@ -73,68 +75,60 @@ pub struct Give {
 
 impl Access {
     async fn path(&self, api: &mut Api) -> Result<String> {
-        let found = find::guest(api, &self.guest).await?;
-        Ok(format!("/guests/{}", part(found["id"].as_str().unwrap_or_default())))
+        find::path(api, &self.guest).await
     }
 
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let path = self.path(api).await?;
-        let answer = api.get(&format!("{path}/grants")).await?;
-        if common.json() {
-            table::json(&answer);
+        let all: GrantList = api.get(&format!("{path}/grants")).await?;
+        if common.prints(&all) {
             return Ok(ExitCode::SUCCESS);
         }
-        let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();
-        say(&format!("Owner: {}", answer["owner"].as_str().map_or("nobody, so admins only".to_owned(), table::plain)));
-        let row = |g: &Value| {
-            vec![
-                Cell::text(text(g, "login")),
-                Cell::text(text(g, "right")),
-                Cell::text(text(g, "by")),
-                Cell::text(table::time(&text(g, "at"))),
-            ]
-        };
-        let rows: Vec<Vec<Cell>> = answer["grants"].as_array().into_iter().flatten().map(row).collect();
-        table::print(&["login", "may", "shared by", "since"], &rows, "It is shared with nobody.");
+        say(&format!("Owner: {}", all.owner.as_deref().map_or("nobody, so admins only".to_owned(), table::plain)));
+        table::rows(&all.grants, "It is shared with nobody.");
         Ok(ExitCode::SUCCESS)
     }
 }
 
+impl Row for GrantView {
+    const HEADS: &'static [&'static str] = &["login", "may", "shared by", "since"];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.login),
+            Cell::text(self.right.name()),
+            Cell::text(&self.by),
+            Cell::text(table::time(self.at)),
+        ]
+    }
+}
+
 impl Share {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let path = format!("{}/grants/{}", self.access.path(api).await?, part(&self.login));
-        let made = api.call(&Method::PUT, &path, Some(&json!({ "right": self.right.word() }))).await?;
-        if common.json() {
-            table::json(&made);
-        } else {
-            say(&format!("{} may {} it now.", table::plain(&self.login), self.right.word()));
+        let right = self.right.right();
+        let made: GrantView = api.call(&Method::PUT, &path, &GrantPut { right }).await?;
+        if !common.prints(&made) {
+            say(&format!("{} may {} it now.", table::plain(&self.login), right.name()));
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Unshare {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self, api: &mut Api) -> Result<ExitCode> {
         let path = format!("{}/grants/{}", self.access.path(api).await?, part(&self.login));
-        api.delete(&path).await?;
+        let () = api.delete(&path).await?;
         say(&format!("It is no longer shared with {}.", table::plain(&self.login)));
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Give {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self, api: &mut Api) -> Result<ExitCode> {
         let path = format!("{}/owner", self.access.path(api).await?);
-        let body = json!({ "owner": self.login, "keep": self.keep.map(Right::word) });
-        api.call(&Method::PUT, &path, Some(&body)).await?;
+        let body = OwnerPut { owner: Some(self.login.clone()), keep: self.keep.map(Right::right) };
+        let () = api.call(&Method::PUT, &path, &body).await?;
         say(&format!("It belongs to {} now.", table::plain(&self.login)));
         Ok(ExitCode::SUCCESS)
     }

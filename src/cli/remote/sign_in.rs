@@ -4,13 +4,17 @@ use super::super::say::{complain, say};
 use super::client::{Api, address, part};
 use super::contexts::{Context, Contexts};
 use super::table::{self, Cell};
-use super::tls::{self, Trust};
+use super::tls;
 use super::{Common, complete, terminal};
 use base::{Error, Kind, Result, Secret};
 use clap::{Subcommand, ValueEnum};
 use clap_complete::engine::ArgValueCandidates;
-use serde_json::{Value, json};
+use remote::tls::{Trust, colons};
+use serde_json::json;
 use std::process::ExitCode;
+use web::account::rest::Me;
+use web::account::tokens::{ApiTokenList, FreshToken};
+use web::sign_in::rest::AccessTokenView;
 
 #[derive(Debug, clap::Args)]
 pub struct Login {
@@ -55,8 +59,6 @@ impl ScopeName {
 }
 
 impl Login {
-    /// # Errors
-    /// `Unavailable`; `Unauthenticated` for a certificate or password that is not right.
     pub async fn run(self) -> Result<ExitCode> {
         let url = address(&self.url)?;
         // Before anything is asked: a file that can't be read would lose the token.
@@ -69,15 +71,19 @@ impl Login {
             let (token, id) = self.by_password(&url, &trust).await?;
             (token, Some(id))
         };
-        let me = Api::with(url.clone(), trust.clone(), token.expose().clone()).get("/me").await?;
-        let login = me["login"].as_str().unwrap_or_default().to_owned();
+        let me: Me = Api::with(url.clone(), trust.clone(), token.clone()).get("/me").await?;
         let name = self.context.clone().unwrap_or_else(|| url.host_str().unwrap_or("steward").to_owned());
         let fingerprint = match &trust {
-            Trust::Pin(pin) => Some(tls::colons(pin)),
-            Trust::System => None,
+            Trust::Fingerprints(pins) => pins.first().map(colons),
+            Trust::System | Trust::Ca(_) => None,
         };
-        let fresh =
-            Context { url: origin.clone(), fingerprint, login: login.clone(), token_id, token: token.expose().clone() };
+        let fresh = Context {
+            url: origin.clone(),
+            fingerprint,
+            login: me.login.clone(),
+            token_id,
+            token: token.expose().clone(),
+        };
         let old = contexts.contexts.get(&name).cloned();
         contexts.put(&name, fresh);
         contexts.save()?;
@@ -89,8 +95,8 @@ impl Login {
         }
         say(&format!(
             "Signed in to {origin} as {} ({}), called “{name}” here.",
-            table::plain(&login),
-            me["scope"].as_str().unwrap_or_default(),
+            table::plain(&me.login),
+            me.scope.name(),
         ));
         Ok(ExitCode::SUCCESS)
     }
@@ -98,19 +104,19 @@ impl Login {
     /// The system's authorities vouch for the certificate, or the person accepts this very one.
     async fn trust(&self, url: &url::Url) -> Result<Trust> {
         let wanted = self.fingerprint.as_deref().map(tls::parse).transpose()?;
-        let shown = tls::look(url).await?;
+        let (shown, vouched) = tls::look(url).await?;
         if let Some(wanted) = wanted {
             return if wanted == shown.sha256 {
-                Ok(Trust::Pin(wanted))
+                Ok(Trust::Fingerprints(vec![wanted]))
             } else {
                 Err(Error::unauthenticated(format!(
                     "{} shows another certificate: {}. Nothing was sent.",
                     url.origin().ascii_serialization(),
-                    tls::colons(&shown.sha256)
+                    shown.fingerprint()
                 )))
             };
         }
-        if shown.vouched {
+        if vouched {
             return Ok(Trust::System);
         }
         complain(&format!(
@@ -118,13 +124,13 @@ impl Login {
             url.origin().ascii_serialization(),
             table::plain(&shown.subject),
             table::plain(&shown.issuer),
-            tls::colons(&shown.sha256),
+            shown.fingerprint(),
         ));
         if !terminal::somebody() {
             return Err(Error::unauthenticated("Nobody is here to accept it. Give it with --fingerprint."));
         }
         if terminal::confirm("Is it the same?")? {
-            Ok(Trust::Pin(shown.sha256))
+            Ok(Trust::Fingerprints(vec![shown.sha256]))
         } else {
             Err(Error::unauthenticated("Not accepted. Nothing was sent."))
         }
@@ -137,29 +143,23 @@ impl Login {
             None => terminal::ask("Login: ")?,
         };
         let password = terminal::password(&format!("Password of {}: ", table::plain(&login)))?;
-        let mut nobody = Api::with(url.clone(), trust.clone(), String::new());
+        let mut nobody = Api::with(url.clone(), trust.clone(), Secret::default());
         let asked = json!({ "login": login, "password": password.expose() });
-        let session = nobody.post("/auth/token", Some(&asked)).await.map_err(|e| match e.kind() {
+        let session: AccessTokenView = nobody.post("/auth/token", &asked).await.map_err(|e| match e.kind() {
             // Without the advice to sign in, which is what was tried.
             Kind::Unauthenticated => {
                 Error::unauthenticated(e.message().trim_end_matches(" To sign in again: steward login"))
             }
             _ => e,
         })?;
-        let mut api = Api::with(url.clone(), trust.clone(), text(&session, "token")?);
+        let mut api = Api::with(url.clone(), trust.clone(), Secret::new(session.token));
         let wanted = json!({ "name": token_name(), "scope": self.scope.word(), "days": self.days });
-        let made = api.post("/me/tokens", Some(&wanted)).await?;
-        let ended = api.delete(&format!("/auth/token/{}", part(&text(&session, "id")?))).await;
-        if let Err(e) = ended {
+        let made: FreshToken = api.post("/me/tokens", &wanted).await?;
+        if let Err(e) = api.delete::<()>(&format!("/auth/token/{}", session.id)).await {
             tracing::debug!(error = e.chain(), "the short token ends by itself in 15 minutes");
         }
-        Ok((Secret::new(text(&made, "token")?), text(&made, "id")?))
+        Ok((Secret::new(made.token), made.about.about.id.to_string()))
     }
-}
-
-fn text(value: &Value, key: &str) -> Result<String> {
-    let found = value[key].as_str().map(str::to_owned);
-    found.ok_or_else(|| Error::unavailable("What answers there is no Steward, or one of another version."))
 }
 
 /// So that it is known again on the profile page.
@@ -179,7 +179,7 @@ async fn take_back(context: Context) -> Result<()> {
         None => current(&mut api).await?,
     };
     let Some(id) = id else { return Ok(()) };
-    match api.delete(&format!("/me/tokens/{}", part(&id))).await {
+    match api.delete::<()>(&format!("/me/tokens/{}", part(&id))).await {
         Err(e) if !matches!(e.kind(), Kind::Unauthenticated | Kind::NotFound) => Err(e),
         _ => Ok(()),
     }
@@ -187,12 +187,11 @@ async fn take_back(context: Context) -> Result<()> {
 
 /// The id of the token that is in use.
 async fn current(api: &mut Api) -> Result<Option<String>> {
-    let list = match api.get("/me/tokens").await {
+    let list: ApiTokenList = match api.get("/me/tokens").await {
         Err(e) if e.kind() == Kind::Unauthenticated => return Ok(None),
         other => other?,
     };
-    let mine = list["tokens"].as_array().into_iter().flatten().find(|t| t["current"] == true);
-    Ok(mine.and_then(|t| t["id"].as_str()).map(str::to_owned))
+    Ok(list.tokens.into_iter().find(|t| t.current).map(|t| t.about.id.to_string()))
 }
 
 #[derive(Debug, clap::Args)]
@@ -206,8 +205,6 @@ pub struct Logout {
 }
 
 impl Logout {
-    /// # Errors
-    /// `Unavailable` when the token can't be taken back now.
     pub async fn run(self) -> Result<ExitCode> {
         let mut contexts = Contexts::load()?;
         let (name, context) = contexts.choose(self.context.as_deref())?;
@@ -231,23 +228,18 @@ pub struct Whoami {
 }
 
 impl Whoami {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let (name, context) = Contexts::load()?.choose(self.common.context.as_deref())?;
         let url = context.url.clone();
-        let me = Api::new(context)?.get("/me").await?;
-        if self.common.json() {
-            table::json(&me);
-            return Ok(ExitCode::SUCCESS);
+        let me: Me = Api::new(context)?.get("/me").await?;
+        if !self.common.prints(&me) {
+            table::facts(&[
+                ("Steward", Cell::text(format!("{url} (called {name})"))),
+                ("Login", Cell::text(&me.login)),
+                ("Role", Cell::text(me.role.name())),
+                ("May", Cell::text(me.scope.name())),
+            ]);
         }
-        let text = |key: &str| Cell::text(me[key].as_str().unwrap_or_default());
-        table::facts(&[
-            ("Steward", Cell::text(format!("{url} (called {name})"))),
-            ("Login", text("login")),
-            ("Role", text("role")),
-            ("May", text("scope")),
-        ]);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -270,8 +262,6 @@ enum ContextVerb {
 }
 
 impl ContextArgs {
-    /// # Errors
-    /// `NotFound` for an unknown name.
     pub fn run(self) -> Result<ExitCode> {
         let mut contexts = Contexts::load()?;
         match self.verb {

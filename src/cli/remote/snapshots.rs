@@ -2,14 +2,15 @@
 
 use super::super::say::say;
 use super::actions::{self, Wait};
-use super::client::{Api, part};
-use super::impact::{Asks, Deed};
+use super::client::Api;
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
 use base::Result;
 use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
-use serde_json::{Value, json};
+use model::guests::GuestAction;
+use model::guests::actions::{DeleteSnapshot, EditSnapshot, Rollback, TakeSnapshot};
+use model::guests::snapshots::{self, Snapshot};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
@@ -88,123 +89,67 @@ struct One {
 }
 
 impl Snapshots {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
-        let (job, wait) = match verb {
-            Verb::List { guest } => return list(&mut api, &common, &guest.guest).await,
+        let (one, action, wait): (One, GuestAction, Wait) = match verb {
+            Verb::List { guest } => return list(&mut api, &common, &guest).await,
             Verb::Create { one, description, memory, wait } => {
-                let path = of(&mut api, &one.guest).await?;
-                let body = json!({ "name": one.name, "description": description, "memory": memory });
-                (api.post(&path, Some(&body)).await?, wait)
+                let name = one.name.clone();
+                (one, TakeSnapshot { name, description, memory }.into(), wait)
             }
             Verb::Rollback { one, start, yes, wait } => {
                 let found = find::guest(&mut api, &one.guest.guest).await?;
                 let question = format!("Go back to “{}”?", one.name);
-                let deed = Deed {
-                    action: "rollback",
-                    snapshot: &one.name,
-                    asks: Asks::Needed,
-                    refused: "Nothing was changed.",
-                };
-                impact::sure(&mut api, &[&found], deed, &question, yes).await?;
-                let path = format!("{}/{}/rollback", under(&found), part(&one.name));
-                (api.post(&path, Some(&json!({ "start": start }))).await?, wait)
+                let action = Rollback { name: one.name.clone(), start }.into();
+                impact::sure(&mut api, std::slice::from_ref(&found), &action, &question, yes).await?;
+                (one, action, wait)
             }
             Verb::Delete { one, wait } => {
-                let path = of(&mut api, &one.guest).await?;
-                (api.delete(&format!("{path}/{}", part(&one.name))).await?, wait)
+                let name = one.name.clone();
+                (one, DeleteSnapshot { name }.into(), wait)
             }
             Verb::Note { one, text, wait } => {
-                let path = format!("{}/{}", of(&mut api, &one.guest).await?, part(&one.name));
-                (api.call(&http::Method::PATCH, &path, Some(&json!({ "description": text }))).await?, wait)
+                let name = one.name.clone();
+                (one, EditSnapshot { name, description: text }.into(), wait)
             }
         };
+        let found = find::guest(&mut api, &one.guest.guest).await?;
+        let job = api.act(&found, action).await?;
         actions::finish(&mut api, &common, &wait, vec![job]).await
     }
 }
 
 /// `/guests/ID/snapshots`
 async fn of(api: &mut Api, guest: &Guest) -> Result<String> {
-    Ok(under(&find::guest(api, &guest.guest).await?))
+    Ok(format!("{}/snapshots", find::path(api, &guest.guest).await?))
 }
 
-fn under(guest: &Value) -> String {
-    format!("/guests/{}/snapshots", part(guest["id"].as_str().unwrap_or_default()))
-}
-
-async fn list(api: &mut Api, common: &Common, guest: &str) -> Result<ExitCode> {
-    let path = of(api, &Guest { guest: guest.to_owned() }).await?;
-    let answer = api.get(&path).await?;
-    if common.json() {
-        table::json(&answer);
+async fn list(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
+    let path = of(api, guest).await?;
+    let all: snapshots::Snapshots = api.get(&path).await?;
+    if common.prints(&all) {
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<Vec<Cell>> = tree(&answer).into_iter().map(|(depth, s)| row(depth, s, &answer)).collect();
+    let snapshots = all.tree().into_iter().filter_map(|(depth, s)| Some((depth, s?)));
+    let rows: Vec<Vec<Cell>> = snapshots.map(|(depth, s)| row(depth, s, all.parent.as_deref())).collect();
     table::print(&["name", "taken", "memory", "note"], &rows, "This machine has no snapshot.");
-    if let Some(why) = answer["refusal"].as_str() {
+    if let Some(why) = &all.refusal {
         say(&format!("None can be taken now: {}", table::plain(why)));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(depth: usize, snapshot: &Value, answer: &Value) -> Vec<Cell> {
-    let text = |key: &str| snapshot[key].as_str().unwrap_or_default();
-    let now = if answer["parent"] == snapshot["name"] { " (now)" } else { "" };
-    let name = format!("{}{}{now}", "  ".repeat(depth), text("name"));
-    let broken = snapshot["broken"] == true;
-    let note = if broken { "broken: it broke off while it was made or deleted" } else { text("description") };
+fn row(depth: usize, snapshot: &Snapshot, parent: Option<&str>) -> Vec<Cell> {
+    let now = if parent == Some(snapshot.name.as_str()) { " (now)" } else { "" };
+    let note = match snapshot.broken {
+        true => Cell::text("broken: it broke off while it was made or deleted").tone(Tone::Bad),
+        false => Cell::text(&snapshot.description),
+    };
     vec![
-        Cell::text(name),
-        Cell::text(table::time(text("time"))),
-        Cell::text(if snapshot["memory"] == true { "yes" } else { "" }),
-        Cell::text(note).tone(if broken { Tone::Bad } else { Tone::None }),
+        Cell::text(format!("{}{}{now}", "  ".repeat(depth), snapshot.name)),
+        Cell::text(table::time(snapshot.time)),
+        Cell::text(if snapshot.memory { "yes" } else { "" }),
+        note,
     ]
-}
-
-/// The newest first: the stack gives the last one first.
-fn by_age(mut list: Vec<&Value>) -> Vec<&Value> {
-    list.sort_by(|a, b| b["time"].as_str().cmp(&a["time"].as_str()));
-    list
-}
-
-/// Each snapshot with its depth, children under their parents, older ones first.
-fn tree(answer: &Value) -> Vec<(usize, &Value)> {
-    let all: Vec<&Value> = answer["snapshots"].as_array().into_iter().flatten().collect();
-    let known = |name: &Value| all.iter().any(|s| s["name"] == *name);
-    let mut out = Vec::new();
-    let mut open: Vec<(usize, &Value)> = Vec::new();
-    let roots: Vec<&Value> = all.iter().copied().filter(|s| !known(&s["parent"])).collect();
-    open.extend(by_age(roots).into_iter().map(|s| (0, s)));
-    while let Some((depth, snapshot)) = open.pop() {
-        // A circle can't be; should it come, it ends here.
-        if out.len() > all.len() {
-            break;
-        }
-        out.push((depth, snapshot));
-        let children: Vec<&Value> = all.iter().copied().filter(|s| s["parent"] == snapshot["name"]).collect();
-        open.extend(by_age(children).into_iter().map(|s| (depth + 1, s)));
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn snapshots_are_shown_as_the_tree_that_they_are() {
-        let answer = json!({ "parent": "b", "snapshots": [
-            { "name": "c", "time": "2026-01-03T00:00:00Z", "parent": "a" },
-            { "name": "a", "time": "2026-01-01T00:00:00Z", "parent": null },
-            { "name": "b", "time": "2026-01-02T00:00:00Z", "parent": "a" },
-            { "name": "d", "time": "2026-01-04T00:00:00Z", "parent": "b" },
-            { "name": "lost", "time": "2025-01-01T00:00:00Z", "parent": "gone" },
-        ]});
-        let shown: Vec<String> =
-            tree(&answer).iter().map(|(d, s)| format!("{d}{}", s["name"].as_str().unwrap())).collect();
-        assert_eq!(shown, ["0lost", "0a", "1b", "2d", "1c"]);
-    }
 }

@@ -3,14 +3,18 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
-use super::table::{self, Cell, state};
+use super::table::{self, Cell, Row, state};
 use super::{Common, complete, find};
+use app::software::{MenuItem, SoftwareView};
 use base::{Error, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use model::options::{OptionKind, OptionSpec};
+use model::software::{Recipe, SoftwareRequest};
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use web::jobs::rest::{JobView, JobWhole};
 
 #[derive(Debug, clap::Args)]
 pub struct Software {
@@ -65,8 +69,6 @@ struct Install {
 }
 
 impl Software {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
@@ -76,7 +78,7 @@ impl Software {
             Verb::Install(install) => install.run(&mut api, &common).await,
             Verb::Forget { guest, recipe } => {
                 let path = format!("{}/{}", guest.path(&mut api).await?, part(&recipe));
-                api.delete(&path).await?;
+                let () = api.delete(&path).await?;
                 say("Off the list. What is installed stays on the machine.");
                 Ok(ExitCode::SUCCESS)
             }
@@ -84,92 +86,86 @@ impl Software {
     }
 }
 
-fn text<'a>(v: &'a Value, key: &str) -> &'a str {
-    v[key].as_str().unwrap_or_default()
-}
-
 impl Guest {
     /// `/guests/ID/software`
     async fn path(&self, api: &mut Api) -> Result<String> {
-        let found = find::guest(api, &self.guest).await?;
-        Ok(format!("/guests/{}/software", part(text(&found, "id"))))
+        Ok(format!("{}/software", find::path(api, &self.guest).await?))
     }
 }
 
-async fn recipes(api: &mut Api) -> Result<Vec<Value>> {
-    let mut answer = api.get("/software").await?;
-    Ok(answer.as_array_mut().map(std::mem::take).unwrap_or_default())
-}
-
-async fn recipe(api: &mut Api, name: &str) -> Result<Value> {
-    let found = recipes(api).await?.into_iter().find(|r| r["name"] == name);
+async fn recipe(api: &mut Api, name: &str) -> Result<MenuItem> {
+    let found = api.get::<Vec<MenuItem>>("/software").await?.into_iter().find(|r| r.name == name);
     found.ok_or_else(|| Error::not_found(format!("There is no recipe “{name}”. steward software menu lists them.")))
 }
 
-async fn menu(api: &mut Api, common: &Common, wanted: Option<&str>) -> Result<ExitCode> {
-    let Some(name) = wanted else {
-        let all = recipes(api).await?;
-        if common.json() {
-            table::json(&Value::Array(all));
-            return Ok(ExitCode::SUCCESS);
-        }
-        let row = |r: &Value| {
-            vec![
-                Cell::text(text(r, "name")),
-                Cell::text(text(r, "title")),
-                Cell::text(text(r, "category")),
-                Cell::number(format!("{} MiB", r["needs"]["memory"])),
-                Cell::number(format!("{} GiB", r["needs"]["disk"])),
-                Cell::text(text(r, "about")),
-            ]
-        };
-        let rows: Vec<Vec<Cell>> = all.iter().map(row).collect();
-        table::print(&["name", "what", "kind", "memory", "disk", "about"], &rows, "There is no recipe.");
-        return Ok(ExitCode::SUCCESS);
-    };
-    let found = recipe(api, name).await?;
-    if common.json() {
-        table::json(&found);
-        return Ok(ExitCode::SUCCESS);
+impl Row for MenuItem {
+    const HEADS: &'static [&'static str] = &["name", "what", "kind", "memory", "disk", "about"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let Recipe { title, category, needs, about, .. } = &self.recipe;
+        vec![
+            Cell::text(&self.name),
+            Cell::text(title),
+            Cell::text(category),
+            Cell::number(format!("{} MiB", needs.memory)),
+            Cell::number(format!("{} GiB", needs.disk)),
+            Cell::text(about),
+        ]
     }
-    say(&format!("{}: {}\n", table::plain(text(&found, "title")), table::plain(text(&found, "about"))));
-    let row = |o: &Value| {
-        let choices = o["choices"].as_array().into_iter().flatten().filter_map(|c| c[0].as_str());
-        let choices: Vec<&str> = choices.collect();
-        let kind = if choices.is_empty() { text(o, "kind").to_owned() } else { choices.join(" ") };
-        let usual = match &o["default"] {
+}
+
+impl Row for OptionSpec {
+    const HEADS: &'static [&'static str] = &["option", "what", "values", "usual"];
+
+    fn cells(&self) -> Vec<Cell> {
+        let choices: Vec<&str> = self.choices.iter().map(|(value, _)| value.as_str()).collect();
+        let usual = match &self.default {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let label =
-            if o["required"] == true { format!("{} (needed)", text(o, "label")) } else { text(o, "label").into() };
-        vec![Cell::text(text(o, "key")), Cell::text(label), Cell::text(kind), Cell::text(usual)]
+        vec![
+            Cell::text(&self.key),
+            Cell::text(if self.required { format!("{} (needed)", self.label) } else { self.label.clone() }),
+            Cell::text(if choices.is_empty() { table::word(self.kind) } else { choices.join(" ") }),
+            Cell::text(usual),
+        ]
+    }
+}
+
+impl Row for SoftwareView {
+    const HEADS: &'static [&'static str] = &["recipe", "what", "state", "installed", ""];
+
+    fn cells(&self) -> Vec<Cell> {
+        let links: Vec<&str> = self.links.iter().map(|l| l.url.as_str()).collect();
+        vec![
+            Cell::text(&self.recipe),
+            Cell::text(&self.title),
+            state(self.state.name()),
+            Cell::maybe(self.installed.map(table::time)),
+            Cell::text(self.error.clone().unwrap_or_else(|| links.join(" "))),
+        ]
+    }
+}
+
+async fn menu(api: &mut Api, common: &Common, wanted: Option<&str>) -> Result<ExitCode> {
+    let Some(name) = wanted else {
+        table::list(common, &api.get::<Vec<MenuItem>>("/software").await?, "There is no recipe.");
+        return Ok(ExitCode::SUCCESS);
     };
-    let rows: Vec<Vec<Cell>> = found["options"].as_array().into_iter().flatten().map(row).collect();
-    table::print(&["option", "what", "values", "usual"], &rows, "It has no options.");
+    let found = recipe(api, name).await?;
+    if !common.prints(&found) {
+        let Recipe { title, about, options, .. } = &found.recipe;
+        say(&format!("{}: {}\n", table::plain(title), table::plain(about)));
+        table::rows(options, "It has no options.");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn list(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
     let path = guest.path(api).await?;
-    let all = api.get(&path).await?;
-    if common.json() {
-        table::json(&all);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let row = |s: &Value| {
-        let links = s["links"].as_array().into_iter().flatten().filter_map(|l| l["url"].as_str());
-        vec![
-            Cell::text(text(s, "recipe")),
-            Cell::text(text(s, "title")),
-            state(text(s, "state")),
-            Cell::text(table::time(text(s, "installed"))),
-            Cell::text(s["error"].as_str().map_or_else(|| links.collect::<Vec<_>>().join(" "), str::to_owned)),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = all.as_array().into_iter().flatten().map(row).collect();
-    table::print(&["recipe", "what", "state", "installed", ""], &rows, "Steward installed nothing on this machine.");
+    let all: Vec<SoftwareView> = api.get(&path).await?;
+    table::list(common, &all, "Steward installed nothing on this machine.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -181,16 +177,17 @@ fn pair(text: &str) -> Result<(&str, &str)> {
 }
 
 /// The text as the option wants it.
-fn value(option: &Value, key: &str, text: &str) -> Result<Value> {
+fn value(kind: OptionKind, key: &str, text: &str) -> Result<Value> {
     let wrong = |what: &str| Error::invalid(format!("{key} must be {what}, not “{text}”."));
-    match option["kind"].as_str() {
-        Some("number") => text.parse::<i64>().map(|n| json!(n)).map_err(|_| wrong("a number")),
-        Some("bool") => match text {
+    match kind {
+        OptionKind::Number => text.parse::<i64>().map(|n| json!(n)).map_err(|_| wrong("a number")),
+        OptionKind::Decimal => text.parse::<f64>().map(|n| json!(n)).map_err(|_| wrong("a number")),
+        OptionKind::Bool => match text {
             "yes" | "true" | "1" => Ok(json!(true)),
             "no" | "false" | "0" => Ok(json!(false)),
             _ => Err(wrong("yes or no")),
         },
-        Some("multi") => {
+        OptionKind::Multi => {
             let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
             Ok(json!(words.collect::<Vec<_>>()))
         }
@@ -200,25 +197,25 @@ fn value(option: &Value, key: &str, text: &str) -> Result<Value> {
 
 impl Install {
     async fn options(&self, api: &mut Api) -> Result<Map<String, Value>> {
-        let recipe = recipe(api, &self.recipe).await?;
-        let option = |key: &str| {
-            let found = recipe["options"].as_array().into_iter().flatten().find(|o| o["key"] == key);
-            found.ok_or_else(|| Error::invalid(format!("{} has no option “{key}”.", self.recipe)))
+        let item = recipe(api, &self.recipe).await?;
+        let kind = |key: &str| {
+            let found = item.recipe.options.iter().find(|o| o.key == key);
+            found.map(|o| o.kind).ok_or_else(|| Error::invalid(format!("{} has no option “{key}”.", self.recipe)))
         };
         let mut options = Map::new();
         for text in &self.set {
             let (key, text) = pair(text)?;
-            let option = option(key)?;
-            if option["kind"] == "password" {
+            let kind = kind(key)?;
+            if kind == OptionKind::Password {
                 // Others on this computer see command lines, and the shell keeps them.
                 return Err(Error::invalid(format!("{key} is a password: give it by --set-file {key}=FILE.")));
             }
-            options.insert(key.to_owned(), value(option, key, text)?);
+            options.insert(key.to_owned(), value(kind, key, text)?);
         }
         for text in &self.set_file {
             let (key, path) = pair(text)?;
             let text = std::fs::read_to_string(path).map_err(|e| Error::invalid(format!("{path}: {e}")))?;
-            options.insert(key.to_owned(), value(option(key)?, key, text.lines().next().unwrap_or_default())?);
+            options.insert(key.to_owned(), value(kind(key)?, key, text.lines().next().unwrap_or_default())?);
         }
         Ok(options)
     }
@@ -226,12 +223,11 @@ impl Install {
     async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let options = self.options(api).await?;
         let path = self.guest.path(api).await?;
-        let asked = api.post(&path, Some(&json!({ "recipe": self.recipe, "options": options }))).await?;
+        let asked: SoftwareView = api.post(&path, &SoftwareRequest { recipe: self.recipe.clone(), options }).await?;
         if !self.wait.wait {
-            if common.json() {
-                table::json(&asked);
-            } else {
-                say(&format!("Asked for {}. To see how it goes: steward software list", text(&asked, "title")));
+            if !common.prints(&asked) {
+                let title = table::plain(&asked.title);
+                say(&format!("Asked for {title}. To see how it goes: steward software list"));
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -240,20 +236,19 @@ impl Install {
     }
 
     /// The job begins when nothing else works on the machine.
-    async fn job(&self, api: &mut Api, path: &str, asked: Value) -> Result<Value> {
+    async fn job(&self, api: &mut Api, path: &str, asked: SoftwareView) -> Result<JobView> {
         let until = Instant::now() + Duration::from_secs(3600);
         let mut now = asked;
         loop {
-            if let Some(job) = now["job"].as_str() {
-                return api.get(&format!("/jobs/{}", part(job))).await;
+            if let Some(job) = now.job {
+                return Ok(api.get::<JobWhole>(&format!("/jobs/{job}")).await?.job);
             }
             if Instant::now() >= until {
-                return Err(Error::unavailable("Its turn has not come within an hour; it stays asked for."));
+                return Err(Error::unavailable("Still queued after an hour. It stays in the queue."));
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let all = api.get(path).await?;
-            let mine = all.as_array().into_iter().flatten().find(|s| s["recipe"] == self.recipe.as_str());
-            now = mine.cloned().ok_or_else(|| Error::conflict("It was taken off the machine's list meanwhile."))?;
+            let mine = api.get::<Vec<SoftwareView>>(path).await?.into_iter().find(|s| s.recipe == self.recipe);
+            now = mine.ok_or_else(|| Error::conflict("It was taken off the machine's list meanwhile."))?;
         }
     }
 }
@@ -264,11 +259,12 @@ mod tests {
 
     #[test]
     fn values_are_read_as_the_option_wants_them() {
-        assert_eq!(value(&json!({ "kind": "number" }), "port", "8989").unwrap(), json!(8989));
-        assert_eq!(value(&json!({ "kind": "bool" }), "tls", "yes").unwrap(), json!(true));
-        assert_eq!(value(&json!({ "kind": "multi" }), "apps", "sonarr, radarr").unwrap(), json!(["sonarr", "radarr"]));
-        assert_eq!(value(&json!({ "kind": "text" }), "name", "12").unwrap(), json!("12"));
-        assert!(value(&json!({ "kind": "number" }), "port", "many").unwrap_err().message().contains("a number"));
+        use OptionKind::{Bool, Multi, Number, Text};
+        assert_eq!(value(Number, "port", "8989").unwrap(), json!(8989));
+        assert_eq!(value(Bool, "tls", "yes").unwrap(), json!(true));
+        assert_eq!(value(Multi, "apps", "sonarr, radarr").unwrap(), json!(["sonarr", "radarr"]));
+        assert_eq!(value(Text, "name", "12").unwrap(), json!("12"));
+        assert!(value(Number, "port", "many").unwrap_err().message().contains("a number"));
         assert!(pair("port").is_err() && pair("=1").is_err());
         assert_eq!(pair("a=b=c").unwrap(), ("a", "b=c"));
     }

@@ -1,8 +1,10 @@
-//! Tables that fit the terminal, and amounts as people read them.
+//! Tables that fit the terminal.
 
 use super::super::say::say;
-use super::terminal;
-use serde_json::Value;
+use super::{Common, terminal};
+use base::Timestamp;
+use serde::Serialize;
+use std::fmt::Display;
 
 /// How a value is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,13 +26,22 @@ pub struct Cell {
 }
 
 impl Cell {
-    pub fn text(text: impl AsRef<str>) -> Self {
-        Self { text: plain(text.as_ref()), ..Self::default() }
+    pub fn text(text: impl Display) -> Self {
+        Self { text: plain(&text.to_string()), ..Self::default() }
+    }
+
+    /// Empty for nothing.
+    pub fn maybe(text: Option<impl Display>) -> Self {
+        text.map_or_else(Self::default, Self::text)
     }
 
     /// Numbers stand at the right.
-    pub fn number(text: impl AsRef<str>) -> Self {
-        Self { right: true, ..Self::text(text) }
+    pub fn number(text: impl Display) -> Self {
+        Self::text(text).right()
+    }
+
+    pub fn right(self) -> Self {
+        Self { right: true, ..self }
     }
 
     pub fn tone(self, tone: Tone) -> Self {
@@ -150,7 +161,25 @@ pub fn draw(heads: &[&str], rows: &[Vec<Cell>], look: Look) -> String {
     std::iter::once(head).chain(body).collect::<Vec<_>>().join("\n")
 }
 
-/// A list, or the sentence that there is nothing.
+/// What is one line of a table.
+pub trait Row {
+    const HEADS: &'static [&'static str];
+
+    fn cells(&self) -> Vec<Cell>;
+}
+
+/// A list as a table, or the sentence that there is nothing.
+pub fn rows<T: Row>(all: &[T], nothing: &str) {
+    print(T::HEADS, &all.iter().map(T::cells).collect::<Vec<_>>(), nothing);
+}
+
+/// The same, or JSON where that is wanted.
+pub fn list<T: Row + Serialize>(common: &Common, all: &[T], nothing: &str) {
+    if !common.prints(&all) {
+        rows(all, nothing);
+    }
+}
+
 pub fn print(heads: &[&str], rows: &[Vec<Cell>], nothing: &str) {
     if rows.is_empty() { say(nothing) } else { say(&draw(heads, rows, Look::here())) }
 }
@@ -166,46 +195,19 @@ pub fn facts(rows: &[(&str, Cell)]) {
     say(&rows.iter().map(line).collect::<Vec<_>>().join("\n"));
 }
 
+/// A word as the API writes it.
+pub fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// What the API answered, for programs.
-pub fn json(value: &Value) {
+pub fn json(value: &impl Serialize) {
     say(&serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
-/// `1.5 GiB`; three figures at most.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    #[expect(clippy::cast_precision_loss, reason = "three figures are shown")]
-    let mut amount = count as f64;
-    let mut unit = 0;
-    while amount >= 1024.0 && unit + 1 < UNITS.len() {
-        amount /= 1024.0;
-        unit += 1;
-    }
-    let decimals = usize::from(unit > 0 && amount < 100.0);
-    let number = format!("{amount:.decimals$}");
-    format!("{} {}", number.strip_suffix(".0").unwrap_or(&number), UNITS[unit])
-}
-
-/// `3 d 4 h`, `12 min`, `40 s`.
-pub fn span(seconds: u64) -> String {
-    match seconds {
-        0 => String::new(),
-        s if s < 60 => format!("{s} s"),
-        s if s < 3600 => format!("{} min", s / 60),
-        s if s < 86_400 => format!("{} h {} min", s / 3600, s % 3600 / 60),
-        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
-    }
-}
-
-/// A share of 1 as per cent.
-pub fn share(part: f64) -> String {
-    format!("{:.0} %", part * 100.0)
-}
-
-/// RFC 3339 as this computer's clock shows it; what can't be read stays.
-pub fn time(text: &str) -> String {
-    let parsed = chrono::DateTime::parse_from_rfc3339(text);
-    parsed.map_or_else(|_| text.to_owned(), |t| t.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string())
+/// As this computer's clock shows it.
+pub fn time(t: Timestamp) -> String {
+    t.to_utc().with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 #[cfg(test)]
@@ -247,16 +249,5 @@ mod tests {
         let text = draw(&heads, &rows, Look { width: None, colour: false });
         assert!(!text.contains('\x1b'), "{text:?}");
         assert!(draw(&heads, &rows, Look { width: None, colour: true }).contains("\x1b[32mrunning\x1b[0m"));
-    }
-
-    #[test]
-    fn amounts_are_read_by_people() {
-        assert_eq!(bytes((16 << 30) - (20 << 20)), "16 GiB");
-        assert_eq!(
-            (bytes(0), bytes(1536), bytes(2 << 30), bytes(1 << 40)),
-            ("0 B".into(), "1.5 KiB".into(), "2 GiB".into(), "1 TiB".into())
-        );
-        assert_eq!((span(40), span(720), span(90_000)), ("40 s".into(), "12 min".into(), "1 d 1 h".into()));
-        assert_eq!(share(0.074), "7 %");
     }
 }

@@ -2,16 +2,19 @@
 
 use super::super::say::complain;
 use super::actions::{self, Wait};
-use super::client::{Api, part};
+use super::client::Api;
 use super::create::gibibytes;
-use super::impact::{Asks, Deed};
-use super::table::{self, Cell, Tone};
+use super::table::{self, Cell, Row, Tone};
 use super::{Common, complete, find, impact};
 use base::Result;
+use base::amounts::bytes;
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use model::guests::ActionKind;
 use serde_json::{Value, json};
 use std::process::ExitCode;
+use web::guests::rest::GuestView;
+use web::templates::rest::{ImageList, ImageView, TemplateList, TemplateView};
 
 #[derive(Debug, clap::Args)]
 pub struct Templates {
@@ -84,25 +87,22 @@ struct Build {
 }
 
 impl Templates {
-    /// # Errors
-    /// What the API refuses.
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         let (job, wait) = match verb {
             Verb::List => return list(&mut api, &common).await,
             Verb::Images { look } => return images(&mut api, &common, look).await,
-            Verb::Build(build) => (api.post("/templates", Some(&build.body())).await?, build.wait),
+            Verb::Build(build) => (api.post("/templates", &build.body()).await?, build.wait),
             Verb::Rebuild(one) => {
                 let path = path(&find::guest(&mut api, &one.template).await?);
-                (api.post(&format!("{path}/rebuild"), None).await?, one.wait)
+                (api.post(&format!("{path}/rebuild"), &()).await?, one.wait)
             }
             Verb::Delete { one, yes } => {
                 let found = find::guest(&mut api, &one.template).await?;
-                let refused = "Nothing was deleted.";
-                let deed = Deed { action: "delete", snapshot: "", asks: Asks::Needed, refused };
-                let question = format!("Delete for good {}?", table::plain(text(&found, "name")));
-                impact::sure(&mut api, &[&found], deed, &question, yes).await?;
+                let question = format!("Delete for good {}?", table::plain(&found.name));
+                let action = ActionKind::Delete.empty();
+                impact::sure(&mut api, std::slice::from_ref(&found), &action, &question, yes).await?;
                 (api.delete(&path(&found)).await?, one.wait)
             }
         };
@@ -110,8 +110,8 @@ impl Templates {
     }
 }
 
-fn path(template: &Value) -> String {
-    format!("/templates/{}", part(text(template, "id")))
+fn path(template: &GuestView) -> String {
+    format!("/templates/{}", template.id)
 }
 
 impl Build {
@@ -133,68 +133,64 @@ impl Build {
     }
 }
 
-fn text<'a>(v: &'a Value, key: &str) -> &'a str {
-    v[key].as_str().unwrap_or_default()
-}
+impl Row for TemplateView {
+    const HEADS: &'static [&'static str] = &["no.", "name", "system", "node", "disk", "user", "made", ""];
 
-async fn list(api: &mut Api, common: &Common) -> Result<ExitCode> {
-    let all = api.get("/templates").await?["templates"].take();
-    if common.json() {
-        table::json(&all);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let row = |t: &Value| {
-        let state = match (t["superseded"] == true, t["newer"] == true) {
+    fn cells(&self) -> Vec<Cell> {
+        let state = match (self.superseded, self.newer) {
             (true, _) => Cell::text("replaced").tone(Tone::Dim),
             (_, true) => Cell::text("newer image").tone(Tone::Busy),
             _ => Cell::text(""),
         };
         vec![
-            Cell::number(t["vmid"].as_u64().map(|v| v.to_string()).unwrap_or_default()),
-            Cell::text(text(t, "name")),
-            Cell::text(text(t, "title")),
-            Cell::text(text(t, "node")),
-            Cell::number(table::bytes(t["disk"].as_u64().unwrap_or(0))),
-            Cell::text(text(t, "user")),
-            Cell::text(table::time(text(t, "built"))),
+            Cell::maybe(self.vmid).right(),
+            Cell::text(&self.name),
+            Cell::maybe(self.title.as_ref()),
+            Cell::text(&self.node),
+            Cell::number(bytes(self.disk)),
+            Cell::maybe(self.user.as_ref()),
+            Cell::maybe(self.built.map(table::time)),
             state,
         ]
-    };
-    let rows: Vec<Vec<Cell>> = all.as_array().into_iter().flatten().map(row).collect();
-    let heads = ["no.", "name", "system", "node", "disk", "user", "made", ""];
-    table::print(&heads, &rows, "There is no template yet: steward templates build IMAGE --node NODE --bridge BRIDGE");
-    Ok(ExitCode::SUCCESS)
+    }
 }
 
-async fn images(api: &mut Api, common: &Common, look: bool) -> Result<ExitCode> {
-    if look {
-        api.post("/images/look", None).await?;
-    }
-    let answer = api.get("/images").await?;
-    for problem in answer["problems"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        complain(&format!("steward: {}", table::plain(problem)));
-    }
-    if common.json() {
-        table::json(&answer["images"]);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let row = |i: &Value| {
-        let state = match (i["job"].as_str(), i["trouble"].as_str(), i["newer"] == true) {
+impl Row for ImageView {
+    const HEADS: &'static [&'static str] = &["id", "system", "user", "disk", "recommended", ""];
+
+    fn cells(&self) -> Vec<Cell> {
+        let state = match (&self.job, &self.trouble, self.newer) {
             (Some(_), ..) => Cell::text("being made").tone(Tone::Busy),
             (_, Some(why), _) => Cell::text(why).tone(Tone::Bad),
             (.., true) => Cell::text("newer than the template").tone(Tone::Busy),
             _ => Cell::text(""),
         };
         vec![
-            Cell::text(text(i, "id")),
-            Cell::text(format!("{} {}", text(i, "name"), text(i, "version"))),
-            Cell::text(text(i, "user")),
-            Cell::number(format!("{} GiB", i["disk"])),
-            Cell::text(if i["recommended"] == true { "yes" } else { "" }),
+            Cell::text(&self.image.id),
+            Cell::text(self.image.title()),
+            Cell::text(&self.image.user),
+            Cell::number(format!("{} GiB", self.image.disk)),
+            Cell::text(if self.image.recommended { "yes" } else { "" }),
             state,
         ]
-    };
-    let rows: Vec<Vec<Cell>> = answer["images"].as_array().into_iter().flatten().map(row).collect();
-    table::print(&["id", "system", "user", "disk", "recommended", ""], &rows, "The catalogue is empty.");
+    }
+}
+
+async fn list(api: &mut Api, common: &Common) -> Result<ExitCode> {
+    let all: TemplateList = api.get("/templates").await?;
+    let nothing = "There is no template yet: steward templates build IMAGE --node NODE --bridge BRIDGE";
+    table::list(common, &all.templates, nothing);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn images(api: &mut Api, common: &Common, look: bool) -> Result<ExitCode> {
+    if look {
+        let () = api.post("/images/refresh", &()).await?;
+    }
+    let all: ImageList = api.get("/images").await?;
+    for problem in &all.problems {
+        complain(&format!("steward: {}", table::plain(problem)));
+    }
+    table::list(common, &all.images, "The catalogue is empty.");
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The answer of the provider's `guest_migrate_check` hook.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MoveCheck {
     /// It runs now.
     pub running: bool,
@@ -21,7 +21,7 @@ pub struct MoveCheck {
     pub nodes: Vec<MoveNode>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MoveDisk {
     /// `scsi0`, `rootfs` ...
     pub key: String,
@@ -32,7 +32,7 @@ pub struct MoveDisk {
 }
 
 /// One node as a place for the machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MoveNode {
     pub name: String,
     /// What stands in the way there, as sentences.

@@ -101,3 +101,63 @@ impl MachineSettings {
         Error::of_fields(wrong).map(|()| good)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn declared() -> Vec<OptionSpec> {
+        let all = json!([
+            { "key": "cores", "label": "Cores", "kind": "number", "min": 1, "max": 512, "group": "Processor", "profile": true },
+            { "key": "numa", "label": "NUMA", "kind": "bool", "group": "Processor", "profile": true },
+            { "key": "memory", "label": "Memory", "kind": "number", "min": 16, "required": true, "group": "Memory", "profile": true, "for": ["qemu", "lxc"] },
+            { "key": "swap", "label": "Swap", "kind": "number", "group": "Memory", "for": ["lxc"] },
+            { "key": "disk", "label": "Size", "kind": "number", "min": 1, "max": 65536, "group": "First disk", "profile": true },
+            { "key": "storage", "label": "Storage", "kind": "text", "pattern": "[a-z0-9-]+", "group": "First disk", "profile": true },
+            { "key": "disks", "label": "Further disks", "kind": "disks", "group": "First disk", "profile": true },
+            { "key": "bridge", "label": "Bridge", "kind": "text", "pattern": "[a-z0-9]+", "required": true, "group": "Network card", "profile": true },
+            { "key": "vlan", "label": "VLAN tag", "kind": "number", "min": 0, "max": 4094, "group": "Network card", "profile": true },
+            { "key": "firmware", "label": "Firmware", "kind": "choice", "choices": [["seabios", "BIOS"], ["ovmf", "UEFI (OVMF)"]], "when": "new", "group": "System", "profile": true, "notable": true },
+            { "key": "tpm", "label": "TPM", "kind": "bool", "when": "new", "group": "System", "profile": true, "notable": true },
+            { "key": "name", "label": "Name", "kind": "text", "format": "name", "required": true, "when": "live", "group": "Options" },
+        ]);
+        serde_json::from_value(all).unwrap()
+    }
+
+    /// What machines of a small provider can have.
+    pub(crate) fn some() -> MachineSettings {
+        MachineSettings::of(&declared(), GuestKind::Qemu)
+    }
+
+    fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+        list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn all_faults_of_a_change_are_told_at_once_and_what_only_new_machines_get_stays() {
+        let wrong = pairs(&[("cores", "0"), ("memory", ""), ("name", "-x"), ("flying", "1"), ("firmware", "ovmf")]);
+        let e = some().change(&wrong).unwrap_err();
+        assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "firmware", "flying", "memory", "name"]);
+        let good = some().change(&pairs(&[("cores", " 4 "), ("numa", "on"), ("vlan", "")])).unwrap();
+        assert_eq!(good, pairs(&[("cores", "4"), ("numa", "1"), ("vlan", "")]));
+    }
+
+    #[test]
+    fn each_kind_of_machine_and_profiles_have_their_own() {
+        let containers = MachineSettings::of(&declared(), GuestKind::Lxc);
+        assert_eq!(containers.iter().map(|s| s.key.as_str()).collect::<Vec<_>>(), ["memory", "swap"]);
+        assert!(some().for_profiles().find("name").is_none());
+        assert_eq!(some().groups()[..3], ["Processor", "Memory", "First disk"]);
+    }
+
+    #[test]
+    fn a_profile_holds_what_any_provider_takes() {
+        let small = json!([{ "key": "cores", "label": "Threads", "kind": "number", "max": 1024 },
+                           { "key": "sound", "label": "Sound", "kind": "bool" }]);
+        let small = MachineSettings::of(&serde_json::from_value::<Vec<OptionSpec>>(small).unwrap(), GuestKind::Qemu);
+        let all = MachineSettings::union([some(), small]);
+        let (_, wrong) = all.read(&pairs(&[("cores", "1024"), ("sound", "1"), ("tpm", "0")]));
+        assert!(wrong.is_empty() && all.label("cores") == "Cores", "{wrong:?}");
+    }
+}

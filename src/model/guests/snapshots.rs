@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
 /// One snapshot as the provider's `guest_snapshots` hook reports it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Snapshot {
     pub name: String,
     #[serde(default)]
     pub description: String,
-    /// Seconds since 1970.
-    pub time: i64,
+    #[serde(deserialize_with = "base::time::from_seconds_or_text")]
+    pub time: Timestamp,
     /// It holds what was in memory too: going back to it goes on running.
     #[serde(default)]
     pub memory: bool,
@@ -24,7 +24,7 @@ pub struct Snapshot {
 }
 
 /// All snapshots of a machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Snapshots {
     pub snapshots: Vec<Snapshot>,
     /// The one that the present state stands on.
@@ -121,7 +121,12 @@ mod tests {
     use super::*;
 
     fn one(name: &str, time: i64, parent: Option<&str>) -> Snapshot {
-        Snapshot { name: name.into(), time, parent: parent.map(str::to_owned), ..Snapshot::default() }
+        Snapshot {
+            name: name.into(),
+            time: Timestamp::from_secs(time),
+            parent: parent.map(str::to_owned),
+            ..Snapshot::default()
+        }
     }
 
     fn drawn(all: &Snapshots) -> Vec<String> {

@@ -3,109 +3,17 @@
 
 mod words;
 
+pub use words::needs_ties;
+
 use crate::access::GuestRight;
-use crate::guests::{GuestAction, PowerAction};
+use crate::guests::ActionKind;
 use base::Timestamp;
 use base::ids::{GuestId, JobId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is about to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Deed {
-    Stop,
-    Shutdown,
-    Reboot,
-    Suspend,
-    Hibernate,
-    Delete,
-    Migrate,
-    Rollback,
-    Template,
-}
-
-impl Deed {
-    pub const ALL: [Self; 9] = [
-        Self::Stop,
-        Self::Shutdown,
-        Self::Reboot,
-        Self::Suspend,
-        Self::Hibernate,
-        Self::Delete,
-        Self::Migrate,
-        Self::Rollback,
-        Self::Template,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Shutdown => "shutdown",
-            Self::Reboot => "reboot",
-            Self::Suspend => "suspend",
-            Self::Hibernate => "hibernate",
-            Self::Delete => "delete",
-            Self::Migrate => "migrate",
-            Self::Rollback => "rollback",
-            Self::Template => "template",
-        }
-    }
-
-    /// The word on the button.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Stop => "Stop",
-            Self::Shutdown => "Shut down",
-            Self::Reboot => "Reboot",
-            Self::Suspend => "Suspend",
-            Self::Hibernate => "Hibernate",
-            Self::Delete => "Delete",
-            Self::Migrate => "Move",
-            Self::Rollback => "Go back",
-            Self::Template => "Make a template",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|d| d.name() == text)
-    }
-
-    /// `None` for what takes nothing from anybody: start and resume.
-    pub fn of_power(action: PowerAction) -> Option<Self> {
-        match action {
-            PowerAction::Start | PowerAction::Resume => None,
-            PowerAction::Shutdown => Some(Self::Shutdown),
-            PowerAction::Stop => Some(Self::Stop),
-            PowerAction::Reboot => Some(Self::Reboot),
-            PowerAction::Suspend => Some(Self::Suspend),
-        }
-    }
-
-    /// The power action behind it.
-    pub fn power(self) -> Option<PowerAction> {
-        PowerAction::ALL.into_iter().find(|a| Self::of_power(*a) == Some(self))
-    }
-
-    /// `None` for actions that hit nobody.
-    pub fn of_action(action: &GuestAction) -> Option<Self> {
-        match action {
-            GuestAction::Rollback { .. } => Some(Self::Rollback),
-            GuestAction::Template => Some(Self::Template),
-            GuestAction::Migrate { .. } => Some(Self::Migrate),
-            GuestAction::Hibernate => Some(Self::Hibernate),
-            _ => None,
-        }
-    }
-
-    /// Whoever uses the machine is cut off by it, for a while or for good.
-    pub fn cuts(self) -> bool {
-        !matches!(self, Self::Migrate | Self::Template)
-    }
-}
-
 /// How much something matters, the worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
     /// It can't be done as long as this is so.
@@ -140,7 +48,7 @@ impl Weight {
 }
 
 /// What it is about. The order is that of the list among what weighs the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HitKind {
     /// Steward itself runs there.
@@ -196,40 +104,43 @@ impl HitKind {
     }
 }
 
-/// Where something can be looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    Guest(GuestId),
-    Job(JobId),
-    /// A page that a program on the machine serves: http or https.
-    Url(String),
-}
-
-/// One of several things in a hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One of several things in a hit, and where it can be looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Item {
     pub text: String,
-    pub place: Option<Place>,
+    pub guest: Option<GuestId>,
+    pub job: Option<JobId>,
+    /// A page that a program on the machine serves: http or https.
+    pub url: Option<String>,
 }
 
 impl Item {
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), place: None }
+        Self { text: text.into(), ..Self::default() }
     }
 
-    pub fn at(text: impl Into<String>, place: Place) -> Self {
-        Self { text: text.into(), place: Some(place) }
+    pub fn guest(text: impl Into<String>, id: GuestId) -> Self {
+        Self { guest: Some(id), ..Self::new(text) }
+    }
+
+    pub fn job(text: impl Into<String>, id: JobId) -> Self {
+        Self { job: Some(id), ..Self::new(text) }
+    }
+
+    pub fn url(text: impl Into<String>, url: String) -> Self {
+        Self { url: Some(url), ..Self::new(text) }
     }
 }
 
 /// One thing that is hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Hit {
     pub kind: HitKind,
     pub weight: Weight,
     /// A sentence.
     pub text: String,
     /// The same in a few words, beside the machine's name in a list of several.
+    #[serde(skip)]
     pub brief: String,
     pub items: Vec<Item>,
     /// How many more there are, which the asker may not see, or which are too many to name.
@@ -343,7 +254,7 @@ pub struct Ties {
 }
 
 /// What hangs on it, the worst first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Impact {
     pub hits: Vec<Hit>,
     /// What could not be found out, as sentences.
@@ -354,13 +265,13 @@ pub struct Impact {
 const NAMED: usize = 30;
 
 impl Impact {
-    pub fn of(deed: Deed, facts: Vec<Fact>, unknown: Vec<String>) -> Self {
-        let hits = facts.iter().filter_map(|fact| fact.hit(deed)).collect();
+    pub fn of(action: ActionKind, facts: Vec<Fact>, unknown: Vec<String>) -> Self {
+        let hits = facts.iter().filter_map(|fact| fact.hit(action)).collect();
         Self { hits, unknown }.sorted()
     }
 
     /// The same for several machines: one hit for each kind, which names the machines.
-    pub fn of_many(deed: Deed, each: Vec<(GuestId, String, Vec<Fact>)>) -> Self {
+    pub fn of_many(action: ActionKind, each: Vec<(GuestId, String, Vec<Fact>)>) -> Self {
         let mut kinds: BTreeMap<HitKind, Vec<(GuestId, String, Hit)>> = BTreeMap::new();
         let mut bytes = 0_u64;
         for (id, name, facts) in each {
@@ -368,7 +279,7 @@ impl Impact {
                 if let Fact::Disks { bytes: own, .. } = fact {
                     bytes += own;
                 }
-                if let Some(hit) = fact.hit(deed) {
+                if let Some(hit) = fact.hit(action) {
                     kinds.entry(hit.kind).or_default().push((id, name.clone(), hit));
                 }
             }
@@ -377,9 +288,8 @@ impl Impact {
             let weight = all.iter().map(|(_, _, hit)| hit.weight).min()?;
             let mut machines: Vec<GuestId> = all.iter().map(|(id, _, _)| *id).collect();
             machines.dedup();
-            let text = words::of_many(kind, deed, machines.len(), bytes);
-            let item =
-                |(id, name, hit): (GuestId, String, Hit)| Item::at(format!("{name}: {}", hit.brief), Place::Guest(id));
+            let text = words::of_many(kind, action, machines.len(), bytes);
+            let item = |(id, name, hit): (GuestId, String, Hit)| Item::guest(format!("{name}: {}", hit.brief), id);
             Some(Hit { kind, weight, text, brief: String::new(), items: all.into_iter().map(item).collect(), more: 0 })
         });
         Self { hits: hits.collect(), unknown: Vec::new() }.sorted()

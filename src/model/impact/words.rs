@@ -1,40 +1,16 @@
 //! The words: one sentence for each fact and what is about to be done.
 
-use super::{Deed, Fact, GoingDisk, Hit, HitKind, Item, Kept, Place, Program, Weight};
+use super::{Fact, GoingDisk, Hit, HitKind, Item, Kept, Program, Weight};
 use crate::access::GuestRight;
+use crate::guests::{ActionKind, ActionKind as A};
 use base::Timestamp;
+use base::amounts::{bytes as size, count, duration, seconds};
 use base::ids::{GuestId, JobId};
-
-/// `1 machine`, `2 machines`.
-fn count(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
-}
-
-/// Seconds in words: `45 s`, `12 min`, `5 h`, `3 days`.
-fn span(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
 
 /// `2026-11-12 14:00 UTC` and `9 days ago`
 fn when(at: Timestamp, now: Timestamp) -> (String, String) {
     let exact = at.to_utc().format("%Y-%m-%d %H:%M UTC").to_string();
-    (exact, format!("{} ago", span(at.until(now).as_secs())))
-}
-
-/// `40 GiB`, `512 MiB`
-fn size(bytes: u64) -> String {
-    let (gib, mib) = (bytes as f64 / f64::from(1 << 30), bytes.div_ceil(1 << 20));
-    match gib {
-        g if g >= 1024.0 => format!("{:.1} TiB", g / 1024.0),
-        g if g >= 1.0 && (g * 10.0).round() % 10.0 > 0.0 => format!("{g:.1} GiB"),
-        g if g >= 1.0 => format!("{g:.0} GiB"),
-        _ => format!("{mib} MiB"),
-    }
+    (exact, format!("{} ago", duration(at.until(now))))
 }
 
 fn kept(snapshot: &Kept, now: Timestamp) -> Item {
@@ -44,11 +20,11 @@ fn kept(snapshot: &Kept, now: Timestamp) -> Item {
 }
 
 fn machines(list: &[(GuestId, String)]) -> Vec<Item> {
-    list.iter().map(|(id, name)| Item::at(name.clone(), Place::Guest(*id))).collect()
+    list.iter().map(|(id, name)| Item::guest(name.clone(), *id)).collect()
 }
 
 fn jobs(list: &[(JobId, String)]) -> Vec<Item> {
-    list.iter().map(|(id, title)| Item::at(title.clone(), Place::Job(*id))).collect()
+    list.iter().map(|(id, title)| Item::job(title.clone(), *id)).collect()
 }
 
 fn hit(kind: HitKind, weight: Weight, text: impl Into<String>, brief: impl Into<String>) -> Hit {
@@ -61,49 +37,60 @@ impl Hit {
     }
 }
 
+/// Whoever uses the machine is cut off by it, for a while or for good.
+fn interrupts(action: ActionKind) -> bool {
+    !matches!(action, A::Migrate | A::Template)
+}
+
+/// Whether devices, replication and machines with linked disks matter: only then the provider is asked for them.
+pub fn needs_ties(action: ActionKind) -> bool {
+    matches!(action, A::Suspend | A::Hibernate | A::Delete | A::Migrate | A::Template)
+}
+
 impl Fact {
-    /// What it means for this deed; `None` when it does not matter.
-    pub fn hit(&self, deed: Deed) -> Option<Hit> {
+    /// What it means for this action; `None` when it does not matter.
+    pub fn hit(&self, action: ActionKind) -> Option<Hit> {
+        if !action.has_impact() {
+            return None;
+        }
         match self {
-            Self::Steward { sure } => Some(steward(*sure, deed)),
-            Self::Protected => (deed == Deed::Delete).then(|| {
+            Self::Steward { sure } => Some(steward(*sure, action)),
+            Self::Protected => (action == A::Delete).then(|| {
                 let text = "It is protected: it can't be deleted until “Protected” is taken off on its Hardware page.";
                 hit(HitKind::Protection, Weight::Blocks, text, "protected")
             }),
-            Self::Locked(lock) => Some(locked(lock, deed)),
-            Self::Linked { machines: list, more } => linked(list, *more, deed),
-            Self::Copies { machines: list, more } => (deed == Deed::Delete && list.len() + more > 0).then(|| {
+            Self::Locked(lock) => Some(locked(lock, action)),
+            Self::Linked { machines: list, more } => linked(list, *more, action),
+            Self::Copies { machines: list, more } => (action == A::Delete && list.len() + more > 0).then(|| {
                 let n = list.len() + more;
                 let words = count(n, "machine was made from it and stays", "machines were made from it and stay");
                 let text = format!("{words}: nothing changes for {}.", if n == 1 { "it" } else { "them" });
                 hit(HitKind::Copies, Weight::Known, text, words).with(machines(list), *more)
             }),
-            Self::Jobs { jobs: list, more, overtaken } => at_work(list, *more, *overtaken && deed == Deed::Stop),
-            Self::Making { jobs: list, more } => making(list, *more, deed),
-            Self::Devices(list) => devices(list, deed),
-            Self::State { status, uptime } => state(status, *uptime, deed),
-            Self::Software(list) => software(list, deed),
-            Self::People { owner, shared, others } => people(owner.as_deref(), shared, *others, deed),
-            Self::Consoles { own, names, others } => consoles(*own, names, *others, deed),
-            Self::Disks { list, bytes } => (deed == Deed::Delete).then(|| disks(list, *bytes)),
-            Self::Snapshots { list, now } => snapshots(list, *now, deed),
-            Self::Since { to, newer, now } => (deed == Deed::Rollback).then(|| since(to, newer, *now)),
-            Self::HighAvailability(state) => high_availability(state, deed),
-            Self::Replication(nodes) => replication(nodes, deed),
+            Self::Jobs { jobs: list, more, overtaken } => at_work(list, *more, *overtaken && action == A::Stop),
+            Self::Making { jobs: list, more } => making(list, *more, action),
+            Self::Devices(list) => devices(list, action),
+            Self::State { status, uptime } => state(status, *uptime, action),
+            Self::Software(list) => software(list, action),
+            Self::People { owner, shared, others } => people(owner.as_deref(), shared, *others, action),
+            Self::Consoles { own, names, others } => consoles(*own, names, *others, action),
+            Self::Disks { list, bytes } => (action == A::Delete).then(|| disks(list, *bytes)),
+            Self::Snapshots { list, now } => snapshots(list, *now, action),
+            Self::Since { to, newer, now } => (action == A::Rollback).then(|| since(to, newer, *now)),
+            Self::HighAvailability(state) => high_availability(state, action),
+            Self::Replication(nodes) => replication(nodes, action),
         }
     }
 }
 
-fn steward(sure: bool, deed: Deed) -> Hit {
-    let (weight, after) = match deed {
-        Deed::Delete => (Weight::Lost, "this page goes away for good, with all that Steward knows"),
-        Deed::Rollback => (Weight::Lost, "this page goes away, and Steward forgets what it did since then"),
-        Deed::Reboot => (Weight::Cut, "this page goes away until it is back"),
-        Deed::Migrate => (Weight::Cut, "this page may stand still while it moves"),
-        Deed::Template => (Weight::Lost, "this page goes away for good: a template can't be started"),
-        Deed::Stop | Deed::Shutdown | Deed::Suspend | Deed::Hibernate => {
-            (Weight::Cut, "this page will go away, and nobody can start the machine from here")
-        }
+fn steward(sure: bool, action: ActionKind) -> Hit {
+    let (weight, after) = match action {
+        A::Delete => (Weight::Lost, "this page goes away for good, with all that Steward knows"),
+        A::Rollback => (Weight::Lost, "this page goes away, and Steward forgets what it did since then"),
+        A::Reboot | A::Reset => (Weight::Cut, "this page goes away until it is back"),
+        A::Migrate => (Weight::Cut, "this page may stand still while it moves"),
+        A::Template => (Weight::Lost, "this page goes away for good: a template can't be started"),
+        _ => (Weight::Cut, "this page will go away, and nobody can start the machine from here"),
     };
     let text = match sure {
         true => format!("Steward itself runs here: {after}."),
@@ -112,9 +99,9 @@ fn steward(sure: bool, deed: Deed) -> Hit {
     hit(HitKind::Steward, weight, text, if sure { "Steward itself runs here" } else { "called like Steward's own" })
 }
 
-fn locked(lock: &str, deed: Deed) -> Hit {
-    match (lock, deed) {
-        ("suspended", Deed::Delete | Deed::Rollback) => {
+fn locked(lock: &str, action: ActionKind) -> Hit {
+    match (lock, action) {
+        ("suspended", A::Delete | A::Rollback) => {
             hit(HitKind::Lock, Weight::Lost, "It is hibernated: what was in its memory is lost too.", "hibernated")
         }
         ("suspended", _) => hit(HitKind::Lock, Weight::Blocks, "It is hibernated. Start it first.", "hibernated"),
@@ -125,18 +112,18 @@ fn locked(lock: &str, deed: Deed) -> Hit {
     }
 }
 
-fn linked(list: &[(GuestId, String)], more: usize, deed: Deed) -> Option<Hit> {
+fn linked(list: &[(GuestId, String)], more: usize, action: ActionKind) -> Option<Hit> {
     let n = list.len() + more;
     if n == 0 {
         return None;
     }
     let share = count(n, "machine shares its disks", "machines share its disks");
-    let (weight, text) = match deed {
-        Deed::Delete => {
+    let (weight, text) = match action {
+        A::Delete => {
             let those = if n == 1 { "that one" } else { "those" };
             (Weight::Blocks, format!("{share}: it can't be deleted before {those}."))
         }
-        Deed::Migrate => (Weight::Known, format!("{share}: disks that only its node has can't move then.")),
+        A::Migrate => (Weight::Known, format!("{share}: disks that only its node has can't move then.")),
         _ => return None,
     };
     Some(hit(HitKind::Linked, weight, text, share).with(machines(list), more))
@@ -153,9 +140,9 @@ fn at_work(list: &[(JobId, String)], more: usize, overtaken: bool) -> Option<Hit
     Some(hit(HitKind::Jobs, weight, text, count(n, "job", "jobs")).with(jobs(list), more))
 }
 
-fn making(list: &[(JobId, String)], more: usize, deed: Deed) -> Option<Hit> {
+fn making(list: &[(JobId, String)], more: usize, action: ActionKind) -> Option<Hit> {
     let n = list.len() + more;
-    if n == 0 || !matches!(deed, Deed::Delete | Deed::Migrate) {
+    if n == 0 || !matches!(action, A::Delete | A::Migrate) {
         return None;
     }
     let words = count(n, "machine is being made from it now", "machines are being made from it now");
@@ -163,15 +150,15 @@ fn making(list: &[(JobId, String)], more: usize, deed: Deed) -> Option<Hit> {
     Some(hit(HitKind::Jobs, Weight::Cut, text, words).with(jobs(list), more))
 }
 
-fn devices(list: &[String], deed: Deed) -> Option<Hit> {
+fn devices(list: &[String], action: ActionKind) -> Option<Hit> {
     if list.is_empty() {
         return None;
     }
-    let (weight, text) = match deed {
-        Deed::Migrate => (Weight::Blocks, "It uses devices of its node, which can't move along."),
-        Deed::Hibernate | Deed::Suspend => (Weight::Known, "It uses devices of its node; with those this often fails."),
-        Deed::Delete => (Weight::Known, "Devices of its node become free again."),
-        Deed::Template => (Weight::Known, "Machines made from it will want the same devices of the node."),
+    let (weight, text) = match action {
+        A::Migrate => (Weight::Blocks, "It uses devices of its node, which can't move along."),
+        A::Hibernate | A::Suspend => (Weight::Known, "It uses devices of its node; with those this often fails."),
+        A::Delete => (Weight::Known, "Devices of its node become free again."),
+        A::Template => (Weight::Known, "Machines made from it will want the same devices of the node."),
         _ => return None,
     };
     let items = list.iter().map(Item::new).collect();
@@ -181,35 +168,36 @@ fn devices(list: &[String], deed: Deed) -> Option<Hit> {
     )
 }
 
-fn state(status: &str, uptime: u64, deed: Deed) -> Option<Hit> {
+fn state(status: &str, uptime: u64, action: ActionKind) -> Option<Hit> {
     if matches!(status, "stopped" | "unknown" | "") {
         return None;
     }
     let runs = match (status, uptime) {
         ("running", 0) => "It runs".to_owned(),
-        ("running", up) => format!("It has been running for {}", span(up)),
+        ("running", up) => format!("It has been running for {}", seconds(up)),
         (other, _) => format!("It is {other}"),
     };
     let brief = match (status, uptime) {
-        ("running", 1..) => format!("running for {}", span(uptime)),
+        ("running", 1..) => format!("running for {}", seconds(uptime)),
         (other, _) => other.to_owned(),
     };
-    let (weight, text) = match deed {
-        Deed::Delete | Deed::Rollback => {
+    let (weight, text) = match action {
+        A::Delete | A::Rollback => {
             (Weight::Lost, format!("{runs} and is stopped first, at once: what it has not saved is lost."))
         }
-        Deed::Stop => (Weight::Lost, format!("{runs}. This is like pulling the plug: what it has not saved is lost.")),
-        Deed::Shutdown => (Weight::Known, format!("{runs}. It is asked to shut down by itself.")),
-        Deed::Reboot => (Weight::Known, format!("{runs}. It is asked to restart by itself.")),
-        Deed::Suspend => (Weight::Known, format!("{runs}. It stands still until it is resumed, and keeps its memory.")),
-        Deed::Hibernate => (Weight::Known, format!("{runs}. Its memory goes to a disk; a start goes on where it was.")),
-        Deed::Template => (Weight::Blocks, format!("{runs}. Shut it down first.")),
-        Deed::Migrate => return None,
+        A::Stop => (Weight::Lost, format!("{runs}. This is like pulling the plug: what it has not saved is lost.")),
+        A::Reset => (Weight::Lost, format!("{runs}. This is like its reset button: what it has not saved is lost.")),
+        A::Shutdown => (Weight::Known, format!("{runs}. It is asked to shut down by itself.")),
+        A::Reboot => (Weight::Known, format!("{runs}. It is asked to restart by itself.")),
+        A::Suspend => (Weight::Known, format!("{runs}. It stands still until it is resumed, and keeps its memory.")),
+        A::Hibernate => (Weight::Known, format!("{runs}. Its memory goes to a disk; a start goes on where it was.")),
+        A::Template => (Weight::Blocks, format!("{runs}. Shut it down first.")),
+        _ => return None,
     };
     Some(hit(HitKind::State, weight, text, brief))
 }
 
-fn software(list: &[Program], deed: Deed) -> Option<Hit> {
+fn software(list: &[Program], action: ActionKind) -> Option<Hit> {
     if list.is_empty() {
         return None;
     }
@@ -222,7 +210,7 @@ fn software(list: &[Program], deed: Deed) -> Option<Hit> {
         }
         let page = |(title, url): &(String, String)| {
             let name = if *title == p.title { title.clone() } else { format!("{}: {title}", p.title) };
-            Item::at(name, Place::Url(url.clone()))
+            Item::url(name, url.clone())
         };
         p.pages.iter().map(page).collect()
     };
@@ -231,20 +219,18 @@ fn software(list: &[Program], deed: Deed) -> Option<Hit> {
     let one = list.len() == 1;
     let n = count(list.len(), "program", "programs");
     let s = if one { "s" } else { "" };
-    let (weight, text) = match deed {
-        Deed::Delete => (Weight::Lost, format!("{n} on it go{} away:", if one { "es" } else { "" })),
-        Deed::Template => (Weight::Cut, format!("{n} on it can't be used any more:")),
-        Deed::Migrate => (Weight::Known, format!("{n} on it move{s} along:")),
-        Deed::Rollback => {
-            (Weight::Cut, format!("{n} on it stop{s} meanwhile, and may be older afterwards or not there:"))
-        }
-        Deed::Reboot => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
+    let (weight, text) = match action {
+        A::Delete => (Weight::Lost, format!("{n} on it go{} away:", if one { "es" } else { "" })),
+        A::Template => (Weight::Cut, format!("{n} on it can't be used any more:")),
+        A::Migrate => (Weight::Known, format!("{n} on it move{s} along:")),
+        A::Rollback => (Weight::Cut, format!("{n} on it stop{s} meanwhile, and may be older afterwards or not there:")),
+        A::Reboot | A::Reset => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
         _ => (Weight::Cut, format!("{n} on it stop{s}:")),
     };
     Some(hit(HitKind::Software, weight, text, names.join(", ")).with(items, 0))
 }
 
-fn people(owner: Option<&str>, shared: &[(String, GuestRight)], others: usize, deed: Deed) -> Option<Hit> {
+fn people(owner: Option<&str>, shared: &[(String, GuestRight)], others: usize, action: ActionKind) -> Option<Hit> {
     let n = usize::from(owner.is_some()) + shared.len() + others;
     if n == 0 {
         return None;
@@ -264,9 +250,9 @@ fn people(owner: Option<&str>, shared: &[(String, GuestRight)], others: usize, d
         true => count(n, "other person sees", "other people see"),
         false => count(n, "other person uses", "other people use"),
     };
-    let (weight, text) = match deed {
-        Deed::Delete => (Weight::Cut, format!("{who} it, and lose{} it.", if n == 1 { "s" } else { "" })),
-        _ if deed.cuts() && !only_look => (Weight::Cut, format!("{who} it.")),
+    let (weight, text) = match action {
+        A::Delete => (Weight::Cut, format!("{who} it, and lose{} it.", if n == 1 { "s" } else { "" })),
+        _ if interrupts(action) && !only_look => (Weight::Cut, format!("{who} it.")),
         _ => (Weight::Known, format!("{who} it.")),
     };
     let brief = match items.as_slice() {
@@ -276,9 +262,9 @@ fn people(owner: Option<&str>, shared: &[(String, GuestRight)], others: usize, d
     Some(hit(HitKind::People, weight, text, brief).with(items, others))
 }
 
-fn consoles(own: usize, names: &[String], others: usize, deed: Deed) -> Option<Hit> {
+fn consoles(own: usize, names: &[String], others: usize, action: ActionKind) -> Option<Hit> {
     let n = own + names.len() + others;
-    if n == 0 || deed == Deed::Template {
+    if n == 0 || action == A::Template {
         return None;
     }
     let mine = match own {
@@ -290,8 +276,8 @@ fn consoles(own: usize, names: &[String], others: usize, deed: Deed) -> Option<H
     let open = count(n, "console is open", "consoles are open");
     // One's own console is no surprise.
     let weight = if names.len() + others > 0 { Weight::Cut } else { Weight::Known };
-    let text = match deed {
-        Deed::Reboot => format!("{open} on it; the screen goes dark for a while."),
+    let text = match action {
+        A::Reboot | A::Reset => format!("{open} on it; the screen goes dark for a while."),
         _ => format!("{open} on it and {}.", if n == 1 { "closes" } else { "close" }),
     };
     Some(hit(HitKind::Consoles, weight, text, open).with(items, others))
@@ -311,14 +297,14 @@ fn disks(list: &[GoingDisk], bytes: u64) -> Hit {
     hit(HitKind::Disks, Weight::Lost, text, brief).with(list.iter().map(item).collect(), 0)
 }
 
-fn snapshots(list: &[Kept], now: Timestamp, deed: Deed) -> Option<Hit> {
+fn snapshots(list: &[Kept], now: Timestamp, action: ActionKind) -> Option<Hit> {
     if list.is_empty() {
         return None;
     }
     let words = count(list.len(), "snapshot", "snapshots");
-    let (weight, text) = match deed {
-        Deed::Delete => (Weight::Lost, format!("{words} of it go{} too:", if list.len() == 1 { "es" } else { "" })),
-        Deed::Template => (
+    let (weight, text) = match action {
+        A::Delete => (Weight::Lost, format!("{words} of it go{} too:", if list.len() == 1 { "es" } else { "" })),
+        A::Template => (
             Weight::Blocks,
             format!(
                 "It has {words}, which a template can't have. Delete {} first:",
@@ -348,26 +334,26 @@ fn since(to: &Kept, newer: &[Kept], now: Timestamp) -> Hit {
     hit(HitKind::Since, Weight::Lost, text, format!("all since {exact}")).with(later, 0)
 }
 
-fn high_availability(state: &str, deed: Deed) -> Option<Hit> {
-    let text = match deed {
-        Deed::Delete => "High availability watches over it; it is taken out of that too.".to_owned(),
-        Deed::Stop | Deed::Shutdown | Deed::Migrate => {
+fn high_availability(state: &str, action: ActionKind) -> Option<Hit> {
+    let text = match action {
+        A::Delete => "High availability watches over it; it is taken out of that too.".to_owned(),
+        A::Stop | A::Shutdown | A::Migrate => {
             format!("High availability watches over it ({state}): the cluster carries this out in its own time.")
         }
-        Deed::Template => "High availability watches over it, which makes no sense for a template.".to_owned(),
+        A::Template => "High availability watches over it, which makes no sense for a template.".to_owned(),
         _ => return None,
     };
     Some(hit(HitKind::Watch, Weight::Known, text, format!("high availability ({state})")))
 }
 
-fn replication(nodes: &[String], deed: Deed) -> Option<Hit> {
+fn replication(nodes: &[String], action: ActionKind) -> Option<Hit> {
     if nodes.is_empty() {
         return None;
     }
     let to = nodes.join(", ");
-    let text = match deed {
-        Deed::Delete => format!("It is copied to {to} again and again (replication); that ends."),
-        Deed::Migrate => format!("It is copied to {to} again and again (replication); a move there is quick."),
+    let text = match action {
+        A::Delete => format!("It is copied to {to} again and again (replication); that ends."),
+        A::Migrate => format!("It is copied to {to} again and again (replication); a move there is quick."),
         _ => return None,
     };
     Some(hit(HitKind::Watch, Weight::Known, text, format!("replicated to {to}")))
@@ -393,7 +379,7 @@ pub(super) fn of_connection(list: Vec<(GuestId, String)>, owners: &[(String, usi
 }
 
 /// The sentence for several machines, `n` of which it concerns.
-pub(super) fn of_many(kind: HitKind, deed: Deed, n: usize, bytes: u64) -> String {
+pub(super) fn of_many(kind: HitKind, action: ActionKind, n: usize, bytes: u64) -> String {
     let of_them = |one: &str, many: &str| count(n, one, many);
     match kind {
         HitKind::Steward => "Steward itself runs on one of them: this page goes away.".to_owned(),
@@ -405,15 +391,16 @@ pub(super) fn of_many(kind: HitKind, deed: Deed, n: usize, bytes: u64) -> String
         HitKind::Lock => format!("{} locked.", of_them("of them is", "of them are")),
         HitKind::Devices => format!("{} devices of a node.", of_them("of them uses", "of them use")),
         HitKind::State => {
-            let end = match deed {
-                Deed::Delete | Deed::Rollback => " and stopped first, at once: what is not saved is lost",
-                Deed::Stop => ". This is like pulling the plug: what is not saved is lost",
+            let end = match action {
+                A::Delete | A::Rollback => " and stopped first, at once: what is not saved is lost",
+                A::Stop => ". This is like pulling the plug: what is not saved is lost",
+                A::Reset => ". This is like the reset button: what is not saved is lost",
                 _ => "",
             };
             format!("{}{end}.", of_them("of them is on now", "of them are on now"))
         }
         HitKind::Software => {
-            let end = if deed.cuts() { "programs that stop" } else { "programs on it" };
+            let end = if interrupts(action) { "programs that stop" } else { "programs on it" };
             format!("{} {end}.", of_them("of them has", "of them have"))
         }
         HitKind::People => format!("{} other people too.", of_them("of them belongs to", "of them belong to")),

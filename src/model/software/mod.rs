@@ -5,24 +5,35 @@ pub mod recipe;
 
 pub use recipe::{Asked, Needs, Recipe};
 
-use crate::connections::StoredSecret;
-use base::Timestamp;
 use base::ids::{GuestId, JobId, UserId};
+use base::{Secret, Secrets, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
-/// What is wished for on a machine that is still to be made: a recipe's name and its options' values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Software to install: a recipe's name and its options' values.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
+pub struct SoftwareRequest {
+    /// As in the list of software.
     pub recipe: String,
+    /// By their keys; what is left out has its default.
     #[serde(default)]
+    #[schema(value_type = Object)]
     pub options: serde_json::Map<String, Value>,
 }
 
+/// Passwords may be among the values: only the recipe knows which.
+impl std::fmt::Debug for SoftwareRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let keys: Vec<&String> = self.options.keys().collect();
+        f.debug_struct("SoftwareRequest").field("recipe", &self.recipe).field("options", &keys).finish()
+    }
+}
+
 /// Where a recipe stands on a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum SoftwareState {
@@ -54,7 +65,7 @@ impl SoftwareState {
 }
 
 /// Where to find what was installed. `{address}` stands for the machine's address of today.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Link {
     #[n(0)]
     pub title: String,
@@ -75,9 +86,9 @@ pub struct Software {
     /// The options without secrets.
     #[cbor(n(3), with = "crate::json")]
     pub options: Value,
-    /// Secret options as a JSON object; emptied when the job succeeded. Not part of any view.
+    /// Secret options until its job is made, which takes them. Not part of any view.
     #[n(4)]
-    pub secrets: StoredSecret,
+    pub secrets: Secrets,
     #[n(5)]
     pub state: SoftwareState,
     #[n(6)]
@@ -111,7 +122,7 @@ pub struct GuestKey {
     pub user: String,
     /// Not part of any view.
     #[n(2)]
-    pub private: StoredSecret,
+    pub private: Secret<String>,
     /// One line as in `authorized_keys`.
     #[n(3)]
     pub public: String,

@@ -2,12 +2,12 @@
 
 use crate::guests::System;
 use crate::options::{OptionKind, OptionSpec};
-use base::{Error, Result};
+use base::{Error, Result, Secret, Secrets};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// `[software]` of a plugin of kind `software`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// What people call it.
@@ -24,7 +24,7 @@ pub struct Recipe {
 }
 
 /// What the machine must have beside its own system.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Needs {
     /// MiB.
@@ -50,11 +50,12 @@ impl Needs {
 }
 
 /// Values that fit a recipe, each key present.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// Without the secret ones.
     pub options: Map<String, Value>,
-    pub secrets: Map<String, Value>,
+    /// By their places in the job's arguments: `options/KEY`.
+    pub secrets: Secrets,
 }
 
 impl Recipe {
@@ -85,8 +86,8 @@ impl Recipe {
         for option in &self.options {
             let given = values.get(&option.key).filter(|v| !v.is_null()).unwrap_or(&option.default);
             match option.read(given) {
-                Ok(value) if option.kind == OptionKind::Password => {
-                    asked.secrets.insert(option.key.clone(), value);
+                Ok(Value::String(text)) if option.kind == OptionKind::Password => {
+                    asked.secrets.put(format!("options/{}", option.key), Secret::new(text));
                 }
                 Ok(value) => {
                     asked.options.insert(option.key.clone(), value);
@@ -162,7 +163,7 @@ mod tests {
             Value::Object(asked.options),
             json!({"apps": ["sonarr", "radarr"], "port": 8080, "folder": "/srv/media", "user": "media", "firewall": true})
         );
-        assert_eq!(Value::Object(asked.secrets), json!({"password": "three green"}));
+        assert_eq!(asked.secrets.get("options/password").unwrap().expose(), "three green");
     }
 
     #[test]

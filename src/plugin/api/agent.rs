@@ -5,8 +5,9 @@ use super::{HostFunction, HostModule, ask};
 use crate::error::throw;
 use crate::host::Call;
 use crate::limits::AGENT_FILE_BYTES;
+use crate::machine::MachineCall;
 use crate::run::Answer;
-use crate::ssh::SshCall;
+use crate::secret::text_of;
 use rhai::{Dynamic, Map, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {
@@ -26,9 +27,9 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "run(command, options) -> #{code, out, err, truncated}",
-            about: "The same; options are `input` (text that the command finds in `$Given`: the way for secrets, as it \
+            about: "The same; options are `input` (a secret or a text that the command finds in `$Given`: the way for secrets, as it \
                     stands in no command line and in no file), `timeout` (1 to 100 seconds), `quiet` (no lines in the log).",
-            example: r#"let ran = agent::run("Set-LocalUser mira -Password (ConvertTo-SecureString $Given -AsPlainText -Force)", #{ input: password });"#,
+            example: r#"let ran = agent::run("Set-LocalUser mira -Password (ConvertTo-SecureString $Given -AsPlainText -Force)", #{ input: args.options.password });"#,
             register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str, o: Map| run(&ctx, Call::Agent, c, &o)),
         },
         HostFunction {
@@ -45,7 +46,7 @@ pub(super) const MODULE: HostModule = HostModule {
                     waits for its end, shows its lines in the log and throws when it failed. The text must not call \
                     `exit`: `throw` is how it says that it failed. While it runs, starting it again in the same job \
                     does not start it twice, so `job.repeatable` is the right step for it.",
-            example: r#"job.wait_task(job.repeatable("tools", || agent::start("tools", "winget install --id WinSCP.WinSCP")));"#,
+            example: r#"job.wait_task(job.repeatable("Install the tools", || agent::start("tools", "winget install --id WinSCP.WinSCP")));"#,
             register: |m| {
                 set!(m, "start", |ctx: NativeCallContext<'_>, n: &str, c: &str| start(&ctx, Call::Agent, n, c));
             },
@@ -53,7 +54,7 @@ pub(super) const MODULE: HostModule = HostModule {
         HostFunction {
             signature: "put(path, text)",
             about: "Writes a file (at most 44 KiB) that only the system and administrators may read, over what is there; \
-                    makes its folder.",
+                    makes its folder. The text may be a secret.",
             example: r#"agent::put("C:\\ProgramData\\Steward\\policy.inf", text);"#,
             register: |m| set!(m, "put", put),
         },
@@ -64,7 +65,7 @@ pub(super) const MODULE: HostModule = HostModule {
             register: |m| {
                 set!(m, "get", |ctx: NativeCallContext<'_>, path: &str| {
                     whole_path(&ctx, path)?;
-                    ask(&ctx, Call::Agent(SshCall::Get { path: path.to_owned() }))
+                    ask(&ctx, Call::Agent(MachineCall::Get { path: path.to_owned() }))
                 });
             },
         },
@@ -73,23 +74,23 @@ pub(super) const MODULE: HostModule = HostModule {
             about: "Whether commands can be run there now; if not, `why` says in words what is missing. `system` is what \
                     the agent tells, `mswindows` for Windows. Throws `invalid` when the machine's system is another.",
             example: "let now = agent::ready();",
-            register: |m| set!(m, "ready", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Agent(SshCall::Ready))),
+            register: |m| set!(m, "ready", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Agent(MachineCall::Ready))),
         },
         HostFunction {
             signature: "boot() -> text",
             about: "A word that stays the same until the system is started anew.",
             example: "let before = agent::boot();",
-            register: |m| set!(m, "boot", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Agent(SshCall::Boot))),
+            register: |m| set!(m, "boot", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Agent(MachineCall::Boot))),
         },
     ],
 };
 
-fn put(ctx: NativeCallContext<'_>, path: &str, text: &str) -> Answer<Dynamic> {
+fn put(ctx: NativeCallContext<'_>, path: &str, text: Dynamic) -> Answer<Dynamic> {
     whole_path(&ctx, path)?;
-    if text.len() > AGENT_FILE_BYTES {
-        return Err(throw("invalid", "agent::put takes a text of at most 44 KiB", ctx.call_position()));
-    }
-    ask(&ctx, Call::Agent(SshCall::Put { path: path.to_owned(), text: text.to_owned(), mode: 0o600 }))
+    let text = text_of(&text).filter(|text| text.plain_len() <= AGENT_FILE_BYTES);
+    let wrong = || throw("invalid", "agent::put takes a text of at most 44 KiB", ctx.call_position());
+    let text = text.ok_or_else(wrong)?;
+    ask(&ctx, Call::Agent(MachineCall::Put { path: path.to_owned(), text, mode: 0o600 }))
 }
 
 /// `C:\folder\file`, without what Windows does not take in names.

@@ -25,6 +25,7 @@ use super::convert::{from_json, to_json};
 use super::error::{throw, throw_value, thrown};
 use super::host::Call;
 use super::run::{self, Answer};
+use super::secret::{SecretPlaces, take_out};
 use rhai::{Dynamic, Module, NativeCallContext, Shared};
 use serde_json::Value;
 
@@ -67,6 +68,13 @@ fn ask(ctx: &NativeCallContext<'_>, call: Call) -> Answer<Dynamic> {
         Ok(value) => Ok(from_json(value)),
         Err(error) => Err(throw_value(thrown(error), ctx.call_position())),
     }
+}
+
+/// A parameter that is data with secrets in it.
+fn data_with_secrets(ctx: &NativeCallContext<'_>, value: Dynamic) -> Answer<(Value, SecretPlaces)> {
+    let mut secrets = SecretPlaces::new();
+    let value = take_out(value, &mut secrets);
+    Ok((data(ctx, &value)?, secrets))
 }
 
 /// A parameter that must be data.

@@ -4,8 +4,9 @@ use super::{HostFunction, HostModule, ask};
 use crate::error::throw;
 use crate::host::Call;
 use crate::limits::{SSH_INPUT_BYTES, SSH_SECONDS};
+use crate::machine::{MachineCall, MachineCommand};
 use crate::run::Answer;
-use crate::ssh::{SshCall, SshCommand};
+use crate::secret::{SecretText, text_of};
 use rhai::{Dynamic, INT, Map, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {
@@ -24,8 +25,8 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "run(command, options) -> #{code, out, err}",
-            about: "The same; options are `input` (text that it reads), `timeout` (1 to 100 seconds), `quiet` (no lines in the log).",
-            example: r#"let ran = ssh::run("chpasswd", #{ input: `mira:${password}`, quiet: true });"#,
+            about: "The same; options are `input` (text or a secret that it reads), `timeout` (1 to 100 seconds), `quiet` (no lines in the log).",
+            example: r#"let ran = ssh::run("chpasswd", #{ input: template::fill("mira:{word}\n", #{ word: args.options.password }) });"#,
             register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str, o: Map| run(&ctx, Call::Ssh, c, &o)),
         },
         HostFunction {
@@ -42,22 +43,23 @@ pub(super) const MODULE: HostModule = HostModule {
                     for its end, shows its lines in the log and throws when its exit status is not 0. The name has \
                     small letters, digits and dashes. While it runs, starting it again in the same job only gives its \
                     id, so `job.repeatable` is the right step for it.",
-            example: r#"job.wait_task(job.repeatable("packages", || ssh::start("packages", "apt-get install -y nginx")));"#,
+            example: r#"job.wait_task(job.repeatable("Install packages", || ssh::start("packages", "apt-get install -y nginx")));"#,
             register: |m| {
                 set!(m, "start", |ctx: NativeCallContext<'_>, n: &str, c: &str| start(&ctx, Call::Ssh, n, c));
             },
         },
         HostFunction {
             signature: "put(path, text)",
-            about: "Writes a file that only root may read (mode 600), over what is there, in one go; makes its folder.",
+            about: "Writes a file that only root may read (mode 600), over what is there, in one go; makes its folder. \
+                    The text may be a secret.",
             example: r#"ssh::put("/etc/backup.conf", text);"#,
-            register: |m| set!(m, "put", |ctx: NativeCallContext<'_>, p: &str, t: &str| put(&ctx, p, t, 0o600)),
+            register: |m| set!(m, "put", |ctx: NativeCallContext<'_>, p: &str, t: Dynamic| put(&ctx, p, &t, 0o600)),
         },
         HostFunction {
             signature: "put(path, text, mode)",
             about: "The same with another mode.",
             example: r#"ssh::put("/etc/motd", "Welcome\n", 0o644);"#,
-            register: |m| set!(m, "put", |ctx: NativeCallContext<'_>, p: &str, t: &str, n: INT| put(&ctx, p, t, n)),
+            register: |m| set!(m, "put", |ctx: NativeCallContext<'_>, p: &str, t: Dynamic, n: INT| put(&ctx, p, &t, n)),
         },
         HostFunction {
             signature: "get(path) -> text",
@@ -65,7 +67,7 @@ pub(super) const MODULE: HostModule = HostModule {
             example: r#"let release = ssh::get("/etc/os-release");"#,
             register: |m| {
                 set!(m, "get", |ctx: NativeCallContext<'_>, path: &str| {
-                    ask(&ctx, Call::Ssh(SshCall::Get { path: path.to_owned() }))
+                    ask(&ctx, Call::Ssh(MachineCall::Get { path: path.to_owned() }))
                 });
             },
         },
@@ -73,29 +75,30 @@ pub(super) const MODULE: HostModule = HostModule {
             signature: "ready() -> #{ok, why, address}",
             about: "Whether commands can be run there now; if not, `why` says in words what is missing.",
             example: "let now = ssh::ready();",
-            register: |m| set!(m, "ready", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Ssh(SshCall::Ready))),
+            register: |m| set!(m, "ready", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Ssh(MachineCall::Ready))),
         },
     ],
 };
 
 /// How a call reaches the machine: `Call::Ssh` or `Call::Agent`.
-pub(super) type Way = fn(SshCall) -> Call;
+pub(super) type Way = fn(MachineCall) -> Call;
 
-fn plain(command: &str) -> SshCommand {
-    SshCommand { command: command.to_owned(), input: String::new(), timeout: 60, quiet: false }
+fn plain(command: &str) -> MachineCommand {
+    MachineCommand { command: command.to_owned(), input: SecretText::default(), timeout: 60, quiet: false }
 }
 
 pub(super) fn look(ctx: &NativeCallContext<'_>, way: Way, command: &str) -> Answer<Dynamic> {
-    ask(ctx, way(SshCall::Look(SshCommand { quiet: true, ..plain(command) })))
+    ask(ctx, way(MachineCall::Look(MachineCommand { quiet: true, ..plain(command) })))
 }
 
 pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options: &Map) -> Answer<Dynamic> {
     let mut asked = plain(command);
     for (name, value) in options {
-        let wrong = || Err(throw("invalid", &format!("run has no such option: {name}: {value}"), ctx.call_position()));
+        let wrong =
+            || Err(throw("invalid", &format!("run has no option {name} with such a value"), ctx.call_position()));
         match name.as_str() {
-            "input" => match value.clone().into_string() {
-                Ok(text) if text.len() <= SSH_INPUT_BYTES => asked.input = text,
+            "input" => match text_of(value) {
+                Some(text) if text.plain_len() <= SSH_INPUT_BYTES => asked.input = text,
                 _ => return wrong(),
             },
             "timeout" => match value.as_int().map(u64::try_from) {
@@ -109,7 +112,7 @@ pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options:
             _ => return wrong(),
         }
     }
-    ask(ctx, way(SshCall::Run(asked)))
+    ask(ctx, way(MachineCall::Run(asked)))
 }
 
 pub(super) fn start(ctx: &NativeCallContext<'_>, way: Way, name: &str, command: &str) -> Answer<Dynamic> {
@@ -118,14 +121,15 @@ pub(super) fn start(ctx: &NativeCallContext<'_>, way: Way, name: &str, command: 
         let message = "the name of a command has 1 to 60 small letters, digits and dashes";
         return Err(throw("invalid", message, ctx.call_position()));
     }
-    ask(ctx, way(SshCall::Start { name: name.to_owned(), command: command.to_owned() }))
+    ask(ctx, way(MachineCall::Start { name: name.to_owned(), command: command.to_owned() }))
 }
 
-fn put(ctx: &NativeCallContext<'_>, path: &str, text: &str, mode: INT) -> Answer<Dynamic> {
+fn put(ctx: &NativeCallContext<'_>, path: &str, text: &Dynamic, mode: INT) -> Answer<Dynamic> {
     let mode = u32::try_from(mode).ok().filter(|m| *m <= 0o7777);
-    let Some(mode) = mode.filter(|_| path.starts_with('/') && text.len() <= SSH_INPUT_BYTES) else {
+    let text = text_of(text).filter(|text| path.starts_with('/') && text.plain_len() <= SSH_INPUT_BYTES);
+    let (Some(mode), Some(text)) = (mode, text) else {
         let message = "ssh::put takes a whole path, a text of at most 256 KiB and a mode like 0o644";
         return Err(throw("invalid", message, ctx.call_position()));
     };
-    ask(ctx, Call::Ssh(SshCall::Put { path: path.to_owned(), text: text.to_owned(), mode }))
+    ask(ctx, Call::Ssh(MachineCall::Put { path: path.to_owned(), text, mode }))
 }

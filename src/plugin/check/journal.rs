@@ -2,7 +2,7 @@
 
 use crate::journal::Journal;
 use base::{Error, Timestamp};
-use model::jobs::{LogLevel, Progress, Step, StepState};
+use model::jobs::{LogLevel, Progress, Step, StepState, TaskEnd};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -26,10 +26,9 @@ impl MemoryJournal {
         self.now.store(now.0, Ordering::SeqCst);
     }
 
-    /// What the runner writes when a task is over.
-    pub fn task_over(&self, upid: &str, exitstatus: &str) {
-        let name = format!("wait:{upid}");
-        self.put(&name, StepState::Done, Some(serde_json::json!({"exitstatus": exitstatus})));
+    /// What the runner writes when a task or command is over.
+    pub fn task_over(&self, handle: &str, end: &TaskEnd) {
+        self.put(&format!("wait:{handle}"), StepState::Done, Some(serde_json::json!(end)));
     }
 
     pub fn all(&self) -> Vec<Step> {

@@ -4,10 +4,11 @@ use super::glob::fits;
 use super::journal::MemoryJournal;
 use crate::host::{Call, CallError, CallErrorKind, Host, Run};
 use crate::journal::{Mode, Outcome};
+use crate::machine::MachineCall;
 use crate::script::Plugin;
-use crate::ssh::SshCall;
-use base::Timestamp;
-use model::jobs::{StepState, Wait};
+use crate::secret::{SecretPlaces, SecretText};
+use base::{Secrets, Timestamp};
+use model::jobs::{Command, CommandVia, StepState, TaskEnd, Wait};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -37,8 +38,8 @@ pub(super) struct State {
     pub kv: BTreeMap<String, Value>,
     pub reserved: Vec<u32>,
     pub now: i64,
-    /// How tasks end; empty means OK.
-    pub exit: String,
+    /// How tasks end; well unless the test says otherwise.
+    pub task: Option<TaskEnd>,
     pub job: Option<Started>,
     /// Commands over SSH: pattern and reply, the newest that fits counts.
     pub ssh: Vec<(String, Value)>,
@@ -51,7 +52,7 @@ pub(super) struct State {
     /// How often the machine was started anew.
     boots: u32,
     /// How commands that were started end.
-    exits: BTreeMap<String, String>,
+    exits: BTreeMap<String, TaskEnd>,
 }
 
 /// The job that the test started last.
@@ -59,6 +60,7 @@ pub(super) struct State {
 pub(super) struct Started {
     hook: String,
     args: Value,
+    secrets: SecretPlaces,
     journal: Arc<MemoryJournal>,
 }
 
@@ -81,15 +83,15 @@ impl Mock {
     }
 
     /// Calls a pure or effect hook as the appliance does.
-    pub fn call_hook(self: &Arc<Self>, hook: &str, args: Vec<Value>) -> Result<Value, String> {
+    pub fn call_hook(self: &Arc<Self>, hook: &str, args: Vec<Value>, secrets: SecretPlaces) -> Result<Value, String> {
         let host: Arc<dyn Host> = self.clone();
-        self.plugin()?.call(&host, hook, args, Run::default()).map_err(|e| e.to_string())
+        self.plugin()?.call(&host, hook, args, Run { secrets, ..Run::default() }).map_err(|e| e.to_string())
     }
 
     /// Starts a job and runs it to its end; waits are over at once.
-    pub fn run_job(self: &Arc<Self>, hook: &str, args: Value) -> Result<Value, String> {
+    pub fn run_job(self: &Arc<Self>, hook: &str, args: Value, secrets: SecretPlaces) -> Result<Value, String> {
         let journal = Arc::new(MemoryJournal::at(Timestamp::from_secs(self.state().now)));
-        let started = Started { hook: hook.to_owned(), args, journal };
+        let started = Started { hook: hook.to_owned(), args, secrets, journal };
         self.state().job = Some(started.clone());
         self.turn(&started, Mode::Forward)
     }
@@ -105,11 +107,17 @@ impl Mock {
         let journal = &started.journal;
         for _ in 0..TURNS {
             let host: Arc<dyn Host> = self.clone();
-            let run = Run { job: Some(base::ids::JobId::from_bytes([7; 16])), ..Run::default() };
+            let job = Some(base::ids::JobId::from_bytes([7; 16]));
+            let run = Run { job, secrets: started.secrets.clone(), ..Run::default() };
             match plugin.run_job(&host, journal.clone(), &started.hook, started.args.clone(), run, mode) {
-                Outcome::Wait(Wait::Task { upid }) => {
-                    let exit = self.state().exit_of(&upid);
-                    journal.task_over(&upid, &exit);
+                Outcome::Wait(Wait::Task { id }) => {
+                    let end = self.state().task.clone().unwrap_or_else(TaskEnd::ok);
+                    journal.task_over(&id, &end);
+                }
+                Outcome::Wait(Wait::Command(command)) => {
+                    let handle = command.to_string();
+                    let end = self.state().exits.get(&handle).cloned().unwrap_or_else(TaskEnd::ok);
+                    journal.task_over(&handle, &end);
                 }
                 Outcome::Wait(Wait::Until { at }) => {
                     journal.set_now(at);
@@ -145,12 +153,26 @@ impl Host for Mock {
     fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
         let mut state = self.state();
         match call {
-            Call::Pve { method, path, params } => {
+            Call::Pve { method, path, mut params, secrets } => {
+                for (at, text) in secrets {
+                    if let Some(place) = params.pointer_mut(&at) {
+                        *place = json!(text.resolve(&Secrets::default())?.expose());
+                    }
+                }
                 state.calls.push(json!({"method": method.name(), "path": path, "params": params}));
                 state.answer(method.name(), &path)
             }
-            Call::Ssh(call) => Ok(state.on_machine("SSH", call)),
-            Call::Agent(call) => Ok(state.on_machine("AGENT", call)),
+            Call::UploadCd(cd) => {
+                let path = format!("{}/{}/{}", cd.node, cd.storage, cd.filename);
+                let text = |(name, text): (String, SecretText)| {
+                    Ok((name, text.resolve(&Secrets::default())?.expose().clone()))
+                };
+                let files = cd.files.into_iter().map(text).collect::<Result<BTreeMap<_, _>, CallError>>()?;
+                state.calls.push(json!({"method": "CD", "path": path, "params": {"label": cd.label, "files": files}}));
+                state.answer("CD", &path)
+            }
+            Call::Ssh(call) => state.on_machine(CommandVia::Ssh, call),
+            Call::Agent(call) => state.on_machine(CommandVia::Agent { nonce: "mock".to_owned() }, call),
             Call::ReserveVmid => {
                 let vmid = (100..).find(|v| !state.reserved.contains(v)).unwrap_or(100);
                 state.reserved.push(vmid);
@@ -174,33 +196,34 @@ impl Host for Mock {
 
 impl State {
     /// Commands go well and say nothing unless the test said otherwise.
-    fn on_machine(&mut self, way: &str, call: SshCall) -> Value {
-        match call {
-            SshCall::Run(asked) | SshCall::Look(asked) => {
+    fn on_machine(&mut self, via: CommandVia, call: MachineCall) -> Result<Value, CallError> {
+        // A test's secrets have no names: what they stand for is in them.
+        Ok(match call.resolve(&Secrets::default())? {
+            MachineCall::Run(asked) | MachineCall::Look(asked) => {
                 let reply = self.ssh_reply(&asked.command);
                 self.boots += u32::from(asked.command.contains("shutdown.exe /r"));
-                self.inputs.push(asked.input);
+                self.inputs.push(asked.input.expose().clone());
                 self.commands.push(asked.command);
                 reply
             }
-            SshCall::Put { path, text, .. } => {
+            MachineCall::Put { path, text, .. } => {
                 self.commands.push(format!("put {path}"));
-                self.files.insert(path, text);
+                self.files.insert(path, text.expose().clone());
                 Value::Null
             }
-            SshCall::Get { path } => self.files.get(&path).map_or(Value::Null, |t| json!(t)),
-            SshCall::Ready => json!({"ok": true, "why": "", "address": "192.0.2.7", "system": "mswindows"}),
-            SshCall::Boot => json!(self.boots.to_string()),
-            SshCall::Start { name, command } => {
+            MachineCall::Get { path } => self.files.get(&path).map_or(Value::Null, |t| json!(t)),
+            MachineCall::Ready => json!({"ok": true, "why": "", "address": "192.0.2.7", "system": "mswindows"}),
+            MachineCall::Boot => json!(self.boots.to_string()),
+            MachineCall::Start { name, command } => {
                 let reply = self.ssh_reply(&command);
                 self.commands.push(command);
                 let (code, err) = (reply["code"].as_i64().unwrap_or(0), reply["err"].as_str().unwrap_or_default());
-                let id = format!("{way}:mock:{name}");
-                let exit = if code == 0 { "OK".to_owned() } else { format!("exit {code}: {err}") };
-                self.exits.insert(id.clone(), exit);
-                json!(id)
+                let handle = Command { name, via }.to_string();
+                let end = if code == 0 { TaskEnd::ok() } else { TaskEnd::failed(format!("exit {code}: {err}")) };
+                self.exits.insert(handle.clone(), end);
+                json!(handle)
             }
-        }
+        })
     }
 
     fn ssh_reply(&self, command: &str) -> Value {
@@ -212,11 +235,6 @@ impl State {
             }
             _ => json!({"code": 0, "out": "", "err": ""}),
         }
-    }
-
-    fn exit_of(&self, upid: &str) -> String {
-        let all = if self.exit.is_empty() { "OK" } else { &self.exit };
-        self.exits.get(upid).map_or(all, String::as_str).to_owned()
     }
 
     /// First the oldest `once` that fits, then the newest of the others.

@@ -6,6 +6,9 @@ use crate::error::throw;
 use crate::host::{CallError, CallErrorKind};
 use crate::journal::Mode;
 use crate::run::{Answer, current};
+use crate::secret::{SecretPlaces, SecretText, take_out, text_of};
+use base::Secrets;
+use model::jobs::TaskEnd;
 use rhai::{Array, Dynamic, Engine, FuncRegistration, INT, Map, Module, NativeCallContext};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -20,13 +23,14 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
     ),
     (
         "mock::pve(method, path, reply)",
-        "From now on answers calls whose path fits; `*` stands for any text. The newest that fits counts.",
-        r#"mock::pve("GET", "/nodes/*/status", #{cpu: 0.5});"#,
+        "From now on answers calls whose path fits; `*` stands for any text. The newest that fits counts. \
+         `pve::upload_cd` has the method `CD` and the path `NODE/STORAGE/FILENAME`.",
+        r#"mock::pve("GET", "*/status", #{cpu: 0.5});"#,
     ),
     (
         "mock::once(method, path, reply)",
         "Answers one call; several answer in their order, before all `mock::pve`.",
-        r#"mock::once("GET", "/cluster/nextid", "101");"#,
+        r#"mock::once("GET", "*/nextid", "101");"#,
     ),
     (
         "mock::pve_error(method, path, kind, message)",
@@ -40,6 +44,11 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
         r#"mock::task("storage is full");"#,
     ),
     (
+        "mock::task_warns(exitstatus)",
+        "The same for tasks that end well, but not with `OK`.",
+        r#"mock::task_warns("WARNINGS: 1");"#,
+    ),
+    (
         "mock::run_job(hook, args) -> map",
         "Runs a job to its end, with waits that are over at once: `#{outcome, result, message, error, retry, log, steps}`; \
          `outcome` is `done`, `failed`, `cancelled` or `undone`.",
@@ -50,13 +59,24 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
     (
         "mock::hook(hook, args) -> value",
         "Calls a hook as the appliance does: a pure one without modules.",
-        r#"let plan = mock::hook("setup_plan", ["9.0"]);"#,
+        r#"let plan = mock::hook("setup_plan", ["9.0", "1a2b3c4d"]);"#,
     ),
     (
         "mock::ssh(pattern, reply)",
         "How commands over SSH or by the guest agent that fit go from now on: a text (its output) or `#{code, out, err}`; commands that nothing \
          fits go well and say nothing. Also for `ssh::start`.",
         r#"mock::ssh("apt-get install *", #{ code: 100, err: "E: Unable to locate package x" });"#,
+    ),
+    (
+        "mock::secret(text) -> secret",
+        "A secret that stands for the text: for arguments of jobs and hooks. What commands and calls were given is \
+         shown by `mock::inputs`, `mock::file` and `mock::calls` in full.",
+        r#"let job = mock::run_job("install", #{ options: #{ password: mock::secret("three green lamps") } });"#,
+    ),
+    (
+        "mock::expose(secret) -> text",
+        "What a secret stands for.",
+        r#"assert_eq(mock::expose(template::fill("{a}!", #{ a: mock::secret("x") })), "x!");"#,
     ),
     (
         "mock::commands() -> array",
@@ -141,7 +161,14 @@ fn answers(module: &mut Module, mock: &Arc<Mock>) {
         m.state().files.insert(path.to_owned(), text.to_owned());
     });
     let m = mock.clone();
-    set!(module, "task", move |exit: &str| m.state().exit = exit.to_owned());
+    set!(module, "task", move |exit: &str| {
+        let ok = exit == "OK";
+        m.state().task = Some(TaskEnd { ok, text: exit.to_owned(), unreachable: false });
+    });
+    let m = mock.clone();
+    set!(module, "task_warns", move |exit: &str| {
+        m.state().task = Some(TaskEnd { ok: true, text: exit.to_owned(), unreachable: false });
+    });
     let m = mock.clone();
     set!(module, "now", move |seconds: INT| m.state().now = seconds);
 }
@@ -149,6 +176,11 @@ fn answers(module: &mut Module, mock: &Arc<Mock>) {
 fn looks(module: &mut Module, mock: &Arc<Mock>) {
     let m = mock.clone();
     set!(module, "calls", move || array(m.state().calls.clone()));
+    set!(module, "secret", |text: &str| SecretText::from(text));
+    set!(module, "expose", |secret: Dynamic| -> Answer<String> {
+        let text = text_of(&secret).ok_or("this is no secret")?;
+        text.resolve(&Secrets::default()).map(|text| text.expose().clone()).map_err(|e| e.message.into())
+    });
     let m = mock.clone();
     set!(module, "log", move || array(m.state().lines.iter().map(|l| json!(l)).collect()));
     let m = mock.clone();
@@ -166,8 +198,8 @@ fn looks(module: &mut Module, mock: &Arc<Mock>) {
 fn jobs(module: &mut Module, mock: &Arc<Mock>) {
     let m = mock.clone();
     set!(module, "run_job", move |hook: &str, args: Map| -> Answer<Dynamic> {
-        let args = data(&args.into())?;
-        apart(|| m.run_job(hook, args))
+        let (args, secrets) = parted(args.into())?;
+        apart(|| m.run_job(hook, args, secrets))
     });
     let m = mock.clone();
     set!(module, "retry_job", move || apart(|| m.go_on(Mode::Forward)));
@@ -175,9 +207,17 @@ fn jobs(module: &mut Module, mock: &Arc<Mock>) {
     set!(module, "undo_job", move || apart(|| m.go_on(Mode::Undo)));
     let m = mock.clone();
     set!(module, "hook", move |hook: &str, args: Array| -> Answer<Dynamic> {
-        let args = args.iter().map(data).collect::<Answer<Vec<_>>>()?;
-        apart(|| m.call_hook(hook, args))
+        let (args, secrets) = parted(args.into())?;
+        let args = if let Value::Array(args) = args { args } else { Vec::new() };
+        apart(|| m.call_hook(hook, args, secrets))
     });
+}
+
+/// Data and the secrets in it.
+fn parted(value: Dynamic) -> Answer<(Value, SecretPlaces)> {
+    let mut secrets = SecretPlaces::new();
+    let value = take_out(value, &mut secrets);
+    Ok((data(&value)?, secrets))
 }
 
 /// What runs in there has a budget of its own.

@@ -37,9 +37,10 @@ pub(crate) static METHODS: &[Method] = &[
     },
     Method {
         signature: "step(name, effect) -> value",
-        about: "Runs the closure once and keeps its result (data, at most 64 KiB). When the process died inside it, \
+        about: "Runs the closure once and keeps its result (data, at most 64 KiB). The name is what people read on the \
+                job's page, once in a job, without `:` and `/`. When the process died inside it, \
                 the job stops, because nobody knows whether it happened.",
-        example: r#"let vmid = job.step("reserve", || guests::reserve_vmid());"#,
+        example: r#"let vmid = job.step("Reserve a number", || guests::reserve_vmid());"#,
         register: |e| {
             set!(e, "step", |ctx: NativeCallContext<'_>, _: JobHandle, name: &str, effect: FnPtr| {
                 steps::step(&ctx, name, &effect, steps::Again::Never)
@@ -50,7 +51,7 @@ pub(crate) static METHODS: &[Method] = &[
         signature: "step(name, effect, settle) -> value",
         about: "The same; when the process died inside it, `settle` gets the second it began (unix time) and looks \
                 whether it happened: it returns the result, or `()` to have it done again. It only reads.",
-        example: r#"let upid = job.step("start", || pve::post(path, #{}), |began| find_task(node, "qmstart", vmid, began));"#,
+        example: r#"let upid = job.step("Start it", || pve::post(path, #{}), |began| find_task(node, "qmstart", vmid, began));"#,
         register: |e| {
             set!(e, "step", |ctx: NativeCallContext<'_>, _: JobHandle, name: &str, effect: FnPtr, settle: FnPtr| {
                 steps::step(&ctx, name, &effect, steps::Again::Settle(&settle))
@@ -60,7 +61,7 @@ pub(crate) static METHODS: &[Method] = &[
     Method {
         signature: "repeatable(name, effect) -> value",
         about: "A step that may be done twice without harm: reading, or setting something to a fixed value.",
-        example: r#"let config = job.repeatable("read", || pve::get(path));"#,
+        example: r#"let config = job.repeatable("Read the configuration", || pve::get(path));"#,
         register: |e| {
             set!(e, "repeatable", |ctx: NativeCallContext<'_>, _: JobHandle, name: &str, effect: FnPtr| {
                 steps::step(&ctx, name, &effect, steps::Again::Repeat)
@@ -68,13 +69,14 @@ pub(crate) static METHODS: &[Method] = &[
         },
     },
     Method {
-        signature: "wait_task(upid) -> text",
-        about: "Waits until a Proxmox task is over and returns its exit status (`OK` or `WARNINGS: n`). When it failed, \
-                throws `#{kind: \"task\", message}` (`unreachable` when the cluster had no quorum), and the step that \
-                started it is done again by the next try.",
+        signature: "wait_task(id) -> text",
+        about: "Waits until a task of the provider, or a command that `ssh::start` or `agent::start` began, is over and \
+                returns how it ended, in the provider's words (`OK`). When it failed, throws `#{kind: \"task\", message}` \
+                (`unreachable` when the provider could not work just then), and the step that started it is done again \
+                by the next try.",
         example: "job.wait_task(upid);",
         register: |e| {
-            set!(e, "wait_task", |ctx: NativeCallContext<'_>, _: JobHandle, upid: &str| waits::task(&ctx, upid));
+            set!(e, "wait_task", |ctx: NativeCallContext<'_>, _: JobHandle, id: &str| waits::task(&ctx, id));
         },
     },
     Method {
@@ -89,7 +91,7 @@ pub(crate) static METHODS: &[Method] = &[
         signature: "wait_until(name, every_seconds, timeout_seconds, check) -> value",
         about: "Asks the closure every so many seconds until it returns something else than `()` or `false`; throws \
                 `#{kind: \"timeout\", message}` when the time is over. The closure only reads.",
-        example: r#"let address = job.wait_until("address", 5, 300, || first_address(node, vmid));"#,
+        example: r#"let address = job.wait_until("Wait for an address", 5, 300, || first_address(node, vmid));"#,
         register: |e| {
             set!(e, "wait_until", |ctx: NativeCallContext<'_>,
                                    _: JobHandle,
@@ -105,7 +107,7 @@ pub(crate) static METHODS: &[Method] = &[
         signature: "undo(name, closure)",
         about: "Says how to take something back when the job gives up; undos run in reverse. Register it before the step \
                 that it takes back, and write it so that it may run twice and when nothing was done.",
-        example: r#"job.undo("reserve", || guests::release_vmid(vmid));"#,
+        example: r#"job.undo("Reserve a number", || guests::release_vmid(vmid));"#,
         register: |e| {
             set!(e, "undo", |ctx: NativeCallContext<'_>, _: JobHandle, name: &str, closure: FnPtr| {
                 undo::register(&ctx, name, closure)

@@ -62,9 +62,9 @@ impl Replay {
         self.entries.keys().any(|name| name.starts_with("undo:"))
     }
 
-    /// The step (or in undo the undo's call) whose result is this task, or a map with it.
-    pub fn started_task(&self, upid: &str, in_undo: bool) -> Option<String> {
-        let is_it = |v: &Value| v.as_str() == Some(upid);
+    /// The step (or in undo the undo's call) whose result is this handle, or a map with it.
+    pub fn started_task(&self, handle: &str, in_undo: bool) -> Option<String> {
+        let is_it = |v: &Value| v.as_str() == Some(handle);
         let has_it = |v: &Value| is_it(v) || v.as_object().is_some_and(|m| m.values().any(is_it));
         self.entries
             .values()

@@ -34,8 +34,8 @@ pub(super) enum Place {
 pub(super) enum Open {
     /// The effect of this entry threw this.
     Step { name: String, threw: Value },
-    /// This task ended badly.
-    Task { upid: String },
+    /// The task or command of this handle ended badly.
+    Task { handle: String },
     /// This `wait_until` ran out of time.
     Until { name: String, threw: Value },
 }
@@ -296,8 +296,11 @@ impl JobRun {
         call: Call,
         position: Position,
     ) -> Answer<Result<Value, CallError>> {
-        let Call::Pve { method, path, .. } = &call else { return Ok(run.ask_host(call)) };
-        let what = format!("{} {path}", method.name());
+        let what = match &call {
+            Call::Pve { method, path, .. } => format!("{} {path}", method.name()),
+            Call::UploadCd(cd) => format!("CD {}/{}/{}", cd.node, cd.storage, cd.filename),
+            _ => return Ok(run.ask_host(call)),
+        };
         let n = {
             let mut calls = self.undo_calls.borrow_mut();
             let n = calls.entry(what.clone()).or_insert(0);

@@ -64,15 +64,15 @@ pub(super) fn reopen(job: &JobRun) -> Result<(), Error> {
         match failure {
             Open::Step { .. } => {}
             Open::Until { name, .. } => job.journal.forget(&name)?,
-            Open::Task { upid } => {
+            Open::Task { handle } => {
                 // First the step: dying in between leaves a wait that nothing asks for any more.
-                let step = job.replay.borrow().started_task(&upid, job.mode == Mode::Undo);
+                let step = job.replay.borrow().started_task(&handle, job.mode == Mode::Undo);
                 match step {
                     Some(name) if name.starts_with("undo:") => job.journal.forget(&name)?,
                     Some(name) => job.journal.fail(&name)?,
                     None => {}
                 }
-                job.journal.forget(&format!("wait:{upid}"))?;
+                job.journal.forget(&format!("wait:{handle}"))?;
             }
         }
     }

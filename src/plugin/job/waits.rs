@@ -7,38 +7,37 @@ use crate::error::{throw, throw_value};
 use crate::journal::Mode;
 use crate::limits::LONGEST_WAIT_SECONDS;
 use crate::run::{Answer, Stop};
-use model::jobs::{StepState, Wait};
+use model::jobs::{StepState, TaskEnd, Wait};
 use rhai::{Dynamic, FnPtr, INT, NativeCallContext};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-pub(super) fn task(ctx: &NativeCallContext<'_>, upid: &str) -> Answer<Dynamic> {
+pub(super) fn task(ctx: &NativeCallContext<'_>, handle: &str) -> Answer<Dynamic> {
     let now = Now::at(ctx.call_position())?;
     let in_undo = matches!(*now.job().place.borrow(), Place::Undo(_));
     if !in_undo {
         now.at_top("job.wait_task")?;
     }
-    if upid.is_empty() || upid.len() > 300 {
+    let Some(wait) = Wait::of_handle(handle) else {
         return now.misuse("job.wait_task takes the id of a task");
-    }
-    let key = format!("wait:{upid}");
+    };
+    let key = format!("wait:{handle}");
     let done = now.job().replay.borrow().aside(&key).filter(|s| s.state == StepState::Done).cloned();
     let Some(entry) = done else {
         if !in_undo {
             now.go_live()?;
         }
-        return now.run.stop(Stop::Suspended(Wait::Task { upid: upid.to_owned() }));
+        return now.run.stop(Stop::Suspended(wait));
     };
     // The run that came here first wrote these lines before it was suspended.
     now.job().drop_lines();
-    let exit = entry.result.get("exitstatus").and_then(Value::as_str).unwrap_or("unknown").to_owned();
-    if exit == "OK" || exit.starts_with("WARNINGS") {
-        return Ok(exit.into());
+    let end: TaskEnd =
+        serde_json::from_value(entry.result).unwrap_or_else(|_| TaskEnd::failed("nobody knows how it ended"));
+    if end.ok {
+        return Ok(end.text.into());
     }
-    now.job().open.borrow_mut().push(Open::Task { upid: upid.to_owned() });
-    // Some changes (a snapshot, a rollback) meet a missing quorum only inside their task. It comes back by itself.
-    let kind = if exit.contains("no quorum") { "unreachable" } else { "task" };
-    Err(throw(kind, &exit, now.position))
+    now.job().open.borrow_mut().push(Open::Task { handle: handle.to_owned() });
+    Err(throw(if end.unreachable { "unreachable" } else { "task" }, &end.text, now.position))
 }
 
 pub(super) fn sleep(ctx: &NativeCallContext<'_>, seconds: INT) -> Answer<Dynamic> {

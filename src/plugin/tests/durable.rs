@@ -6,7 +6,7 @@ use super::support::plugin;
 use crate::check::MemoryJournal;
 use crate::{Call, CallError, CallErrorKind, Host, Journal, Method, Mode, Outcome, Plugin, Run};
 use base::{Error, Timestamp};
-use model::jobs::{LogLevel, Progress, Step, Wait};
+use model::jobs::{LogLevel, Progress, Step, TaskEnd, Wait};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +118,8 @@ impl Sim {
                 continue;
             }
             match outcome {
-                Outcome::Wait(Wait::Task { upid }) => self.journal.task_over(&upid, "OK"),
+                Outcome::Wait(Wait::Task { id }) => self.journal.task_over(&id, &TaskEnd::ok()),
+                Outcome::Wait(Wait::Command(command)) => panic!("{command} is no task"),
                 Outcome::Wait(Wait::Until { at }) => self.journal.set_now(at),
                 Outcome::Cancelled => mode = Mode::Undo,
                 Outcome::Failed(ref failure) if mode == Mode::Forward => {

@@ -1,7 +1,8 @@
 //! Pure and effect hooks.
 
 use super::support::{Fake, call, load, plugin};
-use crate::{Call, CallError, CallErrorKind, Host, Method, Run};
+use crate::{Call, CallError, CallErrorKind, Host, MachineCall, Method, Run, SecretPlaces, handles};
+use base::{Secret, Secrets};
 use model::jobs::LogLevel;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -32,7 +33,8 @@ fn an_effect_hook_asks_the_host_with_method_path_and_params() {
     let fake = Fake::new(|_| Ok(json!("UPID:1")));
     let host: Arc<dyn Host> = fake.clone();
     assert_eq!(plugin.call(&host, "act", vec![], Run::default()).unwrap(), json!("UPID:1"));
-    let wanted = Call::Pve { method: Method::Post, path: "/nodes/a/qemu".into(), params: json!({"vmid": 7}) };
+    let (path, params) = ("/nodes/a/qemu".into(), json!({"vmid": 7}));
+    let wanted = Call::Pve { method: Method::Post, path, params, secrets: SecretPlaces::new() };
     assert_eq!(fake.calls(), vec![wanted]);
     assert_eq!(fake.calls.lock().unwrap()[0].0.plugin, "test");
 }
@@ -134,4 +136,29 @@ fn sorting_is_stable_and_errors_of_the_comparator_come_out() {
     let sorted = call(&plugin, "act", vec![items.clone()]).unwrap();
     assert_eq!((tags(&sorted[0]).as_str(), sorted[1][0]["n"].as_i64()), ("bdac", Some(2)));
     assert_eq!(call(&plugin, "bad", vec![items]).unwrap_err().message, "no order");
+}
+
+#[test]
+fn a_secret_comes_as_a_handle_and_leaves_by_its_name_alone() {
+    let text = r#"fn act(guest, ask) {
+        pve::post("/agent", #{ file: "x", content: ask.content });
+        ssh::run("cat", #{ input: template::fill("{a}\n", #{ a: ask.content }) });
+        type_of(ask.content)
+    }"#;
+    let plugin = load("pve ssh", "act 2 effect", text).unwrap();
+    let fake = Fake::new(|_| Ok(Value::Null));
+    let host: Arc<dyn Host> = fake.clone();
+    let mut secrets = Secrets::default();
+    secrets.put("1/content", Secret::new("hunter2".to_owned()));
+    let run = Run { secrets: handles(&secrets), ..Run::default() };
+    assert_eq!(plugin.call(&host, "act", vec![json!(7), json!({})], run).unwrap(), json!("Secret"));
+    let calls = fake.calls();
+    assert!(!format!("{calls:?}").contains("hunter2"));
+    let (Call::Pve { params, secrets: places, .. }, Call::Ssh(run)) = (&calls[0], &calls[1]) else {
+        panic!("{calls:?}")
+    };
+    assert_eq!(*params, json!({"file": "x", "content": null}));
+    assert_eq!(places["/content"].resolve(&secrets).unwrap().expose(), "hunter2");
+    let MachineCall::Run(full) = run.clone().resolve(&secrets).unwrap() else { panic!("{run:?}") };
+    assert_eq!(full.input.expose(), "hunter2\n");
 }

@@ -6,8 +6,8 @@ use crate::check::MemoryJournal;
 use crate::{Call, Host, Mode, Outcome, Plugin, Run};
 use base::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 /// Where it ends.
@@ -26,6 +26,8 @@ use End::{Harmless, Hook, Job, Load};
 /// Words that end endless scripts.
 const OPERATIONS: &str = "operations";
 const TOO_LARGE: &str = "too large";
+/// What a script is told that wants to see a secret.
+const HIDDEN: &str = "a secret can't be read";
 
 /// Name, where it ends, wall time in ms, a part of the error, the script's function body (or a whole text).
 #[rustfmt::skip]
@@ -96,6 +98,20 @@ const HOSTILE: &[(&str, End, u64, &str, &str)] = &[
     ("a module of its own", Load, 3000, "", "module pve { fn get() { 1 } } fn act() { 1 }"),
     ("overriding a method of job", Load, 3000, "method of `job`", "fn step(name, f) { f.call() } fn act() { 1 }"),
     ("a handle for nothing", Load, 3000, "Undefined variable", "job.step(\"x\", || 1)"),
+    // Reading a secret.
+    ("a secret in a text", Hook, 3000, HIDDEN, r#"let s = template::fill("x", #{}); let t = `a ${s}`; t.len"#),
+    ("a secret in a sum", Hook, 3000, HIDDEN, r#"let t = "a" + template::fill("x", #{}); t.len"#),
+    ("catching a secret in a text", Hook, 3000, HIDDEN, r#"let s = template::fill("x", #{}); try { print(s); } catch { } 1"#),
+    ("a secret as JSON", Hook, 3000, HIDDEN, r#"to_json(#{a: template::fill("x", #{})})"#),
+    ("a secret kept", Hook, 3000, HIDDEN, r#"kv::put("k", [template::fill("x", #{})])"#),
+    ("a secret returned", Hook, 3000, HIDDEN, r#"#{a: template::fill("x", #{})}"#),
+    ("a secret thrown", Hook, 3000, "threw a secret", r#"throw template::fill("x", #{})"#),
+    ("a secret in a path", Hook, 3000, "not found", r#"pve::get(template::fill("x", #{}))"#),
+    ("a secret's length", Hook, 3000, "Unknown property", r#"template::fill("x", #{}).len"#),
+    ("two secrets compared", Harmless, 3000, "", r#"template::fill("x", #{}) == "x""#),
+    ("a secret as a step's result", Job, 3000, HIDDEN, r#"job.step("a", || template::fill("x", #{}))"#),
+    ("a secret in the job's log", Job, 3000, HIDDEN, r#"job.log(`${template::fill("x", #{})}`)"#),
+    ("template bomb", Hook, 3000, "too long", r#"let s = template::fill("x", #{}); loop { s = template::fill("{a}{a}", #{a: s}); }"#),
     // Floods.
     ("print flood", Hook, 6000, OPERATIONS, r#"loop { print("x"); }"#),
     ("call flood", Hook, 6000, "calls to the host", r#"loop { kv::put("k", 1); }"#),
@@ -212,6 +228,31 @@ fn hostile_scripts_are_stopped_within_their_limits_while_a_neighbour_works_on() 
     let slowest = neighbour.slowest_ms.load(Ordering::SeqCst);
     assert!(slowest < 1_000, "a neighbour's call took {slowest} ms");
     assert!(wrong.is_empty(), "{}\n\n{}", wrong.join("\n"), table.join("\n"));
+}
+
+#[test]
+fn a_neighbour_that_grows_does_not_stop_a_small_script() {
+    let turn = Arc::new(Barrier::new(2));
+    let of_host = Arc::clone(&turn);
+    let host: Arc<dyn Host> = Fake::new(move |_| {
+        // The script is under way; it goes on when the neighbour has grown.
+        of_host.wait();
+        of_host.wait();
+        Ok(Value::Null)
+    });
+    let small = plugin("act 0 effect", r#"fn act() { pve::get("/x"); let x = 0; for i in 0..100000 { x += 1; } x }"#);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            turn.wait();
+            let grown = vec![1_u8; 300 << 20];
+            turn.wait();
+            turn.wait();
+            assert_eq!(grown.iter().step_by(4096).filter(|b| **b == 1).count(), 76_800);
+        });
+        let result = small.call(&host, "act", vec![], Run::default());
+        turn.wait();
+        assert_eq!(result.unwrap(), json!(100_000));
+    });
 }
 
 #[test]

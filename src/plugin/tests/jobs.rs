@@ -4,7 +4,7 @@ use super::support::{Fake, plugin};
 use crate::check::MemoryJournal;
 use crate::{Call, CallError, CallErrorKind, Failure, Host, Journal, Mode, Outcome, Plugin, Run};
 use base::Timestamp;
-use model::jobs::{StepState, Wait};
+use model::jobs::{StepState, TaskEnd, Wait};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -64,8 +64,8 @@ fn a_step_runs_once_and_answers_from_the_journal_afterwards() {
             job.step("tag", || { job.log("tagging"); pve::put("/tag", #{}); 7 })
         }"#,
     );
-    assert_eq!(w.forward(), Outcome::Wait(Wait::Task { upid: "UPID:1".into() }));
-    w.journal.task_over("UPID:1", "OK");
+    assert_eq!(w.forward(), Outcome::Wait(Wait::Task { id: "UPID:1".into() }));
+    w.journal.task_over("UPID:1", &TaskEnd::ok());
     assert_eq!(w.forward(), Outcome::Done(json!(7)));
     assert_eq!(w.forward(), Outcome::Done(json!(7)), "once more changes nothing");
     assert_eq!(w.paths(), ["POST /start", "PUT /tag"]);
@@ -79,7 +79,7 @@ fn no_catch_stops_a_suspension_and_no_comparator_swallows_it() {
             job.step("after", || pve::post("/after", #{}));
         }"#,
     );
-    assert_eq!(w.forward(), Outcome::Wait(Wait::Task { upid: "UPID:9".into() }));
+    assert_eq!(w.forward(), Outcome::Wait(Wait::Task { id: "UPID:9".into() }));
     assert!(w.paths().is_empty());
 }
 
@@ -176,7 +176,7 @@ fn a_failed_task_throws_and_its_step_is_done_again_by_the_next_try() {
         "fn act(job, args) {\n let upid = job.step(\"clone\", || pve::post(\"/clone\", #{}));\n job.wait_task(upid);\n}",
     );
     assert!(matches!(w.forward(), Outcome::Wait(_)));
-    w.journal.task_over("UPID:1", "storage 'local' is full");
+    w.journal.task_over("UPID:1", &TaskEnd::failed("storage 'local' is full"));
     let failure = w.failure();
     assert_eq!(
         (failure.error.message.as_str(), failure.error.line, failure.retry),
@@ -191,7 +191,7 @@ fn a_failed_task_throws_and_its_step_is_done_again_by_the_next_try() {
 fn warnings_of_a_task_are_not_failures() {
     let w = World::new(r#"fn act(job, args) { job.wait_task("UPID:1") }"#);
     assert!(matches!(w.forward(), Outcome::Wait(_)));
-    w.journal.task_over("UPID:1", "WARNINGS: 2");
+    w.journal.task_over("UPID:1", &TaskEnd { text: "WARNINGS: 2".into(), ..TaskEnd::ok() });
     assert_eq!(w.forward(), Outcome::Done(json!("WARNINGS: 2")));
 }
 
@@ -261,7 +261,7 @@ fn lines_and_progress_are_written_once_over_all_runs() {
         }"#,
     );
     assert!(matches!(w.forward(), Outcome::Wait(_)));
-    w.journal.task_over("UPID:1", "OK");
+    w.journal.task_over("UPID:1", &TaskEnd::ok());
     assert!(matches!(w.forward(), Outcome::Done(_)));
     let lines: Vec<String> = w.journal.lines.lock().unwrap().iter().map(|l| l.1.clone()).collect();
     assert_eq!(lines, ["begin", "in a", "between", "end"]);
@@ -313,8 +313,8 @@ fn undo_takes_back_in_reverse_what_was_registered() {
         }"#,
     );
     assert!(matches!(w.forward(), Outcome::Wait(_)));
-    assert_eq!(w.turn(Mode::Undo), Outcome::Wait(Wait::Task { upid: "UPID:1".into() }));
-    w.journal.task_over("UPID:1", "OK");
+    assert_eq!(w.turn(Mode::Undo), Outcome::Wait(Wait::Task { id: "UPID:1".into() }));
+    w.journal.task_over("UPID:1", &TaskEnd::ok());
     assert_eq!(w.turn(Mode::Undo), Outcome::Undone);
     assert_eq!(w.turn(Mode::Undo), Outcome::Undone, "once more changes nothing");
     assert_eq!(w.paths(), ["POST /a", "POST /b", "DELETE /b", "DELETE /a"]);
@@ -331,11 +331,11 @@ fn an_undo_that_fails_is_tried_again() {
     let w = World::new(script);
     assert!(!w.failure().retry);
     assert!(matches!(w.turn(Mode::Undo), Outcome::Wait(_)));
-    w.journal.task_over("UPID:1", "can't remove: in use");
+    w.journal.task_over("UPID:1", &TaskEnd::failed("can't remove: in use"));
     let Outcome::Failed(failure) = w.turn(Mode::Undo) else { panic!() };
     assert!(failure.retry && failure.error.message == "taking back \"a\": can't remove: in use", "{failure:?}");
     assert!(matches!(w.turn(Mode::Undo), Outcome::Wait(_)), "it removes it again");
-    w.journal.task_over("UPID:1", "OK");
+    w.journal.task_over("UPID:1", &TaskEnd::ok());
     assert_eq!(w.turn(Mode::Undo), Outcome::Undone);
     assert_eq!(w.paths(), ["POST /a", "DELETE /a", "DELETE /a"]);
 }

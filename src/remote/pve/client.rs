@@ -4,8 +4,8 @@ use super::endpoint::{Choice, Endpoint};
 use super::error::{PveError, PveErrorKind};
 use super::socket;
 use super::task::{self, TaskLine, TaskStatus, Upid};
-use super::trust::Trust;
 use super::wire::{ANSWER_TIMEOUT, Ask, Auth, Miss, Wire};
+use crate::tls::Trust;
 use base::Secret;
 use http::HeaderValue;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The endpoint that answered a call, for a second call that must go to the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(usize);
+pub struct EndpointIndex(usize);
 
 /// What is needed to reach a cluster.
 #[derive(Clone)]
@@ -96,6 +96,11 @@ impl PveClient {
         Ok(Self(Arc::new(Inner { token_id: target.token_id, auth, wires, choice, turns })))
     }
 
+    /// `user@realm!name`
+    pub fn token_id(&self) -> &str {
+        &self.0.token_id
+    }
+
     /// One call: `method` GET, POST, PUT or DELETE, `path` like `/nodes/pve1/qemu/100/config`, `params` an
     /// object or null. Returns what stands under `data`.
     ///
@@ -112,7 +117,12 @@ impl PveClient {
     ///
     /// # Errors
     /// As [`Self::call`].
-    pub async fn call_placed(&self, method: &str, path: &str, params: &Value) -> Result<(Value, Place), PveError> {
+    pub async fn call_placed(
+        &self,
+        method: &str,
+        path: &str,
+        params: &Value,
+    ) -> Result<(Value, EndpointIndex), PveError> {
         let ask = Ask::new(method, path, params)?;
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.0.turns.acquire()).await;
         let Ok(Ok(_turn)) = turn else {
@@ -124,7 +134,7 @@ impl PveClient {
             match self.0.wires[index].exchange(&self.0.auth, &ask).await {
                 Ok(value) => {
                     self.choice(|c| c.worked(index));
-                    return Ok((value, Place(index)));
+                    return Ok((value, EndpointIndex(index)));
                 }
                 Err(miss) => {
                     let go_on = self.note(index, &miss, ask.is_write());
@@ -158,7 +168,7 @@ impl PveClient {
     ///
     /// # Errors
     /// `Unreachable` when it can't be opened within ten seconds; what Proxmox says otherwise.
-    pub async fn websocket(&self, at: Place, path: &str, params: &Value) -> Result<DuplexStream, PveError> {
+    pub async fn websocket(&self, at: EndpointIndex, path: &str, params: &Value) -> Result<DuplexStream, PveError> {
         let wire = self.0.wires.get(at.0).ok_or_else(|| PveError::internal("This endpoint is gone."))?;
         socket::open(wire, &self.0.auth, path, params).await
     }

@@ -1,13 +1,13 @@
 //! Opening a connection: name, TCP, TLS, each failure with its own sentence.
 
 use super::endpoint::Endpoint;
-use super::error::PveError;
-use super::trust::{Seen, fingerprint};
+use super::error::{PveError, PveErrorKind};
+use crate::http::Failure;
+use crate::tls::{self, Chain, Seen, Trust};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::{CertificateError, ClientConfig};
-use rustls_pki_types::ServerName;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// For the name, TCP and TLS together.
@@ -30,55 +29,41 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(endpoint: Endpoint, tls: ClientConfig, seen: Seen) -> Self {
-        Self { endpoint, tls: Arc::new(tls), seen }
+    pub(super) fn new(endpoint: Endpoint, trust: &Trust) -> Result<Self, PveError> {
+        let seen = Seen::default();
+        let tls = tls::config(trust, &seen).map_err(|e| PveError::new(PveErrorKind::Invalid, e.0))?;
+        Ok(Self { endpoint, tls, seen })
+    }
+
+    /// The certificate that the server showed last.
+    pub(super) fn shown(&self) -> Option<Chain> {
+        self.seen.last()
     }
 
     pub(super) async fn open(&self) -> Result<TlsStream<TcpStream>, PveError> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, self.handshake()).await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(away(&self.endpoint, "no connection within 5 seconds. Is it switched on, is the address right?"))
-            }
-        }
-    }
-
-    async fn handshake(&self) -> Result<TlsStream<TcpStream>, PveError> {
         let Endpoint { host, port } = &self.endpoint;
-        let name = ServerName::try_from(host.clone())
-            .map_err(|_| away(&self.endpoint, "this is neither a host name nor an IP address."))?;
-        let mut found = tokio::net::lookup_host((host.as_str(), *port))
-            .await
-            .map_err(|_| away(&self.endpoint, "its name is not known. Is the address written right?"))?
-            .peekable();
-        if found.peek().is_none() {
-            return Err(away(&self.endpoint, "its name has no address."));
-        }
-        let mut failure = None;
-        for address in found {
-            match TcpStream::connect(address).await {
-                Ok(tcp) => return self.tls(tcp, name).await,
-                Err(e) => failure = Some(e),
-            }
-        }
-        Err(failure.map_or_else(|| away(&self.endpoint, "no address."), |e| tcp_failure(&self.endpoint, &e)))
+        let opened = crate::http::tls(host, *port, Arc::clone(&self.tls), CONNECT_TIMEOUT).await;
+        opened.map_err(|failure| self.explain(&failure))
     }
 
-    async fn tls(&self, tcp: TcpStream, name: ServerName<'static>) -> Result<TlsStream<TcpStream>, PveError> {
-        // Small requests and answers in turn: waiting to fill packets would only add delay.
-        let _ = tcp.set_nodelay(true);
-        let connector = TlsConnector::from(Arc::clone(&self.tls));
-        connector.connect(name, tcp).await.map_err(|e| self.tls_failure(&e))
-    }
-
-    fn tls_failure(&self, e: &io::Error) -> PveError {
-        let Some(tls) = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-            return away(&self.endpoint, "it broke off the TLS handshake. Is this Proxmox' port (8006)?");
-        };
-        match tls {
-            rustls::Error::InvalidCertificate(why) => self.wrong_certificate(why),
-            rustls::Error::InvalidMessage(_) => away(&self.endpoint, "what answers there does not speak TLS."),
-            other => away(&self.endpoint, format!("the TLS handshake failed ({other}).")),
+    fn explain(&self, failure: &Failure) -> PveError {
+        let away = |why: &str| away(&self.endpoint, why);
+        match (failure, failure.tls()) {
+            (Failure::Late, _) => away("no connection within 5 seconds. Is it switched on, is the address right?"),
+            (Failure::Host, _) => away("this is neither a host name nor an IP address."),
+            (Failure::Name, _) => away("its name is not known. Is the address written right?"),
+            (Failure::Tcp(e), _) => match e.kind() {
+                io::ErrorKind::ConnectionRefused => away("connection refused. Is it switched on?"),
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    away("there is no way to it in the network.")
+                }
+                io::ErrorKind::ConnectionReset => away("it broke off the connection."),
+                _ => away(&e.to_string()),
+            },
+            (Failure::Tls(_), None) => away("it broke off the TLS handshake. Is this Proxmox' port (8006)?"),
+            (_, Some(rustls::Error::InvalidCertificate(why))) => self.wrong_certificate(why),
+            (_, Some(rustls::Error::InvalidMessage(_))) => away("what answers there does not speak TLS."),
+            (_, Some(other)) => away(&format!("the TLS handshake failed ({other}).")),
         }
     }
 
@@ -100,7 +85,7 @@ impl Connector {
         };
         let error = PveError::unreachable(message);
         match self.seen.last() {
-            Some(der) => error.with_error("certificate", hex::encode(fingerprint(&der))),
+            Some(chain) => error.with_error("certificate", hex::encode(chain.sha256())),
             None => error,
         }
     }
@@ -108,17 +93,6 @@ impl Connector {
 
 fn away(endpoint: &Endpoint, why: impl std::fmt::Display) -> PveError {
     PveError::unreachable(format!("Proxmox at {endpoint} does not answer: {why}"))
-}
-
-fn tcp_failure(endpoint: &Endpoint, e: &io::Error) -> PveError {
-    match e.kind() {
-        io::ErrorKind::ConnectionRefused => away(endpoint, "connection refused. Is it switched on?"),
-        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-            away(endpoint, "there is no way to it in the network.")
-        }
-        io::ErrorKind::ConnectionReset => away(endpoint, "it broke off the connection."),
-        _ => away(endpoint, e),
-    }
 }
 
 impl tower::Service<http::Uri> for Connector {

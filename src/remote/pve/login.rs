@@ -3,9 +3,9 @@
 use super::encode::cookie;
 use super::endpoint::Endpoint;
 use super::error::{PveError, PveErrorKind};
-use super::trust::Trust;
 use super::value::as_bool;
 use super::wire::{ANSWER_TIMEOUT, Ask, Auth, Miss, Wire};
+use crate::tls::Trust;
 use base::Secret;
 use http::HeaderValue;
 use serde_json::{Value, json};
@@ -53,14 +53,16 @@ pub async fn login(
     trust: &Trust,
     user: &str,
     password: &Secret<String>,
-    otp: Option<&str>,
+    otp: Option<&Secret<String>>,
 ) -> Result<Ticket, PveError> {
     let wire = Wire::new(endpoint.parse::<Endpoint>()?, trust, ANSWER_TIMEOUT)?;
     let user = if user.contains('@') { user.trim().to_owned() } else { format!("{}@pam", user.trim()) };
     let mut answer = ask(&wire, &json!({"username": user, "password": password.expose()})).await?;
     if answer.get("NeedTFA").and_then(as_bool) == Some(true) {
         // The ticket is only a challenge now; it comes back with the code in the password's place.
-        let Some(code) = otp.map(str::trim).filter(|c| !c.is_empty()) else { return Err(code_needed()) };
+        let Some(code) = otp.map(|code| code.expose().trim()).filter(|c| !c.is_empty()) else {
+            return Err(code_needed());
+        };
         let challenge = text(&answer, "ticket")?;
         let second = json!({"username": user, "tfa-challenge": challenge, "password": format!("totp:{code}")});
         answer = ask(&wire, &second).await?;

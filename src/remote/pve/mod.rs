@@ -15,6 +15,7 @@
 //! Any node can answer for the whole cluster, so with several addresses the client stays with the one
 //! that works and moves on when it does not.
 
+mod access;
 mod answer;
 mod certificate;
 mod client;
@@ -22,22 +23,29 @@ mod connect;
 mod encode;
 mod endpoint;
 mod error;
+mod iso;
 mod login;
+pub mod node;
+mod policy;
 mod socket;
 mod task;
-mod trust;
 mod upload;
 pub mod value;
+mod watch;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{CertificateInfo, fetch_certificate};
-pub use client::{PARALLEL, Place, PveClient, Target};
+pub use access::AccessPlan;
+pub use certificate::fetch_certificate;
+pub use client::{EndpointIndex, PARALLEL, PveClient, Target};
 pub use endpoint::Endpoint;
 pub use error::{PveError, PveErrorKind};
 pub use login::{Ticket, login};
-pub use task::{TaskLine, TaskStatus, Upid};
-pub use trust::Trust;
-pub use upload::FileUpload;
+pub use policy::{LimitedClient, Machines};
+pub use task::{TaskEnd, TaskLine, TaskStatus, Upid};
+pub use upload::{CdImage, FileUpload};
+pub use watch::{TaskPoll, TaskWatch};
+
+pub use crate::tls::{CertificateInfo, Trust};

@@ -63,6 +63,24 @@ impl FromStr for Upid {
     }
 }
 
+/// How a task ended, in Proxmox' words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskEnd {
+    /// Warnings count as well done.
+    pub ok: bool,
+    pub text: String,
+    /// The cluster could not do it just then; that comes back by itself.
+    pub unreachable: bool,
+}
+
+impl TaskEnd {
+    /// By a task's exit status. Some changes (a snapshot, a rollback) meet a missing quorum only inside their task.
+    pub fn of(exit: &str) -> Self {
+        let ok = exit == "OK" || exit.starts_with("WARNINGS");
+        Self { ok, text: exit.to_owned(), unreachable: !ok && exit.contains("no quorum") }
+    }
+}
+
 /// Where a task stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskStatus {
@@ -74,8 +92,7 @@ pub struct TaskStatus {
 impl TaskStatus {
     /// Over, and it did its work; warnings count as done. `None` while it runs.
     pub fn succeeded(&self) -> Option<bool> {
-        let text = self.exitstatus.as_deref().filter(|_| !self.running);
-        if self.running { None } else { Some(text.is_some_and(|t| t == "OK" || t.starts_with("WARNINGS"))) }
+        (!self.running).then(|| self.exitstatus.as_deref().is_some_and(|text| TaskEnd::of(text).ok))
     }
 }
 
@@ -117,6 +134,13 @@ mod tests {
     use serde_json::json;
 
     const TEXT: &str = "UPID:pve1:000003E8:00001B58:6B015801:qmclone:9000:steward@pve!appliance:";
+
+    #[test]
+    fn a_missing_quorum_comes_back() {
+        let full = TaskEnd::of("no space left");
+        assert!(!full.ok && !full.unreachable);
+        assert!(TaskEnd::of("cluster not ready - no quorum?").unreachable);
+    }
 
     #[test]
     fn a_task_id_is_taken_apart_and_put_together_again() {

@@ -52,7 +52,7 @@ impl Server {
         key: &KeyPair,
         answer: impl Fn(usize, &str) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let pin = trust::fingerprint(&chain[0]);
+        let pin = crate::tls::fingerprint(&chain[0]);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -343,8 +343,9 @@ async fn sign_in_asks_for_the_second_factor_and_then_uses_cookie_and_csrf_token(
         say(401, "authentication failure", r#"{"data":null,"message":"authentication failure\n"}"#)
     })
     .await;
-    let sign_in = async |password: &str, otp| {
-        login(&server.url, &server.trust(), "root", &Secret::new(password.to_owned()), otp).await
+    let sign_in = async |password: &str, otp: Option<&str>| {
+        let otp = otp.map(|code| Secret::new(code.to_owned()));
+        login(&server.url, &server.trust(), "root", &Secret::new(password.to_owned()), otp.as_ref()).await
     };
     let e = sign_in("hunter2", None).await.unwrap_err();
     assert_eq!((e.kind, e.errors.contains_key("otp")), (PveErrorKind::Auth, true));

@@ -5,15 +5,15 @@ use super::answer::Asked;
 use super::client::PveClient;
 use super::encode::{check_path, component};
 use super::error::{PveError, PveErrorKind};
+use super::iso::{IsoFile, image};
 use super::wire::{Auth, Miss, Wire, receive};
+use base::Secret;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http::Request;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use std::io;
 use std::time::Duration;
 
@@ -33,6 +33,19 @@ pub struct FileUpload<'a> {
     pub checksum: Option<(&'a str, &'a str)>,
     /// Bytes; the stream must give exactly so many.
     pub size: u64,
+}
+
+/// A CD image of a few texts, put on a storage.
+#[derive(Debug, Clone, Copy)]
+pub struct CdImage<'a> {
+    pub node: &'a str,
+    pub storage: &'a str,
+    /// As in [`FileUpload`], with `.iso` at its end.
+    pub filename: &'a str,
+    /// Up to 16 characters.
+    pub label: &'a str,
+    /// Names and texts.
+    pub files: &'a [(String, Secret<String>)],
 }
 
 impl FileUpload<'_> {
@@ -84,6 +97,25 @@ impl PveClient {
             Err(_) => Err(PveError::new(PveErrorKind::Timeout, "The upload took more than 12 hours and was given up.")),
         }
     }
+
+    /// Makes a CD image and sends it. What lies there under the name is written over. Answers the task's UPID.
+    ///
+    /// # Errors
+    /// As [`PveClient::upload`]; `Internal` for names that no CD can have.
+    pub async fn upload_cd(&self, cd: &CdImage<'_>) -> Result<String, PveError> {
+        let files: Vec<IsoFile<'_>> =
+            cd.files.iter().map(|(name, text)| IsoFile { name, bytes: text.expose().as_bytes() }).collect();
+        let bytes = image(cd.label, &files).map_err(|e| PveError::internal(e.message()))?;
+        let file = FileUpload {
+            node: cd.node,
+            storage: cd.storage,
+            content: "iso",
+            filename: cd.filename,
+            checksum: None,
+            size: bytes.len() as u64,
+        };
+        self.upload(&file, stream::iter([Ok(Bytes::from(bytes))])).await
+    }
 }
 
 async fn send<S>(
@@ -105,8 +137,7 @@ where
         Miss::Broken(PveError::new(PveErrorKind::Refused, format!("The upload to Proxmox broke off{why}.")))
     };
     let whole = stream::iter([Ok(Bytes::from(head))]).chain(body).chain(stream::iter([Ok(Bytes::from(tail))]));
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(|_| broken(""))?;
-    tokio::spawn(connection);
+    let mut sender = crate::http::sender(io).await.map_err(|_| broken(""))?;
     let Auth::Token(token) = auth else { return Err(broken(": only tokens upload")) };
     let request = Request::post(format!("/api2/json{path}"))
         .header(HOST, wire.endpoint.authority())

@@ -5,7 +5,7 @@ use super::connect::{CONNECT_TIMEOUT, Connector};
 use super::encode::{check_path, form};
 use super::endpoint::Endpoint;
 use super::error::{PveError, PveErrorKind};
-use super::trust::{Seen, Trust, tls_config};
+use crate::tls::Trust;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use http::{HeaderValue, Method, Request, Response};
@@ -97,8 +97,7 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(endpoint: Endpoint, trust: &Trust, patience: Duration) -> Result<Self, PveError> {
-        let seen = Seen::default();
-        let connector = Connector::new(endpoint.clone(), tls_config(trust, &seen)?, seen);
+        let connector = Connector::new(endpoint.clone(), trust)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)

@@ -5,8 +5,8 @@ use crate::tables::{AUDIT, EVENTS, EVENTS_KEPT, GUEST_JOBS, JOB_LOG, PLUGIN_KV, 
 use crate::{Json, Name, Read as _, Scan};
 use base::ids::{GuestId, JobId, UserId};
 use base::{Error, Kind};
-use model::events::EventKind;
 use model::jobs::{LogLevel, LogLine};
+use model::subject::Subject;
 use proptest::prelude::*;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ fn an_error_or_a_panic_drops_only_that_closure() {
         .write_blocking(move |tx| -> Result<(), Error> {
             tx.put(USERS, &a.id, &a)?;
             tx.audit(record("user.create"));
-            tx.event(EventKind::Users, None);
+            tx.event(Subject::Users, None);
             Err(Error::conflict("This login is taken."))
         })
         .unwrap_err();
@@ -156,8 +156,8 @@ async fn the_bell_rings_after_commits_with_events_and_knows_the_last_one_after_a
     assert!(!bell.has_changed().unwrap(), "nothing to hear");
     let owner = UserId::new();
     let write = |tx: &mut crate::WriteTx| {
-        tx.event(EventKind::Plugins, None);
-        tx.event(EventKind::Users, None);
+        tx.event(Subject::Plugins, None);
+        tx.event(Subject::Users, None);
         Ok(())
     };
     f.store.write(write).await.unwrap();
@@ -166,14 +166,14 @@ async fn the_bell_rings_after_commits_with_events_and_knows_the_last_one_after_a
     assert_eq!(*f.store.bell().borrow(), 2);
     f.store
         .write(move |tx| {
-            tx.event(EventKind::Connection, Some(owner));
+            tx.event(Subject::Plugins, Some(owner));
             Ok(())
         })
         .await
         .unwrap();
     let events = f.store.read(|tx| tx.list(EVENTS, Scan::all().after(&1), 9)).unwrap();
-    let events: Vec<_> = events.into_iter().map(|(n, e)| (n, e.seq, e.kind, e.owner)).collect();
-    assert_eq!(events, [(2, 2, EventKind::Users, None), (3, 3, EventKind::Connection, Some(owner))]);
+    let events: Vec<_> = events.into_iter().map(|(n, e)| (n, e.seq, e.about, e.owner)).collect();
+    assert_eq!(events, [(2, 2, Subject::Users, None), (3, 3, Subject::Plugins, Some(owner))]);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn old_events_make_room() {
     let f = fresh();
     let ring = |n: u64| {
         f.store.write_blocking(move |tx| {
-            (0..n).for_each(|_| tx.event(EventKind::Users, None));
+            (0..n).for_each(|_| tx.event(Subject::Users, None));
             Ok(())
         })
     };

@@ -5,8 +5,8 @@ use crate::tables::{EVENTS, JOB_LOG};
 use crate::{Read as _, Scan, Store, WriteTx};
 use base::ids::JobId;
 use base::{Kind, Result};
-use model::events::EventKind;
 use model::jobs::{LogLevel, LogLine};
+use model::subject::Subject;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -47,7 +47,7 @@ fn big_line(n: u32) -> LogLine {
 
 fn put(job: JobId, n: u32) -> impl FnOnce(&mut WriteTx) -> Result<()> + Send + 'static {
     move |tx| {
-        tx.event(EventKind::JobLog { id: job }, None);
+        tx.event(Subject::JobLog(job), None);
         tx.audit(record("job.log"));
         tx.put(JOB_LOG, &(job, n), &big_line(n))
     }

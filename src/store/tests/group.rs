@@ -4,7 +4,7 @@ use super::maker::{Fresh, fresh, record};
 use crate::tables::{AUDIT, EVENTS, SETTINGS};
 use crate::{Json, Name, Read as _, Scan, WriteTx};
 use base::{Error, Kind, Result};
-use model::events::EventKind;
+use model::subject::Subject;
 use serde_json::json;
 use std::sync::mpsc::{Receiver, channel};
 
@@ -40,7 +40,7 @@ fn crowd(
 
 fn put(n: usize, tx: &mut WriteTx) -> Result<()> {
     tx.audit(record(&format!("write {n}")));
-    tx.event(EventKind::Plugins, None);
+    tx.event(Subject::Plugins, None);
     tx.put(SETTINGS, &setting(n), &Json(json!(n)))
 }
 

@@ -38,7 +38,7 @@ fn write_both(tx: &mut WriteTx, job: JobId, n: u32) -> Result<()> {
         order: n,
     };
     tx.put(STEPS, &(job, Name::new(n.to_string())), &step)?;
-    tx.event(model::events::EventKind::Job { id: job }, None);
+    tx.event(model::subject::Subject::Job(job), None);
     tx.audit(super::maker::record("job.step"));
     if n % 7 == 3 { Err(Error::conflict("every seventh is refused")) } else { Ok(()) }
 }

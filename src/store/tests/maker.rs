@@ -6,7 +6,8 @@ use base::time::ManualClock;
 use base::{Clock, Timestamp};
 use crypto::SealKey;
 use model::audit::AuditRecord;
-use model::jobs::{Job, JobState, Priority, Progress};
+use model::jobs::{Job, JobKind, JobState, Priority, Progress};
+use model::subject::Subject;
 use model::users::{Role, User};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
@@ -129,9 +130,8 @@ pub fn job(title: &str, state: JobState) -> Job {
     Job {
         id: JobId::new(),
         plugin: "proxmox".to_owned(),
-        hook: "guest_create".to_owned(),
+        kind: JobKind::Plugin { hook: "tidy".to_owned(), args: serde_json::json!({ "name": title }) },
         title: title.to_owned(),
-        args: serde_json::json!({ "name": title }),
         owner: None,
         asked_by: "mira".to_owned(),
         priority: Priority::Normal,
@@ -143,7 +143,7 @@ pub fn job(title: &str, state: JobState) -> Job {
         max_attempts: 3,
         not_before: Timestamp::ZERO,
         plugin_hash: None,
-        guest: Some(GuestId::new()),
+        subject: Subject::Guest(GuestId::new()),
         lane: None,
         dedup: None,
         progress: Progress::default(),
@@ -166,6 +166,7 @@ pub fn record(action: &str) -> AuditRecord {
         detail: String::new(),
         address: None,
         ok: true,
+        about: None,
     }
 }
 

@@ -4,11 +4,10 @@ use super::maker::{VaultOf, job, record, user};
 use crate::tables::*;
 use crate::{Bytes, Json, Key, Keyspace, Name, Read as _, ReadTx, Scan, Store, Table, Value, WriteTx};
 use base::ids::{ConnectionId, GuestId, InviteId, JobId, ScheduleId, SessionId, TokenId, UserId};
-use base::{Result, Timestamp};
+use base::{Result, Secret, Secrets, Timestamp};
 use crypto::SealKey;
 use model::access::{GuestGrant, GuestRight};
-use model::connections::{Connection, Limits, StoredSecret, Trust};
-use model::events::EventKind;
+use model::connections::{Connection, Limits, PveAccess, Transport, Trust};
 use model::guests::{Guest, GuestKind, GuestState};
 use model::jobs::{JobState, LogLevel, LogLine, Step, StepState};
 use model::lockout::Failures;
@@ -16,6 +15,8 @@ use model::prefs::Prefs;
 use model::quotas::{Amounts, Claim, UserQuota};
 use model::schedules::Schedule;
 use model::sessions::{Scope, Session, SessionKind, Token};
+use model::software::{GuestKey, Software, SoftwareState};
+use model::subject::Subject;
 use model::users::{Invite, User};
 use serde_json::json;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub fn plant(store: &Store) -> Vec<UserId> {
                 let key = (Name::new(text("plugin", n)), Name::new(text("kv", n)));
                 tx.put(PLUGIN_KV, &key, &Json(json!(text("kept", n))))?;
                 tx.audit(model::audit::AuditRecord { subject: text("subject", n), ..record(&text("action", n)) });
-                tx.event(EventKind::Users, Some(user.id));
+                tx.event(Subject::Users, Some(user.id));
                 Ok(())
             })
             .unwrap();
@@ -104,13 +105,14 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         id: ConnectionId::new(),
         name: text("cluster", n),
         plugin: text("plugin", n),
-        endpoints: vec![text("endpoint", n)],
-        trust: Trust::Ca(text("ca", n)),
-        token_id: text("token", n),
-        token_secret: StoredSecret(text("secret", n)),
+        transport: Transport::Pve(PveAccess {
+            endpoints: vec![text("endpoint", n)],
+            trust: Trust::Ca(text("ca", n)),
+            token_id: text("token", n),
+            token_secret: Secret::new(text("secret", n)),
+        }),
         limits: Limits::default(),
         created: Timestamp::ZERO,
-        ssh: None,
     };
     let guest = Guest {
         id: GuestId::new(),
@@ -125,6 +127,36 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         last: Some(GuestState { name: text("machine", n), ..GuestState::default() }),
         profile: None,
     };
+    let private = Secret::new(text("private", n));
+    let (user_there, public) = (text("user", n), text("public", n));
+    let key = GuestKey {
+        guest: guest.id,
+        user: user_there,
+        private,
+        public,
+        host_keys: Vec::new(),
+        address: None,
+        port: 22,
+        made: Timestamp::ZERO,
+    };
+    tx.put(GUEST_KEYS, &guest.id, &key)?;
+    let software = Software {
+        recipe: text("recipe", n),
+        title: text("title", n),
+        version: "1".to_owned(),
+        options: json!({ text("option", n): text("value", n) }),
+        secrets: planted_secrets(n),
+        state: SoftwareState::Wanted,
+        job: None,
+        links: Vec::new(),
+        asked: Timestamp::ZERO,
+        asked_by: text("asker", n),
+        owner: Some(user.id),
+        installed: None,
+        error: None,
+        order: 0,
+    };
+    tx.put(SOFTWARE, &(guest.id, Name::new(text("recipe", n))), &software)?;
     let grant = GuestGrant { right: GuestRight::Use, by: text("sharer", n), at: Timestamp::ZERO };
     tx.put(GUEST_GRANTS, &(guest.id, user.id), &grant)?;
     let amounts = Amounts { machines: 1, ..Amounts::default() };
@@ -133,12 +165,18 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
     tx.put(USER_QUOTAS, &user.id, &UserQuota::default())?;
     tx.put(GUEST_VMIDS, &(connection.id, 100), &guest.id)?;
     tx.put(VMID_RESERVATIONS, &(connection.id, 101), &JobId::new())?;
-    let mut profile = model::profiles::starting(Timestamp::ZERO).remove(0);
+    let mut profile = model::profiles::starting(Timestamp::ZERO, []).remove(0);
     profile.note = text("note", n);
     profile.values.insert("smbios_serial".to_owned(), text("serial", n));
     tx.put(PROFILES, &profile.id, &profile)?;
     tx.put(CONNECTIONS, &connection.id, &connection)?;
     tx.put(GUESTS, &guest.id, &guest)
+}
+
+fn planted_secrets(n: usize) -> Secrets {
+    let mut all = Secrets::default();
+    all.put(text("options", n), Secret::new(text("password", n)));
+    all
 }
 
 fn plant_jobs(tx: &mut WriteTx, n: usize) -> Result<()> {
@@ -156,6 +194,7 @@ fn plant_jobs(tx: &mut WriteTx, n: usize) -> Result<()> {
     let line = LogLine { at: Timestamp::ZERO, level: LogLevel::Info, text: text("line", n) };
     tx.put(JOB_LOG, &(job.id, 0), &line)?;
     tx.put(OPEN_JOBS, &job.id, &())?;
+    tx.put(JOB_SECRETS, &job.id, &planted_secrets(n))?;
     tx.put(GUEST_JOBS, &(GuestId::new(), job.id), &())?;
     tx.put(JOB_DEDUP, &Name::new(text("dedup", n)), &job.id)?;
     let schedule = Schedule {
@@ -167,6 +206,7 @@ fn plant_jobs(tx: &mut WriteTx, n: usize) -> Result<()> {
         args: json!(text("args", n)),
         active: true,
         last: None,
+        owner: None,
     };
     tx.put(SCHEDULES, &schedule.id, &schedule)?;
     tx.put(JOBS, &job.id, &job)
@@ -211,6 +251,9 @@ pub fn readers() -> Vec<(&'static str, Reader)> {
         reader(JOB_DEDUP),
         reader(STEPS),
         reader(JOB_LOG),
+        reader(JOB_SECRETS),
+        reader(SOFTWARE),
+        reader(GUEST_KEYS),
         reader(SCHEDULES),
         reader(EVENTS),
         reader(AUDIT),

@@ -27,8 +27,6 @@ use serde::Deserialize;
 
 const HOME: &str = "/profile";
 
-/// # Errors
-/// What the store says.
 pub async fn show(person: Person) -> Answer<Markup> {
     Ok(page::profile(&person.page(), &view(&person, None)?, &Form::new()))
 }
@@ -54,7 +52,7 @@ fn view(person: &Person, new_token: Option<Secret<String>>) -> Result<ProfileVie
     });
     Ok(ProfileView {
         user: (*user).clone(),
-        prefs: app.profile().prefs(actor)?,
+        prefs: app.account().prefs(actor)?,
         sessions: sessions.collect(),
         tokens: tokens.collect(),
         new_token,
@@ -68,8 +66,6 @@ fn refuse(person: &Person, form: Form, e: Error) -> Answer {
     again(person, form, e, |p, form| page::profile(p, &view, form))
 }
 
-/// # Errors
-/// What the store says.
 pub async fn change(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match changed(&person, &form).await {
@@ -80,17 +76,15 @@ pub async fn change(person: Person, Checked { form, .. }: Checked<Pairs>) -> Ans
 
 async fn changed(person: &Person, form: &Form) -> Result<()> {
     let (app, actor) = (&person.web.app, &person.actor);
-    let mut prefs = app.profile().prefs(actor)?;
+    let mut prefs = app.account().prefs(actor)?;
     prefs.language = Some(form.value("language").to_owned()).filter(|l| !l.is_empty());
     app.users().change_own(actor, form.value("name"), form.value("email")).await?;
-    app.profile().set_prefs(actor, prefs).await
+    app.account().set_prefs(actor, prefs).await
 }
 
-/// # Errors
-/// What the store says.
 pub async fn keys(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
-    let profile = person.web.app.profile();
+    let profile = person.web.app.account();
     let mut prefs = profile.prefs(&person.actor)?;
     prefs.ssh_keys = form.value("ssh_keys").replace('\r', "");
     match profile.set_prefs(&person.actor, prefs).await {
@@ -100,14 +94,11 @@ pub async fn keys(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answe
 }
 
 /// Stored for the person, and in a cookie for the pages before the sign-in.
-///
-/// # Errors
-/// `Invalid` for another word than system, light, dark.
 pub async fn theme(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let word = form.value("theme");
     let theme = parse_theme(word).ok_or_else(|| Error::field("theme", "Choose system, light or dark."))?;
-    let profile = person.web.app.profile();
+    let profile = person.web.app.account();
     let mut prefs = profile.prefs(&person.actor)?;
     prefs.theme = theme;
     profile.set_prefs(&person.actor, prefs).await?;
@@ -126,8 +117,6 @@ pub struct Passwords {
     again: Secret<String>,
 }
 
-/// # Errors
-/// What the store says.
 pub async fn password(person: Person, Checked { form, .. }: Checked<Passwords>) -> Answer {
     let changed = match same(&form.password, &form.again) {
         Ok(()) => person.web.app.sessions().change_password(&person.actor, form.current, form.password).await,
@@ -139,15 +128,11 @@ pub async fn password(person: Person, Checked { form, .. }: Checked<Passwords>) 
     }
 }
 
-/// # Errors
-/// `NotFound` when it is not theirs.
 pub async fn revoke_session(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     person.web.app.sessions().revoke(&person.actor, id::<SessionId>(&text)?).await?;
     Ok(finished(&person, HOME, "That browser is signed out."))
 }
 
-/// # Errors
-/// What the store says.
 pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Answer {
     let sessions = person.web.app.sessions();
     let others: Vec<_> = sessions.list(&person.actor)?.into_iter().filter(|s| !s.current).collect();
@@ -158,9 +143,6 @@ pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Answer {
 }
 
 /// Makes a token; the page shows it this once, so it is no redirect.
-///
-/// # Errors
-/// What the store says.
 pub async fn new_token(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match make_token(&person, &form).await {
@@ -186,9 +168,6 @@ async fn make_token(person: &Person, form: &Form) -> Result<Secret<String>> {
 }
 
 /// Gives a token a new text; the page shows it this once, so it is no redirect.
-///
-/// # Errors
-/// `NotFound` when it is not theirs.
 pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     match person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, None).await {
         Ok((_, text)) => Ok(page::profile(&person.page(), &view(&person, Some(text))?, &Form::new()).into_response()),
@@ -196,8 +175,6 @@ pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<P
     }
 }
 
-/// # Errors
-/// `NotFound` when it is not theirs.
 pub async fn revoke_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     match person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await {
         Ok(()) => Ok(finished(&person, HOME, "The token is good for nothing now.")),

@@ -5,59 +5,37 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::body::{MaybeSent, Sent};
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
-use crate::rest::words::ScopeWord;
+use app::actor::Via;
 use app::tokens::TokenView;
 use axum::Json;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
+use base::Secret;
 use base::ids::TokenId;
-use base::{Secret, Timestamp};
 use http::{HeaderValue, StatusCode, header};
 use model::sessions::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// An API token without its text.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ApiToken {
-    pub id: String,
-    pub name: String,
-    /// read, operate or full.
-    pub scope: &'static str,
-    /// When its present text was made.
-    #[schema(value_type = String, format = DateTime)]
-    pub created: Timestamp,
-    /// `null`: it has no end.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub expires: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub last_used: Option<Timestamp>,
-    /// The token that this very request came with.
+    #[serde(flatten)]
+    pub about: TokenView,
+    /// It is the one that asks.
     pub current: bool,
 }
 
-fn view(person: &Person, t: TokenView) -> ApiToken {
-    let current = person.actor.via() == Some(app::actor::Via::Token(t.id));
-    ApiToken {
-        id: t.id.to_string(),
-        name: t.name,
-        scope: t.scope.name(),
-        created: t.created,
-        expires: t.expires,
-        last_used: t.last_used,
-        current,
-    }
+fn view(person: &Person, about: TokenView) -> ApiToken {
+    ApiToken { current: person.actor.via() == Some(Via::Token(about.id)), about }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ApiTokenList {
     pub tokens: Vec<ApiToken>,
 }
 
 /// The caller's API tokens, without their texts.
-///
-/// # Errors
-/// None of its own.
 #[utoipa::path(get, path = "/api/v1/me/tokens", tag = "auth", responses((status = 200, body = ApiTokenList), ListProblems))]
 pub async fn list(person: Person) -> Answer<Json<ApiTokenList>> {
     let found = person.web.app.tokens().list(&person.actor)?;
@@ -71,14 +49,13 @@ pub struct TokenCreate {
     /// What it is for, 1 to 60 characters.
     name: String,
     /// read, operate or full.
-    #[schema(value_type = ScopeWord)]
     scope: Scope,
     /// 1 to 3650; left out: no end.
     days: Option<u32>,
 }
 
 /// A fresh API token. Its text is in this answer and nowhere else, ever.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct FreshToken {
     /// `stw_…`; send it as `Authorization: Bearer`.
     pub token: String,
@@ -97,9 +74,6 @@ fn fresh(person: &Person, status: StatusCode, made: TokenView, text: &Secret<Str
 }
 
 /// Makes an API token. A token of a smaller scope can't make tokens.
-///
-/// # Errors
-/// `Invalid` on a field; `Forbidden`; `Conflict` when there are too many.
 #[utoipa::path(post, path = "/api/v1/me/tokens", tag = "auth", request_body = TokenCreate,
     responses((status = 201, description = "Made; its text is shown only here", body = FreshToken), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<TokenCreate>) -> Answer {
@@ -116,9 +90,6 @@ pub struct TokenRotate {
 }
 
 /// Gives a token a new text; the old one is refused from now on. Every token may do this with itself.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`; `Invalid` on `days`; `Conflict` when it has ended.
 #[utoipa::path(post, path = "/api/v1/me/tokens/{id}/rotate", tag = "auth", params(("id" = String, Path)),
     request_body = Option<TokenRotate>,
     responses((status = 200, description = "The new text is shown only here", body = FreshToken), WriteProblems))]
@@ -129,9 +100,6 @@ pub async fn rotate(person: Person, Path(text): Path<String>, MaybeSent(wanted):
 }
 
 /// Takes a token back. Every token may do this with itself; another one needs the scope `full`.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`.
 #[utoipa::path(delete, path = "/api/v1/me/tokens/{id}", tag = "auth", params(("id" = String, Path)),
     responses((status = 204, description = "It is refused from now on"), OneProblems))]
 pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {

@@ -7,23 +7,18 @@ use crate::door::forms::{again, finished, id, refused};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
-use app::hosts::{LetIn, NewHost};
+use app::connections::ssh_hosts::{LetIn, NewSshHost};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use base::Secret;
 use base::ids::ConnectionId;
 use maud::Markup;
 
-/// # Errors
-/// None.
 pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::add(&person.page(), &HostStep::Address, &Form::new()))
 }
 
 /// One step was filled in.
-///
-/// # Errors
-/// `Forbidden`.
 pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let back = form.value("go") == "back";
@@ -41,48 +36,44 @@ fn draw(person: &Person, step: &HostStep, form: &Form) -> Response {
 
 /// Shows the host key that the address presents now.
 async fn look(person: &Person, form: Form) -> Answer {
-    match person.web.app.hosts().host_key(&person.actor, form.value("address")).await {
+    match person.web.app.ssh_hosts().host_key(&person.actor, form.value("address")).await {
         Ok(key) => Ok(draw(person, &HostStep::Trust(key.kind, key.fingerprint), &form)),
         Err(e) => again(person, form, e, |p, form| page::add(p, &HostStep::Address, form)),
     }
 }
 
-async fn add(person: &Person, form: Form) -> Answer {
+async fn add(person: &Person, mut form: Form) -> Answer {
+    let [password, key] = ["password", "key"].map(|name| form.secret(name));
     let text = |name: &str| form.value(name).trim().to_owned();
     let let_in = match form.value("way") {
-        "key" => LetIn::Key(Secret::new(form.value("key").replace("\r\n", "\n"))),
-        _ => LetIn::Password(Secret::new(form.value("password").to_owned())),
+        "key" => LetIn::Key(Secret::new(key.expose().replace("\r\n", "\n"))),
+        _ => LetIn::Password(password),
     };
-    let new = NewHost {
+    let new = NewSshHost {
         name: text("name"),
         address: text("address"),
         user: text("user"),
         fingerprint: text("fingerprint"),
         let_in,
     };
-    match person.web.app.hosts().add(&person.actor, new).await {
+    match person.web.app.ssh_hosts().add(&person.actor, new).await {
         Ok(id) => Ok(person.done(&format!("/settings/connections/{id}"), "Added. Its machines appear in a moment.")),
         Err(e) => {
             let step = match e.fields().keys().any(|f| f == "address" || f == "name") {
                 true => HostStep::Address,
                 false => HostStep::Access,
             };
-            // Typed secrets go no further, not even back into the form.
-            let form = form.replace("password", "").replace("key", "");
             again(person, form, e, |p, form| page::add(p, &step, form))
         }
     }
 }
 
 /// Accepts other host keys, after the host was set up anew.
-///
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn accept(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     let back = format!("/settings/connections/{connection}");
     let keys = form.value("host_keys").split_whitespace().map(str::to_owned).collect();
-    match person.web.app.hosts().accept(&person.actor, connection, keys).await {
+    match person.web.app.ssh_hosts().accept(&person.actor, connection, keys).await {
         Ok(()) => Ok(finished(&person, &back, "Saved.")),
         Err(e) => refused(&person, &back, e),
     }

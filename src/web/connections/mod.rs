@@ -12,7 +12,8 @@ use crate::door::visit::Person;
 use crate::frame::Form;
 use crate::system::settings::item;
 use crate::system::settings_page::ConnectionItem;
-use app::connections::{ConnectionChange, Credential, NewConnection, Probe, fingerprint_text};
+use app::connections::access::{Credential, NewConnection, Probe};
+use app::connections::{ConnectionChange, fingerprint_text};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use base::ids::ConnectionId;
@@ -22,16 +23,11 @@ use model::connections::Limits;
 use model::impact::Impact;
 use remote::pve::CertificateInfo;
 
-/// # Errors
-/// None.
 pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::connect(&person.page(), &ConnectStep::Address, &Form::new()))
 }
 
 /// One step was filled in.
-///
-/// # Errors
-/// `Forbidden`.
 pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let back = form.value("go") == "back";
@@ -70,16 +66,17 @@ fn certificate(info: CertificateInfo) -> CertificateView {
 }
 
 async fn access_step(person: &Person) -> ConnectStep {
-    let commands = person.web.app.connections().setup_commands(&person.actor).await.unwrap_or_else(|e| {
-        tracing::warn!(error = %e.chain(), "no commands for a token made by hand");
-        String::new()
-    });
-    let wanted = person.web.app.joining().wanted(&person.actor, "").await;
-    ConnectStep::Access { commands, token_id: wanted.map(|w| w.token_id()).unwrap_or_default() }
+    match person.web.app.connections().access_plan(&person.actor).await {
+        Ok(plan) => ConnectStep::Access { commands: plan.commands.join("\n"), token_id: plan.token_id() },
+        Err(e) => {
+            tracing::warn!(error = %e.chain(), "no commands for a token made by hand");
+            ConnectStep::Access { commands: String::new(), token_id: String::new() }
+        }
+    }
 }
 
-async fn connect(person: &Person, form: Form) -> Answer {
-    match person.web.app.connections().add(&person.actor, wanted(&form)).await {
+async fn connect(person: &Person, mut form: Form) -> Answer {
+    match person.web.app.connections().add(&person.actor, wanted(&mut form)).await {
         Ok(id) => {
             Ok(person.done(&format!("/settings/connections/{id}"), "Connected. Its machines appear in a moment."))
         }
@@ -88,18 +85,20 @@ async fn connect(person: &Person, form: Form) -> Answer {
                 true => ConnectStep::Address,
                 false => access_step(person).await,
             };
-            again(person, without_secrets(form), e, |p, form| page::connect(p, &step, form))
+            again(person, form, e, |p, form| page::connect(p, &step, form))
         }
     }
 }
 
-fn wanted(form: &Form) -> NewConnection {
+fn wanted(form: &mut Form) -> NewConnection {
+    let [password, otp, token] = ["password", "otp", "token_secret"].map(|name| form.secret(name));
     let text = |name: &str| form.value(name).trim().to_owned();
+    let trimmed = |secret: Secret<String>| Secret::new(secret.expose().trim().to_owned());
     let credential = if form.value("way") == "token" {
-        Credential::Token { id: text("token_id"), secret: Secret::new(text("token_secret")) }
+        Credential::Token { id: text("token_id"), secret: trimmed(token) }
     } else {
-        let otp = Some(text("otp")).filter(|t| !t.is_empty());
-        Credential::Login { user: text("user"), password: Secret::new(form.value("password").to_owned()), otp }
+        let otp = Some(trimmed(otp)).filter(|code| !code.expose().is_empty());
+        Credential::Login { user: text("user"), password, otp }
     };
     NewConnection {
         name: text("name"),
@@ -110,13 +109,6 @@ fn wanted(form: &Form) -> NewConnection {
     }
 }
 
-/// Typed secrets go no further, not even back into the form.
-fn without_secrets(form: Form) -> Form {
-    ["password", "otp", "token_secret"].into_iter().fold(form, |form, name| form.replace(name, ""))
-}
-
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let view = view(&person, id(&text)?).await?;
     Ok(page::connection(&person.page(), &view, &Form::new()))
@@ -161,8 +153,6 @@ fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
     }
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     match changed(&person, connection, &form).await {
@@ -202,8 +192,6 @@ async fn changed(person: &Person, connection: ConnectionId, form: &Form) -> Resu
     connections.change(&person.actor, connection, change).await
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     let connection = id::<ConnectionId>(&text)?;
     let back = format!("/settings/connections/{connection}");
@@ -214,8 +202,6 @@ pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) 
     }
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
     let connections = person.web.app.connections();

@@ -172,7 +172,7 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
             (reach(page, &c.reach))
             @if let Some(v) = &view.version { span { @if c.ssh.is_some() { "libvirt " } @else { "Proxmox VE " } (v) } }
             @match &c.ssh {
-                Some(ssh) => { span.dim { (ssh.place) } }
+                Some(ssh) => { span.dim { (ssh.address) } }
                 None => { span.dim { (c.endpoints.join(", ")) } span.dim { code { (c.token_id) } } }
             }
         } }, post(page, &format!("/settings/connections/{}/check", c.id), "Check again", "")))

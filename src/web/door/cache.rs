@@ -69,9 +69,6 @@ impl Kept {
 
 /// Answers with what `make` gives, or with what it gave this person at this address since the last change.
 /// `make` may see only what the person may see; it runs on a blocking thread, once for all who wait for it.
-///
-/// # Errors
-/// What `make` says; nothing is kept then.
 pub async fn answer(
     person: &Person,
     headers: &HeaderMap,

@@ -12,9 +12,6 @@ use maud::Markup;
 /// The page of a refused form: typed values stay, sentences stand beside their fields. Faults of ours, a
 /// missing thing and a missing right are no matter of the form and become their own page; our script gets
 /// the plain problem.
-///
-/// # Errors
-/// `e` when the form can't help.
 pub fn again(visit: &Visit, form: Form, e: Error, draw: impl FnOnce(&Page, &Form) -> Markup) -> Answer {
     let helps =
         matches!(e.kind(), Kind::Invalid | Kind::Unauthenticated | Kind::Conflict | Kind::TooMany | Kind::Unavailable);
@@ -40,9 +37,6 @@ pub fn finished(visit: &Visit, to: &str, text: &str) -> Response {
 }
 
 /// A refusal of a button: our script gets the problem, a browser goes back to `to` and reads the sentence there.
-///
-/// # Errors
-/// `e` for our script, and what is no matter of this page.
 pub fn refused(visit: &Visit, to: &str, e: Error) -> Answer {
     let here = matches!(e.kind(), Kind::Invalid | Kind::Conflict | Kind::Unavailable | Kind::TooMany);
     if visit.fragment || !here {
@@ -53,17 +47,11 @@ pub fn refused(visit: &Visit, to: &str, e: Error) -> Answer {
 }
 
 /// A whole number in a form field.
-///
-/// # Errors
-/// `Invalid` on `field`.
 pub fn number<T: std::str::FromStr>(form: &Form, field: &str) -> Result<T> {
     form.value(field).trim().parse().map_err(|_| Error::field(field, "Give a whole number."))
 }
 
 /// The same, empty for none.
-///
-/// # Errors
-/// `Invalid` on `field`.
 pub fn maybe_number<T: std::str::FromStr>(form: &Form, field: &str) -> Result<Option<T>> {
     if form.value(field).trim().is_empty() { Ok(None) } else { number(form, field).map(Some) }
 }

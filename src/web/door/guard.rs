@@ -27,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const UPLOAD: Duration = Duration::from_secs(12 * 3600);
 
 /// Runs the checks of `info`, then the handler.
-pub async fn stand(State((web, info)): State<(Web, Info)>, mut request: Request, next: Next) -> Response {
+pub async fn enforce(State((web, info)): State<(Web, Info)>, mut request: Request, next: Next) -> Response {
     let visit = match admit(&web, &info, &request) {
         Ok(visit) => visit,
         Err(refusal) => return *refusal,

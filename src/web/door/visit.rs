@@ -81,7 +81,7 @@ impl Visit {
     pub fn page(&self) -> Page {
         let app = &self.web.app;
         let (health, open_jobs) = match &self.actor {
-            Some(actor) => (health::of_the_house(app, actor), health::open_jobs(app, actor)),
+            Some(actor) => (health::appliance_health(app, actor), health::open_jobs(app, actor)),
             None => (Health { level: crate::frame::Level::Ok, text: String::new() }, 0),
         };
         Page {
@@ -101,7 +101,7 @@ impl Visit {
 
     /// The person's own setting; signed out, what this browser had last.
     fn theme(&self) -> Theme {
-        let own = self.actor.as_ref().and_then(|a| self.web.app.profile().prefs(a).ok()).map(|p| p.theme);
+        let own = self.actor.as_ref().and_then(|a| self.web.app.account().prefs(a).ok()).map(|p| p.theme);
         own.or(self.cookies.theme).unwrap_or_default()
     }
 
@@ -171,8 +171,6 @@ impl std::ops::Deref for Person {
 }
 
 impl Person {
-    /// # Errors
-    /// `Unauthenticated`.
     pub fn of(visit: &Visit) -> Result<Self> {
         Ok(Self { actor: visit.actor()?.clone(), visit: visit.clone() })
     }

@@ -2,16 +2,26 @@
 
 use crate::frame::Page;
 use crate::frame::parts::icon;
-use base::Error;
+use crate::rest::reading::Node;
+use base::{Error, Result, Secret};
 use maud::{Markup, html};
+use model::guests::actions::{Action, ActionReader as _};
 use std::collections::BTreeMap;
 
 /// What was typed into a form and what is wrong with it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Form {
     values: BTreeMap<String, Vec<String>>,
     errors: BTreeMap<String, String>,
     message: Option<String>,
+}
+
+/// Any value may be a secret: the fields' names are shown.
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.values.keys().collect();
+        f.debug_struct("Form").field("values", &names).field("errors", &self.errors).finish_non_exhaustive()
+    }
 }
 
 impl Form {
@@ -51,6 +61,16 @@ impl Form {
         self.values.get(name).and_then(|v| v.first()).map_or("", String::as_str)
     }
 
+    /// Takes a field's value out as a secret, empty when there is none: it goes no further with the form, not even
+    /// back into the page.
+    pub fn secret(&mut self, name: &str) -> Secret<String> {
+        self.values
+            .remove(name)
+            .and_then(|mut v| (!v.is_empty()).then(|| v.swap_remove(0)))
+            .map(Secret::new)
+            .unwrap_or_default()
+    }
+
     pub fn values(&self, name: &str) -> &[String] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
@@ -62,6 +82,19 @@ impl Form {
     /// A tick made with [`switch`]: `default` until the form was sent once.
     pub fn on(&self, name: &str, default: bool) -> bool {
         if self.has(name) { self.values(name).iter().any(|v| v == "on") } else { default }
+    }
+
+    /// What was typed, for reading a type from it.
+    pub fn node(&self) -> Node {
+        Node::of_form(self.pairs())
+    }
+
+    /// What was typed as an action, with all that is wrong with it.
+    ///
+    /// # Errors
+    /// `Invalid` with a sentence per field.
+    pub fn action<A: Action>(&self) -> Result<A> {
+        self.node().read_action()
     }
 
     /// All pairs, for carrying them on in hidden fields.
@@ -303,13 +336,18 @@ pub fn select(form: &Form, name: &str, label: &str, options: &[(String, String)]
 
 /// A box to tick; `on` is sent when it is ticked.
 pub fn tick(name: &str, label: &str, ticked: bool, hint: &str) -> Markup {
+    ticked_box(name, label, ticked, hint, None)
+}
+
+fn ticked_box(name: &str, label: &str, ticked: bool, hint: &str, error: Option<&str>) -> Markup {
     html! {
         div.field.tick {
             label {
-                input type="checkbox" name=(name) value="on" checked[ticked] aria-describedby=[described(name, !hint.is_empty(), false)];
+                input type="checkbox" name=(name) value="on" checked[ticked]
+                    aria-describedby=[described(name, !hint.is_empty(), error.is_some())];
                 span { (label) }
             }
-            (under(name, hint, None))
+            (under(name, hint, error))
         }
     }
 }
@@ -319,7 +357,7 @@ pub fn tick(name: &str, label: &str, ticked: bool, hint: &str) -> Markup {
 pub fn switch(form: &Form, name: &str, label: &str, default: bool, hint: &str) -> Markup {
     html! {
         input type="hidden" name=(name) value="off";
-        (tick(name, label, form.on(name, default), hint))
+        (ticked_box(name, label, form.on(name, default), hint, form.error(name)))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Every page with sample data: checked here for what no page may have, and written to target/gallery/ to be
 //! looked at (`STEWARD_GALLERY=1 cargo test -p steward-web gallery`).
 
-mod profiles;
-mod samples;
+pub mod profiles;
+pub mod samples;
 mod templates;
 mod views;
 

@@ -10,6 +10,7 @@ pub mod form;
 pub mod gallery;
 pub mod icons;
 pub mod layout;
+pub mod options;
 pub mod parts;
 pub mod recipe;
 

@@ -1,10 +1,11 @@
 //! A recipe's options as form fields, for the wizard and for a machine's Software page.
 
-use crate::frame::form::{Form, number, password, select, switch, text};
+use crate::frame::form::Form;
+use crate::frame::options::{self, Draw};
 use crate::frame::parts::{bytes, icon};
 use app::software::MenuItem;
 use maud::{Markup, html};
-use model::options::{OptionKind, OptionSpec};
+use model::options::{OptionKind, OptionSpec, text_of};
 use model::software::Needs;
 use serde_json::{Map, Value};
 
@@ -28,67 +29,14 @@ pub fn fields(form: &Form, item: &MenuItem, which: impl Fn(&OptionSpec) -> bool)
 /// No field is marked as required for the browser: a recipe that was not chosen must not hold up the form.
 fn field(form: &Form, recipe: &str, option: &OptionSpec) -> Markup {
     let name = field_name(recipe, &option.key);
-    let default = match &option.default {
-        Value::String(s) => s.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    };
-    let (label, hint) = (option.label.as_str(), option.help.as_str());
-    match option.kind {
-        OptionKind::Text | OptionKind::Lines | OptionKind::Words | OptionKind::Decimal | OptionKind::Disks => {
-            text(&name, label).default(&default).hint(hint).render(form)
-        }
-        OptionKind::Path => text(&name, label).default(&default).hint(hint).mono().render(form),
-        OptionKind::Password => password(&name, label, "new-password").hint(hint).maybe().render(form),
-        OptionKind::Number => {
-            let bound = |n: Option<i64>, or: u64| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(or);
-            let (min, max) = (bound(option.min, 0), bound(option.max, 1_000_000_000));
-            number(&name, label, min, max).default(&default).hint(hint).render(form)
-        }
-        OptionKind::Bool => switch(form, &name, label, option.default == Value::Bool(true), hint),
-        OptionKind::Choice => {
-            let form = if form.has(&name) { form.clone() } else { form.clone().set(name.as_str(), default) };
-            select(&form, &name, label, &option.choices, hint)
-        }
-        OptionKind::Multi => several(form, &name, option),
-    }
-}
-
-/// Boxes to tick; an empty value goes first, so that "none" can be told from "not asked yet".
-fn several(form: &Form, name: &str, option: &OptionSpec) -> Markup {
-    let asked = form.has(name);
-    let by_default = |value: &str| option.default.as_array().is_some_and(|list| list.iter().any(|v| v == value));
-    let ticked = |value: &str| if asked { form.values(name).iter().any(|v| v == value) } else { by_default(value) };
-    html! {
-        fieldset.several.wrong[form.error(name).is_some()] {
-            legend { (option.label) }
-            @if let Some(text) = form.error(name) { p.error id={ (name) "-error" } { (text) } }
-            @if !option.help.is_empty() { p.hint { (option.help) } }
-            input type="hidden" name=(name) value="";
-            @for (value, words) in &option.choices {
-                label { input type="checkbox" name=(name) value=(value) checked[ticked(value)]; span { (words) } }
-            }
-        }
-    }
+    let first = option.choices.first().filter(|_| option.kind == OptionKind::Choice && option.default.is_null());
+    let value = first.map_or_else(|| text_of(&option.default), |(value, _)| value.clone());
+    options::field(form, option, Draw { name: &name, value: &value, ..Draw::default() })
 }
 
 /// What was typed for a recipe, as the app reads it.
 pub fn values(form: &Form, item: &MenuItem) -> Map<String, Value> {
-    let read = |option: &OptionSpec| {
-        let name = field_name(&item.name, &option.key);
-        if !form.has(&name) {
-            return None;
-        }
-        let value = match option.kind {
-            OptionKind::Multi => {
-                let chosen = form.values(&name).iter().filter(|v| !v.is_empty());
-                Value::Array(chosen.map(|v| Value::String(v.clone())).collect())
-            }
-            OptionKind::Bool => Value::Bool(form.on(&name, false)),
-            _ => Value::String(form.value(&name).to_owned()),
-        };
-        Some((option.key.clone(), value))
-    };
+    let read = |o: &OptionSpec| Some((o.key.clone(), options::typed(form, &field_name(&item.name, &o.key), o)?));
     item.recipe.options.iter().filter_map(read).collect()
 }
 
@@ -131,7 +79,7 @@ mod tests {
             "title = 'T'\ncategory = 'Web'\n[[options]]\nkey = 'apps'\nlabel = 'Apps'\nkind = 'multi'\nchoices = [['a', 'A'], ['b', 'B']]\ndefault = ['a']\n\
              [[options]]\nkey = 'secret'\nlabel = 'S'\nkind = 'password'\n[[options]]\nkey = 'on'\nlabel = 'On'\nkind = 'bool'\ndefault = true",
         );
-        MenuItem { name: "software-t".into(), version: "1".into(), about: "x".into(), recipe: recipe.unwrap() }
+        MenuItem { name: "software-t".into(), version: "1".into(), recipe: recipe.unwrap() }
     }
 
     #[test]

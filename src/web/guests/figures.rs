@@ -5,6 +5,7 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::openapi::ListProblems;
 use crate::system::nodes::NodeView;
+use base::ids::GuestId;
 use base::{Error, Timestamp};
 use http::HeaderMap;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 /// One machine's moving figures; those of a machine that does not run are `null`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GuestFigures {
-    pub id: String,
+    pub id: GuestId,
     /// running, stopped, paused ... as Proxmox says, or creating.
     pub status: String,
     /// The share of all its cores in use, 0 to 1.
@@ -27,7 +28,6 @@ pub struct GuestFigures {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Figures {
-    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     pub nodes: Vec<NodeView>,
     pub guests: Vec<GuestFigures>,
@@ -35,10 +35,7 @@ pub struct Figures {
 
 /// The figures of all nodes, and of all machines that the caller may see. They change with each look at the
 /// providers (every 5 s); asking more often brings nothing.
-///
-/// # Errors
-/// None of its own.
-#[utoipa::path(get, path = "/api/v1/figures", tag = "house", responses((status = 200, body = Figures), ListProblems))]
+#[utoipa::path(get, path = "/api/v1/figures", tag = "system", responses((status = 200, body = Figures), ListProblems))]
 pub async fn show(person: Person, headers: HeaderMap) -> Answer {
     cache::answer(&person, &headers, "/api/v1/figures".to_owned(), "application/json", |person| {
         let app = &person.web.app;
@@ -51,7 +48,7 @@ pub async fn show(person: Person, headers: HeaderMap) -> Answer {
                 .map(|g| {
                     let runs = g.state.status == "running";
                     GuestFigures {
-                        id: g.row.id.to_string(),
+                        id: g.row.id,
                         status: g.state.status.clone(),
                         cpu: runs.then_some(g.state.cpu),
                         memory: runs.then_some(g.state.mem),

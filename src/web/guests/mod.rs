@@ -1,5 +1,6 @@
 //! Machines: lists, one machine and its tabs, making one; each with handlers (`mod.rs`), HTML (`page.rs`) and REST (`rest.rs`).
 
+pub mod actions;
 pub mod bulk;
 pub mod console;
 pub mod create;

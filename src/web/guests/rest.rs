@@ -6,24 +6,20 @@ use crate::door::problem::Answer;
 use crate::door::sign;
 use crate::door::visit::Person;
 use crate::jobs::rest::JobView;
-use crate::rest::body::{Asked, Sent, SentWhole};
+use crate::rest::body::{Asked, SentWhole};
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
-use crate::rest::words::{KindWord, PowerWord, RightWord};
 use crate::rest::{accepted, limit};
 use app::guests::Once;
 use app::live::GuestLive;
-use app::profiles::Sizes;
 use axum::Json;
 use axum::extract::Path;
-use base::ids::GuestId;
-use base::{Error, Result, Secret, Timestamp};
+use base::ids::{ConnectionId, GuestId};
+use base::{Error, Result, Timestamp};
 use http::HeaderMap;
 use model::access::GuestRight;
-use model::connections::StoredSecret;
-use model::guests::{GuestAddress, GuestKind, GuestSource, GuestSpec, PowerAction};
+use model::guests::{GuestKind, GuestRequest};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -44,24 +40,22 @@ pub struct Look {
 }
 
 /// A machine. Amounts are bytes, `cpu` is the share of all cores in use (0 to 1).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GuestView {
-    pub id: String,
+    pub id: GuestId,
     /// Proxmox' number; `null` until a new machine has got one.
     pub vmid: Option<u32>,
     /// qemu or lxc.
-    #[schema(value_type = KindWord)]
     pub kind: GuestKind,
     pub name: String,
     pub node: String,
-    pub connection: String,
+    pub connection: ConnectionId,
     /// running, stopped, paused ... as Proxmox says, or creating.
     pub status: String,
     pub template: bool,
     /// The owner's login.
     pub owner: Option<String>,
     /// see, use or manage: what the person behind the token may do with it.
-    #[schema(value_type = RightWord)]
     pub right: GuestRight,
     pub cpu: f64,
     pub cores: f64,
@@ -74,23 +68,21 @@ pub struct GuestView {
     /// Proxmox' config lock.
     pub lock: Option<String>,
     /// When Proxmox told this.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub seen: Option<Timestamp>,
     /// Proxmox does not answer now; this is the last known state.
     pub stale: bool,
-    #[schema(value_type = String, format = DateTime)]
     pub created: Timestamp,
 }
 
 fn view(person: &Person, g: &GuestLive) -> GuestView {
     let (row, state) = (&g.row, &g.state);
     GuestView {
-        id: row.id.to_string(),
+        id: row.id,
         vmid: row.vmid,
         kind: row.kind,
         name: state.name.clone(),
         node: state.node.clone(),
-        connection: row.connection.to_string(),
+        connection: row.connection,
         status: state.status.clone(),
         template: state.template,
         owner: row.owner.and_then(|o| person.web.app.people().get(o)).map(|u| u.login.clone()),
@@ -109,7 +101,7 @@ fn view(person: &Person, g: &GuestLive) -> GuestView {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GuestPage {
     pub guests: Vec<GuestView>,
     /// All that fit, not only this page.
@@ -119,9 +111,6 @@ pub struct GuestPage {
 }
 
 /// Machines that the caller may see.
-///
-/// # Errors
-/// `Invalid` on a parameter.
 #[utoipa::path(get, path = "/api/v1/guests", tag = "guests", params(Look), responses((status = 200, body = GuestPage), ListProblems))]
 pub async fn list(person: Person, headers: HeaderMap, Asked(look): Asked<Look>) -> Answer {
     let limit = limit(look.limit)?;
@@ -168,9 +157,6 @@ fn start(all: &[Arc<GuestLive>], cursor: Option<&str>) -> Result<usize> {
 }
 
 /// One machine.
-///
-/// # Errors
-/// `NotFound`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GuestView), OneProblems))]
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<GuestView>> {
@@ -178,158 +164,19 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Guest
     Ok(Json(view(&person, &guest)))
 }
 
-/// Where the first disk comes from.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "from", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Source {
-    /// A template; a linked clone (`full: false`) is quick and shares the template's disk.
-    Template {
-        vmid: u32,
-        #[serde(default = "yes")]
-        full: bool,
-    },
-    /// A blank disk, started from an ISO image (`local:iso/name.iso`).
-    Iso {
-        volid: String,
-        #[serde(default = "linux")]
-        ostype: String,
-    },
-}
-
-/// How the first network card gets its address.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Address {
-    Dhcp {},
-    Static {
-        /// `192.168.1.44/24`
-        cidr: String,
-        #[serde(default)]
-        gateway: String,
-    },
-}
-
-impl Default for Address {
-    fn default() -> Self {
-        Self::Dhcp {}
-    }
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn linux() -> String {
-    "l26".to_owned()
-}
-
-/// A wanted machine.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GuestCreate {
-    /// 1 to 63 letters, digits and dashes.
-    name: String,
-    node: String,
-    source: Source,
-    /// A hardware profile's id or name. It says what is left out below, and more.
-    profile: Option<String>,
-    /// 1 to 128. Left out: the profile's, else as the template has it; likewise below.
-    cores: Option<u32>,
-    /// MiB.
-    memory: Option<u64>,
-    /// GiB. A clone's disk only grows.
-    disk: Option<u64>,
-    /// Where the disk goes; left out: the profile's, else where the template's disk is.
-    storage: Option<String>,
-    /// Needed unless the profile says it.
-    bridge: Option<String>,
-    vlan: Option<u16>,
-    #[serde(default)]
-    address: Address,
-    /// The cloud-init user.
-    user: Option<String>,
-    /// That user's password, 8 to 120 characters; for templates of Windows only, and needed there.
-    #[schema(value_type = Option<String>, format = Password)]
-    password: Option<Secret<String>>,
-    /// Public keys, one per line.
-    #[serde(default)]
-    ssh_keys: String,
-    #[serde(default)]
-    tags: Vec<String>,
-    #[serde(default)]
-    description: String,
-    /// Start it when it is made.
-    #[serde(default = "yes")]
-    start: bool,
-    /// What to install on it then, in this order.
-    #[serde(default)]
-    software: Vec<crate::guests::software::rest::Wanted>,
-}
-
-impl GuestCreate {
-    /// Filled up by its profile and by the template.
-    fn spec(self, person: &Person) -> Result<GuestSpec> {
-        let profiles = person.web.app.profiles();
-        let profile = self.profile.as_deref().map(|text| profiles.find(&person.actor, text)).transpose()?;
-        let source = match self.source {
-            Source::Template { vmid, full } => GuestSource::Template { vmid, full },
-            Source::Iso { volid, ostype } => GuestSource::Iso { volid, ostype },
-        };
-        let sizes = Sizes {
-            cores: self.cores,
-            memory: self.memory,
-            disk: self.disk,
-            storage: self.storage,
-            bridge: self.bridge,
-            vlan: self.vlan,
-        };
-        let sizes = profiles.complete(sizes, profile.as_ref(), &source, &self.node)?;
-        Ok(GuestSpec {
-            name: self.name,
-            node: self.node,
-            source,
-            cores: sizes.cores.unwrap_or_default(),
-            memory: sizes.memory.unwrap_or_default(),
-            disk: sizes.disk.unwrap_or_default(),
-            storage: sizes.storage,
-            bridge: sizes.bridge.unwrap_or_default(),
-            vlan: sizes.vlan,
-            address: match self.address {
-                Address::Dhcp {} => GuestAddress::Dhcp,
-                Address::Static { cidr, gateway } => GuestAddress::Static { cidr, gateway },
-            },
-            user: self.user,
-            password: self.password.map(|p| StoredSecret(p.expose().clone())),
-            windows: false,
-            ssh_keys: self.ssh_keys,
-            tags: self.tags,
-            description: self.description,
-            start: self.start,
-            software: self.software.into_iter().map(Into::into).collect(),
-            profile: profile.map(|p| p.id),
-            hardware: BTreeMap::new(),
-            disks: Vec::new(),
-        })
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Created {
     /// The new machine's id; it can be read at once.
-    pub guest: String,
+    pub guest: GuestId,
     pub job: JobView,
 }
 
 /// Asks for a new machine. The job in `Location` makes it. With an `Idempotency-Key` the same request sent
 /// twice gives the same machine while its job is open; another request with that key is refused.
-///
-/// # Errors
-/// `Invalid` with the fields; `Forbidden`; `Conflict` when the key was used for something else; `Unavailable` while
-/// Proxmox is away.
-#[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestCreate,
+#[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters of your choice")),
     responses((status = 202, description = "Asked for", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn create(person: Person, headers: HeaderMap, SentWhole(wanted, whole): SentWhole<GuestCreate>) -> Answer {
+pub async fn create(person: Person, headers: HeaderMap, SentWhole(request, whole): SentWhole<GuestRequest>) -> Answer {
     let once = match headers.get("idempotency-key") {
         Some(value) => {
             let key = value.to_str().ok().filter(|k| (1..=200).contains(&k.len()));
@@ -340,58 +187,6 @@ pub async fn create(person: Person, headers: HeaderMap, SentWhole(wanted, whole)
         }
         None => None,
     };
-    let spec = wanted.spec(&person)?;
-    let (guest, job) = person.web.app.guests().request_create(&person.actor, spec, once.as_ref()).await?;
-    let (guest, place) = (guest.id.to_string(), job.id.to_string());
-    Ok(accepted(&place, Created { guest, job: JobView::from(job) }))
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Power {
-    /// start, shutdown, reboot, suspend, resume or stop.
-    #[schema(value_type = PowerWord)]
-    action: PowerAction,
-}
-
-/// Asks for a power action.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`; `Conflict` when it makes no sense now; `Unavailable`.
-#[utoipa::path(post, path = "/api/v1/guests/{id}/power", tag = "guests", params(("id" = String, Path)), request_body = Power,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn power(person: Person, Path(text): Path<String>, Sent(wanted): Sent<Power>) -> Answer {
-    let job = person.web.app.guests().request_power(&person.actor, id::<GuestId>(&text)?, wanted.action).await?;
-    Ok(accepted(&job.id.to_string(), JobView::from(job)))
-}
-
-/// Asks to delete a machine with its disks. A running one is switched off first, like pulling the plug.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`, `Conflict`, `Unavailable`.
-#[utoipa::path(delete, path = "/api/v1/guests/{id}", tag = "guests", params(("id" = String, Path)),
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn delete(person: Person, Path(text): Path<String>) -> Answer {
-    let guests = person.web.app.guests();
-    let guest = guests.get(&person.actor, id::<GuestId>(&text)?)?;
-    // The page asks for the name to be typed; here the id stands for it.
-    let job = guests.request_delete(&person.actor, guest.row.id, &guest.state.name).await?;
-    Ok(accepted(&job.id.to_string(), JobView::from(job)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wanted_machine_has_defaults_and_refuses_what_it_does_not_know() {
-        let body = r#"{"name":"web-01","node":"pve1","source":{"from":"template","vmid":9000},"cores":2,"memory":2048,"disk":16,"bridge":"vmbr0"}"#;
-        let wanted = serde_json::from_str::<GuestCreate>(body).unwrap();
-        assert!(matches!(wanted.source, Source::Template { vmid: 9000, full: true }));
-        assert!(wanted.start && matches!(wanted.address, Address::Dhcp {}) && wanted.profile.is_none());
-        let least = r#"{"name":"web-01","node":"pve1","source":{"from":"template","vmid":9000},"profile":"Small"}"#;
-        assert_eq!(serde_json::from_str::<GuestCreate>(least).unwrap().cores, None);
-        assert!(serde_json::from_str::<GuestCreate>(&body.replace("\"bridge\"", "\"brigde\"")).is_err());
-        assert!(serde_json::from_str::<GuestCreate>(&body.replace("\"vmid\"", "\"fast\":1,\"vmid\"")).is_err());
-    }
+    let (guest, job) = person.web.app.guests().request_create(&person.actor, request, once.as_ref()).await?;
+    Ok(accepted(job.id, Created { guest: guest.id, job: JobView::from(job) }))
 }

@@ -7,7 +7,9 @@ use crate::door::csrf::{Checked, Pairs};
 use crate::door::forms::{again, finished, id};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::frame::Form;
+use crate::frame::options::typed_text;
+use crate::frame::{Form, Page};
+use crate::guests::actions::submit;
 use crate::guests::one::{find, head};
 use crate::hardware_profiles::page::{EditView, ProfileChoice, ProfileItem, ProfilesView};
 use axum::extract::{Path, Query};
@@ -16,43 +18,52 @@ use base::ids::ProfileId;
 use base::{Error, Result};
 use maud::Markup;
 use model::guests::GuestKind;
-use model::profiles::{FIELDS, MOST_DISKS, MoreDisk, Profile, ProfileWish};
-use model::providers::Feature;
+use model::guests::actions::ApplyProfile;
+use model::guests::settings::MachineSettings;
+use model::options::OptionKind;
+use model::profiles::{MOST_DISKS, MoreDisk, Profile, ProfileWish};
 use serde::Deserialize;
 
 const LIST: &str = "/settings/profiles";
 
 fn view(person: &Person) -> Result<ProfilesView> {
-    let profiles = person.web.app.profiles();
-    let item = |p: Profile| ProfileItem { machines: profiles.used_by(&person.actor, p.id).len(), profile: p };
+    let profiles = person.web.app.hardware_profiles();
+    let settings = profiles.settings();
+    let item = |p: Profile| ProfileItem {
+        machines: profiles.used_by(&person.actor, p.id).len(),
+        summary: p.summary(&settings),
+        fixed: p.locked.iter().map(|key| settings.label(key).to_owned()).collect(),
+        profile: p,
+    };
     Ok(ProfilesView {
         items: profiles.list(&person.actor)?.into_iter().map(item).collect(),
         required: profiles.required()?,
-        basic_only: basic_only(person),
+        limited: limited(person, &settings),
     })
 }
 
-/// Connections whose provider takes only the basics.
-fn basic_only(person: &Person) -> Vec<String> {
+/// Connections whose provider takes less of a profile than others, with what it takes.
+fn limited(person: &Person, settings: &MachineSettings) -> Vec<(String, String)> {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
-    let lacks = |c: &&app::live::ConnectionLive| !app.guests().can(c.id, GuestKind::Qemu, Feature::Profiles);
-    snapshot.connections.iter().filter(lacks).map(|c| c.name.clone()).collect()
+    let can = |c: &app::live::ConnectionLive| {
+        let there = app.guests().settings_of(c.id, GuestKind::Qemu).for_profiles();
+        let (can, lacks): (Vec<_>, Vec<_>) = settings.iter().partition(|s| there.find(&s.key).is_some());
+        let can: Vec<&str> = can.into_iter().map(|s| s.label.as_str()).collect();
+        (!lacks.is_empty()).then(|| (c.name.clone(), can.join(", ")))
+    };
+    snapshot.connections.iter().filter_map(can).collect()
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn list(person: Person) -> Answer<Markup> {
     person.actor.require_admin()?;
     Ok(page::list(&person.page(), &view(&person)?, &Form::new()))
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let required = form.on("required", false);
-    match person.web.app.profiles().set_required(&person.actor, required).await {
+    match person.web.app.hardware_profiles().set_required(&person.actor, required).await {
         Ok(()) if required => Ok(finished(&person, LIST, "From now on everybody picks a profile.")),
         Ok(()) => Ok(finished(&person, LIST, "A profile is picked by those who want one.")),
         Err(e) => {
@@ -65,15 +76,17 @@ pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Ans
 /// What the form offers.
 async fn edit_view(person: &Person, id: Option<ProfileId>) -> Result<EditView> {
     let app = &person.web.app;
-    let known = id.map(|id| app.profiles().get(&person.actor, id)).transpose()?;
-    let (storages, bridges) = app.profiles().places(&person.actor).await?;
+    let known = id.map(|id| app.hardware_profiles().get(&person.actor, id)).transpose()?;
+    let (storages, bridges) = app.hardware_profiles().places(&person.actor).await?;
+    let settings = app.hardware_profiles().settings();
     Ok(EditView {
         id,
         name: known.map(|p| p.name).unwrap_or_default(),
-        used_by: id.map(|id| app.profiles().used_by(&person.actor, id)).unwrap_or_default(),
+        used_by: id.map(|id| app.hardware_profiles().used_by(&person.actor, id)).unwrap_or_default(),
         storages,
         bridges,
-        basic_only: basic_only(person),
+        limited: limited(person, &settings),
+        settings,
     })
 }
 
@@ -83,13 +96,11 @@ pub struct From {
     copy: Option<String>,
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn new_page(person: Person, Query(from): Query<From>) -> Answer<Markup> {
     person.actor.require_admin()?;
     let form = match &from.copy {
         Some(text) => {
-            let known = person.web.app.profiles().get(&person.actor, id::<ProfileId>(text)?)?;
+            let known = person.web.app.hardware_profiles().get(&person.actor, id::<ProfileId>(text)?)?;
             page::filled(&known).replace("name", format!("{} copy", known.name))
         }
         None => Form::new(),
@@ -97,23 +108,17 @@ pub async fn new_page(person: Person, Query(from): Query<From>) -> Answer<Markup
     Ok(page::edit(&person.page(), &edit_view(&person, None).await?, &form))
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     person.actor.require_admin()?;
     let id = id::<ProfileId>(&text)?;
-    let known = person.web.app.profiles().get(&person.actor, id)?;
+    let known = person.web.app.hardware_profiles().get(&person.actor, id)?;
     Ok(page::edit(&person.page(), &edit_view(&person, Some(id)).await?, &page::filled(&known)))
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn create(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     save(person, None, Form::from_pairs(form)).await
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     save(person, Some(id::<ProfileId>(&text)?), Form::from_pairs(form)).await
 }
@@ -124,8 +129,8 @@ async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
         let form = form.replace("rows", (rows + 1).min(MOST_DISKS).to_string());
         return Ok(page::edit(&person.page(), &edit_view(&person, id).await?, &form).into_response());
     }
-    let (wish, rows) = wish(&form);
-    match person.web.app.profiles().put(&person.actor, id, wish).await {
+    let (wish, rows) = wish(&form, &person.web.app.hardware_profiles().settings());
+    match person.web.app.hardware_profiles().put(&person.actor, id, wish).await {
         Ok(saved) => Ok(finished(&person, LIST, &format!("The profile “{}” is saved.", saved.name))),
         Err(e) => {
             let view = edit_view(&person, id).await?;
@@ -135,9 +140,8 @@ async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
 }
 
 /// The form's words as a wished profile, and in which rows its further disks stand.
-fn wish(form: &Form) -> (ProfileWish, Vec<usize>) {
+fn wish(form: &Form, settings: &MachineSettings) -> (ProfileWish, Vec<usize>) {
     let word = |name: &str| form.value(name).trim().to_owned();
-    let keys = FIELDS.iter().map(|f| f.key);
     let some = |text: String| Some(text).filter(|t| !t.is_empty());
     let flag = |name: &str| some(word(name)).map(|v| v == "1");
     let (mut disks, mut rows) = (Vec::new(), Vec::new());
@@ -158,11 +162,12 @@ fn wish(form: &Form) -> (ProfileWish, Vec<usize>) {
             iothread: flag(&name("iothread")),
         });
     }
+    let values = settings.iter().filter(|s| s.kind != OptionKind::Disks);
     let wish = ProfileWish {
         name: word("name"),
         note: word("note"),
-        values: keys.clone().filter(|k| *k != "disks").map(|k| (k.to_owned(), word(k))).collect(),
-        locked: keys.filter(|k| form.has(&format!("lock.{k}"))).map(str::to_owned).collect(),
+        values: values.filter_map(|s| Some((s.key.clone(), typed_text(form, &s.key, s)?))).collect(),
+        locked: settings.iter().map(|s| s.key.clone()).filter(|k| form.has(&format!("lock.{k}"))).collect(),
         disks,
     };
     (wish, rows)
@@ -180,11 +185,9 @@ fn in_rows(e: &Error, rows: &[usize]) -> Error {
     })
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let id = id::<ProfileId>(&text)?;
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let typed = Form::from_pairs(form);
     match profiles.remove(&person.actor, id, typed.value("confirm")).await {
         Ok(()) => Ok(finished(&person, LIST, "The profile is deleted.")),
@@ -197,8 +200,6 @@ pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, ..
     }
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn apply_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let (list, has) = offers(&person, &guest)?;
@@ -207,7 +208,7 @@ pub async fn apply_page(person: Person, Path(text): Path<String>) -> Answer<Mark
 
 fn offers(person: &Person, guest: &app::live::GuestLive) -> Result<(Vec<ProfileChoice>, Option<String>)> {
     let app = &person.web.app;
-    let all = app.profiles().list(&person.actor)?.into_iter();
+    let all = app.hardware_profiles().list(&person.actor)?.into_iter();
     let has = app.guests().profile_of(guest)?;
     let bound = has.as_ref().filter(|p| !p.locked.is_empty() && !person.actor.is_admin());
     let refusal = |other: &Profile| {
@@ -215,50 +216,54 @@ fn offers(person: &Person, guest: &app::live::GuestLive) -> Result<(Vec<ProfileC
             .filter(|p| p.id != other.id)
             .map(|_| "Its present profile fixes values, so only an admin can apply another.".to_owned())
     };
-    let choices = all.map(|profile| ProfileChoice { refusal: refusal(&profile), profile }).collect();
+    let settings = app.hardware_profiles().settings();
+    let choice = |p: Profile| ProfileChoice { refusal: refusal(&p), summary: p.summary(&settings), profile: p };
+    let choices = all.map(choice).collect();
     Ok((choices, has.map(|p| p.name)))
 }
 
 /// Preview, then apply.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`; `Unavailable` when the provider does not answer.
 pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
-    let (guests, disks) = (person.web.app.guests(), form.on("disks", false));
+    let guests = person.web.app.guests();
     guests.may_apply(&person.actor, guest.row.id)?;
     let shown = head(&person, &guest)?;
     let (list, has) = offers(&person, &guest)?;
-    let asked = match (form.value("go"), person.web.app.profiles().find(&person.actor, form.value("profile"))) {
-        ("back", _) => {
-            return Ok(page::apply(&person.page(), &shown, &list, has.as_deref(), &form).into_response());
+    let draw = |p: &Page, form: &Form| page::apply(p, &shown, &list, has.as_deref(), form);
+    let action = form.action::<ApplyProfile>();
+    match form.value("go") {
+        "back" => return Ok(draw(&person.page(), &form).into_response()),
+        "apply" => {
+            let back = format!("/machines/{}/hardware", guest.row.id);
+            return submit(&person, &guest, form, action, &back, async { Ok(draw) }).await;
         }
-        (_, Err(e)) => Err(e),
-        ("apply", Ok(profile)) => {
-            let digest = Some(form.value("digest").to_owned()).filter(|d| !d.is_empty());
-            match guests.request_profile(&person.actor, guest.row.id, profile.id, disks, digest).await {
-                Ok(job) => {
-                    let back = format!("/machines/{}/hardware", guest.row.id);
-                    return Ok(finished(&person, &back, &format!("{}: asked for.", job.title)));
-                }
-                Err(e) => Err(e),
-            }
-        }
-        (_, Ok(profile)) => match guests.plan_profile(&person.actor, guest.row.id, profile.id, disks).await {
-            Ok(plan) => return Ok(page::preview(&person.page(), &shown, &profile, &plan, &form).into_response()),
-            Err(e) => Err(e),
-        },
+        _ => {}
+    }
+    let planned = async {
+        let action = action?;
+        let profile = person.web.app.hardware_profiles().find(&person.actor, &action.profile)?;
+        let plan = guests.plan_profile(&person.actor, guest.row.id, profile.id, action.disks).await?;
+        Ok((profile, plan))
     };
-    match asked {
-        Ok(()) => Err(Error::internal("nothing was asked for").into()),
-        Err(e) => again(&person, form, e, |p, form| page::apply(p, &shown, &list, has.as_deref(), form)),
+    match planned.await {
+        Ok((profile, plan)) => Ok(page::preview(
+            &person.page(),
+            &shown,
+            &person.web.app.hardware_profiles().settings(),
+            &profile,
+            &plan,
+            &form,
+        )
+        .into_response()),
+        Err(e) => again(&person, form, e, draw),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::gallery::samples;
 
     #[test]
     fn a_form_is_a_wished_profile_and_empty_rows_of_disks_count_for_nothing() {
@@ -272,11 +277,12 @@ mod tests {
             ("disks.1.ssd", "1"),
             ("disks.3.storage", "nas"),
         ]);
-        let (wish, rows) = wish(&form);
-        let wish = wish.tidy();
+        let settings = samples::settings().for_profiles();
+        let (wish, rows) = wish(&form, &settings);
+        let (wish, wrong) = wish.read(&settings);
         assert_eq!((wish.name.as_str(), wish.values.len(), rows.as_slice()), ("Web", 1, [1, 3].as_slice()));
         assert!(wish.locked.contains("cores") && wish.disks[0].ssd == Some(true) && wish.disks[1].gib == 0);
-        let e = in_rows(&wish.check().unwrap_err(), &rows);
+        let e = in_rows(&Error::of_fields(wrong).unwrap_err(), &rows);
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["disks.3.gib"]);
     }
 }

@@ -1,20 +1,27 @@
 //! Hardware profiles: the list, the form of one, choosing one for a new machine, and applying one to a machine.
 
 use crate::frame::Page;
-use crate::frame::form::{Form, csrf, number, select, switch, text, trouble};
+use crate::frame::form::{Form, csrf, select, switch, text, trouble};
 use crate::frame::layout;
+use crate::frame::options::{self, Draw};
 use crate::frame::parts::{count, empty, icon, note, time};
 use crate::guests::hardware::page::badge;
 use crate::guests::one::page::{MachineHead, frame, happening};
 use app::guests::profile::ApplyPlan;
 use base::ids::ProfileId;
 use maud::{Markup, html};
-use model::profiles::{BASIC, FIELDS, Field, FieldKind, GROUPS, MOST_DISKS, MoreDisk, Profile, find};
+use model::guests::settings::MachineSettings;
+use model::options::{OptionKind, OptionSpec};
+use model::profiles::{CHOSEN, DISKS, MOST_DISKS, MoreDisk, Profile};
 
 /// One line of the list.
 #[derive(Clone, Debug)]
 pub struct ProfileItem {
     pub profile: Profile,
+    /// What it is, in one line.
+    pub summary: String,
+    /// Labels of what it fixes.
+    pub fixed: Vec<String>,
     /// How many machines have it.
     pub machines: usize,
 }
@@ -24,8 +31,8 @@ pub struct ProfilesView {
     pub items: Vec<ProfileItem>,
     /// Whoever is no admin must choose one.
     pub required: bool,
-    /// Connections whose provider takes only the basics.
-    pub basic_only: Vec<String>,
+    /// Connections on which a profile can set less than on others, and what it can there.
+    pub limited: Vec<(String, String)>,
 }
 
 /// The form of one profile.
@@ -39,7 +46,8 @@ pub struct EditView {
     /// Names of storages and bridges to choose from.
     pub storages: Vec<String>,
     pub bridges: Vec<String>,
-    pub basic_only: Vec<String>,
+    pub settings: MachineSettings,
+    pub limited: Vec<(String, String)>,
 }
 
 pub fn list(page: &Page, view: &ProfilesView, form: &Form) -> Markup {
@@ -59,7 +67,7 @@ pub fn list(page: &Page, view: &ProfilesView, form: &Form) -> Markup {
                 } }
             }
         }
-        (basic_note(&view.basic_only))
+        (limits_note(&view.limited))
         section.card.narrow { h2 { "For people who are no admins" }
             (trouble(form))
             form method="post" action="/settings/profiles/policy" {
@@ -74,11 +82,11 @@ pub fn list(page: &Page, view: &ProfilesView, form: &Form) -> Markup {
 
 fn row(page: &Page, item: &ProfileItem) -> Markup {
     let p = &item.profile;
-    let fixed: Vec<&str> = p.locked.iter().filter_map(|k| find(k)).map(|f| f.label).collect();
+    let fixed = &item.fixed;
     html! {
         tr {
             th scope="row" { a href={ "/settings/profiles/" (p.id) } { (p.name) } }
-            td.what data-label="What it is" { (p.summary()) @if !p.note.is_empty() { small.dim { (p.note) } } }
+            td.what data-label="What it is" { (item.summary) @if !p.note.is_empty() { small.dim { (p.note) } } }
             td data-label="Fixed" { @if fixed.is_empty() { span.dim { "nothing" } } @else { span.fixed-list title=(fixed.join(", ")) { (icon("lock")) (count(fixed.len(), "field", "fields")) } } }
             td data-label="Machines" { (item.machines) }
             td data-label="Changed" { (time(page, p.changed)) @if p.by != "steward" { span.dim { " by " (p.by) } } }
@@ -87,10 +95,10 @@ fn row(page: &Page, item: &ProfileItem) -> Markup {
 }
 
 /// Said wherever somebody could wonder why a profile does not work there.
-fn basic_note(connections: &[String]) -> Markup {
+fn limits_note(limited: &[(String, String)]) -> Markup {
     html! {
-        @if !connections.is_empty() {
-            (note("busy", html! { "On " (connections.join(", ")) " a profile can set only cores, memory, disk, storage, bridge and VLAN. Profiles that set more can't be picked there." }))
+        @for (connection, can) in limited {
+            (note("busy", html! { "On " (connection) " a profile can set only: " (can) ". Profiles that set more can't be picked there." }))
         }
     }
 }
@@ -132,8 +140,8 @@ pub fn edit(page: &Page, view: &EditView, form: &Form) -> Markup {
                 (text("name", "Name").required().hint("What people pick it by.").render(form))
                 (text("note", "What it is for").hint("Shown below the name.").quiet().render(form))
             } }
-            @for group in GROUPS { (group_of(group, view, form)) }
-            (basic_note(&view.basic_only))
+            @for (n, group) in view.settings.groups().into_iter().enumerate() { (group_of(group, n < OPEN, view, form)) }
+            (limits_note(&view.limited))
             div.actions.sticky { button.primary name="go" value="save" { "Save" } a.button.quiet href="/settings/profiles" { "Cancel" } }
         }
         @if let Some(id) = view.id { (remove(page, id, view, form)) }
@@ -141,84 +149,43 @@ pub fn edit(page: &Page, view: &EditView, form: &Form) -> Markup {
     layout::page(page, title, main)
 }
 
-/// Groups that are open from the start; the others when something in them is set or wrong.
-const OPEN: [&str; 4] = ["Processor", "Memory", "First disk", "Network card"];
+/// So many groups are open from the start; the others when something in them is set or wrong.
+const OPEN: usize = 4;
 
-fn group_of(group: &str, view: &EditView, form: &Form) -> Markup {
-    let fields: Vec<&Field> = FIELDS.iter().filter(|f| f.group == group && f.key != "disks").collect();
-    let used = |f: &&&Field| !form.value(f.key).is_empty() || form.error(f.key).is_some();
-    let open = OPEN.contains(&group) || fields.iter().any(|f| used(&f));
-    let further = group == "First disk";
+fn group_of(group: &str, open: bool, view: &EditView, form: &Form) -> Markup {
+    let (disks, fields): (Vec<_>, Vec<_>) = view.settings.in_group(group).partition(|s| s.kind == OptionKind::Disks);
+    let used = fields.iter().any(|s| !form.value(&s.key).is_empty() || form.error(&s.key).is_some());
+    let labels: Vec<String> = fields.iter().take(4).map(|s| s.label.to_lowercase()).collect();
     html! {
-        details.card.group open[open] {
-            summary { h2 { (group) } @if !OPEN.contains(&group) { span.dim { (hint_of(group)) } } }
-            div.grid-fields { @for f in fields { (lockable(f, one_field(f, view, form), form)) } }
-            @if further { (further_disks(view, form)) }
+        details.card.group open[open || used] {
+            summary { h2 { (group) } @if !open { span.dim { (labels.join(", ")) } } }
+            div.grid-fields { @for s in fields { (lockable(s, one_field(s, view, form), form)) } }
+            @if !disks.is_empty() { (further_disks(view, form)) }
         }
     }
 }
 
-fn hint_of(group: &str) -> &'static str {
-    match group {
-        "System" => "system inside, machine type, firmware, security chip, display",
-        "Identity" => "what programs inside are told about the machine (SMBIOS)",
-        _ => "graphics cards and other PCI devices",
-    }
-}
-
 /// A field with the tick that fixes it.
-fn lockable(f: &Field, field: Markup, form: &Form) -> Markup {
-    let name = format!("lock.{}", f.key);
+fn lockable(s: &OptionSpec, field: Markup, form: &Form) -> Markup {
+    let name = format!("lock.{}", s.key);
     html! {
         div.lockable {
             (field)
             label.lock title="Only admins may choose something else" {
                 input type="checkbox" name=(name) value="on" checked[form.has(&name)];
-                span.unseen { (f.label) ": " } (icon("lock")) "fixed"
+                span.unseen { (s.label) ": " } (icon("lock")) "fixed"
             }
         }
     }
 }
 
-const AS_IS: &str = "as the template has it";
-
-fn one_field(f: &Field, view: &EditView, form: &Form) -> Markup {
-    match (f.kind, f.key) {
-        (FieldKind::Number(min, max), _) => {
-            number(f.key, f.label, min, max).unit(f.unit).hint(f.hint).quiet().render(form)
-        }
-        (FieldKind::Switch, _) => yes_no(f.key, f.label, f.hint, form),
-        (FieldKind::Choice(list), _) => {
-            let list = list.iter().map(|(v, words)| ((*v).to_owned(), (*words).to_owned()));
-            select(form, f.key, f.label, &with_open(AS_IS, list), f.hint)
-        }
-        (FieldKind::Text(_), "storage") => names(form, f.key, f.label, f.hint, &view.storages, AS_IS),
-        (FieldKind::Text(_), "bridge") => names(form, f.key, f.label, "", &view.bridges, "as the person chooses"),
-        (FieldKind::Text(_), _) => text(f.key, f.label).hint(f.hint).quiet().render(form),
-    }
-}
-
-fn with_open(open: &str, list: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
-    std::iter::once((String::new(), open.to_owned())).chain(list).collect()
-}
-
-fn yes_no(name: &str, label: &str, hint: &str, form: &Form) -> Markup {
-    let list = [("1".to_owned(), "yes".to_owned()), ("0".to_owned(), "no".to_owned())];
-    // The hints of ticks are Proxmox' words, for those who know them.
-    select(form, name, label, &with_open(AS_IS, list.into_iter()), hint)
-}
-
-/// A list of known names, with the one that is set though nothing has it now; a text where none are known.
-fn names(form: &Form, name: &str, label: &str, hint: &str, known: &[String], open: &str) -> Markup {
-    if known.is_empty() {
-        return text(name, label).hint(hint).quiet().render(form);
-    }
-    let mut list: Vec<(String, String)> = known.iter().map(|n| (n.clone(), n.clone())).collect();
-    let now = form.value(name);
-    if !now.is_empty() && !known.iter().any(|n| n == now) {
-        list.push((now.to_owned(), format!("{now} (not there now)")));
-    }
-    select(form, name, label, &with_open(open, list.into_iter()), hint)
+fn one_field(s: &OptionSpec, view: &EditView, form: &Form) -> Markup {
+    let (open, known): (_, &[String]) = match s.key.as_str() {
+        "storage" => ("as the template has it", &view.storages),
+        "bridge" => ("as the person chooses", &view.bridges),
+        _ => ("as the template has it", &[]),
+    };
+    options::field(form, s, Draw { name: &s.key, open: Some(open), known, ..Draw::default() })
 }
 
 /// Rows for further disks that the form shows: those with something in them, and what was asked for.
@@ -250,25 +217,26 @@ fn further_disks(view: &EditView, form: &Form) -> Markup {
     }
 }
 
+/// One further disk, with the settings of the first one.
 fn disk_row(n: usize, view: &EditView, form: &Form) -> Markup {
-    let name = |part: &str| format!("disks.{n}.{part}");
-    let caches = FIELDS.iter().find(|f| f.key == "disk_cache").map(|f| f.kind);
-    let caches: &[(&str, &str)] = if let Some(FieldKind::Choice(list)) = caches { list } else { &[] };
-    let caches = caches.iter().map(|(v, w)| ((*v).to_owned(), (*w).to_owned()));
-    let flag = |part: &str, label: &str| {
-        let list = [("1".to_owned(), "yes".to_owned()), ("0".to_owned(), "no".to_owned())];
-        select(form, &name(part), label, &with_open("as usual", list.into_iter()), "")
+    let part = |key: &str, part: &str, open: &str, known: &[String]| {
+        let name = format!("disks.{n}.{part}");
+        // Its sentences are about the first disk.
+        let spec = OptionSpec { help: String::new(), ..view.settings.find(key)?.clone() };
+        Some(options::field(form, &spec, Draw { name: &name, open: Some(open), known, ..Draw::default() }))
     };
     html! {
         fieldset.disk-row {
             legend { "Disk " (n + 2) }
             div.grid-fields {
-                (number(&name("gib"), "Size", 1, 65_536).unit("GiB").hint("Empty: no such disk.").quiet().render(form))
-                (names(form, &name("storage"), "Storage", "", &view.storages, "where the first disk is"))
-                (select(form, &name("cache"), "Cache", &with_open("as usual", caches), ""))
-                (flag("discard", "Give deleted room back"))
-                (flag("ssd", "Looks like an SSD"))
-                (flag("iothread", "A thread of its own"))
+                @for field in [
+                    part("disk", "gib", "", &[]),
+                    part("storage", "storage", "where the first disk is", &view.storages),
+                    part("disk_cache", "cache", "as usual", &[]),
+                    part("disk_discard", "discard", "as usual", &[]),
+                    part("disk_ssd", "ssd", "as usual", &[]),
+                    part("disk_iothread", "iothread", "as usual", &[]),
+                ].into_iter().flatten() { (field) }
             }
         }
     }
@@ -298,6 +266,8 @@ fn remove(page: &Page, id: ProfileId, view: &EditView, form: &Form) -> Markup {
 #[derive(Clone, Debug)]
 pub struct ProfileChoice {
     pub profile: Profile,
+    /// What it is, in one line.
+    pub summary: String,
     /// Why it can't be picked there.
     pub refusal: Option<String>,
 }
@@ -327,7 +297,7 @@ pub fn choose(form: &Form, list: &[ProfileChoice], none: Option<&str>, go: &str,
                     @if let Some(word) = none { (card("", "No profile", word, None, chosen.is_empty(), focus)) }
                     @for c in list {
                         @let id = c.profile.id.to_string();
-                        (card(&id, &c.profile.name, &c.profile.summary(), c.refusal.as_deref(), chosen == id, focus))
+                        (card(&id, &c.profile.name, &c.summary, c.refusal.as_deref(), chosen == id, focus))
                     }
                 }
             }
@@ -350,7 +320,7 @@ fn card(id: &str, name: &str, text: &str, refusal: Option<&str>, checked: bool, 
 fn as_list(form: &Form, list: &[ProfileChoice], none: Option<&str>, chosen: &str) -> Markup {
     let mut options: Vec<(String, String)> = none.map(|w| (String::new(), w.to_owned())).into_iter().collect();
     let usable = list.iter().filter(|c| c.refusal.is_none());
-    options.extend(usable.map(|c| (c.profile.id.to_string(), format!("{}: {}", c.profile.name, c.profile.summary()))));
+    options.extend(usable.map(|c| (c.profile.id.to_string(), format!("{}: {}", c.profile.name, c.summary))));
     select(&form.clone().replace("profile", chosen), "profile", "Profile", &options, "")
 }
 
@@ -365,20 +335,6 @@ pub fn fixed(label: &str, name: &str, value: &str, words: &str, profile: &str) -
     }
 }
 
-/// A value of a field in words.
-pub fn value_words(f: &Field, value: &str) -> String {
-    match f.kind {
-        FieldKind::Switch => if value == "1" { "yes" } else { "no" }.to_owned(),
-        FieldKind::Choice(list) => {
-            let known = list.iter().find(|(v, _)| *v == value);
-            known.map_or(value, |(_, words)| words.split(" (").next().unwrap_or(words)).to_owned()
-        }
-        _ if f.key == "vlan" && value == "0" => "none".to_owned(),
-        _ if f.unit.is_empty() => value.to_owned(),
-        _ => format!("{value} {}", f.unit),
-    }
-}
-
 /// A further disk in words.
 pub fn disk_words(d: &MoreDisk) -> String {
     let place = d.storage.as_deref().map(|s| format!(" on {s}")).unwrap_or_default();
@@ -386,15 +342,12 @@ pub fn disk_words(d: &MoreDisk) -> String {
 }
 
 /// What the profile sets beside what the form asks, as pairs of label and words.
-pub fn beside(profile: &Profile) -> Vec<(&'static str, String)> {
-    let mine = FIELDS.iter().filter(|f| !BASIC.contains(&f.key));
-    let mut all: Vec<(&str, String)> =
-        mine.filter_map(|f| Some((f.label, value_words(f, profile.value(f.key)?)))).collect();
-    if !profile.disks.is_empty() {
-        let disks: Vec<String> = profile.disks.iter().map(disk_words).collect();
-        all.push(("Further disks", disks.join(", ")));
-    }
-    all
+pub fn beside(profile: &Profile, settings: &MachineSettings) -> Vec<(String, String)> {
+    let mine = settings.iter().filter(|s| !CHOSEN.contains(&s.key.as_str()));
+    let mine = mine.filter_map(|s| Some((s.label.clone(), s.words_of(profile.value(&s.key)?))));
+    let disks: Vec<String> = profile.disks.iter().map(disk_words).collect();
+    let disks = Some((settings.label(DISKS).to_owned(), disks.join(", "))).filter(|(_, words)| !words.is_empty());
+    mine.chain(disks).collect()
 }
 
 /// Choosing a profile for a machine that is there.
@@ -430,7 +383,7 @@ fn cards(form: &Form, list: &[ProfileChoice]) -> Markup {
             fieldset.ways.profile-cards { legend { "Profile" }
                 @for c in list {
                     @let id = c.profile.id.to_string();
-                    (card(&id, &c.profile.name, &c.profile.summary(), c.refusal.as_deref(), chosen == id, false))
+                    (card(&id, &c.profile.name, &c.summary, c.refusal.as_deref(), chosen == id, false))
                 }
             }
         }
@@ -438,7 +391,14 @@ fn cards(form: &Form, list: &[ProfileChoice]) -> Markup {
 }
 
 /// Old and new, before anything is done.
-pub fn preview(page: &Page, head: &MachineHead, profile: &Profile, plan: &ApplyPlan, form: &Form) -> Markup {
+pub fn preview(
+    page: &Page,
+    head: &MachineHead,
+    settings: &MachineSettings,
+    profile: &Profile,
+    plan: &ApplyPlan,
+    form: &Form,
+) -> Markup {
     let refused = plan.changes.iter().any(|c| c.refused.is_some());
     let nothing = plan.changes.is_empty() && plan.grow.is_none() && plan.add.is_empty();
     let later = plan.running && (plan.changes.iter().any(|c| !c.live) || (!plan.add.is_empty() && !plan.disks_live));
@@ -450,12 +410,12 @@ pub fn preview(page: &Page, head: &MachineHead, profile: &Profile, plan: &ApplyP
             @if nothing { p { "The machine has all of it already." } } @else {
                 div.sheet-table { table.grid.plan-table {
                     thead { tr { th scope="col" { "Value" } th scope="col" { "Now" } th scope="col" { "Then" } th scope="col" { "When" } } }
-                    tbody { (changes(plan)) (disks(plan)) }
+                    tbody { (changes(plan, settings)) (disks(plan)) }
                 } }
             }
             @if refused { (note("bad", html! { "It can't be applied like this: see the lines marked with “not possible”." })) }
             @if later { p.dim { "What comes after a restart is taken when the machine is shut down and started again; until then it can be taken back on the hardware tab." } }
-            (stays(plan))
+            (stays(plan, settings))
             form method="post" action=(head.at("hardware/profile")) {
                 (csrf(page))
                 input type="hidden" name="profile" value=(profile.id);
@@ -471,12 +431,12 @@ pub fn preview(page: &Page, head: &MachineHead, profile: &Profile, plan: &ApplyP
     frame(page, head, "hardware", body)
 }
 
-fn changes(plan: &ApplyPlan) -> Markup {
+fn changes(plan: &ApplyPlan, settings: &MachineSettings) -> Markup {
     html! {
         @for c in &plan.changes {
-            @let field = find(&c.key);
+            @let field = settings.find(&c.key);
             tr {
-                th scope="row" { (field.map_or(c.key.as_str(), |f| f.label)) @if let Some(f) = field { small.dim { (f.group) } } }
+                th scope="row" { (settings.label(&c.key)) @if let Some(f) = field { small.dim { (f.group) } } }
                 td data-label="Now" { (told(field, &c.from)) }
                 td data-label="Then" { (told(field, &c.to)) }
                 td data-label="When" {
@@ -488,8 +448,8 @@ fn changes(plan: &ApplyPlan) -> Markup {
     }
 }
 
-fn told(field: Option<&Field>, value: &str) -> Markup {
-    html! { @if value.is_empty() { span.dim { "–" } } @else { (field.map_or_else(|| value.to_owned(), |f| value_words(f, value))) } }
+fn told(field: Option<&OptionSpec>, value: &str) -> Markup {
+    html! { @if value.is_empty() { span.dim { "–" } } @else { (field.map_or_else(|| value.to_owned(), |s| s.words_of(value))) } }
 }
 
 fn disks(plan: &ApplyPlan) -> Markup {
@@ -503,11 +463,11 @@ fn disks(plan: &ApplyPlan) -> Markup {
     }
 }
 
-fn stays(plan: &ApplyPlan) -> Markup {
+fn stays(plan: &ApplyPlan, settings: &MachineSettings) -> Markup {
     html! {
         @if !plan.stays.is_empty() {
             details.fold { summary { (count(plan.stays.len(), "value of the profile stays", "values of the profile stay")) " as the machine has it" }
-                dl.about { @for (key, why) in &plan.stays { dt { (find(key).map_or(*key, |f| f.label)) } dd { (why) } } }
+                dl.about { @for (key, why) in &plan.stays { dt { (settings.label(key)) } dd { (why) } } }
             }
         }
     }
@@ -516,24 +476,14 @@ fn stays(plan: &ApplyPlan) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base::Timestamp;
-    use model::profiles::starting;
+    use crate::frame::gallery::profiles::one;
 
     #[test]
     fn a_form_shows_all_that_a_profile_has() {
-        let mut p = starting(Timestamp::ZERO).remove(3);
-        p.locked = vec!["memory".into()];
-        p.disks = vec![MoreDisk { gib: 5, ssd: Some(false), ..MoreDisk::default() }];
-        let form = filled(&p);
+        let disk = MoreDisk { gib: 5, ssd: Some(false), ..MoreDisk::default() };
+        let form = filled(&Profile { locked: vec!["memory".into()], disks: vec![disk], ..one() });
         assert_eq!((form.value("firmware"), form.value("lock.memory"), form.value("disks.0.ssd")), ("ovmf", "on", "0"));
         assert_eq!(disk_rows(&form), 1);
         assert_eq!(disk_rows(&form.replace("rows", "99")), MOST_DISKS);
-    }
-
-    #[test]
-    fn values_are_told_in_words() {
-        let words = |key: &str, value: &str| value_words(find(key).unwrap(), value);
-        let told = [words("memory", "2048"), words("vlan", "0"), words("tpm", "1"), words("firmware", "ovmf")];
-        assert_eq!(told, ["2048 MiB", "none", "yes", "UEFI"]);
     }
 }

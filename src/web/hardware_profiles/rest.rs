@@ -3,7 +3,6 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::guests::hardware::rest::PlannedView;
 use crate::jobs::rest::JobView;
 use crate::rest::accepted;
 use crate::rest::body::Sent;
@@ -12,101 +11,31 @@ use app::guests::profile::ApplyPlan;
 use axum::Json;
 use axum::extract::Path;
 use axum::response::IntoResponse;
+use base::Error;
 use base::ids::{GuestId, ProfileId};
-use base::{Error, Timestamp};
 use http::{HeaderValue, StatusCode, header};
+use model::guests::actions::ApplyProfile;
+use model::guests::hardware::Planned;
 use model::profiles::{MoreDisk, Profile, ProfileWish};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
-/// A disk beside the first one.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProfileDisk {
-    /// 1 to 65536.
-    pub gib: u64,
-    /// Left out: where the first disk is.
-    pub storage: Option<String>,
-    /// none, writeback, writethrough, directsync, unsafe.
-    pub cache: Option<String>,
-    pub discard: Option<bool>,
-    pub ssd: Option<bool>,
-    pub iothread: Option<bool>,
-}
-
-impl From<ProfileDisk> for MoreDisk {
-    fn from(d: ProfileDisk) -> Self {
-        Self { gib: d.gib, storage: d.storage, cache: d.cache, discard: d.discard, ssd: d.ssd, iothread: d.iothread }
-    }
-}
-
-impl From<MoreDisk> for ProfileDisk {
-    fn from(d: MoreDisk) -> Self {
-        Self { gib: d.gib, storage: d.storage, cache: d.cache, discard: d.discard, ssd: d.ssd, iothread: d.iothread }
-    }
-}
-
-/// A profile as it is wished.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ProfileBody {
-    /// 1 to 60 letters.
-    name: String,
-    #[serde(default)]
-    note: String,
-    /// cores, memory (MiB), disk (GiB), firmware ... as texts; what is left out stays as the template has it.
-    #[serde(default)]
-    values: BTreeMap<String, String>,
-    /// Keys that only admins may change.
-    #[serde(default)]
-    locked: BTreeSet<String>,
-    /// Disks beside the first.
-    #[serde(default)]
-    disks: Vec<ProfileDisk>,
-}
-
-impl From<ProfileBody> for ProfileWish {
-    fn from(b: ProfileBody) -> Self {
-        let disks = b.disks.into_iter().map(Into::into).collect();
-        Self { name: b.name, note: b.note, values: b.values, locked: b.locked, disks }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProfileView {
-    pub id: String,
-    pub name: String,
-    pub note: String,
-    /// What it is, in one line.
+    #[serde(flatten)]
+    pub profile: Profile,
+    /// Its sizes in words.
     pub summary: String,
-    pub values: BTreeMap<String, String>,
-    pub locked: Vec<String>,
-    pub disks: Vec<ProfileDisk>,
-    #[schema(value_type = String)]
-    pub changed: Timestamp,
-    /// Who changed it last.
-    pub by: String,
-    /// How many machines have it, of those that you may see.
+    /// Machines that the caller sees and that have it.
     pub machines: usize,
 }
 
-fn view(person: &Person, p: Profile) -> ProfileView {
-    ProfileView {
-        machines: person.web.app.profiles().used_by(&person.actor, p.id).len(),
-        id: p.id.to_string(),
-        summary: p.summary(),
-        name: p.name,
-        note: p.note,
-        values: p.values,
-        locked: p.locked,
-        disks: p.disks.into_iter().map(Into::into).collect(),
-        changed: p.changed,
-        by: p.by,
-    }
+fn view(person: &Person, profile: Profile) -> ProfileView {
+    let machines = person.web.app.hardware_profiles().used_by(&person.actor, profile.id).len();
+    ProfileView { summary: profile.summary(&person.web.app.hardware_profiles().settings()), machines, profile }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProfileList {
     pub profiles: Vec<ProfileView>,
     /// Whoever is no admin must choose one for a new machine.
@@ -114,35 +43,26 @@ pub struct ProfileList {
 }
 
 /// All hardware profiles.
-///
-/// # Errors
-/// None of its own.
 #[utoipa::path(get, path = "/api/v1/profiles", tag = "profiles", responses((status = 200, body = ProfileList), ListProblems))]
 pub async fn list(person: Person) -> Answer<Json<ProfileList>> {
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let all = profiles.list(&person.actor)?.into_iter().map(|p| view(&person, p)).collect();
     Ok(Json(ProfileList { profiles: all, required: profiles.required()? }))
 }
 
 /// One hardware profile.
-///
-/// # Errors
-/// `NotFound`.
 #[utoipa::path(get, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 200, body = ProfileView), OneProblems))]
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<ProfileView>> {
-    let found = person.web.app.profiles().get(&person.actor, id::<ProfileId>(&text)?)?;
+    let found = person.web.app.hardware_profiles().get(&person.actor, id::<ProfileId>(&text)?)?;
     Ok(Json(view(&person, found)))
 }
 
 /// Makes a hardware profile.
-///
-/// # Errors
-/// `Forbidden`; `Invalid` with a sentence per field.
-#[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileBody,
+#[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileWish,
     responses((status = 201, description = "Made", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
-pub async fn create(person: Person, Sent(wanted): Sent<ProfileBody>) -> Answer {
-    let made = person.web.app.profiles().put(&person.actor, None, wanted.into()).await?;
+pub async fn create(person: Person, Sent(wanted): Sent<ProfileWish>) -> Answer {
+    let made = person.web.app.hardware_profiles().put(&person.actor, None, wanted).await?;
     let place = format!("/api/v1/profiles/{}", made.id);
     let mut response = (StatusCode::CREATED, Json(view(&person, made))).into_response();
     response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(&place).map_err(Error::internal)?);
@@ -150,29 +70,23 @@ pub async fn create(person: Person, Sent(wanted): Sent<ProfileBody>) -> Answer {
 }
 
 /// Changes a hardware profile as a whole. Machines that have it stay as they are; what it fixes counts at once.
-///
-/// # Errors
-/// `Forbidden`, `NotFound`; `Invalid` with a sentence per field.
-#[utoipa::path(put, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)), request_body = ProfileBody,
+#[utoipa::path(put, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)), request_body = ProfileWish,
     responses((status = 200, body = ProfileView), WriteProblems))]
 pub async fn put(
     person: Person,
     Path(text): Path<String>,
-    Sent(wanted): Sent<ProfileBody>,
+    Sent(wanted): Sent<ProfileWish>,
 ) -> Answer<Json<ProfileView>> {
     let id = id::<ProfileId>(&text)?;
-    let changed = person.web.app.profiles().put(&person.actor, Some(id), wanted.into()).await?;
+    let changed = person.web.app.hardware_profiles().put(&person.actor, Some(id), wanted).await?;
     Ok(Json(view(&person, changed)))
 }
 
 /// Deletes a hardware profile. Machines that have it stay as they are; what it fixed is free.
-///
-/// # Errors
-/// `Forbidden`, `NotFound`.
 #[utoipa::path(delete, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 204, description = "Gone"), OneProblems))]
 pub async fn delete(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let id = id::<ProfileId>(&text)?;
     // The page asks for the name to be typed; here the id stands for it.
     let name = profiles.get(&person.actor, id)?.name;
@@ -188,13 +102,10 @@ pub struct ProfilePolicy {
 }
 
 /// Sets whether a profile must be chosen.
-///
-/// # Errors
-/// `Forbidden`.
 #[utoipa::path(put, path = "/api/v1/profile-policy", tag = "profiles", request_body = ProfilePolicy,
     responses((status = 200, body = ProfilePolicy), WriteProblems))]
 pub async fn policy(person: Person, Sent(wanted): Sent<ProfilePolicy>) -> Answer<Json<ProfilePolicy>> {
-    person.web.app.profiles().set_required(&person.actor, wanted.required).await?;
+    person.web.app.hardware_profiles().set_required(&person.actor, wanted.required).await?;
     Ok(Json(wanted))
 }
 
@@ -213,7 +124,7 @@ pub struct ProfileApply {
     digest: Option<String>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct DiskGrowthView {
     pub disk: String,
     /// GiB.
@@ -221,21 +132,21 @@ pub struct DiskGrowthView {
     pub to: u64,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct StaysView {
     pub key: String,
     pub why: String,
 }
 
 /// What applying a profile would do.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProfilePlanView {
     pub digest: String,
     /// Values that are as wished already are left out.
-    pub changes: Vec<PlannedView>,
+    pub changes: Vec<Planned>,
     pub grow: Option<DiskGrowthView>,
     /// Disks that are added.
-    pub add: Vec<ProfileDisk>,
+    pub add: Vec<MoreDisk>,
     /// What the profile sets and the machine keeps.
     pub stays: Vec<StaysView>,
 }
@@ -244,32 +155,29 @@ impl From<ApplyPlan> for ProfilePlanView {
     fn from(p: ApplyPlan) -> Self {
         Self {
             digest: p.digest,
-            changes: p.changes.into_iter().map(Into::into).collect(),
+            changes: p.changes,
             grow: p.grow.map(|(g, from)| DiskGrowthView { disk: g.disk, from, to: g.gib }),
-            add: p.add.into_iter().map(Into::into).collect(),
-            stays: p.stays.into_iter().map(|(key, why)| StaysView { key: key.to_owned(), why }).collect(),
+            add: p.add,
+            stays: p.stays.into_iter().map(|(key, why)| StaysView { key, why }).collect(),
         }
     }
 }
 
 /// Applies a hardware profile to a machine, or says what that would do (`preview`).
-///
-/// # Errors
-/// `Invalid` on `profile`; `NotFound`, `Forbidden`; `Conflict` when a value is refused or the quota is too small;
-/// `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/profile", tag = "guests", params(("id" = String, Path)), request_body = ProfileApply,
     responses((status = 200, description = "With `preview`: what it would do", body = ProfilePlanView),
         (status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ProfileApply>) -> Answer {
     let app = &person.web.app;
-    let guest = id::<GuestId>(&text)?;
-    let guests = app.guests();
-    guests.may_apply(&person.actor, guest)?;
-    let profile = app.profiles().find(&person.actor, &wanted.profile)?.id;
-    if wanted.preview {
-        let plan = guests.plan_profile(&person.actor, guest, profile, wanted.disks).await?;
+    let (guests, guest) = (app.guests(), id::<GuestId>(&text)?);
+    let ProfileApply { profile, disks, preview, digest } = wanted;
+    if preview {
+        guests.may_apply(&person.actor, guest)?;
+        let profile = app.hardware_profiles().find(&person.actor, &profile)?.id;
+        let plan = guests.plan_profile(&person.actor, guest, profile, disks).await?;
         return Ok(Json(ProfilePlanView::from(plan)).into_response());
     }
-    let job = guests.request_profile(&person.actor, guest, profile, wanted.disks, wanted.digest).await?;
-    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+    let job = guests.request_action(&person.actor, guest, ApplyProfile { profile, disks, digest }).await?;
+    let job = job.ok_or_else(|| Error::internal("a profile is applied by a job"))?;
+    Ok(accepted(job.id, JobView::from(job)))
 }

@@ -13,8 +13,9 @@ use axum::extract::{Path, Query};
 use base::ids::{GuestId, JobId};
 use base::{Error, Result};
 use maud::Markup;
-use model::jobs::{Job, JobState, LogLine};
+use model::jobs::{Job, JobKind, JobState, LogLine};
 use model::software::failure::{FailureClass, classify};
+use model::subject::Subject;
 use serde::Deserialize;
 
 /// Jobs shown on one page.
@@ -33,8 +34,6 @@ pub struct Which {
     q: String,
 }
 
-/// # Errors
-/// What the store says.
 pub async fn list(person: Person, Query(which): Query<Which>) -> Answer<Markup> {
     let states: &[JobState] = match which.state.as_str() {
         "open" => &OPEN,
@@ -66,13 +65,11 @@ pub async fn list(person: Person, Query(which): Query<Which>) -> Answer<Markup> 
 /// The machine that it works on, if this person may see that.
 fn machine_of(person: &Person, job: &Job) -> Option<(GuestId, String)> {
     let snapshot = person.web.app.live().snapshot();
-    let guest = snapshot.guest(job.guest?)?;
+    let guest = snapshot.guest(job.subject.guest()?)?;
     person.actor.guest_right(&guest.row)?;
     Some((guest.row.id, guest.state.name.clone()))
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let job = id::<JobId>(&text)?;
     let jobs = person.web.app.jobs();
@@ -93,16 +90,16 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
 
 /// Where what was asked can be changed and tried again.
 fn edit(job: &Job) -> Option<String> {
-    match (job.hook.as_str(), job.guest) {
-        ("guest_create", _) => Some(format!("/machines/new?job={}", job.id)),
-        ("install", Some(guest)) => Some(format!("/machines/{guest}/software/{}", job.plugin)),
+    match (&job.kind, job.subject) {
+        (JobKind::CreateGuest(_), _) => Some(format!("/machines/new?job={}", job.id)),
+        (JobKind::Install(_), Subject::Guest(guest)) => Some(format!("/machines/{guest}/software/{}", job.plugin)),
         _ => None,
     }
 }
 
 /// The cause of a failed installation: its reason first, then the last lines that the machine wrote.
 fn cause(job: &Job, lines: &[(u32, LogLine)]) -> Option<FailureClass> {
-    if job.hook != "install" || job.state != JobState::Failed {
+    if !job.kind.is_install() || job.state != JobState::Failed {
         return None;
     }
     let told = classify(None, job.error.as_deref().unwrap_or_default());
@@ -110,8 +107,6 @@ fn cause(job: &Job, lines: &[(u32, LogLine)]) -> Option<FailureClass> {
     told.or_else(|| classify(None, &last.join("\n")))
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`; for our script also `Conflict`.
 pub async fn act(Path((text, action)): Path<(String, String)>, Checked { visit, .. }: Checked<Pairs>) -> Answer {
     let (job, actor) = (id::<JobId>(&text)?, visit.actor()?);
     let jobs = visit.web.app.jobs();

@@ -8,6 +8,7 @@ use base::ids::GuestId;
 use maud::{Markup, html};
 use model::jobs::{Job, JobState, LogLevel, LogLine, Step, StepState, Wait};
 use model::software::failure::{FailureClass, Remedy};
+use std::borrow::Cow;
 
 #[derive(Clone, Debug)]
 pub struct JobView {
@@ -53,7 +54,7 @@ fn facts(page: &Page, view: &JobView) -> Markup {
             @if job.started.is_some() { span.dim { "took " (took(page, job)) @if !job.state.is_over() { " so far" } } }
             @if job.attempts > 0 { span.dim { "try " (job.attempts.min(job.max_attempts.saturating_sub(1)) + 1) " of " (job.max_attempts) } }
             @if let Some((id, name)) = &view.machine { a href={ "/machines/" (id) } { (icon("machines")) (name) } }
-            span.dim { (job.plugin) "." (job.hook) }
+            span.dim { (job.plugin) "." (job.kind.hook()) }
         }
     }
 }
@@ -109,8 +110,8 @@ fn open(page: &Page, job: &Job) -> Markup {
 fn waits(page: &Page, wait: &Wait) -> Markup {
     html! {
         @match wait {
-            Wait::Task { upid } if upid.starts_with("SSH:") || upid.starts_with("AGENT:") => "a command runs on the machine",
-            Wait::Task { .. } => "waits for a task in Proxmox",
+            Wait::Command(_) => "a command runs on the machine",
+            Wait::Task { .. } => "waits for a task of the provider",
             Wait::Until { at } => { "goes on " (time(page, *at)) },
         }
     }
@@ -125,7 +126,7 @@ fn failed(view: &JobView) -> Markup {
                 " " a href={ "/machines/" (id) "/hardware" } { (word) }
             } }
         }
-        @if view.job.hook != "install" { p { (undone(view)) } }
+        @if !view.job.kind.is_install() { p { (undone(view)) } }
         @else { p { "What is done already stays; another try goes on where it stopped." } }
         @if view.can_act { p { "Try again when the cause is gone" @if view.edit.is_some() { ", change what was asked," } " or discard it." } }
     }
@@ -186,26 +187,21 @@ fn one_step(page: &Page, view: &JobView, step: &Step) -> Markup {
     }
 }
 
-/// Journal names as people say them: `wait:UPID:pve1:...:qmclone:104:` is a wait for a Proxmox task.
-fn step_name(name: &str) -> String {
-    if let Some(command) = name.strip_prefix("wait:SSH:").or_else(|| name.strip_prefix("wait:AGENT:")) {
-        let command = command.split(':').nth(1).unwrap_or(command);
-        return format!("wait for {}", command.replace('-', " "));
-    }
-    if let Some(upid) = name.strip_prefix("wait:") {
-        let kind = upid.split(':').nth(5).filter(|k| !k.is_empty()).unwrap_or("task");
-        return format!("wait for Proxmox ({kind})");
+/// A step's name is what people read; waits and undos have theirs by what they are for.
+fn step_name(name: &str) -> Cow<'_, str> {
+    if let Some(handle) = name.strip_prefix("wait:") {
+        return match Wait::of_handle(handle) {
+            Some(Wait::Command(command)) => format!("Wait for the command “{}”", command.name.replace('-', " ")).into(),
+            _ => "Wait for the provider".into(),
+        };
     }
     if let Some(what) = name.strip_prefix("undo:") {
-        return format!("take back: {what}");
-    }
-    if let Some(what) = name.strip_prefix("until:") {
-        return format!("wait until {what}");
+        return format!("Undo: {what}").into();
     }
     if name.starts_with("sleep:") {
-        return "wait a moment".to_owned();
+        return "Wait a moment".into();
     }
-    name.replace(['_', '-'], " ")
+    name.strip_prefix("until:").unwrap_or(name).into()
 }
 
 fn log(view: &JobView) -> Markup {
@@ -236,11 +232,11 @@ mod tests {
 
     #[test]
     fn journal_names_become_words() {
-        assert_eq!(step_name("wait:UPID:pve1:0001:0002:65F0:qmclone:104:steward@pve!a:"), "wait for Proxmox (qmclone)");
-        assert_eq!(step_name("wait:SSH:0198c1:image-of-web"), "wait for image of web");
-        assert_eq!(step_name("wait:AGENT:0198c1:wireshark:77aa00ff"), "wait for wireshark");
-        assert_eq!(step_name("undo:clone"), "take back: clone");
-        assert_eq!(step_name("until:template is free"), "wait until template is free");
-        assert_eq!(step_name("set_size"), "set size");
+        assert_eq!(step_name("wait:UPID:pve1:0001:0002:65F0:qmclone:104:steward@pve!a:"), "Wait for the provider");
+        assert_eq!(step_name("wait:ssh:image-of-web"), "Wait for the command “image of web”");
+        assert_eq!(step_name("wait:agent:wireshark:77aa00ff"), "Wait for the command “wireshark”");
+        assert_eq!(step_name("undo:Clone the template"), "Undo: Clone the template");
+        assert_eq!(step_name("until:Wait for the template"), "Wait for the template");
+        assert_eq!(step_name("Set the size"), "Set the size");
     }
 }

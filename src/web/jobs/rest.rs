@@ -8,9 +8,9 @@ use crate::rest::openapi::{FoundProblems, ListProblems, WriteProblems};
 use crate::rest::{limit, object};
 use axum::Json;
 use axum::extract::Path;
-use base::ids::JobId;
+use base::ids::{GuestId, JobId};
 use base::{Error, Result, Timestamp};
-use model::jobs::{Job, JobState, LogLine, Step, StepState};
+use model::jobs::{Job, JobState, LogLine, Progress, Step, StepState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -30,9 +30,9 @@ pub struct Look {
 }
 
 /// A job. What it was asked to do is in `args`; nothing in there is secret.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct JobView {
-    pub id: String,
+    pub id: JobId,
     pub title: String,
     pub plugin: String,
     /// The plugin's function: `guest_create`, `guest_power` ...
@@ -40,19 +40,16 @@ pub struct JobView {
     #[schema(value_type = Object)]
     pub args: Value,
     /// queued, running, waiting, undoing, succeeded, failed, cancelled, discarded.
-    pub state: &'static str,
+    pub state: JobState,
     pub asked_by: String,
-    pub guest: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
+    pub guest: Option<GuestId>,
     pub created: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub started: Option<Timestamp>,
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub finished: Option<Timestamp>,
     /// Tries that failed so far, of how many at most.
     pub attempts: u32,
     pub max_attempts: u32,
-    pub progress: ProgressView,
+    pub progress: Progress,
     /// Why it failed last.
     pub error: Option<String>,
     pub cancel_asked: bool,
@@ -60,30 +57,23 @@ pub struct JobView {
     pub result: Value,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProgressView {
-    pub done: u32,
-    pub total: u32,
-    pub label: String,
-}
-
 impl From<Job> for JobView {
     fn from(job: Job) -> Self {
         Self {
-            id: job.id.to_string(),
+            id: job.id,
             title: job.title,
             plugin: job.plugin,
-            hook: job.hook,
-            args: object(&job.args),
-            state: job.state.name(),
+            hook: job.kind.hook().to_owned(),
+            args: object(&job.kind.args(job.id)),
+            state: job.state,
             asked_by: job.asked_by,
-            guest: job.guest.map(|g| g.to_string()),
+            guest: job.subject.guest(),
             created: job.created,
             started: job.started,
             finished: job.finished,
             attempts: job.attempts,
             max_attempts: job.max_attempts,
-            progress: ProgressView { done: job.progress.done, total: job.progress.total, label: job.progress.label },
+            progress: job.progress,
             error: job.error,
             cancel_asked: job.cancel_asked,
             result: object(&job.result),
@@ -91,18 +81,15 @@ impl From<Job> for JobView {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct JobPage {
     /// The newest first.
     pub jobs: Vec<JobView>,
     /// Ask again with this as `cursor`; `null` at the end.
-    pub next: Option<String>,
+    pub next: Option<JobId>,
 }
 
 /// Jobs that the caller may see, the newest first.
-///
-/// # Errors
-/// `Invalid` on a parameter.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Look), responses((status = 200, body = JobPage), ListProblems))]
 pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<JobPage>> {
     let before = match &look.cursor {
@@ -112,10 +99,7 @@ pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<JobPa
         None => None,
     };
     let page = person.web.app.jobs().page(&person.actor, &states(&look.state)?, before, limit(look.limit)?)?;
-    Ok(Json(JobPage {
-        jobs: page.jobs.into_iter().map(JobView::from).collect(),
-        next: page.next.map(|id| id.to_string()),
-    }))
+    Ok(Json(JobPage { jobs: page.jobs.into_iter().map(JobView::from).collect(), next: page.next }))
 }
 
 fn states(text: &str) -> Result<Vec<JobState>> {
@@ -134,40 +118,29 @@ fn states(text: &str) -> Result<Vec<JobState>> {
     Ok(out)
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
     pub name: String,
     /// begun, done or failed.
-    pub state: &'static str,
-    #[schema(value_type = String, format = DateTime)]
+    pub state: StepState,
     pub began: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub ended: Option<Timestamp>,
 }
 
 impl From<Step> for StepView {
     fn from(step: Step) -> Self {
-        let state = match step.state {
-            StepState::Begun => "begun",
-            StepState::Done => "done",
-            StepState::Failed => "failed",
-        };
-        Self { name: step.name, state, began: step.began, ended: step.ended }
+        Self { name: step.name, state: step.state, began: step.began, ended: step.ended }
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct LineView {
     pub number: u32,
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// info, warn or error.
-    #[schema(value_type = String)]
-    pub level: model::jobs::LogLevel,
-    pub text: String,
+    #[serde(flatten)]
+    pub line: LogLine,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct JobWhole {
     #[serde(flatten)]
     pub job: JobView,
@@ -185,9 +158,6 @@ pub struct LogFrom {
 }
 
 /// One job with its steps and its log.
-///
-/// # Errors
-/// `NotFound`; `Invalid` on `log_from`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path), LogFrom),
     responses((status = 200, body = JobWhole), FoundProblems))]
 pub async fn show(person: Person, Path(text): Path<String>, Asked(query): Asked<LogFrom>) -> Answer<Json<JobWhole>> {
@@ -195,11 +165,10 @@ pub async fn show(person: Person, Path(text): Path<String>, Asked(query): Asked<
     let jobs = person.web.app.jobs();
     let found = jobs.get(&person.actor, job)?;
     let log = jobs.log(&person.actor, job, query.log_from, app::jobs::LOG_LINES as usize)?;
-    let line = |(number, l): (u32, LogLine)| LineView { number, at: l.at, level: l.level, text: l.text };
     Ok(Json(JobWhole {
         job: JobView::from(found.job),
         steps: found.steps.into_iter().map(StepView::from).collect(),
-        log: log.into_iter().map(line).collect(),
+        log: log.into_iter().map(|(number, line)| LineView { number, line }).collect(),
     }))
 }
 
@@ -208,9 +177,6 @@ fn now(person: &Person, job: JobId) -> Answer<Json<JobView>> {
 }
 
 /// Asks a job to stop; what it did is taken back.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`, `Conflict`.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
 pub async fn cancel(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
@@ -220,9 +186,6 @@ pub async fn cancel(person: Person, Path(text): Path<String>) -> Answer<Json<Job
 }
 
 /// Tries a failed or cancelled job again.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`, `Conflict`.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
 pub async fn retry(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
@@ -232,9 +195,6 @@ pub async fn retry(person: Person, Path(text): Path<String>) -> Answer<Json<JobV
 }
 
 /// Puts a failed job aside.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`, `Conflict`.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/discard", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
 pub async fn discard(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {

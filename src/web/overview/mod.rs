@@ -19,8 +19,6 @@ const BUSIEST: usize = 5;
 /// Failed jobs shown; the rest is on the jobs page.
 const FAILED: usize = 5;
 
-/// # Errors
-/// What the store says.
 pub async fn show(person: Person) -> Answer<Markup> {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
@@ -87,9 +85,9 @@ fn connection(person: &Person, c: &app::live::ConnectionLive) -> Option<Attentio
         }),
         _ if !c.quorate => Some(Attention {
             level: Level::Bad,
-            word: "no quorum".to_owned(),
-            title: format!("{} has no quorum", c.name),
-            detail: "Proxmox changes nothing until more of its nodes see each other.".to_owned(),
+            word: "lost quorum".to_owned(),
+            title: format!("{} has lost quorum", c.name),
+            detail: "Nothing can be changed there until more of its nodes see each other.".to_owned(),
             action: action(),
         }),
         _ => None,

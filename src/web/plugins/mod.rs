@@ -10,8 +10,6 @@ use crate::plugins::page::{PluginView, PluginsView, SourceFile};
 use axum::extract::Path;
 use maud::Markup;
 
-/// # Errors
-/// `Forbidden`.
 pub async fn list(person: Person) -> Answer<Markup> {
     let app = &person.web.app;
     let view = PluginsView {
@@ -21,16 +19,12 @@ pub async fn list(person: Person) -> Answer<Markup> {
     Ok(page::plugins(&person.page(), &view))
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn show(person: Person, Path(name): Path<String>) -> Answer<Markup> {
     let (info, files) = person.web.app.plugins().source(&person.actor, &name)?;
     let files = files.into_iter().map(|(name, text)| SourceFile { name, text }).collect();
     Ok(page::plugin(&person.page(), &PluginView { info, files }))
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn reload(person: Person, _: Checked<Pairs>) -> Answer {
     person.web.app.plugins().reload(&person.actor).await?;
     Ok(finished(&person, "/plugins", "The plugins folder was read again."))

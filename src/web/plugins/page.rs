@@ -62,7 +62,7 @@ fn card(info: &PluginInfo) -> Markup {
             @if let Some(m) = &info.manifest { p { (m.about) } }
             (mistake(info))
             p.facts {
-                @if let Some(m) = &info.manifest { span { (m.kind) " " (m.version) } span.dim { (count(m.hooks.len(), "hook", "hooks")) } }
+                @if let Some(m) = &info.manifest { span { (m.kind.name()) " " (m.version) } span.dim { (count(m.hooks.len(), "hook", "hooks")) } }
                 span.dim { (origin(info)) }
             }
         }
@@ -90,7 +90,7 @@ pub fn plugin(page: &Page, view: &PluginView) -> Markup {
         (layout::head(&info.name, html! { (about) }, html! {}))
         p.facts {
             (standing(info))
-            @if let Some(m) = &info.manifest { span { (m.kind) " " (m.version) } }
+            @if let Some(m) = &info.manifest { span { (m.kind.name()) " " (m.version) } }
             span.dim { (origin(info)) }
             @if !info.hash.is_empty() { span.dim title={ "SHA-256 of its files: " (info.hash) } { "content " code { (info.hash.chars().take(12).collect::<String>()) } } }
         }

@@ -22,17 +22,11 @@ pub fn item(view: &QuotaView) -> QuotaItem {
 }
 
 /// The person's own figures.
-///
-/// # Errors
-/// What the store says.
 pub fn mine(person: &Person) -> Result<QuotaItem> {
     Ok(item(&person.web.app.quotas().mine(&person.actor)?))
 }
 
 /// Sets what counts for everybody.
-///
-/// # Errors
-/// `Forbidden`.
 pub async fn set_usual(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let set = match usual(&form) {
@@ -84,9 +78,6 @@ fn own(form: &Form) -> Result<UserQuota> {
 }
 
 /// Sets what counts for one person.
-///
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn set(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (user, form) = (id::<UserId>(&text)?, Form::from_pairs(form));
     let set = match own(&form) {

@@ -1,9 +1,10 @@
 //! What a caller sent, read into a type; what does not fit is told field by field, in everyday words.
 //!
 //! serde's own errors speak of `u32` and `struct X`, stop at the first fault and take a list where an object is
-//! meant. So JSON and query parameters become a [`Node`] first, and the type is read from that.
+//! meant. So JSON, query parameters and forms become a [`Node`] first, and the type is read from that.
 
 use base::{Error, Result};
+use model::guests::actions::{Action, ActionReader};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected};
 use serde_path_to_error::{Path, Segment};
@@ -14,19 +15,21 @@ use std::fmt;
 /// So many faults are told at once.
 const MOST: usize = 30;
 
-/// One value of a JSON document or a query. The same content has the same `Debug` text, whatever its order.
+/// One value of a JSON document, a query or a form. The same content has the same `Debug` text, whatever its order.
 #[derive(Clone, Debug)]
 pub enum Node {
     Null,
     Bool(bool),
     Number(serde_json::Number),
     Text(String),
-    /// A query's value: a text, or a number or a truth value where one is wanted.
-    Word(String),
+    /// What a query or a form holds under one name: a text, or a number, a truth value or a list where one is wanted.
+    Words(Vec<String>),
     List(Vec<Node>),
     Object(BTreeMap<String, Node>),
+    /// A form: fields that the type does not have are not its matter.
+    Form(BTreeMap<String, Node>),
     /// Stands where something was missing or wrong and is told already: it passes for whatever is wanted.
-    Hole,
+    Placeholder,
 }
 
 impl Node {
@@ -39,8 +42,8 @@ impl Node {
         let mut reader = serde_json::Deserializer::from_slice(body);
         let node = <Self as serde::Deserialize>::deserialize(&mut reader).map_err(|e| {
             let (text, place) = (e.to_string(), format!("line {}, column {}", e.line(), e.column()));
-            match text.strip_prefix(TWICE).and_then(|rest| rest.rsplit_once(" at line ")) {
-                Some((name, _)) => Error::field(name, "This is there twice. Send it once."),
+            match text.strip_prefix(DUPLICATE).and_then(|rest| rest.rsplit_once(" at line ")) {
+                Some((name, _)) => Error::field(name, "Duplicate field."),
                 None if text.starts_with("number out of range") => {
                     Error::invalid(format!("A number in the body is too large: {place}."))
                 }
@@ -60,40 +63,98 @@ impl Node {
     pub fn of_query(query: &str) -> Result<Self> {
         let mut all = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            if all.insert(name.to_string(), Self::Word(value.into_owned())).is_some() {
-                return Err(Error::field(&name, "This is there twice. Send it once."));
+            if all.insert(name.to_string(), Self::word(value)).is_some() {
+                return Err(Error::field(&name, "Duplicate field."));
             }
         }
         Ok(Self::Object(all))
     }
 
+    /// Repeated names are a list.
+    pub fn of_form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in pairs {
+            all.entry(name.to_owned()).or_default().push(value.to_owned());
+        }
+        Self::Form(all.into_iter().map(|(name, words)| (name, Self::Words(words))).collect())
+    }
+
+    pub fn empty() -> Self {
+        Self::Object(BTreeMap::new())
+    }
+
+    pub fn word(text: impl Into<String>) -> Self {
+        Self::Words(vec![text.into()])
+    }
+
+    /// With a field, in the place of one of that name.
+    #[must_use]
+    pub fn with(mut self, name: &str, node: Self) -> Self {
+        if let Self::Object(all) | Self::Form(all) = &mut self {
+            all.insert(name.to_owned(), node);
+        }
+        self
+    }
+
+    /// Takes a field out.
+    pub fn take(&mut self, name: &str) -> Option<Self> {
+        match self {
+            Self::Object(all) | Self::Form(all) => all.remove(name),
+            _ => None,
+        }
+    }
+
+    pub fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Words(words) => words.into_iter().next(),
+            _ => None,
+        }
+    }
+
     /// # Errors
     /// `Invalid` with a sentence for each field that is missing, unknown or wrong, as far as they can be seen.
-    pub fn read<T: DeserializeOwned>(mut self) -> Result<T> {
+    pub fn read<T: DeserializeOwned>(self) -> Result<T> {
+        self.read_checked(|_| Ok(()))
+    }
+
+    /// The same, with what `check` finds: what can't be read and what does not fit are told together.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; what `check` says.
+    pub fn read_checked<T: DeserializeOwned>(mut self, check: impl FnOnce(&T) -> Result<()>) -> Result<T> {
         let mut found = BTreeMap::new();
         while found.len() < MOST {
             let e = match serde_path_to_error::deserialize(self.clone()) {
-                Ok(value) if found.is_empty() => return Ok(value),
-                Ok(_) => break,
+                Ok(value) => {
+                    let checked = check(&value);
+                    if found.is_empty() {
+                        return checked.map(|()| value);
+                    }
+                    for (name, sentence) in checked.err().iter().flat_map(Error::fields) {
+                        found.entry(name.clone()).or_insert_with(|| sentence.clone());
+                    }
+                    break;
+                }
                 Err(e) => e,
             };
-            let (mut at, wrong) = (place(e.path()), e.into_inner());
-            let sentence = match wrong {
-                Wrong::Missing(name) => {
+            let (mut at, fault) = (place(e.path()), e.into_inner());
+            let gone = matches!(fault, Fault::Unknown(..));
+            let sentence = match fault {
+                Fault::Missing(name) => {
                     at.push(Step::Name(name.to_owned()));
                     MISSING.to_owned()
                 }
-                Wrong::Unknown(name, known) => {
+                Fault::Unknown(name, known) => {
                     // The path ends with the name already, where the reader got as far as that.
                     if at.last() != Some(&Step::Name(name.clone())) {
                         at.push(Step::Name(name));
                     }
                     unknown(known)
                 }
-                Wrong::Said(sentence) => sentence,
-                Wrong::Stop => break,
+                Fault::Message(sentence) => sentence,
+                Fault::Unreadable => break,
             };
-            let gone = sentence.starts_with(UNKNOWN);
             let name = name(&at);
             if name.is_empty() {
                 return Err(Error::invalid(format!("The body does not fit. {sentence}")));
@@ -111,32 +172,48 @@ impl Node {
                     break;
                 }
             }
-            if !self.mend(&at, gone) {
+            if !self.patch(&at, gone) {
                 break;
             }
         }
-        let first = Error::invalid("Please correct the marked fields.");
-        Err(found.into_iter().fold(first, |e, (field, sentence)| e.with_field(&field, sentence)))
+        Error::of_fields(found)?;
+        Err(Error::invalid("This can't be read."))
     }
 
     /// Takes the place of a fault out, or lets it pass from now on. `false`: there is no such place.
-    fn mend(&mut self, at: &[Step], gone: bool) -> bool {
+    fn patch(&mut self, at: &[Step], gone: bool) -> bool {
         match (self, at) {
-            (Self::Object(all), [Step::Name(name)]) if gone => all.remove(name).is_some(),
-            (Self::Object(all), [Step::Name(name)]) => {
-                all.insert(name.clone(), Self::Hole);
+            (Self::Object(all) | Self::Form(all), [Step::Name(name)]) if gone => all.remove(name).is_some(),
+            (Self::Object(all) | Self::Form(all), [Step::Name(name)]) => {
+                all.insert(name.clone(), Self::Placeholder);
                 true
             }
-            (Self::List(all), [Step::Number(n)]) => all.get_mut(*n).map(|node| *node = Self::Hole).is_some(),
-            (Self::Object(all), [Step::Name(name), rest @ ..]) => {
-                all.get_mut(name).is_some_and(|node| node.mend(rest, gone))
+            (Self::List(all), [Step::Number(n)]) => all.get_mut(*n).map(|node| *node = Self::Placeholder).is_some(),
+            (Self::Object(all) | Self::Form(all), [Step::Name(name), rest @ ..]) => {
+                all.get_mut(name).is_some_and(|node| node.patch(rest, gone))
             }
             (Self::List(all), [Step::Number(n), rest @ ..]) => {
-                all.get_mut(*n).is_some_and(|node| node.mend(rest, gone))
+                all.get_mut(*n).is_some_and(|node| node.patch(rest, gone))
             }
             _ => false,
         }
     }
+}
+
+impl ActionReader for Node {
+    /// The settings of a network card stand alone in forms and in some bodies, and their faults as well.
+    fn read_action<A: Action>(self) -> Result<A> {
+        self.read_checked(A::check).map_err(|e| {
+            let start = Error::new(e.kind(), e.message());
+            let bare = |name: &str| name.strip_prefix("nic.").unwrap_or(name).to_owned();
+            e.fields().iter().fold(start, |out, (name, text)| out.with_field(&bare(name), text.clone()))
+        })
+    }
+}
+
+/// A form's text as it is meant: browsers send line ends with a carriage return.
+fn tidy(words: &[String]) -> String {
+    words.first().map(|text| text.replace('\r', "").trim().to_owned()).unwrap_or_default()
 }
 
 /// One step on the way from the document to a value in it.
@@ -171,7 +248,7 @@ fn name(at: &[Step]) -> String {
 }
 
 const MISSING: &str = "This is missing.";
-const TWICE: &str = "twice: ";
+const DUPLICATE: &str = "twice: ";
 const UNKNOWN: &str = "There is no such field";
 const OBJECT: &str = "This must be an object with named fields: { … }.";
 
@@ -211,50 +288,50 @@ fn wanted(expected: &dyn Expected) -> String {
 
 /// Why a value is not read.
 #[derive(Debug)]
-pub enum Wrong {
+pub enum Fault {
     Missing(&'static str),
     /// A name that is none, and those that are.
     Unknown(String, &'static [&'static str]),
-    Said(String),
-    /// A [`Node::Hole`] can't pass for this.
-    Stop,
+    Message(String),
+    /// A [`Node::Placeholder`] can't pass for this.
+    Unreadable,
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(name) => write!(f, "{name} is missing"),
             Self::Unknown(name, _) => write!(f, "{name} is not known"),
-            Self::Said(text) => f.write_str(text),
-            Self::Stop => f.write_str("no more can be read"),
+            Self::Message(text) => f.write_str(text),
+            Self::Unreadable => f.write_str("no more can be read"),
         }
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for Fault {}
 
-impl de::Error for Wrong {
+impl de::Error for Fault {
     fn custom<T: fmt::Display>(text: T) -> Self {
         let text = text.to_string();
         let mut chars = text.trim_end_matches('.').chars();
         let first = chars.next().into_iter().flat_map(char::to_uppercase);
-        Self::Said(first.chain(chars).chain(['.']).collect())
+        Self::Message(first.chain(chars).chain(['.']).collect())
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Said(wanted(expected))
+        Self::Message(wanted(expected))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Said(wanted(expected))
+        Self::Message(wanted(expected))
     }
 
     fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
-        Self::Said(wanted(expected))
+        Self::Message(wanted(expected))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::Said(choose(expected))
+        Self::Message(choose(expected))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -266,11 +343,11 @@ impl de::Error for Wrong {
     }
 
     fn duplicate_field(_: &'static str) -> Self {
-        Self::Said("This is there twice. Send it once.".to_owned())
+        Self::Message("Duplicate field.".to_owned())
     }
 }
 
-impl IntoDeserializer<'_, Wrong> for Node {
+impl IntoDeserializer<'_, Fault> for Node {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -278,30 +355,33 @@ impl IntoDeserializer<'_, Wrong> for Node {
     }
 }
 
-/// Numbers: a query's word is read as one, a hole is nought.
+/// Numbers: a word is read as one.
 macro_rules! numbers {
     ($($name:ident)*) => {$(
-        fn $name<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        fn $name<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             match self {
-                Self::Hole => visitor.visit_u64(0),
-                Self::Word(text) => match (text.parse(), text.parse(), text.parse()) {
-                    (Ok(n), _, _) => visitor.visit_u64(n),
-                    (_, Ok(n), _) => visitor.visit_i64(n),
-                    (_, _, Ok(n)) => visitor.visit_f64(n),
-                    _ => Err(Wrong::Said(wanted(&visitor))),
-                },
+                Self::Placeholder => visitor.visit_u64(0),
+                Self::Words(words) => {
+                    let text = tidy(&words);
+                    match (text.parse(), text.parse(), text.parse()) {
+                        (Ok(n), _, _) => visitor.visit_u64(n),
+                        (_, Ok(n), _) => visitor.visit_i64(n),
+                        (_, _, Ok(n)) => visitor.visit_f64(n),
+                        _ => Err(Fault::Message(wanted(&visitor))),
+                    }
+                }
                 other => other.deserialize_any(visitor),
             }
         }
     )*};
 }
 
-/// Texts: a hole is an empty one.
+/// Texts.
 macro_rules! texts {
     ($($name:ident)*) => {$(
-        fn $name<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        fn $name<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             match self {
-                Self::Hole => visitor.visit_str(""),
+                Self::Placeholder => visitor.visit_str(""),
                 other => other.deserialize_any(visitor),
             }
         }
@@ -309,9 +389,9 @@ macro_rules! texts {
 }
 
 impl<'de> Deserializer<'de> for Node {
-    type Error = Wrong;
+    type Error = Fault;
 
-    fn deserialize_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self {
             Self::Null => visitor.visit_unit(),
             Self::Bool(b) => visitor.visit_bool(b),
@@ -320,14 +400,15 @@ impl<'de> Deserializer<'de> for Node {
                 (_, Some(n), _) => visitor.visit_i64(n),
                 (_, _, n) => visitor.visit_f64(n.unwrap_or(f64::NAN)),
             },
-            Self::Text(text) | Self::Word(text) => visitor.visit_string(text),
+            Self::Text(text) => visitor.visit_string(text),
+            Self::Words(words) => visitor.visit_string(tidy(&words)),
             // serde would take the tag from a list's first place.
             Self::List(_) if (&visitor as &dyn Expected).to_string().starts_with("internally tagged") => {
-                Err(Wrong::Said(OBJECT.to_owned()))
+                Err(Fault::Message(OBJECT.to_owned()))
             }
             Self::List(all) => visitor.visit_seq(SeqDeserializer::new(all.into_iter())),
-            Self::Object(all) => visitor.visit_map(MapDeserializer::new(all.into_iter())),
-            Self::Hole => Err(Wrong::Stop),
+            Self::Object(all) | Self::Form(all) => visitor.visit_map(MapDeserializer::new(all.into_iter())),
+            Self::Placeholder => Err(Fault::Unreadable),
         }
     }
 
@@ -339,38 +420,56 @@ impl<'de> Deserializer<'de> for Node {
 
     texts! { deserialize_char deserialize_str deserialize_string deserialize_identifier }
 
-    fn deserialize_bool<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_bool<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self {
-            Self::Hole => visitor.visit_bool(false),
-            Self::Word(text) => match text.parse() {
-                Ok(b) => visitor.visit_bool(b),
-                Err(_) => Err(Wrong::Said(wanted(&visitor))),
-            },
+            Self::Placeholder => visitor.visit_bool(false),
+            // A form's box sends `off` always, and `on` too when it is ticked.
+            Self::Words(words) if words.iter().any(|w| matches!(w.as_str(), "on" | "true")) => visitor.visit_bool(true),
+            Self::Words(words) if words.iter().all(|w| matches!(w.as_str(), "off" | "false")) => {
+                visitor.visit_bool(false)
+            }
+            Self::Words(_) => Err(Fault::Message(wanted(&visitor))),
             other => other.deserialize_any(visitor),
         }
     }
 
-    fn deserialize_option<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_option<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self {
-            Self::Null | Self::Hole => visitor.visit_none(),
+            Self::Null | Self::Placeholder => visitor.visit_none(),
+            Self::Words(words) if words.iter().all(|w| w.trim().is_empty()) => visitor.visit_none(),
             other => visitor.visit_some(other),
         }
     }
 
-    fn deserialize_newtype_struct<V: de::Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Wrong> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: de::Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self {
+            // Blanks belong to a password.
+            Self::Words(words) if name == "Secret" => {
+                visitor.visit_newtype_struct(Self::Text(words.into_iter().next().unwrap_or_default()))
+            }
+            other => visitor.visit_newtype_struct(other),
+        }
     }
 
-    fn deserialize_seq<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_seq<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self {
-            Self::Hole => Self::List(Vec::new()).deserialize_any(visitor),
+            Self::Placeholder => Self::List(Vec::new()).deserialize_any(visitor),
+            Self::Words(words) => {
+                let all =
+                    words.iter().flat_map(|w| w.split([' ', ',', ';', '\n', '\r', '\t'])).filter(|w| !w.is_empty());
+                visitor.visit_seq(SeqDeserializer::new(all.map(Self::word)))
+            }
             other => other.deserialize_any(visitor),
         }
     }
 
-    fn deserialize_map<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_map<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self {
-            Self::Hole => Self::Object(BTreeMap::new()).deserialize_any(visitor),
+            Self::Placeholder => Self::Object(BTreeMap::new()).deserialize_any(visitor),
             other => other.deserialize_any(visitor),
         }
     }
@@ -378,13 +477,17 @@ impl<'de> Deserializer<'de> for Node {
     fn deserialize_struct<V: de::Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Wrong> {
+    ) -> Result<V::Value, Fault> {
         match self {
             Self::Object(_) => self.deserialize_any(visitor),
-            Self::Hole => Err(Wrong::Stop),
-            _ => Err(Wrong::Said(OBJECT.to_owned())),
+            Self::Form(all) => {
+                let known = all.into_iter().filter(|(name, _)| fields.contains(&name.as_str()));
+                visitor.visit_map(MapDeserializer::new(known))
+            }
+            Self::Placeholder => Err(Fault::Unreadable),
+            _ => Err(Fault::Message(OBJECT.to_owned())),
         }
     }
 
@@ -393,15 +496,16 @@ impl<'de> Deserializer<'de> for Node {
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Wrong> {
+    ) -> Result<V::Value, Fault> {
         match (self, variants) {
-            (Self::Text(text) | Self::Word(text), _) => visitor.visit_enum(text.into_deserializer()),
-            (Self::Hole, [first, ..]) => visitor.visit_enum((*first).into_deserializer()),
-            _ => Err(Wrong::Said(choose(variants))),
+            (Self::Text(text), _) => visitor.visit_enum(text.into_deserializer()),
+            (Self::Words(words), _) => visitor.visit_enum(tidy(&words).into_deserializer()),
+            (Self::Placeholder, [first, ..]) => visitor.visit_enum((*first).into_deserializer()),
+            _ => Err(Fault::Message(choose(variants))),
         }
     }
 
-    fn deserialize_ignored_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+    fn deserialize_ignored_any<V: de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_unit()
     }
 
@@ -454,7 +558,7 @@ impl<'de> serde::Deserialize<'de> for Node {
                 let mut all = BTreeMap::new();
                 while let Some((name, node)) = map.next_entry::<String, Node>()? {
                     if all.contains_key(&name) {
-                        return Err(de::Error::custom(format!("{TWICE}{name}")));
+                        return Err(de::Error::custom(format!("{DUPLICATE}{name}")));
                     }
                     all.insert(name, node);
                 }
@@ -466,105 +570,4 @@ impl<'de> serde::Deserialize<'de> for Node {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde::Deserialize;
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wanted {
-        cores: u32,
-        name: String,
-        size: Option<Size>,
-        #[serde(default)]
-        more: Vec<Size>,
-        from: Option<Origin>,
-        #[serde(default)]
-        start: bool,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Size {
-        gib: u64,
-    }
-
-    #[derive(Debug, Deserialize)]
-    #[serde(tag = "how", rename_all = "lowercase", deny_unknown_fields)]
-    enum Origin {
-        Copy { vmid: u32 },
-        Nothing {},
-    }
-
-    fn wrong(body: &str) -> Vec<(String, String)> {
-        let e = Node::of_json(body.as_bytes()).and_then(Node::read::<Wanted>).unwrap_err();
-        e.fields().clone().into_iter().collect()
-    }
-
-    fn one(body: &str) -> (String, String) {
-        let all = wrong(body);
-        assert_eq!(all.len(), 1, "{body}: {all:?}");
-        all[0].clone()
-    }
-
-    fn said(field: &str, sentence: &str) -> (String, String) {
-        (field.to_owned(), sentence.to_owned())
-    }
-
-    #[test]
-    fn what_fits_is_read() {
-        let body = br#"{"cores":2,"name":"a","size":{"gib":3},"more":[{"gib":1}],"from":{"how":"copy","vmid":7},"start":true}"#;
-        let read: Wanted = Node::of_json(body).unwrap().read().unwrap();
-        assert_eq!((read.cores, read.name.as_str(), read.size.unwrap().gib, read.start), (2, "a", 3, true));
-        assert!(read.more[0].gib == 1 && matches!(read.from, Some(Origin::Copy { vmid: 7 })));
-        let read: Wanted = Node::of_query("cores=2&name=17&start=true").unwrap().read().unwrap();
-        assert_eq!((read.cores, read.name.as_str(), read.start), (2, "17", true));
-    }
-
-    #[test]
-    fn every_wrong_field_has_its_sentence_in_everyday_words() {
-        let number = "Give a whole number from 0 to 4294967295.";
-        let all =
-            wrong(r#"{"cores":"two","colour":"red","size":{"gib":-1},"more":[{"gib":1},{"gb":2}],"start":"yes"}"#);
-        let known = "There is no such field here. There are: cores, name, size, more, from, start.";
-        let expected = [
-            said("colour", known),
-            said("cores", number),
-            said("more[1].gb", "There is no such field here. There are: gib."),
-            said("more[1].gib", "This is missing."),
-            said("name", "This is missing."),
-            said("size.gib", "Give a whole number, 0 or more."),
-            said("start", "Give true or false."),
-        ];
-        assert_eq!(all, expected);
-        let with = |more: &str| one(&format!(r#"{{"cores":1,"name":"a",{more}}}"#));
-        assert_eq!(with(r#""from":{"how":"fly"}"#), said("from.how", "Choose copy or nothing."));
-        assert_eq!(with(r#""from":{"how":"nothing","x":1}"#), said("from.x", "There is no such field here."));
-        assert_eq!(with(r#""from":{"vmid":1}"#), said("from.how", "This is missing. Choose copy or nothing."));
-        assert_eq!(with(r#""start":true,"start":true"#).0, "start");
-        let query = |text: &str| Node::of_query(text).and_then(Node::read::<Wanted>).unwrap_err().fields().clone();
-        assert_eq!(query("cores=-1&name=a")["cores"], number);
-        assert!(query("cores=1&cores=2&name=a")["cores"].contains("twice"));
-    }
-
-    #[test]
-    fn a_list_is_no_object() {
-        let with = |more: &str| one(&format!(r#"{{"cores":1,"name":"a",{more}}}"#));
-        assert_eq!(with(r#""size":[3]"#), said("size", OBJECT));
-        assert_eq!(with(r#""more":[[3]]"#), said("more[0]", OBJECT));
-        assert_eq!(with(r#""from":["copy",7]"#), said("from", OBJECT));
-        for body in [r#"[1,"a"]"#, "3", "null", r#""x""#] {
-            let e = Node::of_json(body.as_bytes()).unwrap_err();
-            assert!(e.message().contains("must be a JSON object"), "{body}: {e}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_json_is_said_so() {
-        let said = |body: &[u8]| Node::of_json(body).unwrap_err().message().to_owned();
-        assert_eq!(said(b"{"), "The body is not JSON. The fault is in line 1, column 1.");
-        assert!(said(br#"{"cores":1} {}"#).contains("more than one"));
-        assert!(said(b" ").contains("empty"));
-        assert!(said(br#"{"cores":1e999}"#).contains("too large"));
-    }
-}
+mod tests;

@@ -24,8 +24,6 @@ pub struct Next {
     next: String,
 }
 
-/// # Errors
-/// None.
 pub async fn sign_in_page(visit: Visit, Query(query): Query<Next>) -> Answer<Markup> {
     let form = if query.next.is_empty() { Form::new() } else { Form::new().set("next", safe_next(&query.next)) };
     Ok(page::sign_in(&visit.page(), &form))
@@ -40,8 +38,6 @@ pub struct SignIn {
     next: String,
 }
 
-/// # Errors
-/// Those that a form can't show.
 pub async fn sign_in(Checked { visit, form }: Checked<SignIn>) -> Answer {
     let (app, address) = (&visit.web.app, visit.address_text());
     match app.sessions().sign_in(&form.login, form.password, &visit.device, &address).await {
@@ -63,8 +59,6 @@ fn enter(visit: &Visit, signed_in: &SignedIn, to: &str) -> Response {
     response
 }
 
-/// # Errors
-/// What the store says.
 pub async fn sign_out(person: Person, _: Checked<Pairs>) -> Answer {
     person.web.app.sessions().sign_out(&person.actor).await?;
     let mut response = person.done("/sign-in", "You are signed out.");
@@ -74,8 +68,6 @@ pub async fn sign_out(person: Person, _: Checked<Pairs>) -> Answer {
     Ok(response)
 }
 
-/// # Errors
-/// None.
 pub async fn setup_page(visit: Visit) -> Answer<Markup> {
     Ok(page::setup(&visit.page(), &Form::new()))
 }
@@ -83,7 +75,7 @@ pub async fn setup_page(visit: Visit) -> Answer<Markup> {
 #[derive(Debug, Deserialize)]
 pub struct Setup {
     #[serde(default)]
-    code: String,
+    code: Secret<String>,
     #[serde(default)]
     login: String,
     #[serde(default)]
@@ -92,13 +84,12 @@ pub struct Setup {
     again: Secret<String>,
 }
 
-/// # Errors
-/// Those that a form can't show.
 pub async fn setup(Checked { visit, form }: Checked<Setup>) -> Answer {
     match first_admin(&visit, &form).await {
         Ok(signed_in) => Ok(enter(&visit, &signed_in, "/")),
         Err(e) => {
-            let typed = Form::new().set("code", form.code).set("login", form.login).set("name", form.name);
+            let typed =
+                Form::new().set("code", form.code.expose().as_str()).set("login", form.login).set("name", form.name);
             again(&visit, typed, e, page::setup)
         }
     }
@@ -108,7 +99,7 @@ async fn first_admin(visit: &Visit, form: &Setup) -> Result<SignedIn> {
     same(&form.password, &form.again)?;
     let (app, address) = (&visit.web.app, visit.address_text());
     let password = form.password.clone();
-    let signed_in = app.setup().first_admin(&form.code, &form.login, password, &visit.device, &address).await?;
+    let signed_in = app.setup().first_admin(form.code.expose(), &form.login, password, &visit.device, &address).await?;
     if !form.name.trim().is_empty() {
         let actor = app.sessions().authenticate(signed_in.cookie.expose(), &address)?;
         app.users().change_own(&actor, &form.name, "").await?;
@@ -126,8 +117,6 @@ pub fn same(password: &Secret<String>, again: &Secret<String>) -> Result<()> {
     }
 }
 
-/// # Errors
-/// `NotFound` for a link that is used up.
 pub async fn invite_page(visit: Visit, Path(code): Path<String>) -> Answer<Markup> {
     Ok(page::invite(&visit.page(), &invite_view(&visit, &code)?, &Form::new()))
 }
@@ -138,8 +127,6 @@ pub struct NewPassword {
     again: Secret<String>,
 }
 
-/// # Errors
-/// `NotFound` for a link that is used up.
 pub async fn invite(Path(code): Path<String>, Checked { visit, form }: Checked<NewPassword>) -> Answer {
     let view = invite_view(&visit, &code)?;
     let accepted = match same(&form.password, &form.again) {

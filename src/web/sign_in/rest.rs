@@ -24,29 +24,25 @@ pub struct Login {
     password: Secret<String>,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TokenView {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct AccessTokenView {
     /// Send it as `Authorization: Bearer`.
     pub token: String,
     /// Always `Bearer`.
-    pub token_type: &'static str,
+    pub token_type: String,
     /// For taking it back.
-    pub id: String,
+    pub id: SessionId,
     /// Seconds.
     pub expires_in: i64,
-    #[schema(value_type = String, format = DateTime)]
     pub expires_at: Timestamp,
     /// read, operate or full.
-    pub scope: &'static str,
+    pub scope: Scope,
 }
 
 /// Gives a JWT (RFC 7519) that is good for 15 minutes.
-///
-/// # Errors
-/// `Unauthenticated`, `TooMany`; `Invalid` on a field.
 #[utoipa::path(post, path = "/api/v1/auth/token", tag = "auth", security((), ("bearer" = [])), request_body = Option<Login>,
-    responses((status = 200, description = "A fresh token", body = TokenView), WriteProblems))]
-pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<Json<TokenView>> {
+    responses((status = 200, description = "A fresh token", body = AccessTokenView), WriteProblems))]
+pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<Json<AccessTokenView>> {
     let tokens = visit.web.app.tokens();
     let made = match (login, &visit.actor) {
         (Some(login), _) => {
@@ -58,21 +54,18 @@ pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<
         }
     };
     let now = visit.web.now();
-    Ok(Json(TokenView {
+    Ok(Json(AccessTokenView {
         token: made.text.expose().clone(),
-        token_type: "Bearer",
-        id: made.id.to_string(),
+        token_type: "Bearer".to_owned(),
+        id: made.id,
         expires_in: made.expires.as_secs() - now.as_secs(),
         expires_at: made.expires,
-        scope: made.scope.name(),
+        scope: made.scope,
     }))
 }
 
 /// Takes a JWT back before its time. Everybody may end the one that they use; another one of the same person
 /// needs the scope `full`.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`.
 #[utoipa::path(delete, path = "/api/v1/auth/token/{id}", tag = "auth", params(("id" = String, Path, description = "The token's id")),
     responses((status = 204, description = "It is refused from now on"), OneProblems))]
 pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {

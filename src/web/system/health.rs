@@ -16,9 +16,6 @@ pub async fn alive() -> &'static str {
 }
 
 /// `GET /readyz`: 200 when the store takes writes and the plugins are loaded, else 503 and what is missing.
-///
-/// # Errors
-/// None that are not in the answer.
 pub async fn ready(visit: Visit) -> Answer {
     let health = visit.web.app.health();
     let good = health.is_ready();
@@ -33,16 +30,16 @@ pub async fn ready(visit: Visit) -> Answer {
 }
 
 /// The dot: how Proxmox is doing.
-pub fn of_the_house(app: &App, _: &Actor) -> Health {
+pub fn appliance_health(app: &App, _: &Actor) -> Health {
     let snapshot = app.live().snapshot();
     if snapshot.connections.is_empty() {
-        return Health { level: Level::Warn, text: "No Proxmox connected yet".to_owned() };
+        return Health { level: Level::Warn, text: "Nothing connected yet".to_owned() };
     }
     if let Some(away) = snapshot.connections.iter().find(|c| matches!(c.reach, Reach::Away { .. })) {
         return Health { level: Level::Bad, text: format!("{} is away", away.name) };
     }
     if let Some(split) = snapshot.connections.iter().find(|c| !c.quorate) {
-        return Health { level: Level::Bad, text: format!("{} has no quorum", split.name) };
+        return Health { level: Level::Bad, text: format!("{} has lost quorum", split.name) };
     }
     let all = snapshot.nodes.len();
     let here = snapshot.nodes.iter().filter(|n| n.node.status == "online").count();

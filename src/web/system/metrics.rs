@@ -88,9 +88,6 @@ fn single(out: &mut String, name: &str, kind: &str, help: &str, value: impl std:
 }
 
 /// `GET /metrics`: from this host without a token, from elsewhere for admins.
-///
-/// # Errors
-/// `Unauthenticated`, `Forbidden`.
 pub async fn show(visit: Visit) -> Answer {
     if !visit.address.is_loopback() {
         visit.actor()?.require_admin()?;

@@ -5,14 +5,15 @@ use crate::door::visit::Person;
 use crate::rest::openapi::{ListProblems, WriteProblems};
 use app::live::NodeLive;
 use axum::Json;
+use base::ids::ConnectionId;
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct NodeView {
     pub name: String,
-    pub connection: String,
+    pub connection: ConnectionId,
     /// online, offline or unknown.
     pub status: String,
     /// The share of all threads in use, 0 to 1.
@@ -36,7 +37,7 @@ impl From<NodeLive> for NodeView {
     fn from(n: NodeLive) -> Self {
         Self {
             name: n.node.name,
-            connection: n.connection.to_string(),
+            connection: n.connection,
             status: n.node.status,
             cpu: n.node.cpu,
             threads: n.node.maxcpu,
@@ -51,28 +52,22 @@ impl From<NodeLive> for NodeView {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct NodeList {
     pub nodes: Vec<NodeView>,
 }
 
 /// All nodes, by name.
-///
-/// # Errors
-/// None of its own.
-#[utoipa::path(get, path = "/api/v1/nodes", tag = "house", responses((status = 200, body = NodeList), ListProblems))]
+#[utoipa::path(get, path = "/api/v1/nodes", tag = "system", responses((status = 200, body = NodeList), ListProblems))]
 pub async fn list(person: Person) -> Answer<Json<NodeList>> {
     let nodes = person.web.app.nodes().list(&person.actor);
     Ok(Json(NodeList { nodes: nodes.into_iter().map(NodeView::from).collect() }))
 }
 
 /// Asks for a look at Proxmox now, instead of at the next turn (every 5 s). Several requests make one look.
-///
-/// # Errors
-/// `Forbidden` for a token that may only read.
-#[utoipa::path(post, path = "/api/v1/inventory", tag = "house",
+#[utoipa::path(post, path = "/api/v1/inventory/refresh", tag = "system",
     responses((status = 202, description = "Steward looks in a moment"), WriteProblems))]
-pub async fn look(person: Person) -> StatusCode {
+pub async fn refresh(person: Person) -> StatusCode {
     person.web.app.inventory().look_soon();
     StatusCode::ACCEPTED
 }

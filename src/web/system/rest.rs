@@ -4,6 +4,7 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::openapi::ListProblems;
 use axum::Json;
+use model::plugins::Origin;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,10 +36,7 @@ pub struct ConnectionList {
 }
 
 /// All connections to Proxmox, without their secrets.
-///
-/// # Errors
-/// `Forbidden`.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "house", responses((status = 200, body = ConnectionList), ListProblems))]
+#[utoipa::path(get, path = "/api/v1/connections", tag = "system", responses((status = 200, body = ConnectionList), ListProblems))]
 pub async fn connections(person: Person) -> Answer<Json<ConnectionList>> {
     let found = person.web.app.connections().list(&person.actor)?;
     let connections = found.into_iter().map(|c| ConnectionView {
@@ -68,8 +66,7 @@ pub struct PluginView {
     /// Host modules that it may use.
     pub grants: Vec<String>,
     /// embedded or folder.
-    #[schema(value_type = String)]
-    pub origin: model::plugins::Origin,
+    pub origin: Origin,
     /// SHA-256 over all its files, hex.
     pub hash: String,
     /// Why it is not usable, with file, line and column.
@@ -82,10 +79,7 @@ pub struct PluginList {
 }
 
 /// All plugins and how they are doing.
-///
-/// # Errors
-/// `Forbidden`.
-#[utoipa::path(get, path = "/api/v1/plugins", tag = "house", responses((status = 200, body = PluginList), ListProblems))]
+#[utoipa::path(get, path = "/api/v1/plugins", tag = "system", responses((status = 200, body = PluginList), ListProblems))]
 pub async fn plugins(person: Person) -> Answer<Json<PluginList>> {
     let found = person.web.app.plugins().list(&person.actor)?;
     let plugins = found.into_iter().map(|p| {
@@ -94,7 +88,7 @@ pub async fn plugins(person: Person) -> Answer<Json<PluginList>> {
         PluginView {
             version: text(|m| &m.version),
             about: text(|m| &m.about),
-            kind: text(|m| &m.kind),
+            kind: manifest.map(|m| m.kind.name().to_owned()).unwrap_or_default(),
             grants: manifest.map(|m| m.grants.clone()).unwrap_or_default(),
             origin: p.origin,
             hash: p.hash,

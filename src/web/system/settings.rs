@@ -12,8 +12,6 @@ use maud::Markup;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// # Errors
-/// `Forbidden`.
 pub async fn show(person: Person) -> Answer<Markup> {
     let found = person.web.app.connections().list(&person.actor)?;
     let view =

@@ -80,7 +80,7 @@ fn card(page: &Page, c: &ConnectionItem) -> Markup {
             @if let Reach::Away { why, .. } = &c.reach { p.bad { (why) } }
             dl.about {
                 @match &c.ssh {
-                    Some(ssh) => { dt { "By SSH" } dd { (ssh.place) } }
+                    Some(ssh) => { dt { "By SSH" } dd { (ssh.address) } }
                     None => {
                         dt { "Address" } dd { (c.endpoints.join(", ")) }
                         dt { "Token" } dd { code { (c.token_id) } }

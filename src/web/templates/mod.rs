@@ -9,23 +9,23 @@ use crate::door::problem::Answer;
 use crate::door::upload::{CheckedFile, FileStream};
 use crate::door::visit::Person;
 use crate::frame::Form;
+use crate::guests::actions::confirmed;
 use crate::templates::page::{ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
 use app::live::GuestLive;
 use app::templates::{BuildRequest, ImageChoice, ImageView, TemplateView as Found};
 use axum::extract::{Path, Query};
 use axum::response::IntoResponse;
 use base::ids::{ConnectionId, GuestId};
-use base::{Error, Result, Timestamp};
+use base::{Error, Result, Secret, Timestamp};
 use futures_util::StreamExt as _;
 use maud::Markup;
+use model::guests::ActionKind;
+use model::guests::GuestKind;
 use model::images::{Algorithm, Image};
-use model::impact::Deed;
 use model::templates::{Place, Policy, TemplateChoices, WhenNewer};
 use model::windows::{WindowsSecrets, WindowsWish};
 use serde::Deserialize;
 
-/// # Errors
-/// `Forbidden`.
 pub async fn list(person: Person) -> Answer<Markup> {
     Ok(page::templates(&person.page(), &view(&person)?, &Form::new()))
 }
@@ -62,6 +62,7 @@ fn template_item(found: Found) -> TemplateItem {
         id: guest.row.id,
         vmid: guest.row.vmid,
         name: guest.state.name.clone(),
+        connection: guest.row.connection,
         node: guest.state.node.clone(),
         disk: guest.state.maxdisk,
         made: found.made.map(|m| Made {
@@ -78,9 +79,6 @@ fn template_item(found: Found) -> TemplateItem {
 }
 
 /// Looks for newer images now.
-///
-/// # Errors
-/// `Forbidden`.
 pub async fn look(person: Person, _: Checked<Pairs>) -> Answer {
     match person.web.app.templates().look_now(&person.actor).await {
         Ok(()) => Ok(finished(&person, "/templates", "Looked at every publisher's list of checksums.")),
@@ -88,8 +86,6 @@ pub async fn look(person: Person, _: Checked<Pairs>) -> Answer {
     }
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let policy = Policy {
@@ -116,8 +112,6 @@ pub struct Asked {
     image: Option<String>,
 }
 
-/// # Errors
-/// `Forbidden`; `NotFound` for an unknown image.
 pub async fn new_page(person: Person, Query(asked): Query<Asked>) -> Answer<Markup> {
     let form = Form::new().set("image", asked.image.as_deref().unwrap_or("own"));
     let view = new_view(&person, &form).await?;
@@ -161,11 +155,12 @@ async fn new_view(person: &Person, form: &Form) -> Result<NewView> {
         None => (TemplateChoices::default(), None),
     };
     let node = wanted.as_ref().map(|(c, n)| format!("{c}/{n}")).unwrap_or_default();
-    Ok(NewView { image, connection: wanted.map(|(c, _)| c), nodes, node, choices, trouble })
+    let connection = wanted.map(|(c, _)| c);
+    let guests = person.web.app.guests();
+    let settings = connection.map(|c| guests.settings_of(c, GuestKind::Qemu)).unwrap_or_default();
+    Ok(NewView { image, connection, settings, nodes, node, choices, trouble })
 }
 
-/// # Errors
-/// `Forbidden`; `NotFound`.
 pub async fn make(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let view = new_view(&person, &form).await?;
@@ -230,7 +225,7 @@ fn own(form: &Form, disk: u64) -> Result<Image> {
         algorithm,
         format: word("format"),
         user: word("user"),
-        ostype: "l26".to_owned(),
+        system: "linux".to_owned(),
         cpu: word("cpu"),
         disk: 1.min(disk),
         memory: 512,
@@ -261,16 +256,12 @@ pub struct Where {
     node: Option<String>,
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn upload_page(person: Person, Query(at): Query<Where>) -> Answer<Markup> {
     let form = Form::new().set("image", "own").set("node", at.node.unwrap_or_default());
     let view = new_view(&person, &form).await?;
     Ok(page::upload(&person.page(), &view, &Form::new()))
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn upload(person: Person, sent: CheckedFile) -> Answer {
     let CheckedFile { form, size, file, .. } = sent;
     let form = Form::from_pairs(form);
@@ -292,8 +283,6 @@ pub async fn upload(person: Person, sent: CheckedFile) -> Answer {
     }
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn windows_page(person: Person, Query(at): Query<Where>) -> Answer<Markup> {
     let form = Form::new().set("image", "own").set("node", at.node.unwrap_or_default());
     let view = new_view(&person, &form).await?;
@@ -312,16 +301,14 @@ async fn isos(person: &Person, view: &NewView) -> Vec<(String, String)> {
     found.isos.iter().map(|v| (v.clone(), v.replacen(":iso/", ": ", 1))).collect()
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn windows(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
-    let form = form.clone().replace("image", "own").replace("node", form.value("at"));
+    let mut form = form.clone().replace("image", "own").replace("node", form.value("at"));
+    let [password, key] = ["password", "product_key"].map(|name| form.secret(name));
     let view = new_view(&person, &form).await?;
     let asked = match windows_wish(&form, &view) {
         Ok(wish) => {
-            let secrets =
-                WindowsSecrets { password: form.value("password"), product_key: form.value("product_key").trim() };
+            let secrets = WindowsSecrets { password, product_key: Secret::new(key.expose().trim().to_owned()) };
             person.web.app.templates().request_windows(&person.actor, view.connection, wish, &secrets).await
         }
         Err(e) => Err(e),
@@ -377,8 +364,6 @@ fn upload_request(person: &Person, form: &Form) -> Result<BuildRequest> {
     request(person, &form, None)
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let view = one(&person, id(&text)?).await?;
     Ok(page::template(&person.page(), &view, &Form::new()))
@@ -392,12 +377,10 @@ async fn one(person: &Person, guest: GuestId) -> Result<TemplateView> {
         Ok(list) => Ok(list.iter().map(|g| (g.row.id, g.state.name.clone())).collect()),
         Err(e) => Err(e.message().to_owned()),
     };
-    let impact = person.web.app.impact().of(&person.actor, guest, &Deed::Delete.into()).await?;
+    let impact = person.web.app.impact().of(&person.actor, guest, &ActionKind::Delete.into()).await?;
     Ok(TemplateView { item: template_item(found), uses, impact })
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     match person.web.app.templates().request_rebuild(&person.actor, guest).await {
@@ -406,16 +389,16 @@ pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>
     }
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (guest, form) = (id::<GuestId>(&text)?, Form::from_pairs(form));
-    match person.web.app.templates().request_delete(&person.actor, guest, form.value("name")).await {
+    let view = one(&person, guest).await?;
+    let done = match confirmed(&form, "name", "template", &view.item.name) {
+        Ok(()) => person.web.app.templates().request_delete(&person.actor, guest).await,
+        Err(e) => Err(e),
+    };
+    match done {
         Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),
-        Err(e) => {
-            let view = one(&person, guest).await?;
-            again(&person, form, e, |p, form| page::template(p, &view, form))
-        }
+        Err(e) => again(&person, form, e, |p, form| page::template(p, &view, form)),
     }
 }
 

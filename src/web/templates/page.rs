@@ -7,6 +7,7 @@ use crate::guests::impact::page::list as list_of;
 use base::Timestamp;
 use base::ids::{ConnectionId, GuestId, JobId};
 use maud::{Markup, html};
+use model::guests::settings::MachineSettings;
 use model::images::{Image, ImageOrigin};
 use model::impact::Impact;
 use model::templates::{Policy, TemplateChoices, WhenNewer};
@@ -34,6 +35,7 @@ pub struct TemplateItem {
     pub id: GuestId,
     pub vmid: Option<u32>,
     pub name: String,
+    pub connection: ConnectionId,
     pub node: String,
     /// Bytes.
     pub disk: u64,
@@ -111,7 +113,7 @@ fn template_card(page: &Page, t: &TemplateItem) -> Markup {
                 span.dim { @if let Some(v) = t.vmid { (v) " on " } (t.node) ", " (bytes(t.disk)) }
             }
             div.actions {
-                @if let Some(v) = t.vmid { a.button href={ "/machines/new?template=" (v) } { (icon("plus")) "New machine" } }
+                @if let Some(v) = t.vmid { a.button href={ "/machines/new?template=" (v) "&connection=" (t.connection) } { (icon("plus")) "New machine" } }
                 @if t.newer { (post(page, &format!("/templates/{}/rebuild", t.id), "Make it anew", "")) }
             }
         }
@@ -184,6 +186,8 @@ pub struct NewView {
     /// The image of the catalogue; `None` for one that is described in the form.
     pub image: Option<Image>,
     pub connection: Option<ConnectionId>,
+    /// What machines there can have.
+    pub settings: MachineSettings,
     /// Nodes of all connections that may be used: value and words.
     pub nodes: Vec<(String, String)>,
     /// The node that the choices are of.
@@ -228,7 +232,7 @@ fn about(image: &Image) -> Markup {
             } }
             @if !image.user.is_empty() { dt { "User in it" } dd { (image.user) } }
         }
-        @if !image.agent { (note("busy", html! { "This image does not hold the guest agent. Proxmox then shuts machines down by ACPI and does not know their addresses until the agent is installed in them (package qemu-guest-agent)." })) }
+        @if !image.agent { (note("busy", html! { "This image lacks the guest agent. Its machines are then shut down by ACPI, and their addresses are unknown until the agent is installed in them." })) }
     }
 }
 
@@ -408,6 +412,7 @@ fn windows_form(page: &Page, view: &NewView, isos: &[(String, String)], form: &F
     let names = |all: &[String]| all.iter().map(|s| (s.clone(), s.clone())).collect::<Vec<_>>();
     let mut storages = names(&view.choices.storages);
     storages.insert(0, (String::new(), "The one with the most room".to_owned()));
+    let most = |key: &str| view.settings.find(key).map_or(u64::from(u32::MAX), |s| s.range().1);
     let releases: Vec<_> = RELEASES.iter().map(|r| (r.0.to_owned(), r.1.to_owned())).collect();
     let keyboards: Vec<_> = KEYBOARDS.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let mut extra = isos.to_vec();
@@ -443,11 +448,11 @@ fn windows_form(page: &Page, view: &NewView, isos: &[(String, String)], form: &F
                 (text("product_key", "Product key").mono().hint("Empty: the edition asks for none, or is activated later.").render(form))
                 div.pair {
                     (select(form, "storage", "Disk on", &storages, ""))
-                    (number("disk", "Disk", 32, 4096).default("64").unit("GiB").required().render(form))
+                    (number("disk", "Disk", 32, most("disk")).default("64").unit("GiB").required().render(form))
                 }
                 div.pair {
-                    (number("cores", "Cores", 1, 128).default("4").required().render(form))
-                    (number("memory", "Memory", 2048, 1_048_576).default("8192").unit("MiB").required().render(form))
+                    (number("cores", "Cores", 1, most("cores")).default("4").required().render(form))
+                    (number("memory", "Memory", 2048, most("memory")).default("8192").unit("MiB").required().render(form))
                 }
                 div.pair {
                     (select(form, "bridge", "Bridge", &names(&view.choices.bridges), ""))

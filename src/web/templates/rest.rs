@@ -7,51 +7,28 @@ use crate::door::visit::Person;
 use crate::jobs::rest::JobView;
 use crate::rest::accepted;
 use crate::rest::body::{Asked, Sent};
-use crate::rest::openapi::{ListProblems, WriteProblems};
-use crate::rest::words::FileBytes;
+use crate::rest::openapi::{FileBytes, ListProblems, WriteProblems};
 use crate::templates::image_id;
 use app::templates::{BuildRequest, ImageChoice, ImageView as FoundImage, TemplateView as FoundTemplate};
 use axum::Json;
 use axum::extract::{Path, Request};
-use base::ids::{ConnectionId, GuestId};
+use base::ids::{ConnectionId, GuestId, JobId};
 use base::{Error, Result, Secret, Timestamp};
 use http::StatusCode;
-use model::images::{Algorithm, Image};
+use model::images::{Algorithm, Image, ImageOrigin};
 use model::templates::Place;
 use model::windows::{WindowsSecrets, WindowsWish};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A cloud image of the catalogue.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ImageView {
-    pub id: String,
-    pub name: String,
-    pub version: String,
-    pub arch: String,
-    pub url: String,
-    /// The publisher's list of checksums, or
-    pub checksums: Option<String>,
-    /// the checksum itself.
-    pub checksum: Option<String>,
-    /// sha256 or sha512.
-    #[schema(value_type = String)]
-    pub algorithm: Algorithm,
-    /// The user that cloud-init makes.
-    pub user: String,
-    /// GiB that a machine needs at least.
-    pub disk: u64,
-    /// MiB that a machine needs at least.
-    pub memory: u64,
-    /// The image holds the QEMU guest agent.
-    pub agent: bool,
-    pub recommended: bool,
-    pub homepage: String,
-    pub notes: String,
+    #[serde(flatten)]
+    pub image: Image,
     /// steward or file.
-    pub origin: &'static str,
+    pub origin: String,
     /// When the publisher's list was looked at.
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub looked: Option<Timestamp>,
     /// Why that failed.
     pub trouble: Option<String>,
@@ -60,42 +37,25 @@ pub struct ImageView {
     /// There is a template, and a newer image than the one it was made of.
     pub newer: bool,
     /// The open job that makes a template of it.
-    pub job: Option<String>,
+    pub job: Option<JobId>,
 }
 
 impl From<FoundImage> for ImageView {
     fn from(found: FoundImage) -> Self {
-        use model::images::ImageOrigin;
-        let newer = found.newer();
-        let image = found.image;
-        let looked = found.looked.as_ref();
+        let (newer, looked) = (found.newer(), found.looked.as_ref());
         Self {
             looked: looked.map(|l| Timestamp(l.at)),
             trouble: looked.and_then(|l| l.error.clone()),
             published: looked.and_then(|l| l.digest.clone()),
-            id: image.id,
-            name: image.name,
-            version: image.version,
-            arch: image.arch,
-            url: image.url,
-            checksums: image.checksums,
-            checksum: image.checksum,
-            algorithm: image.algorithm,
-            user: image.user,
-            disk: image.disk,
-            memory: image.memory,
-            agent: image.agent,
-            recommended: image.recommended,
-            homepage: image.homepage,
-            notes: image.notes,
-            origin: if found.origin == ImageOrigin::BuiltIn { "steward" } else { "file" },
+            origin: if found.origin == ImageOrigin::BuiltIn { "steward" } else { "file" }.to_owned(),
             newer,
-            job: found.building.map(|j| j.id.to_string()),
+            job: found.building.map(|j| j.id),
+            image: found.image,
         }
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ImageList {
     pub images: Vec<ImageView>,
     /// What is wrong with the admin's file of images, a sentence each.
@@ -103,9 +63,6 @@ pub struct ImageList {
 }
 
 /// The catalogue of cloud images, with what the last look at their publishers found.
-///
-/// # Errors
-/// `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/images", tag = "templates", responses((status = 200, body = ImageList), ListProblems))]
 pub async fn images(person: Person) -> Answer<Json<ImageList>> {
     let (images, catalogue) = person.web.app.templates().images(&person.actor)?;
@@ -113,25 +70,22 @@ pub async fn images(person: Person) -> Answer<Json<ImageList>> {
 }
 
 /// Looks at every publisher's list of checksums now. What was found stands in the catalogue afterwards.
-///
-/// # Errors
-/// `Forbidden`.
-#[utoipa::path(post, path = "/api/v1/images/look", tag = "templates", responses((status = 204, description = "Looked"), WriteProblems))]
-pub async fn look(person: Person) -> Answer<StatusCode> {
+#[utoipa::path(post, path = "/api/v1/images/refresh", tag = "templates", responses((status = 204, description = "Looked"), WriteProblems))]
+pub async fn refresh(person: Person) -> Answer<StatusCode> {
     person.web.app.templates().look_now(&person.actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A template from which machines can be made.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TemplateView {
     /// As in `/guests/{id}`.
-    pub id: String,
+    pub id: GuestId,
     /// For `source.vmid` of a new machine.
     pub vmid: Option<u32>,
     pub name: String,
     pub node: String,
-    pub connection: String,
+    pub connection: ConnectionId,
     /// Bytes.
     pub disk: u64,
     /// The image's id in the catalogue; `null` for a template that was made elsewhere.
@@ -142,7 +96,6 @@ pub struct TemplateView {
     pub user: Option<String>,
     /// The image's checksum.
     pub digest: Option<String>,
-    #[schema(value_type = Option<String>, format = DateTime)]
     pub built: Option<Timestamp>,
     pub recommended: bool,
     /// A newer template of the same image exists.
@@ -155,11 +108,11 @@ impl From<FoundTemplate> for TemplateView {
     fn from(found: FoundTemplate) -> Self {
         let (guest, made) = (&found.guest, found.made.as_ref());
         Self {
-            id: guest.row.id.to_string(),
+            id: guest.row.id,
             vmid: guest.row.vmid,
             name: guest.state.name.clone(),
             node: guest.state.node.clone(),
-            connection: guest.row.connection.to_string(),
+            connection: guest.row.connection,
             disk: guest.state.maxdisk,
             image: made.map(|m| m.image.clone()),
             title: made.map(|m| m.title.clone()),
@@ -173,7 +126,7 @@ impl From<FoundTemplate> for TemplateView {
     }
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct TemplateList {
     /// Recommended ones first, replaced ones last.
     pub templates: Vec<TemplateView>,
@@ -224,15 +177,12 @@ pub struct WindowsCreate {
 }
 
 /// Asks for a template of Windows. The job in `Location` installs it, which takes half an hour and more.
-///
-/// # Errors
-/// `Forbidden`; `Invalid` with the fields; `Conflict`; `Unavailable` while Proxmox is away.
 #[utoipa::path(post, path = "/api/v1/templates/windows", tag = "templates", request_body = WindowsCreate,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Answer {
     let connection = wanted.connection.as_deref().map(id::<ConnectionId>).transpose()?;
-    let key = wanted.product_key.as_ref().map(|k| k.expose().as_str()).unwrap_or_default();
-    let secrets = WindowsSecrets { password: wanted.password.expose(), product_key: key.trim() };
+    let key = wanted.product_key.map(|key| Secret::new(key.expose().trim().to_owned()));
+    let secrets = WindowsSecrets { password: wanted.password, product_key: key.unwrap_or_default() };
     let wish = WindowsWish {
         name: wanted.name,
         node: wanted.node,
@@ -253,13 +203,10 @@ pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Answe
         hours: wanted.hours,
     };
     let job = person.web.app.templates().request_windows(&person.actor, connection, wish, &secrets).await?;
-    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+    Ok(accepted(job.id, JobView::from(job)))
 }
 
 /// Templates from which machines can be made.
-///
-/// # Errors
-/// What the store says.
 #[utoipa::path(get, path = "/api/v1/templates", tag = "templates", responses((status = 200, body = TemplateList), ListProblems))]
 pub async fn list(person: Person) -> Answer<Json<TemplateList>> {
     let found = person.web.app.templates().list(&person.actor)?;
@@ -277,7 +224,6 @@ pub struct OwnImage {
     /// Hex.
     checksum: String,
     /// sha256 or sha512.
-    #[schema(value_type = String)]
     algorithm: Algorithm,
     /// qcow2, raw or vmdk.
     #[serde(default = "qcow2")]
@@ -338,7 +284,7 @@ impl TemplateCreate {
                 algorithm: own.algorithm,
                 format: own.format,
                 user: own.user,
-                ostype: "l26".to_owned(),
+                system: "linux".to_owned(),
                 cpu: own.cpu,
                 disk: 1,
                 memory: 512,
@@ -365,14 +311,11 @@ impl TemplateCreate {
 
 /// Asks for a template. The job in `Location` downloads the image, checks it and makes the template. While one of
 /// the same image is made on the same node, that job is the answer.
-///
-/// # Errors
-/// `Invalid` with the fields; `Forbidden`; `Unavailable` while Proxmox or the publisher is away.
 #[utoipa::path(post, path = "/api/v1/templates", tag = "templates", request_body = TemplateCreate,
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<TemplateCreate>) -> Answer {
     let job = person.web.app.templates().request_build(&person.actor, wanted.request()?).await?;
-    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+    Ok(accepted(job.id, JobView::from(job)))
 }
 
 /// What is uploaded, in the query; the body is the file.
@@ -410,9 +353,6 @@ fn eight() -> u64 {
 
 /// Uploads an image and asks for a template of it. The body is the file itself, with its `Content-Length`; it is
 /// passed on to the node piece by piece.
-///
-/// # Errors
-/// `Invalid` with the fields; `Forbidden`; `Unavailable` while Proxmox is away.
 #[utoipa::path(post, path = "/api/v1/templates/upload", tag = "templates", params(Upload),
     request_body(content = FileBytes, content_type = "application/octet-stream", description = "The image's file"),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
@@ -441,29 +381,22 @@ pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) 
     };
     let file = FileStream::bare(request.into_body(), size);
     let job = person.web.app.templates().request_upload(&person.actor, wanted.request()?, size, file).await?;
-    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+    Ok(accepted(job.id, JobView::from(job)))
 }
 
 /// Asks for a new template of the image and in the place of this one.
-///
-/// # Errors
-/// `NotFound`; `Conflict` when it was not made from the catalogue; `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/templates/{id}/rebuild", tag = "templates", params(("id" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn rebuild(person: Person, Path(text): Path<String>) -> Answer {
     let job = person.web.app.templates().request_rebuild(&person.actor, id::<GuestId>(&text)?).await?;
-    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+    Ok(accepted(job.id, JobView::from(job)))
 }
 
 /// Asks to delete a template, if no machine hangs on it.
-///
-/// # Errors
-/// `NotFound`; `Conflict` with the machines whose disks are linked to it; `Unavailable`.
 #[utoipa::path(delete, path = "/api/v1/templates/{id}", tag = "templates", params(("id" = String, Path)),
     responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn delete(person: Person, Path(text): Path<String>) -> Answer {
     let guest = id::<GuestId>(&text)?;
-    let name = person.web.app.guests().get(&person.actor, guest)?.state.name.clone();
-    let job = person.web.app.templates().request_delete(&person.actor, guest, &name).await?;
-    Ok(accepted(&job.id.to_string(), JobView::from(job)))
+    let job = person.web.app.templates().request_delete(&person.actor, guest).await?;
+    Ok(accepted(job.id, JobView::from(job)))
 }

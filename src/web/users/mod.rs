@@ -18,14 +18,10 @@ use base::{Error, Result, Secret};
 use maud::Markup;
 use model::users::Role;
 
-/// # Errors
-/// `Forbidden`.
 pub async fn list(person: Person) -> Answer<Markup> {
     Ok(page::users(&person.page(), &everybody(&person)?, &Form::new()))
 }
 
-/// # Errors
-/// `Forbidden`.
 pub fn everybody(person: &Person) -> Result<UsersView> {
     let found = person.web.app.users().list(&person.actor)?;
     let quotas = person.web.app.quotas();
@@ -39,15 +35,11 @@ fn item(found: &Found, quota: QuotaItem) -> UserItem {
     UserItem { user: (*found.user).clone(), locked: found.locked, quota, invited_until: found.invited_until }
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let view = view(&person, id(&text)?)?;
     Ok(page::user(&person.page(), &view, &Form::new()))
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub fn view(person: &Person, user: UserId) -> Result<UserView> {
     let figures = person.web.app.quotas().of(&person.actor, user)?;
     let usual = person.web.app.quotas().usual()?;
@@ -64,8 +56,6 @@ pub fn view(person: &Person, user: UserId) -> Result<UserView> {
     })
 }
 
-/// # Errors
-/// None.
 pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::new_user(&person.page(), &Form::new()))
 }
@@ -78,8 +68,6 @@ fn role(form: &Form) -> Result<Role> {
     }
 }
 
-/// # Errors
-/// `Forbidden`.
 pub async fn invite(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match invited(&person, &form).await {
@@ -96,7 +84,7 @@ async fn invited(person: &Person, form: &Form) -> Result<LinkView> {
         role: role(form)?,
     };
     let (user, code) = person.web.app.users().invite(&person.actor, new).await?;
-    link(person, user.login, user.name, &code, false)
+    link(person, user.login, user.name, code.expose(), false)
 }
 
 fn link(person: &Person, login: String, name: String, code: &str, reset: bool) -> Result<LinkView> {
@@ -104,8 +92,6 @@ fn link(person: &Person, login: String, name: String, code: &str, reset: bool) -
     Ok(LinkView { login, name, link: Secret::new(format!("{}/invite/{code}", person.origin)), expires, reset })
 }
 
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (user, form) = (id::<UserId>(&text)?, Form::from_pairs(form));
     let changed = match role(&form) {
@@ -130,9 +116,6 @@ pub async fn change(person: Person, Path(text): Path<String>, Checked { form, ..
 }
 
 /// The buttons of a user's page.
-///
-/// # Errors
-/// `Forbidden`, `NotFound`.
 pub async fn act(person: Person, Path((text, action)): Path<(String, String)>, _: Checked<Pairs>) -> Answer {
     let user = id::<UserId>(&text)?;
     let (users, back) = (person.web.app.users(), format!("/users/{user}"));
@@ -159,6 +142,6 @@ async fn reset_link(person: &Person, user: UserId) -> Answer {
     let users = person.web.app.users();
     let code = users.reset_link(&person.actor, user).await?;
     let found = users.get(&person.actor, user)?.user;
-    let view = link(person, found.login.clone(), found.name.clone(), &code, found.password_set.is_some())?;
+    let view = link(person, found.login.clone(), found.name.clone(), code.expose(), found.password_set.is_some())?;
     Ok(page::link(&person.page(), &view).into_response())
 }

@@ -144,7 +144,7 @@ async fn more_tokens(appliance: &Appliance) -> [String; 3] {
     let new = NewUser { login: "jon".into(), name: String::new(), email: String::new(), role: Role::User };
     let (_, link) = app.users().invite(&Actor::host_console(), new).await.unwrap();
     let secret = || Secret::new(PASSWORD.to_owned());
-    let jon = app.invites().accept(&link, secret(), "test", "127.0.0.1").await.unwrap();
+    let jon = app.invites().accept(link.expose(), secret(), "test", "127.0.0.1").await.unwrap();
     let jon = app.sessions().authenticate(jon.cookie.expose(), "127.0.0.1").unwrap();
     let mira = app.sessions().sign_in("mira", secret(), "test", "127.0.0.1").await.unwrap();
     let mira = app.sessions().authenticate(mira.cookie.expose(), "127.0.0.1").unwrap();
@@ -205,7 +205,7 @@ async fn a_ticket_opens_one_console_for_who_asked_for_it() {
 }
 
 /// mira's cookie, by the sign-in page's form.
-async fn cookie(appliance: &Appliance) -> String {
+pub async fn cookie(appliance: &Appliance) -> String {
     let page = appliance.raw("GET", "/sign-in", &[], "").await;
     let value = |text: &str, start: &str, end: &str| {
         let from = text.find(start).unwrap_or_else(|| panic!("{start} in {text}")) + start.len();

@@ -86,7 +86,7 @@ async fn a_machine_is_made_from_an_iso_image() {
     fake.order(&json!({"call": "store_file", "args": ["local", "debian-13.iso", 700_000_000]}));
     let bench = bench(&fake);
     let mut spec = wanted();
-    spec["source"] = json!({"from": "iso", "volid": "local:iso/debian-13.iso", "ostype": "l26"});
+    spec["source"] = json!({"from": "iso", "volid": "local:iso/debian-13.iso", "system": "linux"});
     bench.done("guest_create", &spec).await;
     let guest = fake.guest(105);
     let config = &guest["config"];

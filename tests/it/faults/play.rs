@@ -80,7 +80,7 @@ impl<'a> Scene<'a> {
         let (mut all, mut total) = (Vec::new(), usize::MAX);
         for nth in 0..5 {
             self.stage.cluster.put_back(&self.kept).await;
-            let mut played = dying::Played::of(&self.stage.cluster, &good.hook, |_| good.args.clone());
+            let mut played = dying::Played::of(&self.stage.cluster, good.kind.hook(), |_| good.kind.args(good.id));
             played.hurry = true;
             // The first goes through, to count the points.
             let death = Death::at(if nth == 0 { usize::MAX } else { (total - 1) * nth / 5 + 1 });
@@ -226,7 +226,7 @@ impl<'a> Scene<'a> {
             played.wrongs.push(format!("tasks still run in Proxmox: {running:?}"));
         }
         stage.cluster.interrupt().await;
-        let subject = job.guest;
+        let subject = job.subject.guest();
         if let Some(why) = stage.busy(subject) {
             played.wrongs.push(why);
         }

@@ -7,7 +7,7 @@ use base::ids::{GuestId, JobId};
 use base::{Clock, SystemClock, Timestamp};
 use config::Settings;
 use crypto::SealKey;
-use model::connections::{Connection, Reach, Trust};
+use model::connections::{Reach, Transport, Trust};
 use model::jobs::{Job, JobState, LogLevel, LogLine, Wait};
 use sim::images::Images;
 use sim::{self, Sim};
@@ -77,7 +77,10 @@ impl Stage {
             ..Settings::default()
         };
         let app = App::open(settings, SealKey::from_bytes([7; 64]), Arc::<Skipping>::clone(&clock)).unwrap();
-        let row = Connection { trust: Trust::Ca(cluster.ca_pem.clone()), ..connection(&cluster) };
+        let mut row = connection(&cluster);
+        if let Transport::Pve(pve) = &mut row.transport {
+            pve.trust = Trust::Ca(cluster.ca_pem.clone());
+        }
         app.connections().add_known(&Actor::host_console(), row).await.unwrap();
         let stop = CancellationToken::new();
         let runner = tokio::spawn(jobs::run(app.clone(), stop.clone()));

@@ -6,8 +6,11 @@ use app::live::GuestLive;
 use app::templates::{BuildRequest, ImageChoice};
 use base::Result;
 use base::ids::GuestId;
-use model::guests::hardware::NicWish;
-use model::guests::{GuestAction, GuestSpec, PowerAction};
+use model::guests::actions::{
+    AddDisk, AddNic, ChangeSettings, CloneGuest, Delete, DeleteSnapshot, GrowDisk, Hibernate, MakeTemplate, Migrate,
+    MoveDisk, NicSpec, RemoveNic, Rollback, Shutdown, Start, Stop, TakeSnapshot,
+};
+use model::guests::{GuestAction, GuestRequest};
 use model::jobs::{Job, JobState};
 use model::templates::Place;
 use serde_json::json;
@@ -152,13 +155,13 @@ impl Work {
         let id = all.iter().min_by_key(|g| (g.state.maxdisk, g.row.vmid)).expect("a machine that runs").row.id;
         match self {
             Self::Start | Self::Template | Self::ContainerClone | Self::ContainerDelete => {
-                stage.power(id, PowerAction::Stop).await
+                stage.action(id, Stop {}).await
             }
             Self::Rollback => {
                 stage.action(id, snapshot()).await;
                 stage.action(id, change("cores", "3")).await;
-                stage.power(id, PowerAction::Stop).await;
-                stage.power(id, PowerAction::Start).await;
+                stage.action(id, Stop {}).await;
+                stage.action(id, Start {}).await;
             }
             Self::DeleteSnapshot => stage.action(id, snapshot()).await,
             _ => {}
@@ -172,72 +175,55 @@ impl Work {
         let subject = subject.map(|vmid| stage.by_number(vmid));
         let console = Actor::host_console();
         let guests = stage.app.guests();
-        let power = async |action| guests.request_power(&console, subject.unwrap(), action).await;
-        let action = match self {
+        let action: GuestAction = match self {
             Self::Create => return guests.request_create(&console, spec(stage), None).await.map(|(_, job)| job),
             Self::Build => return stage.app.templates().request_build(&console, build()).await,
-            Self::Start => return power(PowerAction::Start).await,
-            Self::Shutdown | Self::ContainerShutdown => return power(PowerAction::Shutdown).await,
-            Self::Stop => return power(PowerAction::Stop).await,
-            Self::Delete | Self::ContainerDelete => {
-                let guest = stage.guest(subject.unwrap());
-                return guests.request_delete(&console, guest.row.id, &guest.state.name).await;
+            Self::Start => Start {}.into(),
+            Self::Shutdown | Self::ContainerShutdown => Shutdown {}.into(),
+            Self::Stop => Stop {}.into(),
+            Self::Delete | Self::ContainerDelete => Delete {}.into(),
+            Self::Clone | Self::ContainerClone => {
+                CloneGuest { name: NAME.into(), start: self == Self::Clone, ..CloneGuest::default() }.into()
             }
-            Self::Clone | Self::ContainerClone => GuestAction::Clone {
-                name: NAME.into(),
-                node: None,
-                full: true,
-                storage: None,
-                snapshot: None,
-                description: String::new(),
-                start: self == Self::Clone,
-            },
-            Self::Template => GuestAction::Template,
+            Self::Template => MakeTemplate {}.into(),
             Self::Migrate | Self::ContainerMigrate => {
                 let here = stage.guest(subject.unwrap()).state.node.clone();
                 let node = if here == "pve1" { "pve2" } else { "pve1" };
-                GuestAction::Migrate { node: node.into(), disks: true, storage: None }
+                Migrate { node: node.into(), disks: true, storage: None }.into()
             }
             Self::MoveDisk => {
-                GuestAction::MoveDisk { disk: "scsi0".into(), storage: "nas".into(), format: None, keep: false }
+                MoveDisk { disk: "scsi0".into(), storage: "nas".into(), format: None, keep: false }.into()
             }
             Self::Snapshot => snapshot(),
             Self::ContainerSnapshot => {
-                GuestAction::Snapshot { name: NAME.into(), description: "before".into(), memory: false }
+                TakeSnapshot { name: NAME.into(), description: "before".into(), memory: false }.into()
             }
-            Self::Rollback => GuestAction::Rollback { name: NAME.into(), start: false },
-            Self::DeleteSnapshot => GuestAction::DeleteSnapshot { name: NAME.into() },
+            Self::Rollback => Rollback { name: NAME.into(), start: false }.into(),
+            Self::DeleteSnapshot => DeleteSnapshot { name: NAME.into() }.into(),
             Self::Change => change("cores", "7"),
-            Self::AddDisk => GuestAction::AddDisk { bus: "scsi".into(), storage: "nas".into(), gib: 3, path: None },
-            Self::GrowDisk => GuestAction::GrowDisk { disk: "scsi0".into(), gib: 500 },
-            Self::ContainerGrow => GuestAction::GrowDisk { disk: "rootfs".into(), gib: 500 },
-            Self::AddNic => GuestAction::AddNic {
-                nic: NicWish {
-                    bridge: "vmbr0".into(),
-                    model: None,
-                    vlan: Some(20),
-                    firewall: false,
-                    link: true,
-                    mac: None,
-                    address: None,
-                },
-            },
-            Self::RemoveNic => GuestAction::RemoveNic { key: "net0".into() },
-            Self::Hibernate => GuestAction::Hibernate,
+            Self::AddDisk => AddDisk { bus: "scsi".into(), storage: "nas".into(), gib: 3, path: None }.into(),
+            Self::GrowDisk => GrowDisk { disk: "scsi0".into(), gib: 500 }.into(),
+            Self::ContainerGrow => GrowDisk { disk: "rootfs".into(), gib: 500 }.into(),
+            Self::AddNic => {
+                let nic = NicSpec { bridge: "vmbr0".into(), vlan: Some(20), link: true, ..NicSpec::default() };
+                AddNic { nic }.into()
+            }
+            Self::RemoveNic => RemoveNic { key: "net0".into() }.into(),
+            Self::Hibernate => Hibernate {}.into(),
         };
-        guests.request_action(&console, subject.unwrap(), action).await
+        guests.request_action(&console, subject.unwrap(), action).await.map(Option::unwrap)
     }
 }
 
 fn snapshot() -> GuestAction {
-    GuestAction::Snapshot { name: NAME.into(), description: "before".into(), memory: true }
+    TakeSnapshot { name: NAME.into(), description: "before".into(), memory: true }.into()
 }
 
 fn change(key: &str, value: &str) -> GuestAction {
-    GuestAction::Change { values: BTreeMap::from([(key.to_owned(), value.to_owned())]), digest: None }
+    ChangeSettings { values: BTreeMap::from([(key.to_owned(), value.to_owned())]), digest: None }.into()
 }
 
-fn spec(stage: &Stage) -> GuestSpec {
+fn spec(stage: &Stage) -> GuestRequest {
     let all = stage.app.guests().templates(&Actor::host_console());
     let template = all.iter().min_by_key(|t| t.row.vmid).expect("a template").row.vmid.unwrap();
     // From JSON, so that what is not this test's matter has its usual value.
@@ -275,14 +261,9 @@ impl Stage {
         all.iter().find(|g| g.row.vmid == Some(vmid)).expect("the machine").row.id
     }
 
-    async fn action(&self, id: GuestId, action: GuestAction) {
+    async fn action(&self, id: GuestId, action: impl Into<GuestAction>) {
         let job = self.app.guests().request_action(&Actor::host_console(), id, action).await.unwrap();
-        self.well(job).await;
-    }
-
-    async fn power(&self, id: GuestId, action: PowerAction) {
-        let job = self.app.guests().request_power(&Actor::host_console(), id, action).await.unwrap();
-        self.well(job).await;
+        self.well(job.unwrap()).await;
     }
 
     async fn well(&self, job: Job) {

@@ -12,7 +12,7 @@ pub async fn faults(kvm: &KvmHost, path: &str) {
          'case \"$*\" in *blockresize*) [ -e /tmp/cut ] || { : >/tmp/cut; pkill -KILL -f \"^sshd: root\"; sleep 5; };; esac' \
          'exit $r' >/usr/local/bin/virsh; chmod +x /usr/local/bin/virsh",
     );
-    let grow = json!({ "action": "grow", "gib": 4 });
+    let grow = json!({ "action": "grow_disk", "gib": 4 });
     let end = done(appliance, appliance.ask("POST", &format!("{path}/disks/vda"), Some(grow)).await, 60).await;
     host.run("test -e /tmp/cut && rm /usr/local/bin/virsh");
     assert_eq!(end["result"]["disk"], "vda");

@@ -22,7 +22,7 @@ fn disk<'a>(all: &'a Value, key: &str) -> &'a Value {
 }
 
 async fn change(kvm: &KvmHost, path: &str, values: Value) -> Value {
-    let body = json!({ "settings": values });
+    let body = json!({ "values": values });
     done(&kvm.appliance, kvm.appliance.ask("PATCH", &format!("{path}/hardware"), Some(body)).await, 60).await
 }
 
@@ -42,14 +42,14 @@ async fn until(kvm: &KvmHost, command: &str, part: &str) {
 /// On the running machine `lab-01`, made with one core and 256 MiB; afterwards it is off.
 pub async fn changes(kvm: &KvmHost, path: &str) {
     let appliance = &kvm.appliance;
-    let plan = json!({ "settings": { "cores": "2", "memory": "384", "memory_now": "300", "name": "lab-02" } });
+    let plan = json!({ "values": { "cores": "2", "memory": "384", "memory_now": "300", "name": "lab-02" } });
     let plan = appliance.ask("POST", &format!("{path}/hardware/plan"), Some(plan)).await.json();
     let live =
         |key: &str| plan["changes"].as_array().unwrap().iter().find(|c| c["key"] == key).unwrap()["live"].clone();
     assert_eq!((live("cores"), live("memory"), live("memory_now")), (json!(false), json!(false), json!(false)));
     let text = plan.to_string();
     assert!(text.contains("only to a machine that is off"), "{plan:#}");
-    let refused = json!({ "settings": { "cores": "1000" } });
+    let refused = json!({ "values": { "cores": "1000" } });
     let refused = appliance.ask("PATCH", &format!("{path}/hardware"), Some(refused)).await;
     assert!(refused.status == 202 || refused.status == 422, "{refused:?}");
     if refused.status == 202 {
@@ -120,10 +120,14 @@ async fn copy(kvm: &KvmHost, path: &str) {
 async fn disks(kvm: &KvmHost, path: &str) {
     let appliance = &kvm.appliance;
     let act = async |disk: &str, what: Value| appliance.ask("POST", &format!("{path}/disks/{disk}"), Some(what)).await;
-    done(appliance, act("vda", json!({ "action": "grow", "gib": 2 })).await, 60).await;
+    done(appliance, act("vda", json!({ "action": "grow_disk", "gib": 2 })).await, 60).await;
     assert_eq!(kvm.host.facts("lab-01").await["disk"], "2048 MiB", "seen inside at once");
-    assert!(failed(appliance, act("vda", json!({ "action": "grow", "gib": 1 })).await, 30).await.contains("smaller"));
-    assert!(failed(appliance, act("vda", json!({ "action": "detach" })).await, 30).await.contains("runs from vda"));
+    assert!(
+        failed(appliance, act("vda", json!({ "action": "grow_disk", "gib": 1 })).await, 30).await.contains("smaller")
+    );
+    assert!(
+        failed(appliance, act("vda", json!({ "action": "detach_disk" })).await, 30).await.contains("runs from vda")
+    );
 
     let new = |storage: &str| json!({ "bus": "scsi", "storage": storage, "gib": 1 });
     done(appliance, appliance.ask("POST", &format!("{path}/disks"), Some(new("default"))).await, 60).await;
@@ -136,13 +140,13 @@ async fn disks(kvm: &KvmHost, path: &str) {
     let file = sda["volume"].as_str().unwrap().to_owned();
     assert!(kvm.host.run("virsh domblklist lab-01").contains(&file), "it is there while the machine runs");
 
-    done(appliance, act("sda", json!({ "action": "detach" })).await, 60).await;
+    done(appliance, act("sda", json!({ "action": "detach_disk" })).await, 60).await;
     let all = hardware(kvm, path).await;
     assert_eq!((&disk(&all, "unused0")["volume"], &all["waiting"]), (&json!(file), &json!([])), "{all:#}");
     assert!(!kvm.host.run("virsh domblklist lab-01; virsh domblklist --inactive lab-01").contains(&file));
-    done(appliance, act("unused0", json!({ "action": "attach", "bus": "virtio" })).await, 60).await;
+    done(appliance, act("unused0", json!({ "action": "attach_disk", "bus": "virtio" })).await, 60).await;
     assert_eq!(disk(&hardware(kvm, path).await, "vdb")["volume"], json!(file));
-    done(appliance, act("vdb", json!({ "action": "detach" })).await, 60).await;
+    done(appliance, act("vdb", json!({ "action": "detach_disk" })).await, 60).await;
     let gone = appliance.ask("DELETE", &format!("{path}/disks/unused0"), None).await;
     done(appliance, gone, 60).await;
     assert_eq!(kvm.host.run(&format!("ls {file} 2>/dev/null; true")), "");
@@ -158,7 +162,7 @@ async fn disks(kvm: &KvmHost, path: &str) {
     kvm.host.run("virsh -q pool-destroy full && umount /full");
 
     // Images only from the pools.
-    let image = |file: &str| json!({ "action": "image", "volid": file });
+    let image = |file: &str| json!({ "action": "change_cd", "volid": file });
     assert!(failed(appliance, act("sdb", image("/etc/shadow")).await, 30).await.contains("no CD drive"), "its seed");
 }
 
@@ -198,7 +202,7 @@ async fn cards(kvm: &KvmHost, path: &str) {
         (&value(&all, "boot")["current"], &value(&all, "name")["current"]),
         (&json!("sdb vda"), &json!("lab-02"))
     );
-    let grown = json!({ "action": "grow", "gib": 3 });
+    let grown = json!({ "action": "grow_disk", "gib": 3 });
     done(appliance, appliance.ask("POST", &format!("{path}/disks/vda"), Some(grown)).await, 60).await;
     assert_eq!(disk(&hardware(kvm, path).await, "vda")["size"], json!(3_u64 << 30));
     change(kvm, path, json!({ "name": "lab-01", "boot": "vda" })).await;

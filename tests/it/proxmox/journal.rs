@@ -2,7 +2,7 @@
 
 use super::now;
 use base::{Error, Timestamp};
-use model::jobs::{LogLevel, Progress, Step, StepState};
+use model::jobs::{LogLevel, Progress, Step, StepState, TaskEnd};
 use plugin::Journal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -42,9 +42,8 @@ impl MemoryJournal {
     }
 
     /// What the runner writes when a task is over.
-    pub fn task_over(&self, upid: &str, exitstatus: &str) {
-        let name = format!("wait:{upid}");
-        self.0.lock().unwrap().put(&name, StepState::Done, Some(json!({ "exitstatus": exitstatus })));
+    pub fn task_over(&self, handle: &str, end: &TaskEnd) {
+        self.0.lock().unwrap().put(&format!("wait:{handle}"), StepState::Done, Some(json!(end)));
     }
 
     pub fn names(&self) -> Vec<String> {

@@ -41,7 +41,7 @@ impl PveHost {
 impl Host for PveHost {
     fn call(&self, _: &Run, call: Call) -> Result<Value, CallError> {
         match call {
-            Call::Pve { method, path, params } => self.pve(method.name(), &path, &params),
+            Call::Pve { method, path, params, .. } => self.pve(method.name(), &path, &params),
             Call::ReserveVmid => Ok(self.reserve().into()),
             Call::ReleaseVmid { vmid } => {
                 self.reserved.lock().unwrap().remove(&vmid);
@@ -77,6 +77,11 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// What the plugin declares for this kind of machine.
+    pub fn settings(&self, kind: model::guests::GuestKind) -> model::guests::settings::MachineSettings {
+        model::guests::settings::MachineSettings::of(&self.plugin.manifest().settings, kind)
+    }
+
     /// `first` is the first number that new machines get.
     pub fn new(client: PveClient, first: u32) -> Self {
         let plugins = Plugins::load(embedded::FILES.plugins, None);
@@ -118,11 +123,12 @@ impl Bench {
 
     async fn wait(&self, journal: &MemoryJournal, wait: Wait) {
         match wait {
-            Wait::Task { upid } => {
+            Wait::Task { id } => {
                 let every = Duration::from_millis(20);
-                let end = self.client.wait_task(&upid, every, Duration::from_secs(60)).await.unwrap();
-                journal.task_over(&upid, &end.exitstatus.unwrap());
+                let end = self.client.wait_task(&id, every, Duration::from_secs(60)).await.unwrap();
+                journal.task_over(&id, &crate::dying::end_of(&end));
             }
+            Wait::Command(command) => panic!("{command} is no task"),
             Wait::Until { at } => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 journal.move_to(at);

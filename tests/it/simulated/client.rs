@@ -125,7 +125,7 @@ async fn one_sign_in_makes_a_role_a_user_and_a_token_that_lacks_nothing() {
     let sim =
         start(Options { time_scale: 0.01, token_id: "other@pve!one".into(), ..Options::default() }).await.unwrap();
     let trust = Trust::Fingerprints(vec![sim.fingerprint]);
-    let plan = super::bench(&sim).call("setup_plan", vec![json!("9.2")]).await.unwrap();
+    let plan = super::bench(&sim).call("setup_plan", vec![json!("9.2"), json!("1a2b3c4d")]).await.unwrap();
     let ticket = login(&sim.url, &trust, "root@pam", &sim.root_password, None).await.unwrap();
     let privileges: Vec<&str> = plan["privileges"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect();
     let role = json!({"roleid": plan["role"], "privs": privileges.join(" ")});

@@ -2,7 +2,7 @@
 
 use super::{client, cluster, target};
 use crate::console::viewer::{greet, press, update};
-use remote::pve::{Place, PveClient, PveErrorKind, Target, Trust};
+use remote::pve::{EndpointIndex, PveClient, PveErrorKind, Target, Trust};
 use serde_json::{Value, json};
 use sim::Sim;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ async fn running(sim: &Sim, kind: &str) -> (String, u32) {
     panic!("no running {kind}");
 }
 
-async fn proxy(client: &PveClient, path: &str) -> (Value, Place) {
+async fn proxy(client: &PveClient, path: &str) -> (Value, EndpointIndex) {
     client.call_placed("POST", &format!("{path}/vncproxy"), &json!({ "websocket": true })).await.unwrap()
 }
 

@@ -53,7 +53,15 @@ async fn a_full_clone_gets_its_hardware_network_access_and_size() {
         (&json!("build;ci"), &json!("ip=192.168.1.44/24,gw=192.168.1.1"))
     );
     assert!(config["sshkeys"].as_str().unwrap().starts_with("ssh-ed25519%20AAAA"), "{config}");
-    let steps = ["prepare", "until:template is free", "reserve id", "make", "configure", "grow disk", "start"];
+    let steps = [
+        "Plan the machine",
+        "until:Wait until the template is free",
+        "Reserve a number",
+        "Clone the disks",
+        "Set hardware, network and access",
+        "Enlarge the disk",
+        "Start the machine",
+    ];
     let names = journal.names();
     assert!(steps.iter().all(|s| names.iter().any(|n| n == s)), "{names:?}");
     assert_eq!(status(&bench, "pve1", 500).await, "running");
@@ -84,17 +92,17 @@ async fn machines_are_made_from_iso_images_also_for_windows() {
     let sim = cluster().await;
     let bench = bench(&sim);
     let mut spec = spec();
-    spec["source"] = json!({"from": "iso", "volid": "nas:iso/debian-13.1.0-amd64-netinst.iso", "ostype": "l26"});
+    spec["source"] = json!({"from": "iso", "volid": "nas:iso/debian-13.1.0-amd64-netinst.iso", "system": "linux"});
     bench.done("guest_create", &spec).await;
     assert!(config(&bench, "pve1", 500).await["scsi0"].as_str().unwrap().contains("iothread=1"));
-    spec["source"] = json!({"from": "iso", "volid": "nas:iso/Win10_22H2_English_x64v1.iso", "ostype": "win10"});
+    spec["source"] = json!({"from": "iso", "volid": "nas:iso/Win10_22H2_English_x64v1.iso", "system": "windows10"});
     spec["storage"] = json!("nas");
     spec["mark"] = json!("the second");
     bench.done("guest_create", &spec).await;
     let config = config(&bench, "pve1", 501).await;
     assert!(config["sata0"].as_str().unwrap().contains(".qcow2"), "files take snapshots only as qcow2: {config}");
     assert_eq!(config["boot"], "order=sata0;ide2;net0");
-    spec["source"]["ostype"] = json!("win11");
+    spec["source"]["system"] = json!("windows11");
     spec["mark"] = json!("the third");
     bench.done("guest_create", &spec).await;
     spec["storage"] = json!("nowhere");

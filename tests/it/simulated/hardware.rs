@@ -3,7 +3,9 @@
 use super::{bench, cluster};
 use crate::dying::{Death, Played, cluster as small};
 use crate::proxmox::{Bench, wanted};
+use model::guests::GuestKind;
 use model::guests::hardware::{Hardware, Plan};
+use model::options::When;
 use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
 use sim::{AnswerFault, Fault, Sim};
@@ -59,6 +61,26 @@ async fn live_values_are_live_and_the_others_wait_and_can_be_taken_back() {
         bench.done("guest_power", &with(json!({"action": action}))).await;
     }
     assert_eq!(config(&bench).await["cores"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_machine_tells_is_declared_and_counts_when_the_declaration_says() {
+    let sim = cluster().await;
+    let bench = machine(&sim).await;
+    let all = bench.call("inventory", vec![]).await.unwrap();
+    let container = all["guests"].as_array().unwrap().iter().find(|g| g["kind"] == "lxc" && g["status"] == "running");
+    let container = json!({"vmid": container.unwrap()["vmid"], "kind": "lxc", "node": container.unwrap()["node"]});
+    for (kind, who) in [(GuestKind::Qemu, with(json!({}))), (GuestKind::Lxc, container)] {
+        let (settings, told) = (bench.settings(kind), hardware(&bench, &who).await);
+        for value in &told.values {
+            let spec = settings.find(&value.key).unwrap_or_else(|| panic!("{} is not declared", value.key));
+            assert!(spec.when != When::Live || value.live, "{kind:?}: {} counts at once", value.key);
+        }
+        let missing: Vec<_> =
+            settings.iter().filter(|s| !s.device && told.value(&s.key).is_none()).map(|s| &s.key).collect();
+        let of_new_ones = if kind == GuestKind::Qemu { vec!["secure_boot", "tpm"] } else { Vec::new() };
+        assert_eq!(missing, of_new_ones, "{kind:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

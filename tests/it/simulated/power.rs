@@ -36,6 +36,7 @@ async fn every_action_reaches_its_state_and_may_be_asked_twice() {
         ("suspend", "paused"),
         ("resume", "running"),
         ("reboot", "running"),
+        ("reset", "running"),
         ("shutdown", "stopped"),
         ("shutdown", "stopped"),
         ("start", "running"),
@@ -47,6 +48,7 @@ async fn every_action_reaches_its_state_and_may_be_asked_twice() {
     }
     let why = bench.refused("guest_power", &args("reboot")).await;
     assert_eq!(why, "It is not running.");
+    assert_eq!(bench.refused("guest_power", &args("reset")).await, "It is not running.");
     let why = bench.refused("guest_power", &args("explode")).await;
     assert_eq!(why, "\"explode\" is not a power action.");
 }
@@ -64,6 +66,8 @@ async fn containers_have_power_actions_too() {
     }
     let args = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"], "action": "suspend"});
     assert_eq!(bench.refused("guest_power", &args).await, "Containers can't be suspended.");
+    let args = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"], "action": "reset"});
+    assert_eq!(bench.refused("guest_power", &args).await, "Containers can't be reset.");
     let gone = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"]});
     bench.done("guest_delete", &gone).await;
     assert!(!bench.vmids().await.contains(&one["vmid"].as_u64().unwrap()));

@@ -15,7 +15,7 @@ fn everything() -> Value {
     spec["hardware"] = json!({
         "sockets": "2", "cpu_type": "host", "numa": "1", "memory_min": "1024", "disk_cache": "writeback", "disk_discard": "1",
         "disk_ssd": "1", "disk_iothread": "1", "nic_model": "e1000", "mac_prefix": "52:54:00", "nic_firewall": "1",
-        "ostype": "win11", "machine": "q35", "firmware": "ovmf", "secure_boot": "1", "tpm": "1", "display": "qxl",
+        "system": "windows11", "machine": "q35", "firmware": "ovmf", "secure_boot": "1", "tpm": "1", "display": "qxl",
         "scsi": "virtio-scsi-single", "agent": "0", "hotplug": "network disk",
         "smbios_manufacturer": "Müller & Söhne", "smbios_product": "Rechner 1", "smbios_version": "v", "smbios_serial": "00,7=x",
         "smbios_sku": "s", "smbios_family": "f", "pci": "gpu1 capture",
@@ -87,7 +87,7 @@ async fn all_values_of_a_profile_arrive_in_a_blank_machine() {
     let bench = bench(&sim);
     let isos = bench.call("choices", vec![json!("pve1")]).await.unwrap();
     let mut spec = everything();
-    spec["source"] = json!({"from": "iso", "volid": isos["isos"][0], "ostype": "l26"});
+    spec["source"] = json!({"from": "iso", "volid": isos["isos"][0], "system": "linux"});
     bench.done("guest_create", &spec).await;
     let c = config(&bench).await;
     let texts = ["machine", "bios", "vga", "ostype", "net0"].map(|k| text(&c, k));
@@ -98,7 +98,7 @@ async fn all_values_of_a_profile_arrive_in_a_blank_machine() {
     assert!(c["tpmstate0"].is_string() && c["efidisk0"].is_string() && c["sata2"].is_string());
     // Without a TPM, though its system would get one.
     let mut spec = everything();
-    spec["source"] = json!({"from": "iso", "volid": isos["isos"][0], "ostype": "win11"});
+    spec["source"] = json!({"from": "iso", "volid": isos["isos"][0], "system": "windows11"});
     spec["name"] = json!("bare");
     spec["hardware"] = json!({"tpm": "0", "firmware": "seabios"});
     spec["disks"] = json!([]);

@@ -36,7 +36,7 @@ async fn a_machine_is_kept_changed_and_brought_back() {
     let all = list(&bench, &who()).await;
     assert_eq!(drawn(&all), ["before", ".second", "..NOW"]);
     let first = all.get("before").unwrap();
-    assert!(first.memory && first.time > 0 && first.description == "Two\nlines", "{first:?}");
+    assert!(first.memory && first.time > base::Timestamp::ZERO && first.description == "Two\nlines", "{first:?}");
     assert_eq!(all.refusal, None);
 
     bench.client.call("PUT", "/nodes/pve1/qemu/500/config", &json!({"description": "broken"})).await.unwrap();

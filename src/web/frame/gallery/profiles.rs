@@ -1,7 +1,7 @@
 //! The pages about hardware profiles, in the states worth looking at.
 
 use crate::frame::Form;
-use crate::frame::gallery::samples::{EVIL, ago, head, page};
+use crate::frame::gallery::samples::{self, EVIL, ago, head, page};
 use crate::hardware_profiles::page as profiles;
 use crate::hardware_profiles::page::{EditView, ProfileChoice, ProfileItem, ProfilesView};
 use app::guests::profile::ApplyPlan;
@@ -19,20 +19,19 @@ pub fn one() -> Profile {
         disks: vec![MoreDisk { gib: 100, storage: Some("nas".into()), ..MoreDisk::default() }],
         changed: ago(7200),
         by: "mira".into(),
-        ..starting(Timestamp::ZERO).remove(3)
+        ..starting(Timestamp::ZERO, samples::declared().1).remove(3)
     }
 }
 
 pub fn choices() -> Vec<ProfileChoice> {
-    let mut all = starting(ago(90_000));
-    all.pop();
-    let mut list: Vec<ProfileChoice> =
-        all.into_iter().map(|profile| ProfileChoice { profile, refusal: None }).collect();
-    list.push(ProfileChoice {
-        profile: one(),
-        refusal: Some("Machines there can't have what it sets: Firmware.".into()),
-    });
-    list
+    let refused = "Machines there can't have what it sets: Firmware.";
+    let choice = |profile: Profile, refusal: Option<&str>| ProfileChoice {
+        summary: profile.summary(&samples::settings()),
+        refusal: refusal.map(str::to_owned),
+        profile,
+    };
+    let sizes = starting(ago(90_000), []).into_iter().map(|p| choice(p, None));
+    sizes.chain([choice(one(), Some(refused))]).collect()
 }
 
 fn plan(refused: bool) -> ApplyPlan {
@@ -56,25 +55,32 @@ fn plan(refused: bool) -> ApplyPlan {
         grow: Some((DiskGrowth { disk: "scsi0".into(), gib: 64 }, 32)),
         add: one().disks,
         disks_live: true,
-        stays: vec![("firmware", "The system inside would not start.".into())],
+        stays: vec![("firmware".into(), "The system inside would not start.".into())],
     }
 }
 
 pub fn all() -> Vec<(&'static str, Markup)> {
-    let item = |profile: Profile| ProfileItem { profile, machines: 3 };
-    let list = ProfilesView {
-        items: starting(ago(90_000)).into_iter().chain([one()]).map(item).collect(),
-        required: true,
-        basic_only: vec![EVIL.into()],
+    let settings = samples::settings().for_profiles();
+    let item = |profile: Profile| ProfileItem {
+        summary: profile.summary(&settings),
+        fixed: profile.locked.clone(),
+        profile,
+        machines: 3,
     };
-    let empty = ProfilesView { items: Vec::new(), required: false, basic_only: Vec::new() };
+    let list = ProfilesView {
+        items: starting(ago(90_000), []).into_iter().chain([one()]).map(item).collect(),
+        required: true,
+        limited: vec![(EVIL.into(), EVIL.into())],
+    };
+    let empty = ProfilesView { items: Vec::new(), required: false, limited: Vec::new() };
     let view = EditView {
         id: Some(one().id),
         name: one().name,
         used_by: (1..=11).map(|n| format!("web-{n:02}")).chain([EVIL.to_owned()]).collect(),
         storages: vec!["local-lvm".into()],
         bridges: vec!["vmbr0".into(), "vmbr1".into()],
-        basic_only: Vec::new(),
+        settings: settings.clone(),
+        limited: Vec::new(),
     };
     let wrong =
         Error::field("cores", "Give a whole number from 1 to 128.").with_field("disks.0.gib", "Choose 1 to 65536 GiB.");
@@ -83,12 +89,21 @@ pub fn all() -> Vec<(&'static str, Markup)> {
     vec![
         ("profiles", profiles::list(&page(here), &list, &Form::new())),
         ("profiles-none", profiles::list(&page(here), &empty, &Form::new())),
-        ("profile-new", profiles::edit(&page(here), &EditView::default(), &Form::new())),
+        (
+            "profile-new",
+            profiles::edit(&page(here), &EditView { settings: settings.clone(), ..EditView::default() }, &Form::new()),
+        ),
         ("profile-edit", profiles::edit(&page(here), &view, &profiles::filled(&one()))),
         ("profile-wrong", profiles::edit(&page(here), &view, &profiles::filled(&one()).fail(&wrong))),
         ("profile-apply", profiles::apply(&page("/machines"), &machine, &choices(), Some(EVIL), &Form::new())),
         ("profile-apply-none", profiles::apply(&page("/machines"), &machine, &[], None, &Form::new())),
-        ("profile-preview", profiles::preview(&page("/machines"), &machine, &one(), &plan(false), &Form::new())),
-        ("profile-refused", profiles::preview(&page("/machines"), &machine, &one(), &plan(true), &Form::new())),
+        (
+            "profile-preview",
+            profiles::preview(&page("/machines"), &machine, &settings, &one(), &plan(false), &Form::new()),
+        ),
+        (
+            "profile-refused",
+            profiles::preview(&page("/machines"), &machine, &settings, &one(), &plan(true), &Form::new()),
+        ),
     ]
 }

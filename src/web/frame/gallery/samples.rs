@@ -8,16 +8,18 @@ use model::access::GuestRight;
 use model::audit::AuditRecord;
 use model::connections::{Limits, Reach};
 use model::consoles::{ConsoleChoice, ConsoleKind};
-use model::guests::bulk::BulkWish;
-use model::guests::{GuestKind, PowerAction};
-use model::impact::{Deed, Fact, GoingDisk, Impact, Kept, Program};
-use model::jobs::{Job, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
+use model::guests::settings::{MachineSettings, StartingProfile};
+use model::guests::{ActionKind, GuestKind};
+use model::impact::{Fact, GoingDisk, Impact, Kept, Program};
+use model::jobs::{Job, JobKind, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
 use model::nodes::{Choices, Node};
+use model::options::OptionSpec;
 use model::plugins::{Hook, HookMode, Manifest, Origin, PluginInfo, ScriptError};
 use model::prefs::{Prefs, Theme};
 use model::providers::{Feature, Features};
 use model::quotas::{Amounts, Quota};
 use model::sessions::Scope;
+use model::subject::Subject;
 use model::users::{Role, User};
 use std::collections::BTreeMap;
 
@@ -125,9 +127,8 @@ pub fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> 
     Job {
         id: JobId::from_bytes([u8::try_from(age % 251).unwrap_or(1); 16]),
         plugin: "proxmox".into(),
-        hook: "guest_create".into(),
+        kind: JobKind::Plugin { hook: "guest_create".into(), args: serde_json::Value::Null },
         title: title.into(),
-        args: serde_json::Value::Null,
         owner: None,
         asked_by: "mira".into(),
         priority: Priority::Normal,
@@ -139,11 +140,11 @@ pub fn a_job(title: &str, state: JobState, done: u32, label: &str, age: i64) -> 
         max_attempts: 3,
         not_before: ago(age),
         plugin_hash: None,
-        guest: None,
+        subject: Subject::Plugins,
         lane: None,
         dedup: None,
         progress: Progress { done, total: 6, label: label.into() },
-        wait: (state == JobState::Waiting).then(|| Wait::Task { upid: "UPID:pve1:x".into() }),
+        wait: (state == JobState::Waiting).then(|| Wait::Task { id: "UPID:pve1:x".into() }),
         error: (state == JobState::Failed)
             .then(|| "Proxmox refused: storage local-lvm has no room (12 GiB wanted, 3 GiB free).".into()),
         cancel_asked: false,
@@ -179,20 +180,26 @@ pub fn line(age: i64, level: LogLevel, text: &str) -> LogLine {
 
 pub fn job_view(state: JobState) -> job::JobView {
     let mut steps = vec![
-        step(0, "reserve number", StepState::Done, 47, Some(47)),
-        step(1, "clone", StepState::Done, 47, Some(46)),
+        step(0, "Reserve a number", StepState::Done, 47, Some(47)),
+        step(1, "Clone the disks", StepState::Done, 47, Some(46)),
         step(2, "wait:UPID:pve1:0001:0002:65F0:qmclone:104:steward@pve!a:", StepState::Done, 46, Some(12)),
-        step(3, "set size", if state == JobState::Failed { StepState::Failed } else { StepState::Done }, 12, Some(11)),
+        step(
+            3,
+            "Set hardware, network and access",
+            if state == JobState::Failed { StepState::Failed } else { StepState::Done },
+            12,
+            Some(11),
+        ),
         step(
             4,
-            if state == JobState::Failed { "undo:clone" } else { "grow disk" },
+            if state == JobState::Failed { "undo:Clone the disks" } else { "Enlarge the disk" },
             if state == JobState::Failed { StepState::Done } else { StepState::Begun },
             9,
             (state == JobState::Failed).then_some(4),
         ),
     ];
     if state == JobState::Failed {
-        steps.push(step(5, "undo:reserve number", StepState::Done, 4, Some(4)));
+        steps.push(step(5, "undo:Reserve a number", StepState::Done, 4, Some(4)));
     }
     let item = a_job("Create build-runner", state, 4, "grow the disk to 32 GiB", 48);
     job::JobView {
@@ -267,11 +274,26 @@ pub fn overview_view() -> overview::OverviewView {
     }
 }
 
+/// What the built-in provider declares.
+pub fn declared() -> (Vec<OptionSpec>, Vec<StartingProfile>) {
+    #[derive(serde::Deserialize)]
+    struct Declared {
+        settings: Vec<OptionSpec>,
+        profiles: Vec<StartingProfile>,
+    }
+    let all: Declared = toml::from_str(include_str!("../../../../plugins/proxmox/settings.toml")).unwrap();
+    (all.settings, all.profiles)
+}
+
+pub fn settings() -> MachineSettings {
+    MachineSettings::of(&declared().0, GuestKind::Qemu)
+}
+
 pub fn head(n: usize, away: bool) -> machine::MachineHead {
     let row = guest(n);
     let state = model::guests::GuestState { status: row.status.clone(), ..Default::default() };
     machine::MachineHead {
-        actions: PowerAction::ALL.map(|a| (a, a.refusal(row.kind, &state))).to_vec(),
+        actions: ActionKind::power().map(|kind| (kind, kind.empty().refusal(row.kind, &state))).collect(),
         row,
         connection: "Home".into(),
         addresses: vec!["192.168.1.44".into(), "fe80::be24:11ff:fe2a:1".into()],
@@ -284,6 +306,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         can_manage: true,
         jobs: Vec::new(),
         features: Feature::ALL.to_vec(),
+        settings: settings(),
         system: model::guests::System::Linux,
         profile: None,
     }
@@ -309,6 +332,7 @@ pub fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &st
         detail: detail.into(),
         address: Some("192.168.1.20".into()),
         ok,
+        about: None,
     };
     audit::AuditRow { seq: 4200 - seq, record }
 }
@@ -374,7 +398,7 @@ pub fn plugin(name: &str, error: bool) -> PluginInfo {
             name: name.into(),
             version: "1.0.0".into(),
             about: "Machines on Proxmox VE 8 and 9.".into(),
-            kind: "provider".into(),
+            kind: model::plugins::PluginKind::Provider,
             api: 1,
             grants: vec!["pve".into(), "guests".into(), "log".into()],
             features: Features::default(),
@@ -462,6 +486,7 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
         fixes: true,
         must_pick: false,
         features: Feature::ALL.to_vec(),
+        settings: settings(),
         my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(),
     }
 }
@@ -517,21 +542,20 @@ pub fn profile_view(fresh: bool) -> profile::ProfileView {
 
 /// Two recipes with an option of each kind.
 pub fn menu() -> Vec<app::software::MenuItem> {
-    let text = "title = 'Nginx'\ncategory = 'Web'\nneeds = { memory = 64, disk = 1 }\n\
+    let text = "title = 'Nginx'\ncategory = 'Web'\nabout = 'A web server with one site.'\nneeds = { memory = 64, disk = 1 }\n\
                 [[options]]\nkey = 'port'\nlabel = 'Port'\nkind = 'number'\ndefault = 80\n\
                 [[options]]\nkey = 'mode'\nlabel = 'What it serves'\nkind = 'choice'\nchoices = [['files', 'Files'], ['proxy', 'Another program']]\n\
                 [[options]]\nkey = 'parts'\nlabel = 'Parts'\nkind = 'multi'\nchoices = [['a', 'One'], ['b', 'Two']]\ndefault = ['a']\n\
                 [[options]]\nkey = 'word'\nlabel = 'Password'\nkind = 'password'\n";
     let item = |name: &str| {
         let recipe = toml::from_str(text).ok()?;
-        let about = "A web server with one site.".to_owned();
-        Some(app::software::MenuItem { name: name.to_owned(), version: "1.0.0".into(), about, recipe })
+        Some(app::software::MenuItem { name: name.to_owned(), version: "1.0.0".into(), recipe })
     };
     ["software-nginx", "software-caddy"].into_iter().filter_map(item).collect()
 }
 
 /// What hangs on a machine, with something of every weight.
-pub fn impact_of(deed: Deed) -> Impact {
+pub fn impact_of(kind: ActionKind) -> Impact {
     let kept = |name: &str, days: i64| Kept { name: name.into(), taken: ago(days * 86_400), memory: false };
     let pages = vec![("Films".to_owned(), "http://192.168.1.44:8096".to_owned())];
     let facts = vec![
@@ -549,20 +573,20 @@ pub fn impact_of(deed: Deed) -> Impact {
         Fact::Snapshots { list: (1..9).map(|n| kept(&format!("week-{n}"), n * 7)).collect(), now: ago(0) },
         Fact::HighAvailability("started".into()),
     ];
-    Impact::of(deed, facts, vec!["Its devices can't be asked for now. Proxmox does not answer.".into()])
+    Impact::of(kind, facts, vec!["Its devices can't be asked for now. Proxmox does not answer.".into()])
 }
 
-pub fn bulk_view(wish: &str) -> bulk::BulkView {
-    let wish = BulkWish::blank(wish).unwrap();
+pub fn bulk_view(action: &str) -> bulk::BulkView {
+    let kind = ActionKind::parse(action).unwrap();
     bulk::BulkView {
-        impact: wish.deed().map(|deed| {
+        impact: kind.has_impact().then(|| {
             let running = vec![
                 Fact::State { status: "running".into(), uptime: 7200 },
                 Fact::Disks { list: Vec::new(), bytes: 40 << 30 },
             ];
-            Impact::of_many(deed, vec![(GuestId::from_bytes([1; 16]), EVIL.into(), running)])
+            Impact::of_many(kind, vec![(GuestId::from_bytes([1; 16]), EVIL.into(), running)])
         }),
-        wish,
+        kind,
         rows: (1..4).map(guest).collect(),
         refused: vec![(GuestId::from_bytes([9; 16]), EVIL.into(), "It is locked (backup).".into())],
         nodes: vec!["pve1".into(), "pve2".into()],

@@ -5,10 +5,11 @@ use crate::frame::gallery::samples::{EVIL, ago, impact_of, page};
 use crate::templates::page as templates;
 use crate::templates::page::{ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
 use base::Error;
-use base::ids::{GuestId, JobId};
+use base::ids::{ConnectionId, GuestId, JobId};
 use config::catalogue;
+use model::guests::ActionKind;
 use model::images::ImageOrigin;
-use model::impact::{Deed, Impact};
+use model::impact::Impact;
 use model::templates::{Policy, TemplateChoices};
 
 fn template(n: u8, name: &str, made: bool, superseded: bool, newer: bool) -> TemplateItem {
@@ -16,6 +17,7 @@ fn template(n: u8, name: &str, made: bool, superseded: bool, newer: bool) -> Tem
         id: GuestId::from_bytes([n; 16]),
         vmid: Some(9000 + u32::from(n)),
         name: name.into(),
+        connection: ConnectionId::from_bytes([1; 16]),
         node: "pve1".into(),
         disk: 4 << 30,
         made: made.then(|| Made {
@@ -64,6 +66,7 @@ fn new_view(own: bool, images: bool) -> NewView {
     NewView {
         image: if own { None } else { catalogue(None).images.into_iter().next().map(|(image, _)| image) },
         connection: None,
+        settings: super::samples::settings(),
         nodes: vec![("c/pve1".into(), "pve1".into()), ("c/pve2".into(), "pve2".into())],
         node: "c/pve1".into(),
         choices: TemplateChoices {
@@ -95,7 +98,7 @@ pub fn all() -> Vec<(&'static str, maud::Markup)> {
     };
     let unknown = TemplateView {
         item: template(4, EVIL, false, false, false),
-        impact: impact_of(Deed::Delete),
+        impact: impact_of(ActionKind::Delete),
         uses: Err("Proxmox at pve1 does not answer: connection refused.".into()),
     };
     let wrong =

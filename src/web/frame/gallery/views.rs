@@ -6,7 +6,8 @@ use base::ids::{GuestId, UserId};
 use base::{Error, Secret};
 use model::access::GuestRight;
 use model::connections::Reach;
-use model::impact::{Deed, Impact};
+use model::guests::ActionKind;
+use model::impact::Impact;
 use model::jobs::JobState;
 use model::quotas::{Allowance, Amounts, Quota, UserQuota};
 
@@ -103,20 +104,26 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
             machine::danger(
                 &page("/machines/1"),
                 &head(3, false),
-                &impact_of(Deed::Delete),
+                &impact_of(ActionKind::Delete),
                 &Form::new().set("confirm", "jelly").fail(&Error::field("confirm", "This is not its name.")),
             ),
         ),
         (
             "machine-sure",
-            impact::power(&page("/machines/1/power"), &head(3, false), Deed::Stop, None, &impact_of(Deed::Stop)),
+            impact::power(
+                &page("/machines/1/power"),
+                &head(3, false),
+                ActionKind::Stop,
+                None,
+                &impact_of(ActionKind::Stop),
+            ),
         ),
         (
             "machine-sure-refused",
             impact::power(
                 &page("/machines/1/power"),
                 &head(8, false),
-                Deed::Hibernate,
+                ActionKind::Hibernate,
                 Some("It is stopped now."),
                 &Impact::default(),
             ),
@@ -193,7 +200,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
         not_after: ago(-40_000_000),
         names: vec!["pve1".into(), "192.168.1.10".into()],
     };
-    let setup = "pveum role add Steward --privs \"VM.Audit VM.Clone\"\npveum user add steward@pve\npveum user token add steward@pve appliance-1a2b3c4d".to_owned();
+    let setup = "role add Steward --privs \"VM.Audit VM.Clone\"\nuser add steward@pve\nuser token add steward@pve appliance-1a2b3c4d".to_owned();
     let given =
         Form::from_pairs([("address", "pve1.home.example"), ("name", "Home"), ("fingerprint", "A1"), ("way", "login")]);
     let missing = connections::ConnectionView {
@@ -205,7 +212,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
             why: "Disks can't be made there.".into(),
         }],
         bridges: vec!["vmbr0".into(), "vmbr1".into()],
-        commands: "pveum acl modify /storage/nas --roles Steward --users steward@pve".into(),
+        commands: "acl modify /storage/nas --roles Steward --users steward@pve".into(),
         impact: Impact::of_connection(vec![(GuestId::from_bytes([3; 16]), EVIL.into())], &[("eve".to_owned(), 2)]),
     };
     let connect = |step: &connections::ConnectStep, form: &Form| {

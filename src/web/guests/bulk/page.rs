@@ -1,4 +1,4 @@
-//! One wish for several machines: for which it goes, for which not and why, what hangs on them, and what has to be
+//! One action for several machines: for which it goes, for which not and why, what hangs on them, and what has to be
 //! said.
 
 use crate::frame::form::{Form, area, csrf, select, switch, text, trouble};
@@ -8,12 +8,12 @@ use crate::guests::impact::page::list;
 use crate::guests::list::page::MachineRow;
 use base::ids::GuestId;
 use maud::{Markup, html};
-use model::guests::bulk::BulkWish;
+use model::guests::ActionKind;
 use model::impact::Impact;
 
 #[derive(Clone, Debug)]
 pub struct BulkView {
-    pub wish: BulkWish,
+    pub kind: ActionKind,
     /// Machines for which it goes.
     pub rows: Vec<MachineRow>,
     /// The others: id, name, reason.
@@ -32,8 +32,8 @@ pub struct BulkView {
 
 pub fn bulk(page: &Page, view: &BulkView, form: &Form) -> Markup {
     let n = view.rows.len();
-    let title = format!("{} {}", view.wish.word(), count(n, "machine", "machines"));
-    let bad = matches!(view.wish, BulkWish::Delete);
+    let title = format!("{} {}", view.kind.spec().label, count(n, "machine", "machines"));
+    let bad = view.kind == ActionKind::Delete;
     let main = html! {
         (layout::crumbs(&[("/machines", "Machines")]))
         (layout::head(&title, html! { "Each machine gets a job of its own." }, html! {}))
@@ -48,7 +48,7 @@ pub fn bulk(page: &Page, view: &BulkView, form: &Form) -> Markup {
                 form method="post" action="/machines/bulk" {
                     (csrf(page))
                     input type="hidden" name="sure" value="yes";
-                    input type="hidden" name="action" value=(view.wish.name());
+                    input type="hidden" name="action" value=(view.kind.name());
                     @for row in &view.rows { input type="hidden" name="id" value=(row.id); }
                     (fields(view, form))
                     div.actions {
@@ -90,21 +90,21 @@ fn refusals(view: &BulkView) -> Markup {
 
 fn fields(view: &BulkView, form: &Form) -> Markup {
     let pairs = |all: &[String]| all.iter().map(|n| (n.clone(), n.clone())).collect::<Vec<_>>();
-    match &view.wish {
-        BulkWish::Snapshot { .. } => html! {
+    match view.kind {
+        ActionKind::Snapshot => html! {
             (text("name", "Name").required().default(&view.suggestion).hint("The same for all. Letters, digits, dashes and underscores.").render(form))
             (area("description", "Note", 2).hint("What are they for?").render(form))
             p.dim { "Without memory: going back is like after a power cut." }
         },
-        BulkWish::Tags { .. } => html! {
+        ActionKind::Tags => html! {
             (text("add", "Add tags").hint("Words with blanks between.").render(form))
             (text("remove", "Take tags away").hint(&tags(view)).render(form))
         },
-        BulkWish::Migrate { .. } => html! {
+        ActionKind::Migrate => html! {
             (select(form, "node", "To node", &pairs(&view.nodes), "What stands in the way of a single machine is said afterwards."))
             (switch(form, "disks", "Take disks along that only their node has", true, "They are copied over the network, to a storage of the same name."))
         },
-        BulkWish::Give { .. } => {
+        ActionKind::Give => {
             let keep = [("", "Nothing"), ("see", "See them"), ("use", "Use them"), ("manage", "Manage them")];
             let keep = keep.map(|(a, b)| (a.to_owned(), b.to_owned()));
             html! {
@@ -113,11 +113,11 @@ fn fields(view: &BulkView, form: &Form) -> Markup {
                 (select(form, "keep", "The old owner may still", &keep, ""))
             }
         }
-        BulkWish::Delete => {
+        ActionKind::Delete => {
             let n = view.rows.len().to_string();
             html! { (text("confirm", "Type how many machines are deleted").required().hint(&format!("There are {n}. Backups of them are kept.")).render(form)) }
         }
-        BulkWish::Power(_) | BulkWish::Hibernate => html! {},
+        _ => html! {},
     }
 }
 
@@ -131,26 +131,16 @@ fn tags(view: &BulkView) -> String {
 
 /// The bar under the list of machines: what can be done with those that are chosen.
 pub fn selection() -> Markup {
-    let more = [
-        ("reboot", "reboot", "Reboot"),
-        ("suspend", "pause", "Suspend"),
-        ("resume", "play", "Resume"),
-        ("hibernate", "moon", "Hibernate"),
-        ("snapshot", "clock", "Take a snapshot"),
-        ("tags", "plus", "Change tags"),
-        ("migrate", "right", "Move to another node"),
-        ("give", "user", "Hand over"),
-        ("delete", "trash", "Delete"),
-    ];
+    let first = [ActionKind::Start, ActionKind::Shutdown, ActionKind::Stop];
     html! {
         div.bulk role="group" aria-label="Act on the selected machines" {
             strong data-selected { "Selected machines" }
-            button name="action" value="start" formaction="/machines/power" { "Start" }
-            button name="action" value="shutdown" { "Shut down" }
-            button.danger name="action" value="stop" { "Stop" }
+            @for kind in first { button.danger[kind.always_asks()] name="action" value=(kind.name()) { (kind.spec().label) } }
             details.menu name="menu" {
                 summary.button.quiet { "More" (icon("down")) }
-                div.sheet { @for (value, picture, word) in more { button.item name="action" value=(value) { (icon(picture)) (word) } } }
+                div.sheet { @for kind in ActionKind::bulk().filter(|kind| !first.contains(kind)) {
+                    button.item name="action" value=(kind.name()) { (icon(kind.spec().icon)) (kind.spec().label) }
+                } }
             }
             button.quiet type="reset" { "Clear" }
         }

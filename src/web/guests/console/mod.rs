@@ -47,8 +47,6 @@ const PIECE: usize = 32 * 1024;
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// # Errors
-/// `NotFound`; `Forbidden` for who may only look.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     if person.actor.guest_right(&guest.row) < Some(GuestRight::Use) {
@@ -66,9 +64,6 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
 }
 
 /// A ticket for our own page.
-///
-/// # Errors
-/// As `Consoles::ticket`.
 pub async fn ticket(
     person: Person,
     Path(text): Path<String>,
@@ -94,9 +89,6 @@ pub struct Shown {
 
 /// The websocket. A browser's must come from our own page: browsers send cookies with websockets of any page,
 /// and ask nobody.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`, `Conflict`, `Unavailable`, `TooMany` as `Consoles::enter`.
 pub async fn socket(
     person: Person,
     Path(text): Path<String>,

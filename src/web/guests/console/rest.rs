@@ -5,7 +5,6 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::body::Sent;
 use crate::rest::openapi::WriteProblems;
-use crate::rest::words::ConsoleWord;
 use axum::Json;
 use axum::extract::Path;
 use axum::response::IntoResponse as _;
@@ -20,27 +19,21 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct ConsoleAsked {
     /// vnc (the screen) or serial (the serial line, or a container's terminal).
-    #[schema(value_type = ConsoleWord)]
     kind: ConsoleKind,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ConsoleTicketView {
     /// Open this address as a websocket, with the same token, before `expires`. It serves once. The first
     /// frame is text: `{"open":{"kind":..,"password":..}}` or `{"error":".."}`. Then binary frames both ways:
     /// RFB for vnc (with VNC authentication by `password`), bare terminal bytes for serial; a text frame
     /// `{"columns":80,"rows":24}` gives a terminal its size.
     pub websocket: String,
-    #[schema(value_type = ConsoleWord)]
     pub kind: ConsoleKind,
-    #[schema(value_type = String, format = DateTime)]
     pub expires: Timestamp,
 }
 
 /// Asks for a console.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`; `Conflict` when the machine is off or has no such console; `TooMany`; `Unavailable`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/console", tag = "guests", params(("id" = String, Path)), request_body = ConsoleAsked,
     responses((status = 201, description = "A ticket for 30 seconds", body = ConsoleTicketView), WriteProblems))]
 pub async fn create(person: Person, Path(text): Path<String>, Sent(asked): Sent<ConsoleAsked>) -> Answer {

@@ -3,7 +3,7 @@
 pub mod page;
 
 use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, maybe_number, number};
+use crate::door::forms::again;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
@@ -12,20 +12,21 @@ use crate::guests::create::page::{CreateStep, CreateView, TemplateItem};
 use crate::guests::software::warnings;
 use crate::hardware_profiles::page::ProfileChoice;
 use crate::quotas;
-use app::profiles::least_disk;
+use crate::rest::reading::Node;
+use app::hardware_profiles::least_disk;
 use app::software::{MenuItem, is_own_key};
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
 use base::ids::{ConnectionId, JobId, ProfileId};
 use base::{Error, Result};
 use maud::Markup;
-use model::connections::StoredSecret;
-use model::guests::{GuestAddress, GuestSource, GuestSpec, System};
+use model::guests::settings::MachineSettings;
+use model::guests::{GuestAddress, GuestKind, GuestRequest, GuestSource, System};
+use model::jobs::JobKind;
 use model::nodes::Choices;
 use model::profiles::Profile;
-use model::software::Wish;
+use model::software::SoftwareRequest;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
 pub struct From {
@@ -33,10 +34,10 @@ pub struct From {
     job: Option<String>,
     /// A template's number, from a template's page.
     template: Option<String>,
+    /// Whose template that is, by id or name.
+    connection: Option<String>,
 }
 
-/// # Errors
-/// What the store says.
 pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
     let mut form = match &from.job {
         Some(job) => from_job(&person, job)?,
@@ -44,30 +45,35 @@ pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
     };
     if let Some(template) = &from.template {
         form = form.replace("from", "template").replace("template", template.as_str());
+        let snapshot = person.web.app.live().snapshot();
+        let meant = |c: &&app::live::ConnectionLive| {
+            from.connection.as_ref().is_some_and(|t| c.id.to_string() == *t || c.name == *t)
+        };
+        if let Some(connection) = snapshot.connections.iter().find(meant) {
+            form = form.replace("connection", connection.id.to_string());
+        }
     }
     let view = view(&person, CreateStep::Source, &form).await;
     Ok(page::create(&person.page(), &view, &form))
 }
 
 /// One step was filled in.
-///
-/// # Errors
-/// `Forbidden` for a session that may not act.
 pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);
     let picked = at == CreateStep::Size && form.value("profile") != form.value("filled");
     let form = with_fixed(&person, form);
+    let settings = settings_for(&person, &form);
     match form.value("go") {
         // Who picks another one and goes straight on looks at its values first.
         "profile" | "next" if picked => Ok(draw(&person, CreateStep::Size, &fill(&person, form)).await),
         "profile" => Ok(draw(&person, CreateStep::Size, &form).await),
-        "next" if at == CreateStep::Source && wrong_in(&form, at).is_none() => {
+        "next" if at == CreateStep::Source && wrong_in(&form, at, &settings).is_none() => {
             Ok(draw(&person, CreateStep::Size, &first_pick(&person, form)).await)
         }
         "back" => Ok(draw(&person, at.back(), &form).await),
         "create" => create(&person, form).await,
-        _ => match wrong_in(&form, at) {
+        _ => match wrong_in(&form, at, &settings) {
             None if at == CreateStep::Access => match check_user(&person, &form).await {
                 Ok(()) => Ok(draw(&person, at.next(), &form).await),
                 Err(e) => refuse(&person, at, form, e).await,
@@ -85,7 +91,7 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answe
 /// The profile of the form.
 fn profile_of(person: &Person, form: &Form) -> Option<Profile> {
     let id = form.value("profile").parse::<ProfileId>().ok()?;
-    person.web.app.profiles().get(&person.actor, id).ok()
+    person.web.app.hardware_profiles().get(&person.actor, id).ok()
 }
 
 /// GiB of the chosen template's disk; 0 for a blank one.
@@ -123,7 +129,7 @@ fn fill(person: &Person, form: Form) -> Form {
 
 /// Whoever must pick a profile begins with the first that can be picked.
 fn first_pick(person: &Person, form: Form) -> Form {
-    let must = person.web.app.profiles().required_of(&person.actor).unwrap_or(false);
+    let must = person.web.app.hardware_profiles().required_of(&person.actor).unwrap_or(false);
     if !must || profile_of(person, &form).is_some() {
         return form;
     }
@@ -147,15 +153,28 @@ fn connection_of(person: &Person, form: &Form) -> Option<ConnectionId> {
     chosen.or_else(|| person.web.app.live().snapshot().connections.first().map(|c| c.id))
 }
 
+/// What machines on the chosen connection can have.
+fn settings_for(person: &Person, form: &Form) -> MachineSettings {
+    let app = &person.web.app;
+    match connection_of(person, form) {
+        Some(connection) => app.guests().settings_of(connection, GuestKind::Qemu),
+        None => app.hardware_profiles().settings(),
+    }
+}
+
 /// All profiles, with the reason where one can't be picked.
 fn choices_of(person: &Person, connection: Option<ConnectionId>) -> Vec<ProfileChoice> {
-    let profiles = person.web.app.profiles();
+    let profiles = person.web.app.hardware_profiles();
     let all = profiles.list(&person.actor).unwrap_or_else(|e| {
         tracing::warn!(error = e.chain(), "no profiles to pick from");
         Vec::new()
     });
-    let one =
-        |profile: Profile| ProfileChoice { refusal: connection.and_then(|c| profiles.refusal(c, &profile)), profile };
+    let settings = profiles.settings();
+    let one = |profile: Profile| ProfileChoice {
+        refusal: connection.and_then(|c| profiles.refusal(c, &profile)),
+        summary: profile.summary(&settings),
+        profile,
+    };
     all.into_iter().map(one).collect()
 }
 
@@ -170,8 +189,10 @@ async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Answ
 }
 
 async fn create(person: &Person, form: Form) -> Answer {
-    let asked = match spec(&form).map(|spec| GuestSpec { software: wishes(person, &form), ..spec }) {
-        Ok(spec) => person.web.app.guests().request_create(&person.actor, spec, None).await,
+    let asked = match request(&form, &settings_for(person, &form))
+        .map(|request| GuestRequest { software: software(person, &form), ..request })
+    {
+        Ok(request) => person.web.app.guests().request_create(&person.actor, request, None).await,
         Err(e) => Err(e),
     };
     match asked {
@@ -185,33 +206,29 @@ async fn create(person: &Person, form: Form) -> Answer {
 }
 
 /// What is wrong with the fields of one step; others may still be empty.
-fn wrong_in(form: &Form, step: CreateStep) -> Option<Error> {
-    let e = match spec(form) {
-        Ok(spec) => spec.check().err()?,
-        Err(e) => e,
-    };
-    let mine: Vec<_> = e.fields().iter().filter(|(name, _)| step.fields().contains(&name.as_str())).collect();
-    let start = (!mine.is_empty()).then(|| Error::invalid(e.message()))?;
-    Some(mine.into_iter().fold(start, |e, (name, text)| e.with_field(name, text.clone())))
+fn wrong_in(form: &Form, step: CreateStep, settings: &MachineSettings) -> Option<Error> {
+    let e = request(form, settings).err()?;
+    let mine = e.fields().iter().filter(|(name, _)| step.fields().contains(&name.as_str()));
+    Error::of_fields(mine).err()
 }
 
 /// The chosen recipes with what was typed for them.
-fn wishes(person: &Person, form: &Form) -> Vec<Wish> {
+fn software(person: &Person, form: &Form) -> Vec<SoftwareRequest> {
     let menu = person.web.app.software().menu(&person.actor);
     let chosen = form.values("software").iter().filter(|name| !name.is_empty());
-    let wish = |name: &String| {
+    let one = |name: &String| {
         let item = menu.iter().find(|i| i.name == *name);
-        Wish { recipe: name.clone(), options: item.map(|i| values(form, i)).unwrap_or_default() }
+        SoftwareRequest { recipe: name.clone(), options: item.map(|i| values(form, i)).unwrap_or_default() }
     };
     // Where a blank machine was chosen after all, nothing can be installed.
-    if form.value("from") == "iso" { Vec::new() } else { chosen.map(wish).collect() }
+    if form.value("from") == "iso" { Vec::new() } else { chosen.map(one).collect() }
 }
 
 /// Is the user's name one for the chosen template's system? The password is asked later.
 async fn check_user(person: &Person, form: &Form) -> Result<()> {
     let view = view(person, CreateStep::Access, form).await;
     let system = if page::is_windows(&view, form) { System::Windows } else { System::Linux };
-    match spec(form)?.check_system(system) {
+    match request(form, &view.settings)?.check_system(system) {
         Err(e) if e.fields().contains_key("user") => Err(e),
         _ => Ok(()),
     }
@@ -221,96 +238,59 @@ async fn check_user(person: &Person, form: &Form) -> Result<()> {
 fn check_software(person: &Person, form: &Form) -> Result<()> {
     let menu = person.web.app.software().menu(&person.actor);
     let mut wrong: Option<Error> = None;
-    for wish in wishes(person, form) {
-        let Some(item) = menu.iter().find(|i| i.name == wish.recipe) else {
+    for chosen in software(person, form) {
+        let Some(item) = menu.iter().find(|i| i.name == chosen.recipe) else {
             return Err(Error::field("software", "One of the recipes is not there any more. Choose again."));
         };
-        if let Err(e) = item.recipe.check(&wish.options, &format!("software.{}.", item.name)) {
+        if let Err(e) = item.recipe.check(&chosen.options, &format!("software.{}.", item.name)) {
             for (field, text) in e.fields().iter().filter(|(field, _)| CreateStep::Software.asks(field, &menu)) {
                 wrong = Some(wrong.unwrap_or_else(|| Error::invalid(e.message())).with_field(field, text.clone()));
             }
         }
     }
-    if !wishes(person, form).is_empty() && !form.on("start", true) {
+    if !software(person, form).is_empty() && !form.on("start", true) {
         wrong =
             Some(Error::field("software", "Software needs the machine to be started: tick that on the step before."));
     }
     wrong.map_or(Ok(()), Err)
 }
 
-/// The form's words as a wanted machine. Every field that can't be read is named.
-fn spec(form: &Form) -> Result<GuestSpec> {
-    let mut wrong: Vec<Error> = Vec::new();
-    let source = keep(&mut wrong, source(form), || GuestSource::Template { vmid: 0, full: true });
-    let mode_static = form.value("mode") == "static";
-    let word = |name: &str| form.value(name).trim().to_owned();
-    let optional = |name: &str| Some(word(name)).filter(|t| !t.is_empty());
-    let blank = matches!(source, GuestSource::Iso { .. });
-    let spec = GuestSpec {
-        name: word("name"),
-        node: word("node"),
-        cores: keep(&mut wrong, number(form, "cores"), || 1),
-        memory: keep(&mut wrong, number(form, "memory"), || 1024),
-        disk: keep(&mut wrong, number(form, "disk"), || 1),
-        storage: optional("storage"),
-        bridge: word("bridge"),
-        vlan: keep(&mut wrong, maybe_number(form, "vlan"), || None),
-        address: if mode_static {
-            GuestAddress::Static { cidr: word("cidr"), gateway: word("gateway") }
-        } else {
-            GuestAddress::Dhcp
-        },
-        user: optional("user").filter(|_| !blank),
-        password: Some(form.value("password")).filter(|p| !p.is_empty() && !blank).map(|p| StoredSecret(p.to_owned())),
-        windows: false,
-        ssh_keys: if blank { String::new() } else { form.value("ssh_keys").replace('\r', "") },
-        tags: form.value("tags").split([' ', ',', ';']).filter(|t| !t.is_empty()).map(str::to_owned).collect(),
-        description: form.value("description").replace('\r', ""),
-        // Sent as `off`, and as `on` too when it is ticked.
-        start: form.on("start", true),
-        software: Vec::new(),
-        profile: form.value("profile").parse().ok(),
-        hardware: BTreeMap::new(),
-        disks: Vec::new(),
-        source,
+/// The form as a request, without software, with all that is wrong with it. Where it may say nothing, that is meant:
+/// the profile has filled the fields before.
+fn request(form: &Form, settings: &MachineSettings) -> Result<GuestRequest> {
+    let text = |name: &str| Node::Text(form.value(name).trim().to_owned());
+    let blank = form.value("from") == "iso";
+    let number = form.value("template").parse().unwrap_or(0_u32);
+    let source = match blank {
+        true => Node::empty().with("from", text("from")).with("volid", text("volid")).with("system", text("system")),
+        false => Node::empty()
+            .with("from", Node::Text("template".to_owned()))
+            .with("vmid", Node::Number(number.into()))
+            .with("full", Node::Bool(form.value("full") != "off")),
     };
-    // Both kinds of mistakes at once: what can't be read, and what does not fit.
-    if let (Err(e), false) = (spec.check(), wrong.is_empty()) {
-        let unread: Vec<String> = wrong.iter().flat_map(|w| w.fields().keys().cloned()).collect();
-        let rest = e.fields().iter().filter(|(name, _)| !unread.contains(name));
-        wrong.extend(rest.map(|(name, text)| Error::field(name, text.clone())));
+    let address = match form.value("mode") == "static" {
+        true => Node::empty().with("mode", text("mode")).with("cidr", text("cidr")).with("gateway", text("gateway")),
+        false => Node::empty().with("mode", Node::Text("dhcp".to_owned())),
+    };
+    let mut node = form.node().with("name", text("name")).with("node", text("node"));
+    node = node.with("source", source).with("address", address).with("software", Node::List(Vec::new()));
+    for field in ["user", "password", "ssh_keys"].into_iter().filter(|_| blank) {
+        node.take(field);
     }
-    let mut all = wrong.into_iter();
-    let Some(first) = all.next() else { return Ok(spec) };
-    Err(all.fold(first, |e, next| next.fields().iter().fold(e, |e, (name, text)| e.with_field(name, text.clone()))))
-}
-
-fn keep<T>(wrong: &mut Vec<Error>, read: Result<T>, instead: impl FnOnce() -> T) -> T {
-    read.unwrap_or_else(|e| {
-        wrong.push(e);
-        instead()
-    })
-}
-
-fn source(form: &Form) -> Result<GuestSource> {
-    if form.value("from") == "iso" {
-        let volid = form.value("volid").to_owned();
-        if volid.is_empty() {
-            return Err(Error::field("volid", "Choose an ISO image."));
-        }
-        return Ok(GuestSource::Iso { volid, ostype: form.value("ostype").to_owned() });
-    }
-    let vmid = form.value("template").parse().map_err(|_| Error::field("template", "Choose a template."))?;
-    Ok(GuestSource::Template { vmid, full: form.value("full") != "off" })
+    let request: GuestRequest = node.read_checked(|request: &GuestRequest| request.check(settings))?;
+    let (storage, vlan) = (request.storage.unwrap_or_default(), request.vlan.unwrap_or_default());
+    Ok(GuestRequest { storage: Some(storage), vlan: Some(vlan), ..request })
 }
 
 /// The values of a job that made (or failed to make) a machine, as the form has them.
 fn from_job(person: &Person, job: &str) -> Result<Form> {
     let job = person.web.app.jobs().get(&person.actor, crate::door::forms::id::<JobId>(job)?)?.job;
-    let spec: GuestSpec =
-        serde_json::from_value(job.args).map_err(|_| Error::not_found("This job made no machine."))?;
+    let connection = job.connection;
+    let JobKind::CreateGuest(create) = job.kind else { return Err(Error::not_found("This job made no machine.")) };
+    let spec = create.spec;
     let mut form = Form::new()
         .set("name", spec.name)
+        .set("connection", connection.map(|c| c.to_string()).unwrap_or_default())
         .set("node", spec.node)
         .set("cores", spec.cores.to_string())
         .set("memory", spec.memory.to_string())
@@ -329,10 +309,10 @@ fn from_job(person: &Person, job: &str) -> Result<Form> {
         GuestSource::Template { vmid, full } => {
             form.set("from", "template").set("template", vmid.to_string()).set("full", if full { "on" } else { "off" })
         }
-        GuestSource::Iso { volid, ostype } => form.set("from", "iso").set("volid", volid).set("ostype", ostype),
+        GuestSource::Iso { volid, system } => form.set("from", "iso").set("volid", volid).set("system", system),
     };
     form = match spec.address {
-        GuestAddress::Dhcp => form.set("mode", "dhcp"),
+        GuestAddress::Dhcp {} => form.set("mode", "dhcp"),
         GuestAddress::Static { cidr, gateway } => form.set("mode", "static").set("cidr", cidr).set("gateway", gateway),
     };
     Ok(form.set("start", if spec.start { "on" } else { "off" }))
@@ -376,14 +356,15 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         warnings: lacks(&menu, form),
         menu,
         quota: quotas::mine(person).ok(),
-        my_keys: app.profile().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
+        my_keys: app.account().prefs(&person.actor).map(|p| p.ssh_keys).unwrap_or_default(),
         nodes,
         choices,
         profiles: choices_of(person, connection),
         profile: profile_of(person, form),
         fixes: !person.actor.is_admin(),
-        must_pick: app.profiles().required_of(&person.actor).unwrap_or(false),
-        features: connection.map(|c| app.guests().features_of(c).qemu).unwrap_or_default(),
+        must_pick: app.hardware_profiles().required_of(&person.actor).unwrap_or(false),
+        features: connection.map(|c| app.guests().features_of(c).of(GuestKind::Qemu).to_vec()).unwrap_or_default(),
+        settings: settings_for(person, form),
     }
 }
 
@@ -431,6 +412,7 @@ fn iso_words(volid: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::gallery::samples;
 
     fn filled() -> Form {
         let pairs = [
@@ -450,18 +432,19 @@ mod tests {
     }
 
     #[test]
-    fn a_filled_form_is_a_wanted_machine() {
-        let spec = spec(&filled()).unwrap();
-        assert_eq!(spec.source, GuestSource::Template { vmid: 9000, full: true });
-        assert_eq!(spec.tags, ["web", "test"]);
-        assert!(spec.start && spec.user.is_none());
+    fn a_filled_form_is_a_request() {
+        let request = request(&filled(), &samples::settings()).unwrap();
+        assert_eq!(request.source, GuestSource::Template { vmid: 9000, full: true });
+        assert_eq!((request.cores, request.vlan, request.storage.as_deref()), (Some(2), Some(0), Some("")));
+        assert_eq!(request.tags, ["web", "test"]);
+        assert!(request.start && request.user.is_none());
     }
 
     #[test]
     fn the_tick_for_starting_is_read_as_the_form_sends_it() {
         let sent = |values: &[&str]| {
             let form = values.iter().fold(filled().replace("start", "off"), |f, v| f.set("start", *v));
-            spec(&form).unwrap().start
+            request(&form, &samples::settings()).unwrap().start
         };
         assert!(sent(&["on"]), "ticked: off, then on");
         assert!(!sent(&[]), "not ticked: off alone");
@@ -470,15 +453,15 @@ mod tests {
     #[test]
     fn a_step_complains_about_its_own_fields_only() {
         let form = Form::from_pairs([("name", "-x"), ("from", "template"), ("template", "9000")]);
-        let e = wrong_in(&form, CreateStep::Source).unwrap();
+        let e = wrong_in(&form, CreateStep::Source, &samples::settings()).unwrap();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["name"]);
-        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Source).is_none());
-        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Size).is_some());
+        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Source, &samples::settings()).is_none());
+        assert!(wrong_in(&filled().replace("cores", "two"), CreateStep::Size, &samples::settings()).is_some());
     }
 
     #[test]
     fn what_cant_be_read_and_what_does_not_fit_are_said_together() {
-        let e = spec(&filled().replace("cores", "two").replace("name", "-x")).unwrap_err();
+        let e = request(&filled().replace("cores", "two").replace("name", "-x"), &samples::settings()).unwrap_err();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "name"]);
     }
 

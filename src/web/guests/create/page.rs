@@ -14,6 +14,7 @@ use crate::quotas::page::QuotaItem;
 use app::software::MenuItem;
 use maud::{Markup, html};
 use model::guests::System;
+use model::guests::settings::MachineSettings;
 use model::nodes::Choices;
 use model::options::OptionSpec;
 use model::profiles::Profile;
@@ -59,7 +60,7 @@ impl CreateStep {
     /// The fields that this step asks. A wrong field's step is where the form goes back to.
     pub fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Source => &["name", "from", "template", "full", "volid", "ostype", "node", "connection"],
+            Self::Source => &["name", "from", "template", "full", "volid", "system", "node", "connection"],
             Self::Size => &["profile", "filled", "cores", "memory", "disk", "storage"],
             Self::Network => &["bridge", "vlan", "mode", "cidr", "gateway"],
             Self::Access => &["user", "ssh_keys", "tags", "description", "start"],
@@ -138,6 +139,8 @@ pub struct CreateView {
     pub must_pick: bool,
     /// What the provider can do with such machines.
     pub features: Vec<Feature>,
+    /// What such machines can have.
+    pub settings: MachineSettings,
 }
 
 impl CreateView {
@@ -225,7 +228,7 @@ fn source(view: &CreateView, form: &Form) -> Markup {
         },
     ];
     let templates: Vec<_> = view.templates.iter().map(|t| (t.vmid.to_string(), words(t))).collect();
-    let systems: Vec<_> = OS_TYPES.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let system = view.settings.find("system");
     let nodes: Vec<_> = view.nodes.iter().map(|n| (n.clone(), n.clone())).collect();
     html! {
         (text("name", "Name").required().focus().hint("Letters, digits and dashes. It is also the host name.").render(form))
@@ -242,7 +245,7 @@ fn source(view: &CreateView, form: &Form) -> Markup {
         @if !view.isos.is_empty() {
             div.when-iso {
                 (select(form, "volid", "ISO image", &view.isos, "Must be on a storage that the node can reach."))
-                (select(form, "ostype", "System", &systems, "Proxmox sets devices to suit it."))
+                @if let Some(s) = system { (select(form, "system", &s.label, &s.choices, "Its devices are chosen to suit it.")) }
             }
         }
         (select(form, "node", "Node", &nodes, "Where it runs."))
@@ -275,16 +278,6 @@ fn usual_user<'a>(view: &'a CreateView, form: &Form) -> &'a str {
     if user.is_empty() { "admin" } else { user }
 }
 
-/// Proxmox' `ostype`s that people install today.
-const OS_TYPES: [(&str, &str); 6] = [
-    ("l26", "Linux"),
-    ("win11", "Windows 11 or Server 2022, 2025"),
-    ("win10", "Windows 10 or Server 2016, 2019"),
-    ("win8", "Windows 8 or Server 2012"),
-    ("solaris", "Solaris"),
-    ("other", "Another"),
-];
-
 fn size(view: &CreateView, form: &Form) -> Markup {
     let room = view.quota.as_ref().filter(|q| !q.quota.is_open());
     let mut storages: Vec<_> = view.choices.storages.iter().map(|s| (s.clone(), s.clone())).collect();
@@ -304,13 +297,13 @@ fn size(view: &CreateView, form: &Form) -> Markup {
         }
         div.pair {
             @if let Some(p) = view.fixed("cores") { (profiles::fixed("Cores", "cores", form.value("cores"), form.value("cores"), &p.name)) }
-            @else { (cores(form)) }
+            @else { (size_field(view, form, "cores", "Cores", "2")) }
             @if let Some(p) = view.fixed("memory") { (profiles::fixed("Memory", "memory", form.value("memory"), &format!("{} MiB", form.value("memory")), &p.name)) }
-            @else { (number("memory", "Memory", 16, 8_388_608).default("2048").unit("MiB").required().hint("1024 MiB are 1 GiB.").render(form)) }
+            @else { (size_field(view, form, "memory", "Memory", "2048")) }
         }
         div.pair {
             @if let Some(p) = view.fixed("disk") { (profiles::fixed("Disk", "disk", form.value("disk"), &format!("{} GiB", form.value("disk")), &p.name)) }
-            @else { (number("disk", "Disk", 1, 65_536).default("32").unit("GiB").required().hint("A template's disk only grows.").render(form)) }
+            @else { (size_field(view, form, "disk", "Disk", "32")) }
             @if let Some(p) = view.fixed("storage") { (profiles::fixed("Storage", "storage", form.value("storage"), form.value("storage"), &p.name)) }
             @else { (select(form, "storage", "Storage", &storages, "")) }
         }
@@ -319,15 +312,18 @@ fn size(view: &CreateView, form: &Form) -> Markup {
     }
 }
 
-/// The first field; after a profile was picked the typing stays there.
-fn cores(form: &Form) -> Markup {
-    let field = number("cores", "Cores", 1, 128).default("2").required();
-    if form.value("go") == "profile" { field.render(form) } else { field.focus().render(form) }
+/// A size with the range that the provider declares. Typing starts in the first one, unless a profile was picked.
+fn size_field(view: &CreateView, form: &Form, key: &str, label: &str, usual: &str) -> Markup {
+    let (min, max) = view.settings.find(key).map_or((1, u64::from(u32::MAX)), OptionSpec::range);
+    let unit = view.settings.find(key).map_or("", |s| s.unit.as_str());
+    let help = view.settings.find(key).map_or("", |s| s.help.as_str());
+    let field = number(key, label, min, max).default(usual).unit(unit).required().hint(help);
+    if key == "cores" && form.value("go") != "profile" { field.focus().render(form) } else { field.render(form) }
 }
 
 /// What else the profile brings.
 fn also(view: &CreateView) -> Markup {
-    let all = view.profile.as_ref().map(profiles::beside).unwrap_or_default();
+    let all = view.profile.as_ref().map(|p| profiles::beside(p, &view.settings)).unwrap_or_default();
     html! {
         @if let Some(p) = view.profile.as_ref().filter(|_| !all.is_empty()) {
             details.fold { summary { "What else “" (p.name) "” sets (" (all.len()) ")" }
@@ -411,7 +407,7 @@ fn software(view: &CreateView, form: &Form) -> Markup {
             div.recipe-columns { @for (category, items) in by_category(&fitting(view, form)) {
                 section.recipes data-find-group { h3 { (picture(category)) (category) }
                     ul.recipe-list { @for item in items {
-                        li data-find={ (item.recipe.title) " " (item.about) " " (category) } { (choice(form, item, chosen(&item.name), wrong(item))) }
+                        li data-find={ (item.recipe.title) " " (item.recipe.about) " " (category) } { (choice(form, item, chosen(&item.name), wrong(item))) }
                     } }
                 }
             } }
@@ -432,7 +428,7 @@ fn choice(form: &Form, item: &MenuItem, chosen: bool, wrong: bool) -> Markup {
         div.recipe {
             label {
                 input type="checkbox" name="software" value=(item.name) checked[chosen];
-                span { strong { (item.recipe.title) } span { (item.about) } small.dim { (needs(&item.recipe.needs)) } }
+                span { strong { (item.recipe.title) } span { (item.recipe.about) } small.dim { (needs(&item.recipe.needs)) } }
             }
             @if item.recipe.options.iter().any(open) {
                 details.fold open[chosen || wrong] { summary { "Options" } (fields(form, item, open)) }
@@ -538,8 +534,7 @@ mod tests {
             "title = 'T'\ncategory = 'Web'\n[[options]]\nkey = 'port'\nlabel = 'Port'\nkind = 'number'\n\
              [[options]]\nkey = 'secret'\nlabel = 'S'\nkind = 'password'",
         );
-        let item =
-            MenuItem { name: "software-t".into(), version: "1".into(), about: "x".into(), recipe: recipe.unwrap() };
+        let item = MenuItem { name: "software-t".into(), version: "1".into(), recipe: recipe.unwrap() };
         CreateView {
             step,
             connections: Vec::new(),
@@ -556,6 +551,7 @@ mod tests {
             fixes: false,
             must_pick: false,
             features: Vec::new(),
+            settings: MachineSettings::default(),
         }
     }
 

@@ -1,29 +1,31 @@
 //! A machine's hardware and options: what there is, what waits for a restart, and the forms to change it.
 
 use crate::frame::Page;
-use crate::frame::form::{Form, area, csrf, number, select, switch, text, trouble};
+use crate::frame::form::{Form, csrf, number, select, switch, text, trouble};
+use crate::frame::options::{self, Draw};
 use crate::frame::parts::{bytes, count, icon, note};
 use crate::guests::one::page::{MachineHead, frame, happening};
 use maud::{Markup, html};
 use model::guests::GuestKind;
-use model::guests::hardware::{Disk, Hardware, HardwareValue, Nic, Plan, SETTINGS, Setting, SettingKind, find};
+use model::guests::hardware::{Disk, Hardware, HardwareValue, Nic, Plan};
+use model::guests::settings::MachineSettings;
 use model::nodes::Choices;
+use model::options::{Format, OptionKind, OptionSpec, When};
 use model::providers::Feature;
 
-/// Groups of settings in the order of the page, with the word in their address.
-pub const GROUPS: [(&str, &str); 6] = [
-    ("processor", "Processor"),
-    ("memory", "Memory"),
-    ("start", "Start"),
-    ("options", "Options"),
-    ("identity", "Identity"),
-    ("first-start", "First start"),
-];
+/// A group in an address: `First start` is `first-start`.
+pub fn slug(group: &str) -> String {
+    group.to_lowercase().replace(' ', "-")
+}
 
-/// Settings of a group that this machine has, with their values.
-pub fn of_group<'a>(group: &str, hardware: &'a Hardware) -> Vec<(&'static Setting, &'a HardwareValue)> {
-    let mine = SETTINGS.iter().filter(|s| s.group == group);
-    mine.filter_map(|s| Some((s, hardware.value(s.key)?))).collect()
+/// Settings of a group that this machine has, with their values; those of disks and cards are shown with these.
+pub fn of_group<'a>(
+    settings: &'a MachineSettings,
+    group: &'a str,
+    hardware: &'a Hardware,
+) -> Vec<(&'a OptionSpec, &'a HardwareValue)> {
+    let mine = settings.in_group(group).filter(|s| !s.device);
+    mine.filter_map(|s| Some((s, hardware.value(&s.key)?))).collect()
 }
 
 /// The whole tab. `hardware` is `Err` with a sentence when the provider does not answer.
@@ -35,7 +37,7 @@ pub fn hardware(page: &Page, head: &MachineHead, hardware: Result<&Hardware, &st
             Ok(all) => section id="hardware" data-live data-on={ "job guest:" (head.row.id) } {
                 (waiting(page, head, all))
                 (profile(head))
-                @for (slug, group) in GROUPS { (group_card(head, slug, group, all)) }
+                @for group in head.settings.groups() { (group_card(head, group, all)) }
                 @if head.has(Feature::Disks) { (disks(head, all)) }
                 @if head.has(Feature::Nics) { (nics(head, all)) }
                 (others(head))
@@ -58,7 +60,7 @@ fn waiting(page: &Page, head: &MachineHead, all: &Hardware) -> Markup {
             h2 { "Waits for a restart" }
             p { "These changes are stored, but the machine goes on with the old values until it is shut down and started. A reboot from inside the machine is not enough." }
             ul.plain {
-                @for v in values { li { strong { (label(&v.key)) } ": " (shown(v, &v.current)) " → " (shown(v, v.wanted())) } }
+                @for v in values { li { strong { (head.settings.label(&v.key)) } ": " (shown(head.settings.find(&v.key), &v.current)) " → " (shown(head.settings.find(&v.key), v.wanted())) } }
                 @for (key, what) in devices { li { strong { (key) } ": " (device_word(what)) } }
             }
             @if head.can_manage {
@@ -78,7 +80,7 @@ fn waiting(page: &Page, head: &MachineHead, all: &Hardware) -> Markup {
 
 /// Which profile it has, and the way to another.
 fn profile(head: &MachineHead) -> Markup {
-    if !head.has(Feature::Profiles) {
+    if !head.settings.iter().any(|s| s.profile) {
         return html! {};
     }
     let fixed = head.profile.as_ref().map_or(0, |(_, keys)| keys.len());
@@ -101,25 +103,16 @@ fn device_word(what: &str) -> &'static str {
     }
 }
 
-fn label(key: &str) -> &str {
-    find(key).map_or(key, |s| s.label)
-}
-
-/// A value in words, with its unit.
-fn shown(v: &HardwareValue, value: &str) -> Markup {
-    let setting = find(&v.key);
-    let kind = setting.map(|s| s.kind);
+/// A value in words.
+fn shown(spec: Option<&OptionSpec>, value: &str) -> Markup {
+    let Some(spec) = spec else { return html! { (value) } };
     html! {
-        @match (kind, value) {
-            (Some(SettingKind::Switch), "1") => "yes",
-            (Some(SettingKind::Switch), _) => "no",
-            (_, "") if matches!(v.key.as_str(), "cpus" | "memory_now") => "all",
-            (_, "") => span.dim { "–" },
-            // Proxmox writes no limit as 0.
-            (_, "0") if v.key == "cpu_limit" => span.dim { "none" },
-            (Some(SettingKind::Keys), keys) => { (count(keys.lines().count(), "key", "keys")) },
-            (Some(SettingKind::Lines(_)), text) => span.words { (text) },
-            (_, text) => { (text) @if let Some(s) = setting { @if !s.unit.is_empty() { " " (s.unit) } } },
+        @match (spec.kind, value) {
+            (OptionKind::Bool, _) => (spec.words_of(value)),
+            (_, "") if spec.named("").is_none() => span.dim { "–" },
+            (OptionKind::Lines, keys) if spec.format == Some(Format::Keys) => (count(keys.lines().count(), "key", "keys")),
+            (OptionKind::Lines, text) => span.words { (text) },
+            _ => (spec.words_of(value)),
         }
     }
 }
@@ -129,9 +122,10 @@ pub fn badge(live: bool) -> Markup {
     html! { @if live { span.tag.live { "at once" } } @else { span.tag.later { "after a restart" } } }
 }
 
-fn group_card(head: &MachineHead, slug: &str, group: &str, all: &Hardware) -> Markup {
-    let values = of_group(group, all);
-    if values.is_empty() || (slug == "first-start" && head.row.kind == GuestKind::Qemu && !has_cloudinit(all)) {
+fn group_card(head: &MachineHead, group: &str, all: &Hardware) -> Markup {
+    let (values, slug) = (of_group(&head.settings, group, all), slug(group));
+    let first_start = values.iter().all(|(s, _)| s.key.starts_with("ci_"));
+    if values.is_empty() || (first_start && head.row.kind == GuestKind::Qemu && !has_cloudinit(all)) {
         return html! {};
     }
     html! {
@@ -140,8 +134,8 @@ fn group_card(head: &MachineHead, slug: &str, group: &str, all: &Hardware) -> Ma
                 @if head.can_manage { a.button href=(head.at(&format!("hardware/edit/{slug}"))) { "Change" } } }
             dl.pairs {
                 @for (s, v) in values {
-                    div { dt { (s.label) } dd { (shown(v, &v.current))
-                        @if let Some(next) = &v.pending { " " span.tag.later { "then " (shown(v, next)) } } } }
+                    div { dt { (s.label) } dd { (shown(Some(s), &v.current))
+                        @if let Some(next) = &v.pending { " " span.tag.later { "then " (shown(Some(s), next)) } } } }
                 }
             }
         }
@@ -229,7 +223,8 @@ fn others(head: &MachineHead) -> Markup {
 }
 
 /// The form of one group.
-pub fn edit(page: &Page, head: &MachineHead, slug: &str, group: &str, all: &Hardware, form: &Form) -> Markup {
+pub fn edit(page: &Page, head: &MachineHead, group: &str, all: &Hardware, form: &Form) -> Markup {
+    let slug = slug(group);
     let body = html! {
         p { a href=(head.at("hardware")) { (icon("left")) "Hardware" } }
         section.card.narrow {
@@ -239,7 +234,7 @@ pub fn edit(page: &Page, head: &MachineHead, slug: &str, group: &str, all: &Hard
             @else { form method="post" action=(head.at(&format!("hardware/edit/{slug}"))) {
                 (csrf(page))
                 input type="hidden" name="digest" value=(all.digest);
-                @for (s, v) in of_group(group, all) { (one_field(head, s, v, all.running, form)) }
+                @for (s, v) in of_group(&head.settings, group, all) { (one_field(head, s, v, all.running, form)) }
                 div.actions { button.primary name="go" value="preview" { "Look at the change" } a.button.quiet href=(head.at("hardware")) { "Cancel" } }
             } }
         }
@@ -247,41 +242,18 @@ pub fn edit(page: &Page, head: &MachineHead, slug: &str, group: &str, all: &Hard
     frame(page, head, "hardware", body)
 }
 
-fn one_field(head: &MachineHead, s: &Setting, v: &HardwareValue, running: bool, form: &Form) -> Markup {
+fn one_field(head: &MachineHead, s: &OptionSpec, v: &HardwareValue, running: bool, form: &Form) -> Markup {
     let wanted = v.wanted();
-    let lock = if s.key == "cpus" { "cores" } else { s.key };
+    let lock = if s.key == "cpus" { "cores" } else { &s.key };
     if let Some(profile) = head.fixed(lock) {
-        return html! { div.field.fixed { span.label { (s.label) } p { (icon("lock")) strong { (shown(v, wanted)) } small.dim { "fixed by " (profile) } } } };
+        return html! { div.field.fixed { span.label { (s.label) } p { (icon("lock")) strong { (shown(Some(s), wanted)) } small.dim { "fixed by " (profile) } } } };
     }
-    let field = match s.kind {
-        SettingKind::Fixed => {
-            return html! { p.dim { (s.label) ": " (shown(v, wanted)) " (can't be changed on an existing machine)" } };
-        }
-        SettingKind::Switch => switch(form, s.key, s.label, wanted == "1", s.hint),
-        SettingKind::Choice => {
-            let mut options: Vec<(String, String)> = v.options.iter().map(|o| (o.clone(), o.clone())).collect();
-            if !v.options.iter().any(|o| o == wanted) {
-                options.insert(
-                    0,
-                    (wanted.to_owned(), if wanted.is_empty() { "not set".to_owned() } else { wanted.to_owned() }),
-                );
-            }
-            let form = if form.has(s.key) { form.clone() } else { form.clone().set(s.key, wanted) };
-            select(&form, s.key, s.label, &options, s.hint)
-        }
-        SettingKind::Number(min, max) => {
-            let field = number(s.key, s.label, min, max).unit(s.unit).hint(s.hint).default(wanted);
-            if s.optional { field.render(form) } else { field.required().render(form) }
-        }
-        SettingKind::Lines(_) => area(s.key, s.label, 4).hint(s.hint).default(wanted).render(form),
-        SettingKind::Keys => area(s.key, s.label, 4).hint(s.hint).default(wanted).mono().render(form),
-        _ => {
-            let field = text(s.key, s.label).unit(s.unit).hint(s.hint).default(wanted);
-            if s.optional { field.render(form) } else { field.required().render(form) }
-        }
-    };
+    if s.when == When::New {
+        return html! { p.dim { (s.label) ": " (shown(Some(s), wanted)) " (can't be changed on an existing machine)" } };
+    }
+    let draw = Draw { name: &s.key, value: wanted, required: s.required, ..Draw::default() };
     html! {
-        div.with-badge { (field) @if running { p.when { (badge(v.live)) @if !v.why.is_empty() { " " span.dim { (v.why) } } } } }
+        div.with-badge { (options::field(form, s, draw)) @if running { p.when { (badge(v.live)) @if !v.why.is_empty() { " " span.dim { (v.why) } } } } }
     }
 }
 
@@ -299,8 +271,8 @@ pub fn preview(page: &Page, head: &MachineHead, slug: &str, plan: &Plan, form: &
             } @else {
                 ul.plain.changes {
                     @for c in &plan.changes {
-                        @let v = HardwareValue { key: c.key.clone(), ..HardwareValue::default() };
-                        li { strong { (label(&c.key)) } ": " (shown(&v, &c.from)) " → " (shown(&v, &c.to))
+                        @let spec = head.settings.find(&c.key);
+                        li { strong { (head.settings.label(&c.key)) } ": " (shown(spec, &c.from)) " → " (shown(spec, &c.to))
                             @if running { " " (badge(c.live)) }
                             @if !c.why.is_empty() { br; span.dim { (c.why) } } }
                     }
@@ -455,20 +427,19 @@ pub fn nic(
     form: &Form,
 ) -> Markup {
     let container = head.row.kind == GuestKind::Lxc;
-    let blank = Nic { model: "virtio".to_owned(), link: true, ..Nic::default() };
+    let model = head.settings.find("nic_model");
+    let first = model.and_then(|s| s.choices.first()).map(|(value, _)| value.clone()).unwrap_or_default();
+    let blank = Nic { model: first, link: true, ..Nic::default() };
     let n = nic.unwrap_or(&blank);
     let key = nic.map_or("new", |n| n.key.as_str());
     let mut form = form.clone();
-    for (name, value) in [("bridge", &n.bridge), ("model", &n.model)] {
-        if !form.has(name) {
-            form = form.set(name, value);
-        }
+    if !form.has("bridge") {
+        form = form.set("bridge", &n.bridge);
     }
     let mut bridges = choices.bridges.clone();
     if !n.bridge.is_empty() && !bridges.contains(&n.bridge) {
         bridges.insert(0, n.bridge.clone());
     }
-    let models = ["virtio", "e1000", "e1000e", "rtl8139", "vmxnet3"].map(str::to_owned);
     let body = html! {
         (happening(page, head))
         p { a href=(head.at("hardware")) { (icon("left")) "Hardware" } }
@@ -480,9 +451,9 @@ pub fn nic(
                 (select(&form, "bridge", "Network (bridge)", &pairs(&bridges), ""))
                 @if head.has(Feature::Vlan) { (number("vlan", "VLAN", 1, 4094).hint("Empty: none.").default(&n.vlan.map(|v| v.to_string()).unwrap_or_default()).render(&form)) }
                 @if container { (text("address", "Address").hint("dhcp, or address and prefix length like 192.168.1.44/24.").default(&n.address).render(&form)) }
-                @else { (select(&form, "model", "Model", &pairs(&models), "virtio is quickest; Windows needs a driver for it.")) }
+                @if let Some(spec) = model { (options::field(&form, spec, Draw { name: "model", value: &n.model, ..Draw::default() })) }
                 (text("mac", "Hardware address").hint("Empty: made up for a new card, kept for an old one.").default(&n.mac).mono().render(&form))
-                @if head.has(Feature::Firewall) { (switch(&form, "firewall", "Proxmox firewall", n.firewall, "")) }
+                @if head.has(Feature::Firewall) { (switch(&form, "firewall", head.settings.label("nic_firewall"), n.firewall, "")) }
                 (switch(&form, "link", "Cable is in", n.link, ""))
                 @if all.running { p.when { (badge(all.nics_live)) } }
                 div.actions { button.primary { @if nic.is_some() { "Change" } @else { "Add card" } } }

@@ -12,8 +12,8 @@ use axum::extract::{Path, Query};
 use axum::response::Response;
 use base::{Error, Result};
 use maud::Markup;
-use model::guests::GuestAction;
-use model::impact::{Deed, Impact};
+use model::guests::ActionKind;
+use model::impact::Impact;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -22,23 +22,14 @@ pub struct Wanted {
     action: String,
 }
 
-/// Stop, shut down, reboot, suspend or hibernate? With what hangs on it.
-///
-/// # Errors
-/// `NotFound`.
+/// The question before a machine's power is taken, with what hangs on it.
 pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<Wanted>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
-    let deed = Deed::parse(&wanted.action).filter(|d| d.power().is_some() || *d == Deed::Hibernate);
-    let deed = deed.ok_or_else(|| Error::not_found("There is nothing at this address."))?;
-    let guests = person.web.app.guests();
-    let refusal = match deed.power() {
-        Some(action) => {
-            guests.actions(&person.actor, &guest).into_iter().find(|a| a.action == action).and_then(|a| a.refusal)
-        }
-        None => guests.action_refusal(&person.actor, &guest, &GuestAction::Hibernate),
-    };
-    let impact = of(&person, &guest, deed.into()).await?;
-    Ok(page::power(&person.page(), &head(&person, &guest)?, deed, refusal.as_deref(), &impact))
+    let kind = ActionKind::power().find(|kind| kind.name() == wanted.action && kind.has_impact());
+    let kind = kind.ok_or_else(|| Error::not_found("There is nothing at this address."))?;
+    let refusal = person.web.app.guests().action_refusal(&person.actor, &guest, &kind.empty());
+    let impact = of(&person, &guest, kind.into()).await?;
+    Ok(page::power(&person.page(), &head(&person, &guest)?, kind, refusal.as_deref(), &impact))
 }
 
 /// What hangs on a machine.
@@ -48,8 +39,8 @@ pub(crate) async fn of(person: &Person, guest: &GuestLive, asked: Asked) -> Resu
 
 /// Without script nothing has shown what hangs on the machine before the button was pressed: then the question
 /// comes now. `None`: nothing is to be asked.
-pub(crate) async fn question(person: &Person, guest: &GuestLive, deed: Deed) -> Option<Response> {
-    let impact = of(person, guest, deed.into()).await.ok()?;
-    let asks = deed == Deed::Stop || impact.asks();
-    asks.then(|| see_other(&format!("/machines/{}/power?action={}", guest.row.id, deed.name())))
+pub(crate) async fn question(person: &Person, guest: &GuestLive, kind: ActionKind) -> Option<Response> {
+    let impact = of(person, guest, kind.into()).await.ok()?;
+    let asks = kind.always_asks() || impact.asks();
+    asks.then(|| see_other(&format!("/machines/{}/power?action={}", guest.row.id, kind.name())))
 }

@@ -6,7 +6,8 @@ use crate::frame::form::csrf;
 use crate::frame::parts::{icon, note};
 use crate::guests::one::page::{MachineHead, frame};
 use maud::{Markup, html};
-use model::impact::{Deed, Hit, Impact, Item, Place, Weight};
+use model::guests::ActionKind;
+use model::impact::{Hit, Impact, Item, Weight};
 
 /// Names that are shown at once; more are folded.
 const OPEN: usize = 6;
@@ -65,32 +66,27 @@ fn items(h: &Hit) -> Markup {
 
 fn item(i: &Item) -> Markup {
     html! {
-        @match &i.place {
-            None => (i.text),
-            Some(Place::Guest(id)) => a href={ "/machines/" (id) } { (i.text) },
-            Some(Place::Job(id)) => a href={ "/jobs/" (id) } { (i.text) },
-            Some(Place::Url(url)) => { a href=(url) rel="noreferrer" target="_blank" { (i.text) } " " span.dim { (url) } }
-        }
+        @if let Some(id) = i.guest { a href={ "/machines/" (id) } { (i.text) } }
+        @else if let Some(id) = i.job { a href={ "/jobs/" (id) } { (i.text) } }
+        @else if let Some(url) = &i.url { a href=(url) rel="noreferrer" target="_blank" { (i.text) } " " span.dim { (url) } }
+        @else { (i.text) }
     }
 }
 
 /// The question before a machine's power is taken; the script shows its `.sure` part as a dialog.
-pub fn power(page: &Page, head: &MachineHead, deed: Deed, refusal: Option<&str>, impact: &Impact) -> Markup {
-    let asks = deed == Deed::Stop || impact.asks() || impact.blocks() || refusal.is_some();
-    let (action, value) = match deed.power() {
-        Some(action) => ("power", action.name()),
-        None => ("hibernate", ""),
-    };
+pub fn power(page: &Page, head: &MachineHead, kind: ActionKind, refusal: Option<&str>, impact: &Impact) -> Markup {
+    let asks = kind.always_asks() || impact.asks() || impact.blocks() || refusal.is_some();
+    let label = kind.spec().label;
     let body = html! {
         section.card.narrow.attention.bad.sure data-asks=(if asks { "yes" } else { "no" }) {
-            h2 { (deed.word()) " " (head.row.name) "?" }
+            h2 { (label) " " (head.row.name) "?" }
             (list(impact))
             @if let Some(why) = refusal { (note("warn", html! { (why) })) } @else {
-                form method="post" action=(head.at(action)) {
+                form method="post" action=(head.at("power")) {
                     (csrf(page))
                     input type="hidden" name="sure" value="yes";
                     div.actions {
-                        button.danger.solid name="action" value=(value) { (deed.word()) }
+                        button.danger.solid name="action" value=(kind.name()) { (label) }
                         a.button.quiet href={ "/machines/" (head.row.id) } { "Keep as it is" }
                     }
                 }
@@ -112,17 +108,17 @@ mod tests {
             Fact::Software(vec![Program { title: "Jellyfin".into(), pages, waits: false }]),
             Fact::Jobs { jobs: Vec::new(), more: 2, overtaken: false },
         ];
-        let html = list(&Impact::of(Deed::Shutdown, facts, Vec::new())).into_string();
+        let html = list(&Impact::of(ActionKind::Shutdown, facts, Vec::new())).into_string();
         assert!(
             html.contains(r#"href="http://192.0.2.7:8096/?a=&lt;b&gt;" rel="noreferrer" target="_blank""#),
             "{html}"
         );
         assert!(html.contains("2, not yours to see"), "{html}");
         assert!(!html.contains("Nothing else"), "{html}");
-        let alone = list(&Impact::of(Deed::Reboot, Vec::new(), Vec::new())).into_string();
+        let alone = list(&Impact::of(ActionKind::Reboot, Vec::new(), Vec::new())).into_string();
         assert!(alone.contains("Nothing else hangs on it."), "{alone}");
         let unknown =
-            list(&Impact::of(Deed::Reboot, Vec::new(), vec!["Its disks are not known.".into()])).into_string();
+            list(&Impact::of(ActionKind::Reboot, Vec::new(), vec!["Its disks are not known.".into()])).into_string();
         assert!(!unknown.contains("Nothing else") && unknown.contains("not known"), "{unknown}");
     }
 }

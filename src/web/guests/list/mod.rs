@@ -4,23 +4,19 @@ pub mod page;
 
 use crate::door::cache;
 use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{finished, id, refused};
+use crate::door::forms::finished;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
-use crate::guests::impact;
 use crate::guests::list::page::{Away, MachineRow, MachinesView};
-use crate::guests::one::find;
 use app::live::{GuestLive, Snapshot};
-use axum::extract::{Path, Query};
+use axum::extract::Query;
 use axum::response::IntoResponse;
+use base::Result;
 use base::ids::{GuestId, JobId};
-use base::{Error, Result};
 use http::HeaderMap;
 use maud::Markup;
 use model::connections::Reach;
-use model::guests::PowerAction;
-use model::impact::Deed;
 use serde::Deserialize;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -42,9 +38,6 @@ pub struct Look {
 
 /// The machines that the person may see. In a small house those that do not fit the filter are there but
 /// hidden, so that typing filters at once; of many machines one page comes first.
-///
-/// # Errors
-/// What the store says.
 pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
     let app = &person.web.app;
     let rows = Rows::of(&person)?;
@@ -74,7 +67,7 @@ pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
         pages,
         filter: look.q,
         sort: look.sort,
-        hidden_columns: app.profile().prefs(&person.actor)?.hidden_columns,
+        hidden_columns: app.account().prefs(&person.actor)?.hidden_columns,
         away: away(&snapshot),
         connections: snapshot.connections.len(),
     };
@@ -97,11 +90,9 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// # Errors
-    /// What the store says.
     pub fn of(person: &'a Person) -> Result<Self> {
         let open = person.web.app.jobs().open(&person.actor)?;
-        let jobs = open.into_iter().filter_map(|j| Some((j.guest?, (j.id, j.title)))).collect();
+        let jobs = open.into_iter().filter_map(|j| Some((j.subject.guest()?, (j.id, j.title)))).collect();
         Ok(Self { person, jobs })
     }
 
@@ -192,9 +183,6 @@ pub struct Wanted {
 
 /// Bare rows for a list that is open in a browser: those asked for, of which one that is gone is not there, or
 /// one page of all.
-///
-/// # Errors
-/// What the store says.
 pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Answer {
     if let Some(ids) = &wanted.ids {
         let ids: HashSet<GuestId> = ids.split(',').take(2_000).filter_map(|t| t.parse().ok()).collect();
@@ -213,45 +201,10 @@ pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wante
     .await
 }
 
-/// One power action for many machines. Each is asked for alone; what is refused is said, the rest goes on.
-///
-/// # Errors
-/// `Invalid` when nothing was chosen.
-pub async fn power_many(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    let action = match action(&form) {
-        Ok(action) => action,
-        Err(e) => return refused(&person, "/machines", e),
-    };
-    let ids = form.values("id");
-    if ids.is_empty() {
-        return refused(&person, "/machines", Error::invalid("Choose at least one machine first."));
-    }
-    let (mut asked, mut refusals) = (0, Vec::new());
-    for text in ids.iter().take(1_000) {
-        let guest = id::<GuestId>(text)?;
-        match person.web.app.guests().request_power(&person.actor, guest, action).await {
-            Ok(_) => asked += 1,
-            Err(e) if matches!(e.kind(), base::Kind::Internal | base::Kind::Storage) => return Err(e.into()),
-            Err(e) => refusals.push(format!("{}: {}", name_of(&person, guest), e.message())),
-        }
-    }
-    let said = summary(action.word(), false, asked, &refusals);
-    // The script shows only what went wrong, so it must hear of it.
-    if person.fragment && !refusals.is_empty() {
-        return Err(Error::conflict(said.trim_start_matches('!')).into());
-    }
-    Ok(finished(&person, "/machines", &said))
-}
-
-fn name_of(person: &Person, guest: GuestId) -> String {
-    person.web.app.guests().get(&person.actor, guest).map_or_else(|_| guest.to_string(), |g| g.state.name.clone())
-}
-
-/// What became of a wish for many. `at_once`: it is done, not asked for.
-pub(crate) fn summary(word: &str, at_once: bool, asked: usize, refusals: &[String]) -> String {
-    let machines = if asked == 1 { "1 machine".to_owned() } else { format!("{asked} machines") };
-    let done = format!("{word} {machines}: {}.", if at_once { "done" } else { "asked for" });
+/// What became of an action for several machines. `at_once`: it is done, without a job.
+pub(crate) fn summary(label: &str, at_once: bool, count: usize, refusals: &[String]) -> String {
+    let machines = if count == 1 { "1 machine".to_owned() } else { format!("{count} machines") };
+    let done = format!("{}: {label} {machines}.", if at_once { "Done" } else { "Started" });
     if refusals.is_empty() {
         return done;
     }
@@ -261,43 +214,12 @@ pub(crate) fn summary(word: &str, at_once: bool, asked: usize, refusals: &[Strin
     format!("!{done} Not for {}: {shown}{rest}", refusals.len())
 }
 
-fn action(form: &Form) -> Result<PowerAction> {
-    PowerAction::parse(form.value("action")).ok_or_else(|| Error::invalid("Choose what to do with the machines."))
-}
-
-/// # Errors
-/// `NotFound`, `Forbidden`; for our script also why it makes no sense now.
-pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = id::<GuestId>(&text)?;
-    let back = format!("/machines/{guest}");
-    let form = Form::from_pairs(form);
-    let asked = match action(&form) {
-        Ok(action) => {
-            let sure = person.fragment || form.has("sure");
-            if let Some(deed) = Deed::of_power(action).filter(|_| !sure)
-                && let Some(question) = impact::question(&person, &*find(&person, &text)?, deed).await
-            {
-                return Ok(question);
-            }
-            person.web.app.guests().request_power(&person.actor, guest, action).await
-        }
-        Err(e) => Err(e),
-    };
-    match asked {
-        Ok(job) => Ok(finished(&person, &back, &format!("{}: asked for.", job.title))),
-        Err(e) => refused(&person, &back, e),
-    }
-}
-
 /// Which columns the person does not want to see.
-///
-/// # Errors
-/// What the store says.
 pub async fn columns(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     let shown = form.values("show");
     let hidden = page::COLUMNS.iter().map(|(key, _)| (*key).to_owned()).filter(|key| !shown.contains(key));
-    let profile = person.web.app.profile();
+    let profile = person.web.app.account();
     let mut prefs = profile.prefs(&person.actor)?;
     prefs.hidden_columns = hidden.collect();
     profile.set_prefs(&person.actor, prefs).await?;
@@ -310,9 +232,9 @@ mod tests {
 
     #[test]
     fn a_refusal_among_many_is_said_with_its_machine() {
-        assert_eq!(summary("Start", false, 2, &[]), "Start 2 machines: asked for.");
-        assert_eq!(summary("Hand over", true, 1, &[]), "Hand over 1 machine: done.");
+        assert_eq!(summary("Start", false, 2, &[]), "Started: Start 2 machines.");
+        assert_eq!(summary("Hand over", true, 1, &[]), "Done: Hand over 1 machine.");
         let text = summary("Stop", false, 1, &["web-01: It is stopped now.".to_owned()]);
-        assert_eq!(text, "!Stop 1 machine: asked for. Not for 1: web-01: It is stopped now.");
+        assert_eq!(text, "!Started: Stop 1 machine. Not for 1: web-01: It is stopped now.");
     }
 }

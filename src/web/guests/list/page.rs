@@ -10,8 +10,7 @@ use crate::guests::bulk::page::selection;
 use base::Timestamp;
 use base::ids::{GuestId, JobId};
 use maud::{Markup, html};
-use model::guests::{GuestKind, PowerAction};
-use model::impact::Deed;
+use model::guests::{ActionKind, GuestKind, GuestState};
 use std::time::Duration;
 
 /// A machine as a row.
@@ -230,12 +229,12 @@ pub fn row(r: &MachineRow, check: bool) -> Markup {
             }
             td.c-owner { @match &r.owner { Some(o) => (o), None => span.dim { "–" } } }
             td.c-node { (r.node) }
-            td.c-cpu { (cell(r.cpu, &r.cpu.map(percent))) }
-            td.c-mem title=[r.mem.map(|_| format!("of {}", bytes(r.maxmem)))] { (cell(r.mem.map(|m| share(m, r.maxmem)), &r.mem.map(bytes))) }
-            td.c-net { @if let Some(net) = r.net { (bytes(net)) "/s" } @else { span.dim { "–" } } }
-            td.c-disk { @if r.disk > 0 { (bytes(r.disk)) } @else { span.dim { "–" } } }
+            td.c-cpu data-sort=[r.cpu] { (cell(r.cpu, &r.cpu.map(percent))) }
+            td.c-mem data-sort=[r.mem] title=[r.mem.map(|_| format!("of {}", bytes(r.maxmem)))] { (cell(r.mem.map(|m| share(m, r.maxmem)), &r.mem.map(bytes))) }
+            td.c-net data-sort=[r.net] { @if let Some(net) = r.net { (bytes(net)) "/s" } @else { span.dim { "–" } } }
+            td.c-disk data-sort=[(r.disk > 0).then_some(r.disk)] { @if r.disk > 0 { (bytes(r.disk)) } @else { span.dim { "–" } } }
             td.c-spark { (spark(&r.spark, 96, 22)) }
-            td.c-uptime { @if r.uptime > 0 { (duration(Duration::from_secs(r.uptime))) } }
+            td.c-uptime data-sort=(r.uptime) { @if r.uptime > 0 { (duration(Duration::from_secs(r.uptime))) } }
             td.c-tags title=[(r.tags.len() > 1).then(|| r.tags.join(", "))] {
                 @for tag in &r.tags { a.tag href={ "/machines?q=tag%3A" (tag) } { (tag) } }
                 @if r.tags.len() > 1 { small.plus { "+" (r.tags.len() - 1) } }
@@ -264,48 +263,32 @@ pub fn row_menu(page: &Page) -> Markup {
         form.sheet.row-menu id="row-menu" method="post" data-menu hidden {
             (csrf(page))
             a.item href="/machines" data-open { (icon("right")) "Open" }
-            @for (action, when) in POWER_WHEN {
-                button.item name="action" value=(action.name()) data-when=(when)
-                    data-impact=[Deed::of_power(action).map(|_| "")] { (icon(picture(action))) (action.word()) }
+            @for kind in ActionKind::power().filter(|kind| kind.spec().feature.is_none()) {
+                button.item name="action" value=(kind.name()) data-when=(states_for(kind).join(" "))
+                    data-impact=[kind.has_impact().then_some("")] { (icon(kind.spec().icon)) (kind.spec().label) }
             }
         }
     }
 }
 
-/// The states in which each action makes sense; the same rule as `PowerAction::refusal`.
-const POWER_WHEN: [(PowerAction, &str); 6] = [
-    (PowerAction::Start, "stopped suspended unknown"),
-    (PowerAction::Shutdown, "running"),
-    (PowerAction::Reboot, "running"),
-    (PowerAction::Suspend, "running"),
-    (PowerAction::Resume, "paused suspended"),
-    (PowerAction::Stop, "running paused io-error internal-error prelaunch"),
-];
-
-pub fn picture(action: PowerAction) -> &'static str {
-    match action {
-        PowerAction::Start | PowerAction::Resume => "play",
-        PowerAction::Shutdown => "power",
-        PowerAction::Stop => "stop",
-        PowerAction::Reboot => "reboot",
-        PowerAction::Suspend => "pause",
-    }
+/// The states in which an action makes sense, for the script.
+fn states_for(kind: ActionKind) -> Vec<&'static str> {
+    let all = ["running", "stopped", "paused", "suspended", "unknown", "io-error", "internal-error", "prelaunch"];
+    let fits = |status: &&str| {
+        let state = GuestState { status: (*status).to_owned(), ..GuestState::default() };
+        kind.empty().refusal(GuestKind::Qemu, &state).is_none()
+    };
+    all.into_iter().filter(fits).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::guests::GuestState;
 
     #[test]
     fn the_row_menu_offers_what_the_model_allows() {
-        for status in ["running", "stopped", "paused", "suspended", "unknown"] {
-            let state = GuestState { status: status.into(), ..GuestState::default() };
-            for (action, when) in POWER_WHEN {
-                let offered = when.split(' ').any(|w| w == status);
-                let allowed = action.refusal(GuestKind::Qemu, &state).is_none();
-                assert!(!offered || allowed, "{action:?} is offered when {status}");
-            }
-        }
+        assert_eq!(states_for(ActionKind::Start), ["stopped", "suspended", "unknown"]);
+        assert_eq!(states_for(ActionKind::Shutdown), ["running"]);
+        assert!(!states_for(ActionKind::Stop).contains(&"stopped"));
     }
 }

@@ -65,8 +65,8 @@ fn states(view: &CloneView) -> Vec<(String, String)> {
 fn kinds() -> [Way<'static>; 2] {
     let way = |value, title: &str, text: &str| Way { value, title: title.to_owned(), text: text.to_owned() };
     [
-        way("full", "Full copy", "Stands on its own. Takes as long as copying the disks does."),
-        way("linked", "Linked copy", "Ready in seconds: it shares the template's disks, which can't be deleted then."),
+        way("on", "Full copy", "Stands on its own. Takes as long as copying the disks does."),
+        way("off", "Linked copy", "Ready in seconds: it shares the template's disks, which can't be deleted then."),
     ]
 }
 

@@ -4,10 +4,11 @@ pub mod page;
 
 use crate::audit::row as audit_row;
 use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id};
+use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::frame::Form;
+use crate::frame::{Form, Page};
+use crate::guests::actions::{confirmed, submit};
 use crate::guests::impact;
 use crate::guests::list::Rows;
 use crate::guests::one::page::{HistoryView, MachineHead};
@@ -22,8 +23,8 @@ use http::header;
 use maud::Markup;
 use model::access::GuestRight;
 use model::connections::Reach;
-use model::guests::System;
-use model::impact::Deed;
+use model::guests::actions::Delete;
+use model::guests::{ActionKind, System};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -32,8 +33,6 @@ use std::time::Duration;
 /// The page must not wait long for addresses, which the guest agent may never give.
 const ADDRESSES: Duration = Duration::from_millis(800);
 
-/// # Errors
-/// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let mut head = head(&person, &guest)?;
@@ -43,9 +42,6 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
 }
 
 /// What a remote desktop program opens: the machine's address of now, Network Level Authentication, no password.
-///
-/// # Errors
-/// `NotFound`; `Forbidden` for those who may only look; `Conflict` when it is no Windows or has no address now.
 pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Answer {
     let app = &person.web.app;
     let guest = find(&person, &text)?;
@@ -69,8 +65,6 @@ pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Answer 
     Ok((headers, text).into_response())
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn history(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let story = person.web.app.guests().story(&person.actor, guest.row.id)?;
@@ -78,11 +72,9 @@ pub async fn history(person: Person, Path(text): Path<String>) -> Answer<Markup>
     Ok(page::history(&person.page(), &head(&person, &guest)?, &view))
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn danger(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
-    let impact = impact::of(&person, &guest, Deed::Delete.into()).await?;
+    let impact = impact::of(&person, &guest, ActionKind::Delete.into()).await?;
     Ok(page::danger(&person.page(), &head(&person, &guest)?, &impact, &Form::new()))
 }
 
@@ -98,7 +90,7 @@ pub(crate) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         Reach::Away { why, .. } => Some(why.clone()),
         _ => None,
     });
-    let open = app.jobs().open(&person.actor)?.into_iter().filter(|j| j.guest == Some(guest.row.id));
+    let open = app.jobs().open(&person.actor)?.into_iter().filter(|j| j.subject.guest() == Some(guest.row.id));
     Ok(MachineHead {
         row: Rows::of(person)?.row(guest),
         connection: connection.map(|c| c.name.clone()).unwrap_or_default(),
@@ -108,11 +100,12 @@ pub(crate) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         told: guest.at,
         away,
         missing_since: guest.row.missing_since,
-        actions: app.guests().actions(&person.actor, guest).into_iter().map(|a| (a.action, a.refusal)).collect(),
+        actions: app.guests().power_actions(&person.actor, guest),
         can_manage: person.actor.guest_right(&guest.row) == Some(GuestRight::Manage),
         can_use: person.actor.guest_right(&guest.row) >= Some(GuestRight::Use),
         jobs: open.collect(),
         features: app.guests().features(guest),
+        settings: app.guests().settings(guest),
         system: System::Unknown,
         profile: app.guests().profile_of(guest)?.map(|p| {
             let fixes = !person.actor.is_admin();
@@ -144,9 +137,6 @@ pub struct Range {
 }
 
 /// The charts' points, and what was done to the machine meanwhile as marks.
-///
-/// # Errors
-/// `NotFound`; `Invalid` on `range`; `Unavailable` when Proxmox does not answer.
 pub async fn history_json(person: Person, Path(text): Path<String>, Query(query): Query<Range>) -> Answer<Json<Value>> {
     let guest = find(&person, &text)?;
     let guests = person.web.app.guests();
@@ -172,26 +162,13 @@ fn point(p: &HistoryPoint) -> Value {
     json!([p.time, p.cpu, p.mem, p.netin, p.netout, p.diskread, p.diskwrite])
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     let form = Form::from_pairs(form);
-    let typed = if form.has("confirm") { form.value("confirm") } else { form.value("name") };
-    match person.web.app.guests().request_delete(&person.actor, guest.row.id, typed).await {
-        Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),
-        Err(e) => {
-            let head = head(&person, &guest)?;
-            let impact = impact::of(&person, &guest, Deed::Delete.into()).await?;
-            again(&person, form, beside(e), |p, form| page::danger(p, &head, &impact, form))
-        }
-    }
-}
-
-/// The form calls the typed name `confirm`, so that browsers don't fill it in.
-fn beside(e: Error) -> Error {
-    match e.fields().get("name").cloned() {
-        Some(text) => e.with_field("confirm", text),
-        None => e,
-    }
+    let action = confirmed(&form, "confirm", "machine", &guest.state.name).map(|()| Delete {});
+    let redraw = Box::pin(async {
+        let (head, impact) = (head(&person, &guest)?, impact::of(&person, &guest, ActionKind::Delete.into()).await?);
+        Ok(move |p: &Page, form: &Form| page::danger(p, &head, &impact, form))
+    });
+    submit(&person, &guest, form, action, "", redraw).await
 }

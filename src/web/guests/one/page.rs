@@ -5,12 +5,13 @@ use crate::frame::form::{Form, csrf, text, trouble};
 use crate::frame::parts::{bytes, copy, duration, empty, guest_state, icon, meter, note, percent, time};
 use crate::frame::{Page, layout};
 use crate::guests::impact::page::list;
-use crate::guests::list::page::{MachineRow, picture, share};
+use crate::guests::list::page::{MachineRow, share};
 use crate::jobs::page::{short, table};
 use base::Timestamp;
 use maud::{Markup, html};
-use model::guests::{GuestKind, PowerAction, System};
-use model::impact::{Deed, Impact};
+use model::guests::settings::MachineSettings;
+use model::guests::{ActionKind, GuestKind, System};
+use model::impact::Impact;
 use model::jobs::Job;
 use model::providers::Feature;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub struct MachineHead {
     pub away: Option<String>,
     pub missing_since: Option<Timestamp>,
     /// Each action with the reason why not, where there is one.
-    pub actions: Vec<(PowerAction, Option<String>)>,
+    pub actions: Vec<(ActionKind, Option<String>)>,
     /// May this person start, stop and open it?
     pub can_use: bool,
     /// May they change, delete and share it?
@@ -40,6 +41,8 @@ pub struct MachineHead {
     pub jobs: Vec<Job>,
     /// What its provider can do with machines of this kind.
     pub features: Vec<Feature>,
+    /// What such machines can have, as its provider declares it.
+    pub settings: MachineSettings,
     /// What runs inside, where the tab needs it.
     pub system: System,
     /// Its hardware profile, and the keys that it fixes for this person.
@@ -216,7 +219,7 @@ fn notes(page: &Page, head: &MachineHead) -> Markup {
         @match head.lock.as_deref() {
             None => {},
             Some("suspended") => (note("busy", html! { "It is hibernated: what was in its memory lies on the disk. A start goes on where it was; until then nothing else can be done." })),
-            Some(lock) => (note("busy", html! { "Proxmox has locked it (" (lock) "): most actions wait until that is done." })),
+            Some(lock) => (note("busy", html! { "It is locked (" (lock) "): most actions wait until that is done." })),
         }
     }
 }
@@ -229,52 +232,38 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
         let not_yours = (!head.can_use).then(|| "You may look at it, but not start or stop it.".to_owned());
         not_yours.or_else(|| why.clone()).or_else(|| head.away.clone())
     };
-    let first: Vec<_> = head
-        .actions
-        .iter()
-        .filter(|(a, why)| !blocked(why) && *a != PowerAction::Stop && *a != PowerAction::Suspend)
-        .take(2)
-        .collect();
+    let first: Vec<_> =
+        head.actions.iter().filter(|(kind, why)| !blocked(why) && !kind.always_asks()).take(2).collect();
     let rest: Vec<_> = head.actions.iter().filter(|(a, _)| !first.iter().any(|(f, _)| f == a)).collect();
     if head.row.template {
-        return html! { a.button.primary href={ "/machines/new?template=" (head.row.vmid.unwrap_or_default()) } { (icon("plus")) "Make a machine from it" } };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("template", &head.row.vmid.unwrap_or_default().to_string())
+            .append_pair("connection", &head.connection)
+            .finish();
+        return html! { a.button.primary href={ "/machines/new?" (query) } { (icon("plus")) "Make a machine from it" } };
     }
     html! {
         form.inline method="post" action=(path) { (csrf(page))
-            @for (action, _) in &first { button name="action" value=(action.name()) data-impact=[Deed::of_power(*action).map(|_| "")] { (icon(picture(*action))) (action.word()) } }
+            @for (kind, _) in &first { button name="action" value=(kind.name()) data-impact=[kind.has_impact().then_some("")] { (icon(kind.spec().icon)) (kind.spec().label) } }
         }
         details.menu.right name="menu" {
             summary.button.quiet { "More" (icon("down")) }
             form.sheet method="post" action=(path) { (csrf(page))
-                @for (action, why) in rest {
-                    button.item name="action" value=(action.name()) disabled[blocked(why)]
-                        data-impact=[Deed::of_power(*action).map(|_| "")] {
-                        (icon(picture(*action))) span { (action.word()) @if let Some(text) = reason(why) { small { (text) } } }
+                @for (kind, why) in rest {
+                    button.item name="action" value=(kind.name()) disabled[blocked(why)] data-impact=[kind.has_impact().then_some("")] {
+                        (icon(kind.spec().icon)) span { (kind.spec().label)
+                            @if let Some(text) = reason(why) { small { (text) } }
+                            @else if *kind == ActionKind::Hibernate { small { "Up to " (bytes(head.row.maxmem)) " go to a disk; a start goes on where it was." } }
+                        }
                     }
                 }
                 @if head.can_manage {
-                    @if head.has(Feature::Hibernate) { (hibernate(head)) }
                     @if head.has(Feature::Clone) { a.item href=(head.at("clone")) { (icon("copy")) "Copy" } }
                     @if head.has(Feature::Migrate) { a.item href=(head.at("migrate")) { (icon("right")) "Move to another node" } }
                     @if head.has(Feature::Template) { a.item href=(head.at("template")) { (icon("box")) "Make a template of it" } }
                     a.item href=(head.at("danger")) { (icon("trash")) "Delete" }
                 }
             }
-        }
-    }
-}
-
-/// Off, with what is in memory kept.
-fn hibernate(head: &MachineHead) -> Markup {
-    let row = &head.row;
-    let why = head.away.clone().or_else(|| (row.status != "running").then(|| format!("It is {} now.", row.status)));
-    let why = why.or_else(|| (!head.can_use).then(|| "Only those who may use it may do this.".to_owned()));
-    let text = why
-        .clone()
-        .unwrap_or_else(|| format!("Up to {} go to a disk; a start goes on where it was.", bytes(row.maxmem)));
-    html! {
-        button.item formaction=(head.at("hibernate")) data-impact=(head.at("power?action=hibernate")) disabled[why.is_some()] {
-            (icon("moon")) span { "Hibernate" small { (text) } }
         }
     }
 }

@@ -16,8 +16,6 @@ use base::{Error, Result};
 use maud::Markup;
 use model::access::GuestRight;
 
-/// # Errors
-/// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let owner = guest.row.owner.map(|o| o.to_string()).unwrap_or_default();
@@ -65,8 +63,6 @@ fn back(text: &str) -> String {
     format!("/machines/{text}/access")
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn share(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match shared(&person, &text, &form).await {
@@ -86,9 +82,6 @@ async fn shared(person: &Person, text: &str, form: &Form) -> Result<String> {
 }
 
 /// Takes it back from somebody; without a name, gives back what was shared with the person who asks.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn unshare(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (guest, form) = (find(&person, &text)?, Form::from_pairs(form));
     let own = form.value("user").is_empty();
@@ -103,8 +96,6 @@ pub async fn unshare(person: Person, Path(text): Path<String>, Checked { form, .
     }
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn owner(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match handed_over(&person, &text, &form).await {

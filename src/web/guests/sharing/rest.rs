@@ -5,38 +5,17 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::body::Sent;
 use crate::rest::openapi::{OneProblems, WriteProblems};
-use crate::rest::words::RightWord;
-use app::guests::sharing::GrantView as Found;
+use app::guests::sharing::GrantView;
 use axum::Json;
 use axum::extract::Path;
+use base::Error;
 use base::ids::GuestId;
-use base::{Error, Timestamp};
 use http::StatusCode;
 use model::access::GuestRight;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-#[derive(Debug, Serialize, ToSchema)]
-pub struct GrantView {
-    pub user: String,
-    pub login: String,
-    pub name: String,
-    /// see, use or manage.
-    #[schema(value_type = RightWord)]
-    pub right: GuestRight,
-    /// Who shared it.
-    pub by: String,
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-}
-
-impl From<Found> for GrantView {
-    fn from(g: Found) -> Self {
-        Self { user: g.user.to_string(), login: g.login, name: g.name, right: g.right, by: g.by, at: g.at }
-    }
-}
-
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GrantList {
     /// The owner's login; they may do everything.
     pub owner: Option<String>,
@@ -44,9 +23,6 @@ pub struct GrantList {
 }
 
 /// With whom a machine is shared. For those who manage it.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/grants", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GrantList), OneProblems))]
 pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<GrantList>> {
@@ -54,34 +30,27 @@ pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<Grant
     let grants = app.guests().shared(&person.actor, id)?;
     let owner = app.guests().get(&person.actor, id)?.row.owner;
     let owner = owner.and_then(|o| app.people().get(o)).map(|u| u.login.clone());
-    Ok(Json(GrantList { owner, grants: grants.into_iter().map(GrantView::from).collect() }))
+    Ok(Json(GrantList { owner, grants }))
 }
 
 /// One person's grant.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/grants/{user}", tag = "guests",
     params(("id" = String, Path), ("user" = String, Path, description = "Login or id")),
     responses((status = 200, body = GrantView), OneProblems))]
 pub async fn show(person: Person, Path((text, user)): Path<(String, String)>) -> Answer<Json<GrantView>> {
     let grants = person.web.app.guests().shared(&person.actor, id::<GuestId>(&text)?)?;
     let found = grants.into_iter().find(|g| g.login == user.to_lowercase() || g.user.to_string() == user);
-    found.map(|g| Json(g.into())).ok_or_else(|| Error::not_found("It is not shared with them.").into())
+    found.map(Json).ok_or_else(|| Error::not_found("It is not shared with them.").into())
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantPut {
     /// see, use or manage.
-    #[schema(value_type = RightWord)]
-    right: GuestRight,
+    pub right: GuestRight,
 }
 
 /// Shares a machine with somebody, or changes what they may do with it.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`; `Invalid` on `login` when there is nobody with this login or id.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/grants/{user}", tag = "guests", request_body = GrantPut,
     params(("id" = String, Path), ("user" = String, Path, description = "Login or id")),
     responses((status = 200, body = GrantView), WriteProblems))]
@@ -92,13 +61,10 @@ pub async fn put(
 ) -> Answer<Json<GrantView>> {
     let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
     let with = guests.person_for_sharing(&person.actor, id, &user)?;
-    Ok(Json(guests.share(&person.actor, id, with, wanted.right).await?.into()))
+    Ok(Json(guests.share(&person.actor, id, with, wanted.right).await?))
 }
 
 /// Takes back what was shared with somebody; everybody may give back their own.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`.
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/grants/{user}", tag = "guests",
     params(("id" = String, Path), ("user" = String, Path, description = "Login or id")),
     responses((status = 204, description = "It is no longer shared with them."), WriteProblems))]
@@ -113,20 +79,16 @@ pub async fn delete(person: Person, Path((text, user)): Path<(String, String)>) 
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerPut {
     /// Login or id of the new owner; `null` for nobody, which only admins may say.
-    owner: Option<String>,
+    pub owner: Option<String>,
     /// see, use or manage: what the old owner may still do; nothing when left out.
-    #[schema(value_type = Option<RightWord>)]
-    keep: Option<GuestRight>,
+    pub keep: Option<GuestRight>,
 }
 
 /// Hands a machine over. Its owner and admins may; it counts for the new owner's quota.
-///
-/// # Errors
-/// `NotFound`, `Forbidden`; `Invalid` on `owner`; `Conflict` when the new owner's quota has no room.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/owner", tag = "guests", request_body = OwnerPut,
     params(("id" = String, Path)), responses((status = 204, description = "Handed over"), WriteProblems))]
 pub async fn owner(person: Person, Path(text): Path<String>, Sent(wanted): Sent<OwnerPut>) -> Answer<StatusCode> {

@@ -4,7 +4,6 @@ use crate::frame::Page;
 use crate::frame::form::{Form, area, csrf, switch, text, trouble};
 use crate::frame::parts::{count, empty, icon, note, time};
 use crate::guests::one::page::{MachineHead, frame, happening};
-use base::Timestamp;
 use maud::{Markup, html};
 use model::guests::snapshots::{Snapshot, Snapshots};
 use model::providers::Feature;
@@ -52,7 +51,7 @@ pub fn list(page: &Page, head: &MachineHead, view: &SnapshotsView, form: &Form) 
 fn line(page: &Page, head: &MachineHead, s: &Snapshot) -> Markup {
     html! {
         a href=(head.at(&format!("snapshots/{}", s.name))) { (s.name) }
-        span.dim { (time(page, Timestamp::from_secs(s.time))) }
+        span.dim { (time(page, s.time)) }
         @if s.memory { span.tag { "with memory" } }
         @if s.broken { span.state.bad { "broke off" } }
         @if !s.description.is_empty() { span.words { (s.description) } }
@@ -92,7 +91,7 @@ pub fn one(page: &Page, head: &MachineHead, all: &Snapshots, s: &Snapshot, lost:
         p { a href=(head.at("snapshots")) { (icon("left")) "All snapshots" } }
         h2 { "Snapshot " (s.name) }
         p.facts {
-            span { (time(page, Timestamp::from_secs(s.time))) }
+            span { (time(page, s.time)) }
             @if s.memory { span.tag { "with memory" } }
             @if all.parent.as_deref() == Some(s.name.as_str()) { span.tag { "the present state grew from it" } }
             @if s.broken { span.state.bad { "broke off" } }
@@ -102,7 +101,7 @@ pub fn one(page: &Page, head: &MachineHead, all: &Snapshots, s: &Snapshot, lost:
             section.card.narrow.attention {
                 h2 { "Go back to it" }
                 @if s.broken { p { "It broke off while it was made, so there is nothing to go back to." } } @else {
-                    p { "This brings " strong { (head.row.name) } " back to how it was " (time(page, Timestamp::from_secs(s.time))) "." }
+                    p { "This brings " strong { (head.row.name) } " back to how it was " (time(page, s.time)) "." }
                     (lost)
                     form method="post" action=(at("rollback")) {
                         (csrf(page))

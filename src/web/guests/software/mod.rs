@@ -16,11 +16,11 @@ use crate::guests::software::page::TabView;
 use app::live::GuestLive;
 use app::software::{LetIn, MenuItem};
 use axum::extract::Path;
-use base::{Error, Result, Secret};
+use base::{Error, Result};
 use maud::Markup;
 use model::guests::System;
 use model::providers::Feature;
-use model::software::{Needs, Recipe, Wish};
+use model::software::{Needs, Recipe, SoftwareRequest};
 
 fn place(guest: &GuestLive) -> String {
     format!("/machines/{}/software", guest.row.id)
@@ -49,8 +49,6 @@ async fn view(person: &Person, guest: &GuestLive, head: &MachineHead) -> Result<
     })
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let head = head(&person, &guest).await?;
@@ -63,8 +61,6 @@ fn item(person: &Person, name: &str) -> Result<MenuItem> {
     found.ok_or_else(|| Error::not_found("There is no such recipe (any more)."))
 }
 
-/// # Errors
-/// `NotFound`.
 pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) -> Answer<Markup> {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
     let warnings = warnings([&item.recipe.needs], guest.state.maxmem >> 20, guest.state.maxdisk >> 30);
@@ -85,8 +81,6 @@ pub fn warnings<'a>(needs: impl IntoIterator<Item = &'a Needs>, memory: u64, dis
     out
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn install(
     person: Person,
     Path((text, name)): Path<(String, String)>,
@@ -94,8 +88,8 @@ pub async fn install(
 ) -> Answer {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
     let form = Form::from_pairs(form);
-    let wish = Wish { recipe: item.name.clone(), options: values(&form, &item) };
-    match person.web.app.software().request_install(&person.actor, guest.row.id, wish).await {
+    let request = SoftwareRequest { recipe: item.name.clone(), options: values(&form, &item) };
+    match person.web.app.software().request_install(&person.actor, guest.row.id, request).await {
         Ok(asked) => match asked.job {
             Some(job) => Ok(finished(&person, &format!("/jobs/{job}"), "")),
             None => Ok(finished(&person, &place(&guest), "It is on the list and begins when the machine is free.")),
@@ -108,8 +102,6 @@ pub async fn install(
     }
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`; for our script also `Conflict`.
 pub async fn remove(
     person: Person,
     Path((text, name)): Path<(String, String)>,
@@ -122,20 +114,18 @@ pub async fn remove(
     }
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
+    let mut form = Form::from_pairs(form);
+    let password = Some(form.secret("password")).filter(|p| !p.expose().is_empty());
     let port = if form.value("port").is_empty() { Ok(22) } else { number(&form, "port") };
     let asked = match port {
         Ok(port) => {
-            let password = Some(form.value("password").to_owned()).filter(|p| !p.is_empty());
             let wanted = LetIn {
                 user: form.value("user").to_owned(),
                 address: form.value("address").to_owned(),
                 port,
-                password: password.map(Secret::new),
+                password,
             };
             person.web.app.software().let_in(&person.actor, guest.row.id, wanted).await
         }
@@ -151,8 +141,6 @@ pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, ..
     }
 }
 
-/// # Errors
-/// `NotFound`, `Forbidden`.
 pub async fn forget(person: Person, Path(text): Path<String>, Checked { .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     match person.web.app.software().forget_host_key(&person.actor, guest.row.id).await {

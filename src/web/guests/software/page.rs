@@ -108,9 +108,9 @@ fn menu(head: &MachineHead, view: &TabView) -> Markup {
         div.recipe-columns { @for (category, items) in by_category(&view.menu) {
             section.recipes data-find-group { h3 { (picture(category)) (category) }
                 ul.recipe-list { @for item in items {
-                    li data-find={ (item.recipe.title) " " (item.about) " " (category) } {
+                    li data-find={ (item.recipe.title) " " (item.recipe.about) " " (category) } {
                         a.recipe href={ "/machines/" (head.row.id) "/software/" (item.name) } {
-                            strong { (item.recipe.title) } span { (item.about) } small.dim { (needs(&item.recipe.needs)) }
+                            strong { (item.recipe.title) } span { (item.recipe.about) } small.dim { (needs(&item.recipe.needs)) }
                         }
                     }
                 } }
@@ -134,7 +134,7 @@ pub fn recipe(page: &Page, head: &MachineHead, item: &MenuItem, warnings: &[Stri
     let body = html! {
         section.card.narrow {
             h2 { "Install " (item.recipe.title) }
-            p { (item.about) }
+            p { (item.recipe.about) }
             @let wants = needs(&item.recipe.needs);
             @if !wants.is_empty() { p.dim { "Needs " (wants) "." } }
             @for w in warnings { (note("warn", html! { (w) })) }
@@ -163,7 +163,7 @@ fn access(page: &Page, head: &MachineHead, view: &TabView, form: &Form) -> Marku
                         @match &key.address { Some(a) => { ", at " (a) }, None => ", at the address that Proxmox tells" }
                         @if key.port != 22 { ", port " (key.port) } "." }
                     p.dim { "The line for authorized_keys:" }
-                    p.fingerprint { (copy(&key.public)) }
+                    p.fingerprint { (copy(&key.public_key)) }
                     @if key.host_keys.is_empty() { p.dim { "Its host key is kept at the first sign-in." } }
                     @else {
                         p.dim { "The machine's host key, seen at the first sign-in; another one is refused:" }

@@ -1,0 +1,299 @@
+//! Connections to Proxmox clusters and to hosts by SSH: reading, changing, limiting and forgetting them. How one comes
+//! to be: `access` (a cluster, by token or one-time login), `ssh_hosts`, `joining` (the cluster of this very host).
+
+pub mod access;
+pub mod joining;
+mod links;
+pub mod ssh_hosts;
+mod trust;
+
+pub use links::Links;
+pub use trust::fingerprint_text;
+
+use crate::guests::sharing::drop_of_guest;
+use crate::{Actor, App};
+use base::ids::ConnectionId;
+use base::{Error, Result, Secret};
+use links::Link;
+use model::connections::{Connection, Limits, PveAccess, Reach, SshAccess, Transport, Trust};
+use model::subject::Subject;
+use remote::pve::PveClient;
+use std::sync::Arc;
+use store::{Read as _, tables};
+
+/// A connection as the settings page shows it: no secret.
+#[derive(Clone, Debug)]
+pub struct ConnectionView {
+    pub id: ConnectionId,
+    pub name: String,
+    pub plugin: String,
+    pub endpoints: Vec<String>,
+    /// Accepted certificates as Proxmox shows them; none when the cluster's own CA is trusted.
+    pub fingerprints: Vec<String>,
+    /// The CA that is trusted instead, as PEM.
+    pub ca: Option<String>,
+    pub token_id: String,
+    /// For a host by SSH; then there is no address, certificate and token.
+    pub ssh: Option<SshView>,
+    pub limits: Limits,
+    pub reach: Reach,
+}
+
+/// How Steward signs in to a host by SSH: no secret.
+#[derive(Clone, Debug)]
+pub struct SshView {
+    /// `root@kvm1`, with the port when it is not 22.
+    pub address: String,
+    /// Accepted host keys, `SHA256:...`.
+    pub host_keys: Vec<String>,
+    /// Steward's own public key there.
+    pub public: String,
+}
+
+impl SshView {
+    fn of(access: &SshAccess) -> Self {
+        let port = if access.port == 22 { String::new() } else { format!(":{}", access.port) };
+        Self {
+            address: format!("{}@{}{port}", access.user, access.host),
+            host_keys: access.host_keys.clone(),
+            public: access.public.clone(),
+        }
+    }
+}
+
+/// What an admin may change of a connection.
+#[derive(Clone, Debug)]
+pub struct ConnectionChange {
+    pub name: String,
+    /// Nodes of one cluster; the first that answers is used.
+    pub addresses: Vec<String>,
+    /// SHA-256 of each certificate that is accepted, as hex, with or without colons.
+    pub fingerprints: Vec<String>,
+    /// The cluster's own CA as PEM, to be trusted instead of single certificates.
+    pub ca: Option<String>,
+    pub limits: Limits,
+}
+
+pub struct Connections<'a>(pub(super) &'a App);
+
+impl Connections<'_> {
+    /// All connections, by name.
+    ///
+    /// # Errors
+    /// `Forbidden` unless an admin asks.
+    pub fn list(&self, actor: &Actor) -> Result<Vec<ConnectionView>> {
+        actor.require_admin()?;
+        let mut out: Vec<_> = self.links().all().iter().map(|l| self.view(&l.row)).collect();
+        out.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(out)
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`.
+    pub fn get(&self, actor: &Actor, id: ConnectionId) -> Result<ConnectionView> {
+        actor.require_admin()?;
+        Ok(self.view(&self.links().find(id)?.row))
+    }
+
+    fn view(&self, row: &Connection) -> ConnectionView {
+        let mut view = ConnectionView {
+            id: row.id,
+            name: row.name.clone(),
+            plugin: row.plugin.clone(),
+            endpoints: Vec::new(),
+            fingerprints: Vec::new(),
+            ca: None,
+            token_id: String::new(),
+            ssh: None,
+            limits: row.limits.clone(),
+            reach: self.0.live().snapshot().connection(row.id).map_or(Reach::Unknown, |c| c.reach.clone()),
+        };
+        match &row.transport {
+            Transport::Ssh(ssh) => view.ssh = Some(SshView::of(ssh)),
+            Transport::Pve(pve) => {
+                view.endpoints.clone_from(&pve.endpoints);
+                view.token_id.clone_from(&pve.token_id);
+                match &pve.trust {
+                    Trust::Fingerprints(all) => view.fingerprints = all.iter().map(|f| fingerprint_text(f)).collect(),
+                    Trust::Ca(pem) => view.ca = Some(pem.clone()),
+                }
+            }
+        }
+        view
+    }
+
+    fn links(&self) -> &Links {
+        &self.0.0.links
+    }
+
+    pub(crate) fn ids(&self) -> Vec<ConnectionId> {
+        self.links().all().iter().map(|l| l.row.id).collect()
+    }
+
+    pub(crate) fn name(&self, id: ConnectionId) -> Option<String> {
+        self.links().find(id).ok().map(|l| l.row.name.clone())
+    }
+
+    pub(crate) fn plugin_of(&self, id: ConnectionId) -> Result<String> {
+        Ok(self.links().find(id)?.row.plugin.clone())
+    }
+
+    pub(crate) fn limits(&self, id: ConnectionId) -> Result<Limits> {
+        Ok(self.links().find(id)?.row.limits.clone())
+    }
+
+    /// The client of a connection.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` for a host by SSH.
+    pub fn client(&self, id: ConnectionId) -> Result<PveClient> {
+        Ok(self.links().find(id)?.client()?.clone())
+    }
+
+    /// The stored row, with its secrets.
+    fn row(&self, id: ConnectionId) -> Result<Connection> {
+        let row = self.0.store().read(|tx| tx.get(tables::CONNECTIONS, &id))?;
+        row.ok_or_else(|| Error::not_found("This connection does not exist (any more)."))
+    }
+
+    /// The key for a host by SSH, read for one sign-in.
+    pub(crate) fn ssh_key(&self, id: ConnectionId) -> Result<Secret<String>> {
+        Ok(self.row(id)?.ssh().map(|ssh| ssh.private.clone()).unwrap_or_default())
+    }
+
+    /// How to sign in to the host of a connection by SSH; without the key.
+    pub(crate) fn ssh_access(&self, id: ConnectionId) -> Result<SshAccess> {
+        self.links().find(id)?.ssh().cloned()
+    }
+
+    pub(crate) fn is_by_ssh(&self, id: ConnectionId) -> bool {
+        self.links().find(id).is_ok_and(|l| l.ssh().is_ok())
+    }
+
+    async fn store(&self, actor: &Actor, link: Link, row: Connection, action: &str) -> Result<ConnectionId> {
+        let address = match &row.transport {
+            Transport::Ssh(ssh) => SshView::of(ssh).address,
+            Transport::Pve(pve) => pve.endpoints.join(", "),
+        };
+        let record = actor.record(self.0.now(), action, &row.name, address);
+        self.0
+            .store()
+            .write(move |tx| {
+                tx.put(tables::CONNECTIONS, &row.id, &row)?;
+                tx.event(Subject::Connection(row.id), None);
+                tx.audit(record);
+                Ok(())
+            })
+            .await?;
+        let (id, link) = (link.row.id, Arc::new(link));
+        self.links().put(&link);
+        let before = self.0.live().snapshot().connection(id).map_or(Reach::Unknown, |c| c.reach.clone());
+        self.0.live().set_connection(id, &link.row.name, before);
+        self.0.inventory().look_soon();
+        Ok(id)
+    }
+
+    /// Adds a connection whose details the machine itself knows (the demo, the package on a Proxmox host).
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn add_known(&self, actor: &Actor, row: Connection) -> Result<ConnectionId> {
+        self.store(actor, Link::new(&row)?, row, "connection.add").await
+    }
+
+    /// Changes name, addresses, accepted certificates and limits.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound`; `Invalid` on a field.
+    pub async fn change(&self, actor: &Actor, id: ConnectionId, change: ConnectionChange) -> Result<()> {
+        actor.require_full_admin()?;
+        let old = self.row(id)?;
+        let ConnectionChange { name, addresses, fingerprints, ca, limits } = change;
+        let name = check_name(&name)?;
+        if limits.vmid_min.is_some_and(|v| v < 100) {
+            return Err(Error::field("vmid_min", "Proxmox' numbers start at 100."));
+        }
+        if let (Some(low), Some(high)) = (limits.vmid_min, limits.vmid_max)
+            && low > high
+        {
+            return Err(Error::field("vmid_max", "The last number must not be below the first."));
+        }
+        let by_ca = ca.is_some();
+        let transport = match old.transport {
+            ssh @ Transport::Ssh(_) => ssh,
+            Transport::Pve(pve) => Transport::Pve(PveAccess {
+                endpoints: endpoints(&addresses)?,
+                trust: match ca {
+                    Some(pem) => Trust::Ca(pem.trim().replace('\r', "")),
+                    None => Trust::Fingerprints(trust::parse_pins(&fingerprints)?),
+                },
+                ..pve
+            }),
+        };
+        let row = Connection { name, limits, transport, ..old };
+        let link = Link::new(&row).map_err(|e| if by_ca { Error::field("ca", e.message()) } else { e })?;
+        self.store(actor, link, row, "connection.change").await.map(|_| ())
+    }
+
+    /// Forgets a connection. Its machines disappear from the pages; nothing is changed on Proxmox.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound`; `Conflict` while jobs of it are open.
+    pub async fn remove(&self, actor: &Actor, id: ConnectionId) -> Result<()> {
+        actor.require_full_admin()?;
+        let link = self.links().find(id)?;
+        if self.0.jobs().open_on_connection(id)? {
+            return Err(Error::conflict("Jobs of this connection are still open. Wait for them or cancel them first."));
+        }
+        if let Ok(access) = link.ssh() {
+            self.0.ssh_hosts().leave(id, access).await;
+        }
+        let rows = self.0.live().rows_of(id);
+        let record =
+            actor.record(self.0.now(), "connection.remove", &link.row.name, format!("{} machines", rows.len()));
+        let gone: Vec<_> = rows.iter().map(|g| g.id).collect();
+        self.0
+            .store()
+            .write(move |tx| {
+                tx.delete(tables::CONNECTIONS, &id)?;
+                for row in &rows {
+                    tx.delete(tables::GUESTS, &row.id)?;
+                    drop_of_guest(tx, row.id)?;
+                    if let Some(vmid) = row.vmid {
+                        tx.delete(tables::GUEST_VMIDS, &(id, vmid))?;
+                    }
+                }
+                tx.event(Subject::Connection(id), None);
+                tx.audit(record);
+                Ok(())
+            })
+            .await?;
+        self.links().remove(id);
+        self.0.live().remove_connection(id);
+        self.0.live().remove_rows(&gone);
+        self.0.grants().reload(self.0.store(), &gone)
+    }
+}
+
+fn endpoints(addresses: &[String]) -> Result<Vec<String>> {
+    let in_field = |e: Error| Error::field("addresses", e.fields().values().cloned().collect::<Vec<_>>().join(" "));
+    let endpoints = addresses.iter().map(|a| trust::endpoint(a).map_err(in_field)).collect::<Result<Vec<_>>>()?;
+    if endpoints.is_empty() || endpoints.len() > 16 {
+        return Err(Error::field("addresses", "Give 1 to 16 addresses, one a line."));
+    }
+    Ok(endpoints)
+}
+
+/// A connection's name, without blanks at its ends.
+///
+/// # Errors
+/// `Invalid` on `name`.
+fn check_name(name: &str) -> Result<String> {
+    let name = name.trim().to_owned();
+    if name.is_empty() || name.chars().count() > 60 {
+        return Err(Error::field("name", "Give the connection a name of 1 to 60 characters."));
+    }
+    Ok(name)
+}
