@@ -99,6 +99,7 @@ async fn copy(kvm: &KvmHost, path: &str) {
     let appliance = &kvm.appliance;
     let wish = json!({ "name": "twin", "full": true });
     let asked = appliance.ask("POST", &format!("{path}/clone"), Some(wish)).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
     let twin = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());
     done(appliance, asked, 90).await;
     let vmid = appliance.ask("GET", &twin, None).await.json()["vmid"].as_u64().unwrap();
