@@ -1,4 +1,4 @@
-// Asks before what can't be taken back: any button with data-confirm. A button with data-impact shows what hangs on
+// Asks before what can't be taken back: any button with data-confirm. A button with data-impact shows what depends on
 // the machine, as the server's page for it does, and asks only when something does.
 import { fragment } from "./net.js";
 
@@ -31,7 +31,7 @@ export function ask(question, word) {
   });
 }
 
-/** What hangs on the machine, from the page that asks without script. True when nothing is to be asked. */
+/** What depends on the machine, from the page that asks without script. True when nothing is to be asked. */
 async function sure(button) {
   const own = button.dataset.impact;
   const form = button.form;

@@ -71,7 +71,7 @@ impl Actor {
     /// `Forbidden` when the person is gone or deactivated.
     pub fn on_behalf(app: &App, user: UserId, what: &str) -> Result<Self> {
         let user = app.people().get(user).filter(|u| u.active);
-        let user = user.ok_or_else(|| Error::forbidden("Whoever asked for this may no longer sign in."))?;
+        let user = user.ok_or_else(|| Error::forbidden("The person who asked for this may no longer sign in."))?;
         let label = format!("{} ({what})", user.login);
         let person = Person { user, signed_in: None, scope: None, grants: app.shared_grants() };
         Ok(Self { person: Some(person), address: None, label })
@@ -150,7 +150,7 @@ impl Actor {
         if have >= need {
             Ok(())
         } else {
-            Err(Error::forbidden(format!("This token may not do that; it needs the scope “{}”.", least.name())))
+            Err(Error::forbidden(format!("This token may not do this; it needs the scope “{}”.", least.name())))
         }
     }
 

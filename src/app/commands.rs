@@ -94,7 +94,7 @@ impl CommandWatch {
                 told.map_err(|e| (e.kind.may_have_happened(), e.message))
             }
             (CommandVia::Agent { .. }, SshTarget::Connection(_)) => {
-                Err((false, "This is no command of a machine.".to_owned()))
+                Err((false, "This is not a command on a machine.".to_owned()))
             }
         }
     }
@@ -153,7 +153,7 @@ echo "$s $o $n"; tail -c +$((o + 1)) "$d/log" | head -c $n"#
             Some(0) => TaskEnd::ok(),
             Some(code) => TaskEnd::failed(self.failure(code)),
             None => {
-                TaskEnd::failed("The command was broken off: the machine was restarted, or it was ended from outside.")
+                TaskEnd::failed("The command was interrupted: the machine was restarted, or something else ended the command.")
             }
         });
         CommandPoll { lines, end, away: None }

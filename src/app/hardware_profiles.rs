@@ -45,7 +45,7 @@ pub(super) fn first_start(store: &Store, plugins: &Plugins, now: Timestamp) -> R
 }
 
 fn gone() -> Error {
-    Error::not_found("This profile does not exist (any more).")
+    Error::not_found("This profile does not exist.")
 }
 
 impl HardwareProfiles<'_> {
@@ -291,7 +291,7 @@ impl HardwareProfiles<'_> {
             (bridge.is_none(), "bridge"),
         ];
         let lacks = lacks.into_iter().filter(|(lacks, _)| *lacks);
-        Error::of_fields(lacks.map(|(_, name)| (name, "This is needed: no profile says it.")))?;
+        Error::of_fields(lacks.map(|(_, name)| (name, "This is required: no profile sets it.")))?;
         let settings = self.0.guests().settings_of(connection, GuestKind::Qemu);
         let mut source = request.source.clone();
         if let GuestSource::Iso { system, .. } = &mut source
@@ -324,7 +324,7 @@ impl HardwareProfiles<'_> {
         match &profile {
             Some(profile) => self.fit(actor, connection, profile, &spec, least)?,
             None if self.required_of(actor)? => {
-                return Err(Error::field("profile", "Choose a profile: an admin decided that every machine has one."));
+                return Err(Error::field("profile", "Choose a profile: an admin requires one for every machine."));
             }
             None => {}
         }
@@ -353,7 +353,7 @@ impl HardwareProfiles<'_> {
         }
         let mut wrong = if actor.is_admin() { Vec::new() } else { profile.overstepped(spec, least) };
         if let Some(least) = profile.number("memory_min").filter(|n| *n > spec.memory) {
-            wrong.push(("memory", format!("The profile “{}” keeps at least {least} MiB.", profile.name)));
+            wrong.push(("memory", format!("The profile “{}” requires at least {least} MiB.", profile.name)));
         }
         let limits = self.0.connections().limits(connection)?;
         let more = profile.disks.iter().filter_map(|d| d.storage.as_deref());

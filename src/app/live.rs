@@ -25,7 +25,7 @@ pub struct GuestLive {
     pub spark: Arc<[f32]>,
     /// When Proxmox said this; `None` for a guest that is still being made.
     pub at: Option<Timestamp>,
-    /// Proxmox does not answer now: this is the last known state.
+    /// Proxmox is not answering: this is the last known state.
     pub stale: bool,
 }
 

@@ -68,7 +68,7 @@ impl Nodes<'_> {
     /// `Unavailable` when Proxmox does not answer.
     pub async fn choices(&self, _: &Actor, connection: ConnectionId, node: &str) -> Result<Choices> {
         if !self.usable(connection)?.iter().any(|n| n == node) {
-            return Err(Error::field("node", "This node is away, or Steward may not use it."));
+            return Err(Error::field("node", "This node is not available, or Steward may not use it."));
         }
         let mut choices = self.all_choices(connection, node).await?;
         let limits = self.0.connections().limits(connection)?;

@@ -137,7 +137,7 @@ impl Users<'_> {
     }
 
     fn find(&self, id: UserId) -> Result<Arc<User>> {
-        self.0.people().get(id).ok_or_else(|| Error::not_found("This user does not exist (any more)."))
+        self.0.people().get(id).ok_or_else(|| Error::not_found("This user does not exist."))
     }
 
     fn view(&self, user: Arc<User>) -> Result<UserView> {

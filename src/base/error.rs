@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong, coarsely. `web::problem` holds the only table from kind to status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The input does not fit; `fields` may say where.
+    /// The input is not valid; `fields` may say where.
     Invalid,
     /// Nobody is signed in, or the credential is not (or no longer) good.
     Unauthenticated,
@@ -18,9 +18,9 @@ pub enum Kind {
     Forbidden,
     /// It is not there, or not there for this actor.
     NotFound,
-    /// It clashes with what is there now (name taken, changed meanwhile, wrong state).
+    /// It conflicts with the current state now (name taken, changed meanwhile, wrong state).
     Conflict,
-    /// Too many tries; `retry_after` says how many seconds to wait.
+    /// Too many attempts; `retry_after` says how many seconds to wait.
     TooMany,
     /// Something outside (Proxmox, the network) is away or refuses.
     Unavailable,
@@ -87,7 +87,7 @@ impl Error {
         Self::new(Kind::Unavailable, message)
     }
 
-    /// Too many tries; good again after `seconds`.
+    /// Too many attempts; good again after `seconds`.
     pub fn too_many(message: impl Into<String>, seconds: u64) -> Self {
         let mut e = Self::new(Kind::TooMany, message);
         e.retry_after = Some(seconds);

@@ -100,7 +100,7 @@ ids! {
     TokenId,
     /// One invite or reset link.
     InviteId,
-    /// One virtual machine or container, as Steward knows it; Proxmox' number is its `vmid`.
+    /// One virtual machine or container, as Steward knows it; Proxmox's number is its `vmid`.
     GuestId,
     /// One run of a durable script.
     JobId,

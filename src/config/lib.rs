@@ -91,7 +91,7 @@ impl Settings {
         }
         let settings: Self = table
             .try_into()
-            .map_err(|e: toml::de::Error| Error::invalid(format!("The settings are not right: {}", e.message())))?;
+            .map_err(|e: toml::de::Error| Error::invalid(format!("The settings are not valid: {}", e.message())))?;
         settings.check()?;
         Ok(settings)
     }
@@ -114,11 +114,11 @@ impl Settings {
         } else if self.image_mirror.as_deref().is_some_and(|m| !is_address(m)) {
             "image_mirror takes an address like \"https://mirror.example/images\"."
         } else if self.key_file.starts_with(&self.data_dir) {
-            "key_file must not lie inside data_dir: whoever takes a copy of the data must not get the key with it."
+            "key_file must not be inside data_dir: a copy of the data must not contain the key."
         } else {
             return Ok(());
         };
-        Err(Error::invalid(format!("The settings are not right: {problem}")))
+        Err(Error::invalid(format!("The settings are not valid: {problem}")))
     }
 
     pub fn store_file(&self) -> PathBuf {

@@ -55,7 +55,7 @@ async fn note_restart(app: &App) -> Result<()> {
     let told = tokio::task::spawn_blocking(move || {
         for job in begun {
             let journal = StoreJournal::open(&app, job.id, job.owner)?;
-            journal.log(LogLevel::Warn, "Steward was restarted. This job goes on where it stopped.");
+            journal.log(LogLevel::Warn, "Steward was restarted. This job continues where it stopped.");
         }
         Ok(())
     });
@@ -146,7 +146,7 @@ impl Runner {
     }
 }
 
-/// One run of a job: claim it, play the script, write the outcome, settle what hangs on it.
+/// One run of a job: claim it, play the script, write the outcome, settle what depends on it.
 async fn run_once(app: &App, id: JobId) -> Result<()> {
     let Some(job) = claim(app, id).await? else { return Ok(()) };
     let outcome = within_quota(app, &job).await?;
@@ -256,14 +256,14 @@ async fn play(app: &App, job: &Job) -> Result<Outcome> {
         Ok(outcome) => outcome,
         Err(e) => {
             tracing::error!(error = %e, "a plugin run panicked");
-            Ok(failure("The plugin's run ended in a fault of Steward's own. The service's log says more.", true, false))
+            Ok(failure("The plugin's run failed because of an error in Steward itself. The service's log says more.", true, false))
         }
     }
 }
 
 fn plugin_gone(job: &Job) -> Outcome {
     let text = format!(
-        "The plugin “{}” was changed or removed since this job began, so it can't go on safely. Retry starts it with the plugin of today.",
+        "The plugin “{}” was changed or removed since this job began, so it can't go on safely. Retry starts it with the current plugin.",
         job.plugin
     );
     failure(&text, false, true)

@@ -113,7 +113,7 @@ pub enum WhenNewer {
     Tell,
     /// A new template is made; the old one stays.
     Rebuild,
-    /// A new template is made, and the old one goes as soon as no machine hangs on it.
+    /// A new template is made, and the old one goes as soon as no machine depends on it.
     Replace,
 }
 

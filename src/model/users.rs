@@ -81,7 +81,7 @@ pub fn parse_login(text: &str) -> Result<String> {
     } else {
         Err(Error::field(
             "login",
-            "Use 2 to 32 small letters, digits, dots, dashes or underscores, starting with a letter.",
+            "Use 2 to 32 lowercase letters, digits, dots, dashes or underscores, starting with a letter.",
         ))
     }
 }

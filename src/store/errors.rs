@@ -21,7 +21,7 @@ impl Failure {
         match self {
             Self::Full => Error::new(
                 Kind::Storage,
-                "The disk is full. Nothing was changed. Make room on it; Steward then goes on by itself.",
+                "The disk is full. Nothing was changed. Free some space on it; Steward then continues by itself.",
             ),
             Self::Disk(cause) => Error::new(
                 Kind::Storage,
@@ -69,7 +69,7 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 pub(super) fn damaged(cause: impl Into<String>) -> Error {
     Error::new(
         Kind::Internal,
-        "The store file is damaged. Stop Steward, keep the file for a look at it, and restore a backup.",
+        "The store file is damaged. Stop Steward, keep the file for a closer look, and restore a backup.",
     )
     .with_cause(cause.into())
 }
@@ -94,7 +94,7 @@ pub(super) fn closed() -> Error {
 
 /// The file could not be opened again after the disk failed; the writer keeps trying.
 pub(super) fn away() -> Error {
-    Error::new(Kind::Storage, "The store can't be read since the disk failed. Steward keeps trying to open it again.")
+    Error::new(Kind::Storage, "The store can't be read because the disk failed. Steward keeps trying to open it again.")
 }
 
 pub(super) fn cannot_open(path: &std::path::Path, e: DatabaseError) -> Error {

@@ -138,7 +138,7 @@ impl<'a> WriteTx<'a> {
     /// `Conflict` when it is.
     pub fn insert_new<K: Key, V: Value>(&mut self, table: Table<K, V>, key: &K, value: &V) -> Result<()> {
         if self.has(table, key)? {
-            return Err(Error::conflict("This is there already."));
+            return Err(Error::conflict("This already exists."));
         }
         self.put(table, key, value)
     }

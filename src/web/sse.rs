@@ -50,7 +50,7 @@ impl Streams {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = open.entry(user).or_default();
         if *mine >= PER_PERSON {
-            return Err(Error::too_many("Too many open pages watch for changes. Close some of them.", 30));
+            return Err(Error::too_many("Too many open pages are watching for changes. Close some of them.", 30));
         }
         *mine += 1;
         Ok(Place { streams: self.clone(), user })

@@ -65,7 +65,7 @@ test('a template that others share disks with is not deleted, and says with whom
   await page.context().close();
 });
 
-test('a stop shows what hangs on the machine first, also without JavaScript, and no is no', async () => {
+test('a stop shows what depends on the machine first, also without JavaScript, and no is no', async () => {
   const [first] = await running();
   const plain = await open(browser, steward, { state, script: false });
   await plain.goto(`/machines/${first.id}`);

@@ -83,7 +83,7 @@ test('a running machine moves to another node and goes on running', async () => 
   const place = c.nodes.find((n) => n.problems.length === 0).name;
   const page = await open(browser, steward, { state });
   await page.goto(`/machines/${g.id}/migrate`);
-  await page.getByText('It goes on running while it moves').waitFor();
+  await page.getByText('It keeps running while it moves').waitFor();
   await assertAccessible(page);
   await page.getByRole('radio', { name: place }).check();
   await page.getByRole('button', { name: 'Move it' }).click();
@@ -121,7 +121,7 @@ test('a stopped machine becomes a template, and its page says what is lost befor
   const [first] = await machines('name:copied-a');
   const page = await open(browser, steward, { state });
   await page.goto(`/machines/${first.id}/template`);
-  await page.getByText('There is no way back').waitFor();
+  await page.getByText("This can't be undone. A full copy").waitFor();
   await assertAccessible(page);
   await page.getByRole('button', { name: 'Make a template of it' }).click();
   await until(() => guest(first.id), (now) => now.template === true);
@@ -136,7 +136,7 @@ test('a stopped machine becomes a template, and its page says what is lost befor
 });
 
 test('a running machine is hibernated from the menu and woken', async () => {
-  // Somebody else's: what hangs on it is shown first.
+  // Somebody else's: what depends on it is shown first.
   const first = (await machines('status:running')).find((g) => g.owner && g.owner !== steward.login);
   const page = await open(browser, steward, { state });
   await page.goto(`/machines/${first.id}`);

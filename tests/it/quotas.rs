@@ -54,7 +54,7 @@ async fn over(house: &House, id: JobId) -> Job {
     for _ in 0..600 {
         let job = house.app.jobs().get(&Actor::host_console(), id).unwrap().job;
         if job.state.is_over() {
-            // What hangs on its end is written a moment later.
+            // What depends on its end is written a moment later.
             tokio::time::sleep(Duration::from_millis(100)).await;
             return job;
         }
@@ -263,7 +263,7 @@ async fn an_admin_sets_quotas_on_the_pages_and_the_person_sees_their_own() {
     let view = house.app.quotas().mine(&mira.actor()).unwrap();
     assert_eq!(view.quota, Quota { machines: Some(3), disk: Some(50), ..Quota::default() });
     for path in ["/", "/profile"] {
-        assert!(mira.get(path).await.body.contains("What your machines may have"), "{path}");
+        assert!(mira.get(path).await.body.contains("Your quota"), "{path}");
     }
     assert_eq!(mira.get("/api/v1/me/quota").await.json()["limits"]["machines"], 3);
     for path in [format!("/api/v1/users/{user}/quota"), "/api/v1/quota".to_owned()] {

@@ -87,10 +87,10 @@ impl Agent<'_> {
             MachineCall::Ready => self.ready(guest).await.map(plain),
             MachineCall::Boot => {
                 let ended = self.powershell(guest, &Asked::Boot, SHORT).await?;
-                well(ended, "the start of the system could not be told").map(|e| plain(json!(text_of(e.out).trim())))
+                well(ended, "the start of the system could not be determined").map(|e| plain(json!(text_of(e.out).trim())))
             }
             MachineCall::Start { name, command } => {
-                let text = "Only a job can start a command that goes on.";
+                let text = "Only a job can start a command that keeps running.";
                 let job = job.ok_or_else(|| refused(CallErrorKind::Forbidden, text))?;
                 self.start(guest, job, &name, &command).await.map(plain)
             }
@@ -111,11 +111,11 @@ impl Agent<'_> {
         secrets: Secrets,
     ) -> Result<Value, CallError> {
         let guest = self.0.live().snapshot().guest(id).cloned();
-        let gone = || refused(CallErrorKind::NotFound, "This machine does not exist (any more).");
+        let gone = || refused(CallErrorKind::NotFound, "This machine does not exist.");
         let guest = guest.ok_or_else(gone)?;
         let vmid = guest.row.vmid.ok_or_else(gone)?;
         if guest.row.kind != GuestKind::Qemu || !self.0.guests().features(&guest).contains(&Feature::Agent) {
-            let text = "What this machine runs on has no way to its guest agent.";
+            let text = "This machine's host has no way to reach its guest agent.";
             return Err(refused(CallErrorKind::Invalid, text));
         }
         let mut args = vec![json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node })];
@@ -160,7 +160,7 @@ impl Agent<'_> {
                 Err(e) => return Err(e),
             }
             if began.elapsed() >= limit {
-                let text = format!("The command is not over after {} s.", limit.as_secs());
+                let text = format!("The command had not finished after {} s.", limit.as_secs());
                 return Err(refused(CallErrorKind::Timeout, text));
             }
         }
@@ -170,7 +170,7 @@ impl Agent<'_> {
         let not_yet = |why: &str| Ok(json!({ "ok": false, "why": why, "system": "" }));
         match self.0.live().snapshot().guest(guest).map(|g| g.state.status.clone()).as_deref() {
             Some("running") => {}
-            None => return Err(refused(CallErrorKind::NotFound, "This machine does not exist (any more).")),
+            None => return Err(refused(CallErrorKind::NotFound, "This machine does not exist.")),
             Some(_) => return not_yet("The machine is not running."),
         }
         let now = match self.hook(guest, "guest_agent", Vec::new()).await {
@@ -259,7 +259,7 @@ fn told(ended: Ended, quiet: bool) -> Told {
     if !quiet {
         lines.extend(out.lines().chain(err.lines()).filter(|l| !l.trim().is_empty()).map(str::to_owned));
         if truncated {
-            lines.push("It wrote more than is kept: the rest is left out.".to_owned());
+            lines.push("It wrote more than Steward keeps: the rest is left out.".to_owned());
         }
     }
     Told { value: json!({ "code": code, "out": out, "err": err, "truncated": truncated }), lines }
@@ -295,7 +295,7 @@ mod tests {
         let much = Ended { code: CUT, out: b"a\r\nb\n".to_vec(), ..Ended::default() };
         let told = told(much.clone(), false);
         assert_eq!(told.value, json!({ "code": 0, "out": "a\nb\n", "err": "", "truncated": true }));
-        assert_eq!(told.lines, ["a", "b", "It wrote more than is kept: the rest is left out."]);
+        assert_eq!(told.lines, ["a", "b", "It wrote more than Steward keeps: the rest is left out."]);
         assert!(super::told(much, true).lines.is_empty());
         let failed = Ended { code: 1, err: b"Access is denied.\n\n".to_vec(), ..Ended::default() };
         assert_eq!(well(failed, "it failed").unwrap_err().message, "it failed: Access is denied.");

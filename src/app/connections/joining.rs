@@ -119,5 +119,5 @@ fn trust(address: &NodeAddress) -> Result<Trust> {
     let pins: Option<Vec<Vec<u8>>> =
         address.pins.iter().map(|p| hex::decode(p).ok().filter(|b| b.len() == 32)).collect();
     let pins = pins.filter(|p| !p.is_empty());
-    Ok(Trust::Fingerprints(pins.ok_or_else(|| Error::invalid("Nothing says whom to trust."))?))
+    Ok(Trust::Fingerprints(pins.ok_or_else(|| Error::invalid("Nothing says which certificate to trust."))?))
 }

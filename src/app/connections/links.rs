@@ -42,7 +42,7 @@ impl Links {
 
     pub(super) fn find(&self, id: ConnectionId) -> Result<Arc<Link>> {
         let found = self.0.load().get(&id).cloned();
-        found.ok_or_else(|| Error::not_found("This connection does not exist (any more)."))
+        found.ok_or_else(|| Error::not_found("This connection does not exist."))
     }
 
     pub(super) fn put(&self, link: &Arc<Link>) {

@@ -29,7 +29,7 @@ pub struct NewSshHost {
     pub name: String,
     /// A name or an address, with `:port` when it is not 22.
     pub address: String,
-    /// root, or one who may use sudo without a password.
+    /// root, or a user who may use sudo without a password.
     pub user: String,
     /// The host key that the person accepted, `SHA256:...`.
     pub fingerprint: String,
@@ -174,7 +174,7 @@ async fn become_root(session: &SshSession, user: &str) -> std::result::Result<()
         return Ok(());
     }
     run(session, "sudo -n true").await.map_err(|_| {
-        let text = format!("{user} may not use sudo without a password there. Take root, or allow it in sudoers.");
+        let text = format!("{user} may not use sudo without a password there. Use root, or allow it in sudoers.");
         SshError::new(SshErrorKind::Refused, text)
     })
 }

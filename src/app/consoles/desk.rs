@@ -65,10 +65,10 @@ impl Desk {
     pub(super) fn sit(&self, user: UserId, guest: GuestId) -> Result<Place> {
         let mut open = locked(&self.open);
         if open.values().sum::<usize>() >= IN_ALL {
-            return Err(Error::too_many("Too many consoles are open in this house. Try again later.", 60));
+            return Err(Error::too_many("Too many consoles are open on this Steward. Try again later.", 60));
         }
         if open.iter().filter(|((u, _), _)| *u == user).map(|(_, n)| n).sum::<usize>() >= PER_PERSON {
-            let text = format!("You have {PER_PERSON} consoles open, which is the most. Close one of them.");
+            let text = format!("You have {PER_PERSON} consoles open, which is the limit. Close one of them.");
             return Err(Error::too_many(text, 30));
         }
         *open.entry((user, guest)).or_default() += 1;

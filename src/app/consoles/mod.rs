@@ -47,7 +47,7 @@ pub struct ConsoleTicket {
 #[derive(Deserialize)]
 #[serde(tag = "via", rename_all = "lowercase")]
 enum Way {
-    /// A websocket of Proxmox' API, at the node that answered the hook's last change.
+    /// A websocket of Proxmox's API, at the node that answered the hook's last change.
     Pve {
         path: String,
         params: Value,
@@ -159,7 +159,7 @@ impl Consoles<'_> {
         let good = parse_bearer(ticket).and_then(|(key, secret)| self.0.0.consoles.take(&key, &secret));
         let good = good.filter(|t| t.is_for(user, actor.via(), id, self.0.now()));
         let Some(ticket) = good else {
-            return Err(Error::forbidden("This console ticket is not good (any more). Ask for a new one."));
+            return Err(Error::forbidden("This console ticket is not valid. Ask for a new one."));
         };
         let place = self.0.0.consoles.sit(user, id)?;
         Ok(Entry { app: self.0.clone(), actor: actor.clone(), guest, kind: ticket.kind, place })

@@ -71,7 +71,7 @@ impl Guests<'_> {
                 if let Some(first) = job.subject.guest().filter(|id| *id != guest.id) {
                     same_request(&job, mark.as_deref())?;
                     let row = tx.get(tables::GUESTS, &first)?;
-                    return Ok((row.ok_or_else(|| Error::conflict("This machine was asked for already."))?, job));
+                    return Ok((row.ok_or_else(|| Error::conflict("This machine has already been requested."))?, job));
                 }
                 guest.making = Some(job.id);
                 tx.put(tables::GUESTS, &guest.id, &guest)?;

@@ -36,7 +36,7 @@ impl Guests<'_> {
         self.check_named(actor, source, action).await?;
         let snapshot = self.0.live().snapshot();
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
-        // What was made a moment ago has no name in Proxmox' list yet.
+        // What was made a moment ago has no name in Proxmox's list yet.
         if others.any(|g| g.state.name == *name || g.row.name == *name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
@@ -96,7 +96,7 @@ impl Guests<'_> {
     pub(super) async fn check_move(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Result<()> {
         let GuestAction::Migrate(Migrate { node, disks, storage }) = action else { return Ok(()) };
         if *node == guest.state.node {
-            return Err(Error::field("node", "It is on this node already."));
+            return Err(Error::field("node", "It is already on this node."));
         }
         self.migrate_check(actor, guest.row.id).await?.allows(node, *disks, storage.as_deref())
     }
@@ -105,7 +105,7 @@ impl Guests<'_> {
         if self.0.nodes().usable(guest.row.connection)?.iter().any(|n| n == node) {
             Ok(())
         } else {
-            Err(Error::field("node", "This node is away, or Steward may not use it."))
+            Err(Error::field("node", "This node is not available, or Steward may not use it."))
         }
     }
 

@@ -24,13 +24,13 @@ impl Guests<'_> {
         let sentence = match part {
             Part::Disk(_) | Part::Nic(_) if !features.contains(&Feature::Hardware) => return Ok(()),
             Part::Disk(key) if !self.hardware(actor, id).await?.disks.iter().any(|d| d.key == key) => {
-                format!("The machine has no disk {key} (any more).")
+                format!("The machine has no disk {key}.")
             }
             Part::Nic(key) if !self.hardware(actor, id).await?.nics.iter().any(|n| n.key == key) => {
-                format!("The machine has no network card {key} (any more).")
+                format!("The machine has no network card {key}.")
             }
             Part::Snapshot(name) if self.snapshots(actor, id).await?.get(name).is_none() => {
-                format!("The machine has no snapshot {name} (any more).")
+                format!("The machine has no snapshot {name}.")
             }
             Part::NewSnapshot(name) if self.snapshots(actor, id).await?.get(name).is_some() => {
                 format!("There is a snapshot called {name} already. Choose another name.")

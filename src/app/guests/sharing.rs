@@ -147,7 +147,7 @@ impl Guests<'_> {
     pub fn shared(&self, actor: &Actor, id: GuestId) -> Result<Vec<GrantView>> {
         let guest = self.get(actor, id)?;
         if actor.person_right(&guest.row) != Some(GuestRight::Manage) {
-            return Err(Error::forbidden("Only those who manage this machine may see with whom it is shared."));
+            return Err(Error::forbidden("Only people who manage this machine may see who it is shared with."));
         }
         let rows = self.0.store().read(|tx| tx.list(tables::GUEST_GRANTS, Scan::prefix(&id), usize::MAX))?;
         let mut all: Vec<GrantView> = rows.into_iter().filter_map(|((_, user), g)| self.grant_view(user, g)).collect();
@@ -289,7 +289,7 @@ impl Guests<'_> {
         match owner.map(|o| self.0.people().get(o)) {
             None => actor.require_full_admin()?,
             Some(person) if !person.as_ref().is_some_and(|p| p.active) => {
-                return Err(Error::field("owner", "This user does not exist (any more), or can't sign in."));
+                return Err(Error::field("owner", "This user does not exist, or can't sign in."));
             }
             Some(_) => {}
         }
@@ -337,7 +337,7 @@ fn in_owner(e: Error) -> Error {
 /// The machine's row, when the actor still manages it at the moment of the commit: somebody whose right is being
 /// taken away can't pass it on meanwhile.
 fn still_managed(tx: &WriteTx, actor: &Actor, id: GuestId) -> Result<Guest> {
-    let gone = || Error::not_found("This machine does not exist (any more).");
+    let gone = || Error::not_found("This machine does not exist.");
     let row = tx.get(tables::GUESTS, &id)?.ok_or_else(gone)?;
     let Some(user) = actor.user_id() else { return Ok(row) };
     if actor.is_admin() || row.owner == Some(user) {

@@ -243,7 +243,7 @@ impl Jobs<'_> {
 
     fn find(&self, actor: &Actor, id: JobId) -> Result<Job> {
         let job = self.0.store().read(|tx| tx.get(tables::JOBS, &id))?;
-        job.filter(|j| self.may_see(actor, j)).ok_or_else(|| Error::not_found("This job does not exist (any more)."))
+        job.filter(|j| self.may_see(actor, j)).ok_or_else(|| Error::not_found("This job does not exist."))
     }
 
     /// Log lines from number `from` (0 is the first) on, at most `limit`, each with its number.
@@ -283,7 +283,7 @@ impl Jobs<'_> {
         if let Some(guest) = view.job.subject.guest()
             && let Some(open) = self.open_of_guest(guest)?
         {
-            return Err(Error::conflict(format!("“{}” works on this machine now. Wait until it is done.", open.title)));
+            return Err(Error::conflict(format!("“{}” is working on this machine now. Wait until it is done.", open.title)));
         }
         let plugins = self.0.plugin_set();
         let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| plugins.by_hash(h).is_none());
@@ -349,7 +349,7 @@ impl Jobs<'_> {
         actor.require_scope(Scope::Operate)?;
         let job = self.find(actor, id)?;
         if !self.may_act(actor, &job) {
-            return Err(Error::forbidden("You may look at this job, but not change it."));
+            return Err(Error::forbidden("You may view this job, but not change it."));
         }
         let record = actor.record(self.0.now(), action, &job.title, "");
         let result = self

@@ -122,7 +122,7 @@ impl SoftwarePages<'_> {
         let (user, address) = (wanted.user.trim(), wanted.address.trim());
         let mut wrong = Vec::new();
         if !is_unix_user(user) {
-            wrong.push(("user", "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter."));
+            wrong.push(("user", "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter."));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || ".:-_%".contains(c);
         if !address.chars().all(plain) || address.len() > 253 || address.starts_with('-') {
@@ -152,7 +152,7 @@ impl SoftwarePages<'_> {
             Some(address) => address.clone(),
             None => {
                 let found = self.0.ssh().address(id).await?;
-                found.ok_or_else(|| Error::field("address", "The machine does not tell its address. Give one here."))?
+                found.ok_or_else(|| Error::field("address", "The machine's address is not known. Enter one here."))?
             }
         };
         let auth = Auth::Password(Arc::new(password.clone()));

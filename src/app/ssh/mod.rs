@@ -127,7 +127,7 @@ impl Ssh<'_> {
             SshTarget::Guest(id) => {
                 let key = self.key(id).map_err(|e| from_ours(&e))?;
                 let key = key.ok_or_else(|| {
-                    invalid("Steward has no key for this machine. Let it in on the machine's Software page.")
+                    invalid("Steward has no key for this machine. Give it access on the machine's Software page.")
                 })?;
                 let host = match &key.address {
                     Some(address) => address.clone(),
@@ -155,7 +155,7 @@ impl Ssh<'_> {
     /// The machine's address by its provider or the own network: the first that others can reach, IPv4 before IPv6.
     pub(super) async fn address(&self, id: GuestId) -> Result<Option<String>, SshError> {
         let guest = self.0.live().snapshot().guest(id).cloned();
-        let Some(guest) = guest else { return Err(invalid("This machine does not exist (any more).")) };
+        let Some(guest) = guest else { return Err(invalid("This machine does not exist.")) };
         let list = self.0.guests().addresses_of(&guest, true).await.unwrap_or_default();
         Ok(best_address(&list))
     }
@@ -227,7 +227,7 @@ impl Ssh<'_> {
         if let SshTarget::Guest(id) = place {
             let snapshot = self.0.live().snapshot();
             match snapshot.guest(id).map(|g| g.state.status.as_str()) {
-                None => return Err(invalid("This machine does not exist (any more).")),
+                None => return Err(invalid("This machine does not exist.")),
                 Some("running") => {}
                 Some(_) => return not_yet("The machine is not running."),
             }
@@ -240,7 +240,7 @@ impl Ssh<'_> {
         match self.ask(place, command::LOOK).await {
             Ok(ran) if ran.out.contains("ready") => Ok(json!({ "ok": true, "why": "", "address": target.host })),
             Ok(ran) if ran.out.contains("busy") => {
-                not_yet("The machine's first set-up (cloud-init) is still going on.")
+                not_yet("The machine's first set-up (cloud-init) is still running.")
             }
             Ok(ran) => {
                 let said = ran.err.lines().last().unwrap_or("it did not say why").trim().to_owned();

@@ -80,7 +80,7 @@ impl Templates<'_> {
     }
 }
 
-/// The image with the algorithm that its checksum has by its length, and the checksum in small letters.
+/// The image with the algorithm that its checksum has by its length, and the checksum in lowercase letters.
 fn checked(mut image: Image) -> Result<(Image, Option<String>)> {
     let text = image.checksum.take().unwrap_or_default();
     let text = text.trim();
@@ -93,7 +93,7 @@ fn checked(mut image: Image) -> Result<(Image, Option<String>)> {
             return Ok((image, Some(digest)));
         }
     }
-    Err(Error::field("checksum", "A SHA-256 checksum has 64 hex digits, a SHA-512 checksum 128. It may stay empty."))
+    Err(Error::field("checksum", "A SHA-256 checksum has 64 hex digits, a SHA-512 checksum 128. It may be left empty."))
 }
 
 /// Looks at the first bytes: a file that is not what it should be is refused before it is sent anywhere.
@@ -106,7 +106,7 @@ where
 {
     let mut start = BytesMut::new();
     while start.len() < 4 {
-        let broke = || Error::field("file", "The file did not arrive whole. Try again.");
+        let broke = || Error::field("file", "The file arrived incomplete. Try again.");
         match body.next().await {
             Some(Ok(chunk)) => start.extend_from_slice(&chunk),
             Some(Err(e)) => return Err(broke().with_cause(e)),

@@ -17,7 +17,7 @@ use store::{Json, Name, Read, tables};
 
 /// When the clock looked last.
 const LAST: &str = "images.last";
-/// A new template is not in Proxmox' list at once.
+/// A new template is not in Proxmox's list at once.
 const YOUNG: Duration = Duration::from_secs(600);
 
 /// The policy as stored.
@@ -194,7 +194,7 @@ impl Templates<'_> {
             let Some(guest) = guest.filter(|g| g.state.name == old.name && g.state.lock.is_none()) else { continue };
             match self.request_delete(actor, guest.row.id).await {
                 Ok(job) => tracing::info!(job.id = %job.id, template = old.name, "a replaced template is taken away"),
-                // Machines hang on it, a job works on it, or Proxmox is away: another time.
+                // Machines depend on it, a job works on it, or Proxmox is away: another time.
                 Err(e) if matches!(e.kind(), Kind::Conflict | Kind::Unavailable) => {}
                 Err(e) => tracing::warn!(template = old.name, error = e.chain(), "a replaced template stays"),
             }

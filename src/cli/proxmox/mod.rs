@@ -1,5 +1,5 @@
 //! `steward proxmox join` and `leave`: root on a Proxmox node makes, or removes, what Steward needs there, with
-//! Proxmox' own tools. Each command is printed before it is run, so nothing happens that a person could not
+//! Proxmox's own tools. Each command is printed before it is run, so nothing happens that a person could not
 //! have typed. The service itself has no rights on the host; it only gets the token.
 //!
 //! Root does not obey the service: what is made stands in this program (the built-in plugin, whatever a folder
@@ -63,7 +63,7 @@ struct Place {
     /// Where this node's API answers, when pveproxy does not listen on 127.0.0.1.
     #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:8006")]
     endpoint: String,
-    /// Proxmox' settings.
+    /// Proxmox's settings.
     #[arg(long, value_name = "FOLDER", default_value = "/etc/pve", hide = true)]
     pve_dir: PathBuf,
     /// Where it is written down what was made, for the package's purge.
@@ -109,7 +109,7 @@ impl Join {
             Err(e) => return Err(e),
         };
         if Record::read(&self.place.record)?.is_some_and(|r| r.left) {
-            say("Somebody left this Proxmox (steward proxmox leave); “steward proxmox join” joins again.");
+            say("Somebody made Steward leave this Proxmox (steward proxmox leave); “steward proxmox join” joins again.");
             return Ok(ExitCode::SUCCESS);
         }
         let plugins = settings.built_in.plugins;
@@ -131,7 +131,7 @@ impl Join {
             Some(false) => {
                 let keep = Request::ProxmoxKeep { name: String::new(), token_id, secret: None, address };
                 appliance.ask::<bool>(keep).await?;
-                say("The node's certificate is another one now; Steward accepts it.");
+                say("The node's certificate has changed; Steward accepts the new one.");
             }
             Some(true) => tracing::debug!("joined already, and the certificate is the same"),
         }
@@ -167,7 +167,7 @@ impl Join {
         say(&match (changed, fresh) {
             (_, true) => format!("Steward keeps the token, sealed, and {}.", believes),
             (true, false) => format!("Steward {} from now on.", believes),
-            (false, false) => "Steward has all it needs already.".to_owned(),
+            (false, false) => "Steward already has all it needs.".to_owned(),
         });
         check(appliance, &plan).await
     }
@@ -177,7 +177,7 @@ impl Join {
 async fn access_plan(appliance: &Appliance, plugins: Files, version: &str) -> Result<AccessPlan> {
     let mark: String = appliance.ask(Request::ProxmoxMark).await?;
     if !is_mark(&mark) {
-        tracing::error!(?mark, "the service did not tell the mark of a Steward");
+        tracing::error!(?mark, "the service did not send the mark of a Steward");
         return Err(Error::forbidden("The service's answer is not the mark of a Steward. Nothing was done."));
     }
     let plugin = Plugins::built_in(plugins, "proxmox")?;
@@ -214,7 +214,7 @@ async fn check(appliance: &Appliance, plan: &AccessPlan) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
         Err(e) => Err(Error::unavailable(format!(
-            "All is made and kept, but the API does not answer with it yet: {} Is pveproxy running, and does it listen \
+            "Everything is created and stored, but the API does not accept it yet: {} Is pveproxy running, and does it listen \
              there (--endpoint)?",
             e.message()
         ))),
@@ -223,7 +223,7 @@ async fn check(appliance: &Appliance, plan: &AccessPlan) -> Result<ExitCode> {
 
 fn dry(steps: &[Step], then: &str) -> ExitCode {
     if steps.is_empty() {
-        say("Nothing is to be done on Proxmox.");
+        say("There is nothing to do on Proxmox.");
     } else {
         say("Would run:");
     }
@@ -268,7 +268,7 @@ impl Leave {
         }
         // First, as it refuses while jobs are under way, and then nothing is taken from them.
         if appliance.ask::<bool>(Request::ProxmoxForget { token_id: plan.token_id() }).await? {
-            say("Steward has forgotten the connection. The machines go on.");
+            say("Steward has forgotten the connection. The machines keep running.");
         }
         carry_out(host, &steps).await?;
         kept.iter().for_each(|line| say(line));

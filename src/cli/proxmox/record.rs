@@ -64,7 +64,7 @@ impl Record {
         let wrong = |e: std::io::Error| Error::invalid(format!("{} can't be written: {e}", shown(path)));
         let word = |b: bool| if b { "yes" } else { "no" };
         let text = format!(
-            "# Written by “steward proxmox”; the package's purge removes what stands here.\nuser={}\ntoken={}\nrole={}\nmade_user={}\nleft={}\n",
+            "# Written by “steward proxmox”; the package's purge removes what is listed here.\nuser={}\ntoken={}\nrole={}\nmade_user={}\nleft={}\n",
             self.user,
             self.token,
             self.role,

@@ -88,7 +88,7 @@ pub async fn follow(api: &mut Api, job: &str, until: Instant) -> Result<JobWhole
         }
         if Instant::now() >= until {
             bar.clear();
-            return Err(Error::unavailable(format!("It is not over yet and goes on. steward jobs watch {job}")));
+            return Err(Error::unavailable(format!("It is still running. To watch it: steward jobs watch {job}")));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 5 / 4).min(LATER);

@@ -111,7 +111,7 @@ impl Bulk {
                 return e;
             }
             for (name, why) in e.fields() {
-                complain(&format!("Not for {}: {}", table::plain(name), table::plain(why)));
+                complain(&format!("Skipped {}: {}", table::plain(name), table::plain(why)));
             }
             Error::conflict(e.message())
         })?;
@@ -140,7 +140,7 @@ impl Which {
     }
 }
 
-/// What would be refused and what hangs on the others, then the question. Without a terminal only what can't be
+/// What would be refused and what depends on the others, then the question. Without a terminal only what can't be
 /// taken back wants an answer.
 async fn look(api: &mut Api, ids: &[GuestId], action: &GuestAction) -> Result<()> {
     let for_good = matches!(action, GuestAction::Delete(_) | GuestAction::Give(_));
@@ -162,6 +162,6 @@ async fn look(api: &mut Api, ids: &[GuestId], action: &GuestAction) -> Result<()
 /// For which machines it can't be done.
 pub fn tell(answer: &BulkView) {
     for r in &answer.refused {
-        complain(&format!("Not for {}: {}", table::plain(&r.name), table::plain(&r.why)));
+        complain(&format!("Skipped {}: {}", table::plain(&r.name), table::plain(&r.why)));
     }
 }

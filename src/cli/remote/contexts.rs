@@ -67,7 +67,7 @@ impl Contexts {
         let mode = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(wrong(format!(
-                "others can read the token in it. Take it back (steward logout), or run: chmod 600 {}",
+                "others can read the token in it. Revoke it (steward logout), or run: chmod 600 {}",
                 path.display()
             )));
         }

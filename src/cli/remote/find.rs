@@ -1,4 +1,4 @@
-//! From what a person writes (a name, Proxmox' number, an id) to one machine.
+//! From what a person writes (a name, Proxmox's number, an id) to one machine.
 
 use super::client::{Api, part, query};
 use base::{Error, Result};

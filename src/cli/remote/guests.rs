@@ -103,7 +103,7 @@ struct One {
     guest: String,
 }
 
-/// What may cut people off: on a terminal it is shown what hangs on the machines, and asked.
+/// What may cut people off: on a terminal it is shown what depends on the machines, and asked.
 #[derive(Debug, clap::Args)]
 struct Asking {
     /// Names, numbers or ids.
@@ -210,7 +210,7 @@ async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> 
         ("Lock", Cell::maybe(g.lock.as_ref())),
     ];
     if g.stale {
-        let note = "Proxmox does not answer now; this is the last known state.";
+        let note = "Proxmox is not answering; this is the last known state.";
         facts.push(("Note", Cell::text(note).tone(table::Tone::Bad)));
     }
     facts.retain(|(_, cell)| !cell.is_empty());

@@ -207,7 +207,7 @@ fn values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
             .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| Error::invalid(format!("“{text}” changes nothing: write KEY=VALUE.")))?;
         if all.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(Error::invalid(format!("{key} is there twice.")));
+            return Err(Error::invalid(format!("{key} is given twice.")));
         }
     }
     Ok(all)
@@ -330,7 +330,7 @@ impl NicVerb {
 /// What a change would do.
 fn planned(common: &Common, plan: &Plan) {
     if !common.prints(plan) {
-        table::rows(&plan.changes, "All of this is so already.");
+        table::rows(&plan.changes, "All of this is already set.");
     }
 }
 

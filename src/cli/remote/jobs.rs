@@ -119,7 +119,7 @@ async fn show(api: &mut Api, common: &Common, id: &str) -> Result<ExitCode> {
     let mut facts = vec![
         ("What", Cell::text(&job.title)),
         ("State", state(job.state.name())),
-        ("Asked by", Cell::text(&job.asked_by)),
+        ("Requested by", Cell::text(&job.asked_by)),
         ("Asked", Cell::text(table::time(job.created))),
         ("Over", Cell::maybe(job.finished.map(table::time))),
         ("Tries", Cell::text(format!("{} of {} failed", job.attempts, job.max_attempts))),

@@ -92,7 +92,7 @@ async fn list(api: &mut Api, common: &Common) -> Result<ExitCode> {
     let all: ProfileList = api.get("/profiles").await?;
     table::list(common, &all.profiles, "There is no hardware profile.");
     if all.required && !common.json() {
-        say("Whoever is no admin must choose one for a new machine.");
+        say("Everyone except admins must choose one for a new machine.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,7 +136,7 @@ fn preview(common: &Common, plan: &ProfilePlanView) {
         rows.push(line(disk, &format!("{from} GiB"), &format!("{to} GiB"), Cell::text("at once")));
     }
     rows.extend(plan.add.iter().map(|d| line("new disk", "", &disk(d), Cell::text(""))));
-    table::print(Planned::HEADS, &rows, "The machine has all of it already.");
+    table::print(Planned::HEADS, &rows, "The machine already has all of it.");
     for StaysView { key, why } in &plan.stays {
         say(&format!("{} stays: {}", table::plain(key), table::plain(why)));
     }

@@ -94,7 +94,7 @@ fn limit(text: &str, usual: bool) -> Result<(Resource, Allowance)> {
     let number = || match what {
         Resource::Memory => mebibytes(value),
         Resource::Disk => gibibytes(value),
-        _ => value.parse().map_err(|_| "this is no number".to_owned()),
+        _ => value.parse().map_err(|_| "this is not a number".to_owned()),
     };
     let allowance = match value {
         "unlimited" => Allowance::NoLimit,
@@ -133,7 +133,7 @@ fn usual(common: &Common, quota: Quota) {
     if common.prints(&quota) {
         return;
     }
-    say("For everybody for whom nothing else is set:");
+    say("For everyone without limits of their own:");
     let row = |what: Resource| vec![Cell::text(what.name()), Cell::number(amount(what, quota.get(what)))];
     table::print(&["what", "limit"], &Resource::ALL.map(row), "");
 }

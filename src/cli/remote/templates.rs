@@ -38,7 +38,7 @@ enum Verb {
     Build(Box<Build>),
     /// Make a template of the newest image in the place of this one.
     Rebuild(One),
-    /// Delete a template, if no machine hangs on it.
+    /// Delete a template, if no machine depends on it.
     Delete {
         #[command(flatten)]
         one: One,

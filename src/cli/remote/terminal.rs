@@ -85,7 +85,7 @@ impl Raw {
     /// # Errors
     /// `Invalid` when it is no terminal.
     pub fn begin() -> Result<Self> {
-        let unable = |e: nix::Error| Error::invalid("This is no terminal.").with_cause(e);
+        let unable = |e: nix::Error| Error::invalid("This is not a terminal.").with_cause(e);
         let before = termios::tcgetattr(std::io::stdin()).map_err(unable)?;
         let mut raw = before.clone();
         termios::cfmakeraw(&mut raw);

@@ -109,7 +109,7 @@ pub struct GuestRequest {
     pub tags: Vec<String>,
     #[serde(default)]
     pub description: String,
-    /// Start it when it is made.
+    /// Start it when it is created.
     #[serde(default = "yes")]
     pub start: bool,
     /// What to install on it then, in this order.

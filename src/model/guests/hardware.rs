@@ -106,7 +106,7 @@ pub struct Hardware {
     pub nics_live: bool,
 }
 
-/// The answer of the `guest_change_plan` hook: values that are as wished already are left out.
+/// The answer of the `guest_change_plan` hook: values that are as requested already are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Plan {
     /// What was looked at; sent back with the change.

@@ -1,4 +1,4 @@
-//! Guests: Proxmox' word for virtual machines and containers.
+//! Guests: Proxmox's word for virtual machines and containers.
 
 pub mod actions;
 pub mod create;
@@ -53,7 +53,7 @@ pub struct Guest {
     pub id: GuestId,
     #[n(1)]
     pub connection: ConnectionId,
-    /// Proxmox' number, 100 to 999999999; `None` until a wanted guest has got one.
+    /// Proxmox's number, 100 to 999999999; `None` until a wanted guest has got one.
     #[n(2)]
     pub vmid: Option<u32>,
     #[n(3)]
@@ -168,7 +168,7 @@ pub struct GuestState {
     #[n(15)]
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Proxmox' config lock: backup, clone, create, migrate ...
+    /// Proxmox's config lock: backup, clone, create, migrate ...
     #[n(16)]
     #[serde(default)]
     pub lock: Option<String>,
@@ -215,9 +215,9 @@ pub fn is_unix_user(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
 }
 
-pub(crate) const UNIX_USER: &str = "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter.";
+pub(crate) const UNIX_USER: &str = "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter.";
 pub(crate) const WINDOWS_USER: &str =
-    "Use up to 20 characters, none of \" / \\ [ ] : ; | = , + * ? < > @, and no dot or blank at the end.";
+    "Use up to 20 characters, none of \" / \\ [ ] : ; | = , + * ? < > @, and no dot or space at the end.";
 
 /// A local user's name as Windows takes it.
 pub fn is_windows_user(text: &str) -> bool {

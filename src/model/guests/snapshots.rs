@@ -111,7 +111,7 @@ pub fn check_name(name: &str) -> Result<()> {
         ));
     }
     if matches!(name, "current" | "pending") {
-        return Err(Error::field("name", "This word has a meaning of its own. Choose another name."));
+        return Err(Error::field("name", "This word is reserved. Choose another name."));
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ impl HitKind {
         }
     }
 
-    /// The machine's own matter: nothing else hangs on it.
+    /// The machine's own matter: nothing else depends on it.
     pub fn is_own(self) -> bool {
         matches!(self, Self::State | Self::Disks | Self::Since)
     }
@@ -253,7 +253,7 @@ pub struct Ties {
     pub linked: Vec<u32>,
 }
 
-/// What hangs on it, the worst first.
+/// What depends on it, the worst first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Impact {
     pub hits: Vec<Hit>,

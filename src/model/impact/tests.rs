@@ -30,12 +30,12 @@ fn the_worst_comes_first() {
     assert_eq!(
         texts(&impact),
         [
-            ("blocks", "It is protected: it can't be deleted until “Protected” is taken off on its Hardware page."),
+            ("blocks", "It is protected: it can't be deleted until “Protected” is switched off on its Hardware page."),
             ("blocks", "3 machines share its disks: it can't be deleted before those."),
             ("lost", "It has been running for 3 days and is stopped first, at once: what it has not saved is lost."),
             ("lost", "Its disks, 40 GiB in all, go with everything on them."),
             ("cut", "1 other person uses it, and loses it."),
-            ("known", "High availability watches over it; it is taken out of that too."),
+            ("known", "High availability manages it; it is taken out of that too."),
         ]
     );
     assert!(impact.blocks() && impact.asks() && !impact.is_alone());
@@ -109,7 +109,7 @@ fn steward_itself_is_said_first_of_what_weighs_the_same() {
     let text = "Steward itself runs here: this page will go away, and nobody can start the machine from here.";
     assert_eq!(impact.hits[0].text, text);
     let guessed = Impact::of(ActionKind::Stop, vec![Fact::Steward { sure: false }], Vec::new());
-    assert!(guessed.hits[0].text.starts_with("It has the name of the computer that Steward runs on."));
+    assert!(guessed.hits[0].text.starts_with("It has the same name as the computer that Steward runs on."));
 }
 
 #[test]

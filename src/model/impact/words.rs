@@ -56,7 +56,7 @@ impl Fact {
         match self {
             Self::Steward { sure } => Some(steward(*sure, action)),
             Self::Protected => (action == A::Delete).then(|| {
-                let text = "It is protected: it can't be deleted until “Protected” is taken off on its Hardware page.";
+                let text = "It is protected: it can't be deleted until “Protected” is switched off on its Hardware page.";
                 hit(HitKind::Protection, Weight::Blocks, text, "protected")
             }),
             Self::Locked(lock) => Some(locked(lock, action)),
@@ -94,9 +94,9 @@ fn steward(sure: bool, action: ActionKind) -> Hit {
     };
     let text = match sure {
         true => format!("Steward itself runs here: {after}."),
-        false => format!("It has the name of the computer that Steward runs on. Should that be this machine: {after}."),
+        false => format!("It has the same name as the computer that Steward runs on. If it is that computer: {after}."),
     };
-    hit(HitKind::Steward, weight, text, if sure { "Steward itself runs here" } else { "called like Steward's own" })
+    hit(HitKind::Steward, weight, text, if sure { "Steward itself runs here" } else { "named like Steward's own machine" })
 }
 
 fn locked(lock: &str, action: ActionKind) -> Hit {
@@ -133,9 +133,9 @@ fn at_work(list: &[(JobId, String)], more: usize, overtaken: bool) -> Option<Hit
     let n = list.len() + more;
     let (weight, text) = match (n, overtaken) {
         (0, _) => return None,
-        (_, true) => (Weight::Known, "What was asked of it before is overtaken by this.".to_owned()),
-        (1, _) => (Weight::Blocks, "A job works on it now. Wait until it is done, or cancel it.".to_owned()),
-        _ => (Weight::Blocks, format!("{n} jobs work on it. Wait until they are done, or cancel them.")),
+        (_, true) => (Weight::Known, "This replaces the power action that is still pending.".to_owned()),
+        (1, _) => (Weight::Blocks, "A job is working on it now. Wait until it is done, or cancel it.".to_owned()),
+        _ => (Weight::Blocks, format!("{n} jobs are working on it. Wait until they are done, or cancel them.")),
     };
     Some(hit(HitKind::Jobs, weight, text, count(n, "job", "jobs")).with(jobs(list), more))
 }
@@ -146,7 +146,7 @@ fn making(list: &[(JobId, String)], more: usize, action: ActionKind) -> Option<H
         return None;
     }
     let words = count(n, "machine is being made from it now", "machines are being made from it now");
-    let text = format!("{words}. That fails when it goes away meanwhile.");
+    let text = format!("{words}. That fails if this machine goes away in the meantime.");
     Some(hit(HitKind::Jobs, Weight::Cut, text, words).with(jobs(list), more))
 }
 
@@ -190,7 +190,7 @@ fn state(status: &str, uptime: u64, action: ActionKind) -> Option<Hit> {
         A::Shutdown => (Weight::Known, format!("{runs}. It is asked to shut down by itself.")),
         A::Reboot => (Weight::Known, format!("{runs}. It is asked to restart by itself.")),
         A::Suspend => (Weight::Known, format!("{runs}. It stands still until it is resumed, and keeps its memory.")),
-        A::Hibernate => (Weight::Known, format!("{runs}. Its memory goes to a disk; a start goes on where it was.")),
+        A::Hibernate => (Weight::Known, format!("{runs}. Its memory is saved to disk; starting it resumes where it left off.")),
         A::Template => (Weight::Blocks, format!("{runs}. Shut it down first.")),
         _ => return None,
     };
@@ -320,7 +320,7 @@ fn snapshots(list: &[Kept], now: Timestamp, action: ActionKind) -> Option<Hit> {
 fn since(to: &Kept, newer: &[Kept], now: Timestamp) -> Hit {
     let (exact, ago) = when(to.taken, now);
     let text = format!(
-        "What was written to its disks since {exact} ({ago}) is lost, and so are changes of its hardware and options."
+        "What was written to its disks since {exact} ({ago}) is lost, and so are changes to its hardware and options."
     );
     let later = newer.iter().map(|s| kept(s, now)).collect::<Vec<_>>();
     let text = match later.len() {
@@ -336,11 +336,11 @@ fn since(to: &Kept, newer: &[Kept], now: Timestamp) -> Hit {
 
 fn high_availability(state: &str, action: ActionKind) -> Option<Hit> {
     let text = match action {
-        A::Delete => "High availability watches over it; it is taken out of that too.".to_owned(),
+        A::Delete => "High availability manages it; it is taken out of that too.".to_owned(),
         A::Stop | A::Shutdown | A::Migrate => {
-            format!("High availability watches over it ({state}): the cluster carries this out in its own time.")
+            format!("High availability manages it ({state}): the cluster carries this out in its own time.")
         }
-        A::Template => "High availability watches over it, which makes no sense for a template.".to_owned(),
+        A::Template => "High availability manages it, which makes no sense for a template.".to_owned(),
         _ => return None,
     };
     Some(hit(HitKind::Watch, Weight::Known, text, format!("high availability ({state})")))
@@ -352,8 +352,8 @@ fn replication(nodes: &[String], action: ActionKind) -> Option<Hit> {
     }
     let to = nodes.join(", ");
     let text = match action {
-        A::Delete => format!("It is copied to {to} again and again (replication); that ends."),
-        A::Migrate => format!("It is copied to {to} again and again (replication); a move there is quick."),
+        A::Delete => format!("It is replicated to {to}; that ends."),
+        A::Migrate => format!("It is replicated to {to}; moving it there is quick."),
         _ => return None,
     };
     Some(hit(HitKind::Watch, Weight::Known, text, format!("replicated to {to}")))
@@ -365,7 +365,7 @@ pub(super) fn of_connection(list: Vec<(GuestId, String)>, owners: &[(String, usi
     if !list.is_empty() {
         let forgets = count(list.len(), "machine", "machines");
         let text = format!(
-            "Steward forgets {forgets}, with owners, sharing and installed programs. Nothing happens to them themselves: they go on as they are."
+            "Steward forgets {forgets}, including owners, sharing and installed programs. The machines themselves are not touched."
         );
         hits.push(hit(HitKind::Machines, Weight::Lost, text, forgets).with(machines(&list), 0));
     }
@@ -409,7 +409,7 @@ pub(super) fn of_many(kind: HitKind, action: ActionKind, n: usize, bytes: u64) -
         HitKind::Snapshots => format!("{} snapshots.", of_them("of them has", "of them have")),
         HitKind::Since => "What was written since is lost.".to_owned(),
         HitKind::Watch => {
-            format!("{} watched by high availability or replicated.", of_them("of them is", "of them are"))
+            format!("{} managed by high availability or replicated.", of_them("of them is", "of them are"))
         }
         HitKind::Copies => format!("Machines were made from {}; those stay.", of_them("of them", "of them")),
         HitKind::Machines => format!("{n} machines."),

@@ -94,7 +94,7 @@ pub struct CopyOf {
 pub struct BuildWindows {
     pub wish: WindowsWish,
     pub title: String,
-    /// The image with the answers to Windows' set-up.
+    /// The image with the answers to Windows Setup.
     pub file: String,
     pub notes: String,
 }

@@ -128,7 +128,7 @@ impl FailureClass {
             Self::NameResolution => "The machine can't look up names: its name server does not answer.",
             Self::PackageNotFound => "The machine's package sources do not have a package that is needed.",
             Self::AptLock => "Another program on the machine is installing packages right now.",
-            Self::NoNetwork => "The machine can't reach the place that it downloads from.",
+            Self::NoNetwork => "The machine can't reach the server that it downloads from.",
             Self::Permission => "The machine does not let Steward do this.",
         }
     }
@@ -137,12 +137,12 @@ impl FailureClass {
     pub fn advice(self) -> &'static str {
         match self {
             Self::OutOfMemory => "Give the machine more memory, then try again.",
-            Self::DiskFull => "Make the disk larger or free some room on it, then try again.",
+            Self::DiskFull => "Make the disk larger or free some space on it, then try again.",
             Self::NameResolution => {
                 "Look at the name server in its network settings (often the router), then try again."
             }
             Self::PackageNotFound => {
-                "Its system may be too old or another one than the recipe is for; or its package sources lack a part."
+                "Its system may be too old, or not one that the recipe is for; or one of its package sources is missing."
             }
             Self::AptLock => "Automatic updates do this after the first start. Try again in a few minutes.",
             Self::NoNetwork => "Look at its bridge, VLAN, router and firewall, then try again.",

@@ -117,7 +117,7 @@ pub struct Software {
 pub struct GuestKey {
     #[n(0)]
     pub guest: GuestId,
-    /// The user on the machine: root, or one who may use sudo without a password.
+    /// The user on the machine: root, or a user who may use sudo without a password.
     #[n(1)]
     pub user: String,
     /// Not part of any view.

@@ -17,7 +17,7 @@ pub(crate) fn run(plugin: &Plugin, run: &Rc<RunState>, function: impl FnOnce() -
         return failed(plugin, Failed::misuse("the run has no job", Position::NONE));
     };
     if job.mode == Mode::Forward && job.replay.borrow().undo_began() {
-        let message = "this job was taken back; it can only be started anew";
+        let message = "this job was undone; it can only be started again";
         return failed(plugin, Failed::mismatch(message, Position::NONE));
     }
     let result = run.enter(function);

@@ -60,7 +60,7 @@ fn settled(
         Again::Never if now.job().mode == crate::journal::Mode::Undo => return Ok(None),
         Again::Never => {
             return now.misuse(format!(
-                "step \"{name}\" may or may not have happened: Steward stopped while it ran. Look at it, then start the job anew"
+                "step \"{name}\" may or may not have happened: Steward stopped while it ran. Look at it, then start the job again"
             ));
         }
     };

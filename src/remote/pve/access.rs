@@ -1,5 +1,5 @@
 //! The role, the user and the token that Steward has on a cluster: what they are, and how a person's one sign-in
-//! makes them. Root on a node makes the same with Proxmox' own tools, see `node`.
+//! makes them. Root on a node makes the same with Proxmox's own tools, see `node`.
 
 use super::error::{PveError, PveErrorKind};
 use super::login::Ticket;

@@ -234,7 +234,7 @@ impl PveClient {
                 Ok(_) if Instant::now() >= end => {
                     return Err(PveError::new(
                         PveErrorKind::Timeout,
-                        "The Proxmox task still runs. Its outcome is unknown.",
+                        "The Proxmox task is still running. Its outcome is unknown.",
                     ));
                 }
                 Err(e)

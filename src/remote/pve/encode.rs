@@ -49,7 +49,7 @@ pub(super) fn check_path(path: &str) -> Result<(), PveError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@!$&'()*+,;=%".contains(&b);
     let dots = |part: &str| part == "." || part == ".." || part.to_ascii_lowercase().contains("%2e%2e");
     let fine = path.starts_with('/') && path.bytes().all(plain) && !path.contains("//") && !path.split('/').any(dots);
-    if fine { Ok(()) } else { Err(wrong(format!("This is not a path of Proxmox' API: {path:?}"))) }
+    if fine { Ok(()) } else { Err(wrong(format!("This is not a path of Proxmox's API: {path:?}"))) }
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986), for a value inside a path.

@@ -303,7 +303,7 @@ fn storage(limits: &Limits, name: &str) -> Result<(), String> {
 }
 
 fn bridge(limits: &Limits, name: &str) -> Result<(), String> {
-    let text = || format!("Steward may not plug anything into bridge {name}. An admin can allow it in the settings.");
+    let text = || format!("Steward may not connect anything to bridge {name}. An admin can allow it in the settings.");
     if limits.allows_bridge(name) { Ok(()) } else { Err(text()) }
 }
 

@@ -92,14 +92,14 @@ impl SshSession {
         let tcp = timeout(CONNECT, TcpStream::connect((target.host.as_str(), target.port)));
         let tcp = match tcp.await {
             Ok(Ok(tcp)) => tcp,
-            Ok(Err(e)) => return Err(SshError::unreachable(format!("{place} can't be reached by SSH: {e}."))),
-            Err(_) => return Err(SshError::unreachable(format!("{place} does not answer by SSH."))),
+            Ok(Err(e)) => return Err(SshError::unreachable(format!("{place} can't be reached over SSH: {e}."))),
+            Err(_) => return Err(SshError::unreachable(format!("{place} does not answer over SSH."))),
         };
         // Without this every small packet waits for the answer to the one before.
         let _ = tcp.set_nodelay(true);
         match timeout(SIGN_IN, Self::sign_in(target, place.clone(), tcp)).await {
             Ok(result) => result,
-            Err(_) => Err(SshError::unreachable(format!("{place} takes too long to sign in."))),
+            Err(_) => Err(SshError::unreachable(format!("{place} is taking too long to let Steward sign in."))),
         }
     }
 
@@ -110,7 +110,7 @@ impl SshSession {
     pub async fn host_key_of(host: &str, port: u16) -> Result<HostKey, SshError> {
         let place = place(host, port);
         let unreachable =
-            |e: &dyn std::fmt::Display| SshError::unreachable(format!("{place} can't be reached by SSH: {e}."));
+            |e: &dyn std::fmt::Display| SshError::unreachable(format!("{place} can't be reached over SSH: {e}."));
         let look = async {
             let tcp = TcpStream::connect((host, port)).await.map_err(|e| unreachable(&e))?;
             let seen = Arc::new(Mutex::new(None));
@@ -120,12 +120,12 @@ impl SshSession {
             let shown = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
             shown.ok_or_else(|| match ended {
                 Some(e) => unreachable(&e),
-                None => SshError::new(SshErrorKind::HostKey, format!("{place} showed no host key.")),
+                None => SshError::new(SshErrorKind::HostKey, format!("{place} presented no host key.")),
             })
         };
         timeout(CONNECT, look)
             .await
-            .unwrap_or_else(|_| Err(SshError::unreachable(format!("{place} does not answer by SSH."))))
+            .unwrap_or_else(|_| Err(SshError::unreachable(format!("{place} does not answer over SSH."))))
     }
 
     async fn sign_in(target: &Target, place: String, tcp: TcpStream) -> Result<Self, SshError> {
@@ -145,7 +145,7 @@ impl SshSession {
             (Err(e), _) => return Err(SshError::broken(&place, &e)),
         };
         let Some(host_key) = shown else {
-            return Err(SshError::new(SshErrorKind::HostKey, format!("{place} showed no host key.")));
+            return Err(SshError::new(SshErrorKind::HostKey, format!("{place} presented no host key.")));
         };
         let user = target.user.as_str();
         let broken = |e: russh::Error| SshError::broken(&place, &e);
@@ -191,7 +191,7 @@ impl SshSession {
                 Err(SshError::new(SshErrorKind::Refused, text))
             }
             Ok(Err(e)) => Err(SshError::broken(&self.place, &e)),
-            Err(_) => Err(SshError::unreachable(format!("{} does not open a way to {host} port {port}.", self.place))),
+            Err(_) => Err(SshError::unreachable(format!("{} does not forward connections to {host} port {port}.", self.place))),
         }
     }
 
@@ -237,8 +237,8 @@ impl SshSession {
 
 fn other_key(place: &str, key: &HostKey, pins: &[String]) -> SshError {
     let text = format!(
-        "{place} shows another host key than before ({}, known is {}). Somebody else may answer there, or the machine \
-         was made anew. Nothing was sent. If you know why, forget the old key on the machine's Software page.",
+        "{place} presents a different host key than before ({}, expected {}). Somebody else may be answering there, or the machine \
+         was reinstalled. Nothing was sent. If you know why, forget the old key on the machine's Software page.",
         key.fingerprint,
         pins.join(", "),
     );

@@ -177,7 +177,7 @@ pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<P
 
 pub async fn revoke_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     match person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await {
-        Ok(()) => Ok(finished(&person, HOME, "The token is good for nothing now.")),
+        Ok(()) => Ok(finished(&person, HOME, "The token has been revoked.")),
         Err(e) => refused(&person, HOME, e),
     }
 }

@@ -41,7 +41,7 @@ pub fn same_origin(uri: &Uri, headers: &HeaderMap) -> Option<bool> {
 }
 
 pub fn refused() -> Error {
-    Error::forbidden("This form is too old or was sent from elsewhere. Load the page again and send it once more.")
+    Error::forbidden("This form is too old or was sent from another site. Reload the page and send it again.")
 }
 
 /// A form that was sent by our own page for this session.

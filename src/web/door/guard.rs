@@ -36,7 +36,7 @@ pub async fn enforce(State((web, info)): State<(Web, Info)>, mut request: Reques
     let longest = if info.path.ends_with("/upload") { UPLOAD } else { LONGEST };
     let mut response = match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "The answer took more than a minute and was given up.")
+        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "The answer took more than a minute, so Steward gave up.")
             .into_response(),
     };
     if info.door == Door::Page {

@@ -55,7 +55,7 @@ async fn read(visit: &Visit, request: Request) -> Result<CheckedFile> {
         }
         match tokio::time::timeout(IDLE, body.next()).await {
             Ok(Some(Ok(chunk))) => start.extend_from_slice(&chunk),
-            _ => return Err(Error::invalid("The form did not arrive whole.")),
+            _ => return Err(Error::invalid("The form arrived incomplete.")),
         }
     };
     let token = head.fields.iter().find(|(name, _)| name == "csrf").map_or("", |(_, v)| v.as_str());
@@ -66,7 +66,7 @@ async fn read(visit: &Visit, request: Request) -> Result<CheckedFile> {
     let tail = format!("\r\n--{boundary}--\r\n").into_bytes();
     let size = length
         .checked_sub(head.length as u64 + tail.len() as u64)
-        .ok_or_else(|| Error::invalid("The form did not arrive whole."))?;
+        .ok_or_else(|| Error::invalid("The form arrived incomplete."))?;
     let rest = start.split_off(head.length).freeze();
     let file = FileStream::new(Some(rest).filter(|r| !r.is_empty()), body, size, tail);
     Ok(CheckedFile { form: head.fields, size, file })

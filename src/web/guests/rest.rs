@@ -43,7 +43,7 @@ pub struct Look {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GuestView {
     pub id: GuestId,
-    /// Proxmox' number; `null` until a new machine has got one.
+    /// Proxmox's number; `null` until a new machine has got one.
     pub vmid: Option<u32>,
     /// qemu or lxc.
     pub kind: GuestKind,
@@ -65,11 +65,11 @@ pub struct GuestView {
     /// Seconds.
     pub uptime: u64,
     pub tags: Vec<String>,
-    /// Proxmox' config lock.
+    /// Proxmox's config lock.
     pub lock: Option<String>,
     /// When Proxmox told this.
     pub seen: Option<Timestamp>,
-    /// Proxmox does not answer now; this is the last known state.
+    /// Proxmox is not answering; this is the last known state.
     pub stale: bool,
     pub created: Timestamp,
 }
@@ -152,7 +152,7 @@ fn start(all: &[Arc<GuestLive>], cursor: Option<&str>) -> Result<usize> {
     let Some(cursor) = cursor else { return Ok(0) };
     let parts =
         cursor.split_once('.').and_then(|(n, id)| Some((n.parse::<usize>().ok()?, id.parse::<GuestId>().ok()?)));
-    let (place, last) = parts.ok_or_else(|| Error::field("cursor", "This is no cursor of this list."))?;
+    let (place, last) = parts.ok_or_else(|| Error::field("cursor", "This is not a cursor of this list."))?;
     Ok(all.iter().position(|g| g.row.id == last).map_or(place.min(all.len()), |at| at + 1))
 }
 
@@ -175,7 +175,7 @@ pub struct Created {
 /// twice gives the same machine while its job is open; another request with that key is refused.
 #[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters of your choice")),
-    responses((status = 202, description = "Asked for", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn create(person: Person, headers: HeaderMap, SentWhole(request, whole): SentWhole<GuestRequest>) -> Answer {
     let once = match headers.get("idempotency-key") {
         Some(value) => {

@@ -64,8 +64,8 @@ pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Ans
     let form = Form::from_pairs(form);
     let required = form.on("required", false);
     match person.web.app.hardware_profiles().set_required(&person.actor, required).await {
-        Ok(()) if required => Ok(finished(&person, LIST, "From now on everybody picks a profile.")),
-        Ok(()) => Ok(finished(&person, LIST, "A profile is picked by those who want one.")),
+        Ok(()) if required => Ok(finished(&person, LIST, "From now on everyone must pick a profile.")),
+        Ok(()) => Ok(finished(&person, LIST, "Picking a profile is now optional.")),
         Err(e) => {
             let view = view(&person)?;
             again(&person, form, e, |p, form| page::list(p, &view, form))

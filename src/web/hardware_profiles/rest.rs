@@ -38,7 +38,7 @@ fn view(person: &Person, profile: Profile) -> ProfileView {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProfileList {
     pub profiles: Vec<ProfileView>,
-    /// Whoever is no admin must choose one for a new machine.
+    /// Everyone except admins must choose one for a new machine.
     pub required: bool,
 }
 
@@ -142,7 +142,7 @@ pub struct StaysView {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProfilePlanView {
     pub digest: String,
-    /// Values that are as wished already are left out.
+    /// Values that are as requested already are left out.
     pub changes: Vec<Planned>,
     pub grow: Option<DiskGrowthView>,
     /// Disks that are added.
@@ -166,7 +166,7 @@ impl From<ApplyPlan> for ProfilePlanView {
 /// Applies a hardware profile to a machine, or says what that would do (`preview`).
 #[utoipa::path(post, path = "/api/v1/guests/{id}/profile", tag = "guests", params(("id" = String, Path)), request_body = ProfileApply,
     responses((status = 200, description = "With `preview`: what it would do", body = ProfilePlanView),
-        (status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+        (status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ProfileApply>) -> Answer {
     let app = &person.web.app;
     let (guests, guest) = (app.guests(), id::<GuestId>(&text)?);

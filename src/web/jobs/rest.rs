@@ -94,7 +94,7 @@ pub struct JobPage {
 pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<JobPage>> {
     let before = match &look.cursor {
         Some(text) => {
-            Some(text.parse::<JobId>().map_err(|_| Error::field("cursor", "This is no cursor of this list."))?)
+            Some(text.parse::<JobId>().map_err(|_| Error::field("cursor", "This is not a cursor of this list."))?)
         }
         None => None,
     };
@@ -112,7 +112,7 @@ fn states(text: &str) -> Result<Vec<JobState>> {
         match ALL.into_iter().find(|s| s.name() == word) {
             Some(state) => out.push(state),
             None if word == "open" => out.extend(OPEN),
-            None => return Err(Error::field("state", format!("“{word}” is no state of a job."))),
+            None => return Err(Error::field("state", format!("“{word}” is not a job state."))),
         }
     }
     Ok(out)

@@ -102,7 +102,7 @@ fn plugins(person: &Person) -> Result<Vec<Attention>> {
         word: "plugin".to_owned(),
         title: format!("The plugin {name} is not usable"),
         detail: error.to_string(),
-        action: Some((format!("/plugins/{name}"), "See the place".to_owned())),
+        action: Some((format!("/plugins/{name}"), "Show where".to_owned())),
     });
     Ok(needs.collect())
 }

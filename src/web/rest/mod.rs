@@ -20,7 +20,7 @@ pub const MOST: usize = 1_000;
 /// What a list gives when nothing was said.
 pub const USUAL: usize = 100;
 
-/// 1 to 1000; 100 when nothing was said.
+/// 1 to 1000; Defaults to 100.
 ///
 /// # Errors
 /// `Invalid` on `limit`.

@@ -43,11 +43,11 @@ impl Node {
         let node = <Self as serde::Deserialize>::deserialize(&mut reader).map_err(|e| {
             let (text, place) = (e.to_string(), format!("line {}, column {}", e.line(), e.column()));
             match text.strip_prefix(DUPLICATE).and_then(|rest| rest.rsplit_once(" at line ")) {
-                Some((name, _)) => Error::field(name, "Duplicate field."),
+                Some((name, _)) => Error::field(name, "This field is sent twice. Send it once."),
                 None if text.starts_with("number out of range") => {
                     Error::invalid(format!("A number in the body is too large: {place}."))
                 }
-                None => Error::invalid(format!("The body is not JSON. The fault is in {place}.")),
+                None => Error::invalid(format!("The body is not JSON. The error is in {place}.")),
             }
         })?;
         let more = |_| Error::invalid("The body has more than one JSON value. Send one.");
@@ -64,7 +64,7 @@ impl Node {
         let mut all = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if all.insert(name.to_string(), Self::word(value)).is_some() {
-                return Err(Error::field(&name, "Duplicate field."));
+                return Err(Error::field(&name, "This field is sent twice. Send it once."));
             }
         }
         Ok(Self::Object(all))
@@ -157,7 +157,7 @@ impl Node {
             };
             let name = name(&at);
             if name.is_empty() {
-                return Err(Error::invalid(format!("The body does not fit. {sentence}")));
+                return Err(Error::invalid(format!("The body is not valid. {sentence}")));
             }
             // The same fault again: what follows can't be read.
             match found.entry(name) {
@@ -255,7 +255,7 @@ const OBJECT: &str = "This must be an object with named fields: { … }.";
 fn unknown(known: &[&str]) -> String {
     match known {
         [] => format!("{UNKNOWN} here."),
-        _ => format!("{UNKNOWN} here. There are: {}.", known.join(", ")),
+        _ => format!("{UNKNOWN} here. The fields are: {}.", known.join(", ")),
     }
 }
 
@@ -281,7 +281,7 @@ fn wanted(expected: &dyn Expected) -> String {
         "a boolean" => "Give true or false.",
         "a sequence" => "This must be a list: [ … ].",
         t if t.starts_with("struct ") || t.starts_with("internally tagged") || t == "a map" => OBJECT,
-        _ => "This value does not fit here.",
+        _ => "This value is not valid here.",
     };
     words.to_owned()
 }
@@ -343,7 +343,7 @@ impl de::Error for Fault {
     }
 
     fn duplicate_field(_: &'static str) -> Self {
-        Self::Message("Duplicate field.".to_owned())
+        Self::Message("This field is sent twice. Send it once.".to_owned())
     }
 }
 

@@ -67,7 +67,7 @@ pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<
 /// Takes a JWT back before its time. Everybody may end the one that they use; another one of the same person
 /// needs the scope `full`.
 #[utoipa::path(delete, path = "/api/v1/auth/token/{id}", tag = "auth", params(("id" = String, Path, description = "The token's id")),
-    responses((status = 204, description = "It is refused from now on"), OneProblems))]
+    responses((status = 204, description = "Revoked: it is refused from now on"), OneProblems))]
 pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
     let session = id::<SessionId>(&text)?;
     if person.actor.via() != Some(Via::Jwt(session)) {

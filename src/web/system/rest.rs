@@ -15,7 +15,7 @@ pub struct ConnectionView {
     pub plugin: String,
     pub endpoints: Vec<String>,
     pub token_id: String,
-    /// Nodes on which machines may be made and changed; empty means all.
+    /// Nodes on which machines may be created and changed; empty means all.
     pub nodes: Vec<String>,
     pub vmid_min: Option<u32>,
     pub vmid_max: Option<u32>,

@@ -178,7 +178,7 @@ pub struct WindowsCreate {
 
 /// Asks for a template of Windows. The job in `Location` installs it, which takes half an hour and more.
 #[utoipa::path(post, path = "/api/v1/templates/windows", tag = "templates", request_body = WindowsCreate,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Answer {
     let connection = wanted.connection.as_deref().map(id::<ConnectionId>).transpose()?;
     let key = wanted.product_key.map(|key| Secret::new(key.expose().trim().to_owned()));
@@ -312,7 +312,7 @@ impl TemplateCreate {
 /// Asks for a template. The job in `Location` downloads the image, checks it and makes the template. While one of
 /// the same image is made on the same node, that job is the answer.
 #[utoipa::path(post, path = "/api/v1/templates", tag = "templates", request_body = TemplateCreate,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<TemplateCreate>) -> Answer {
     let job = person.web.app.templates().request_build(&person.actor, wanted.request()?).await?;
     Ok(accepted(job.id, JobView::from(job)))
@@ -355,7 +355,7 @@ fn eight() -> u64 {
 /// passed on to the node piece by piece.
 #[utoipa::path(post, path = "/api/v1/templates/upload", tag = "templates", params(Upload),
     request_body(content = FileBytes, content_type = "application/octet-stream", description = "The image's file"),
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) -> Answer {
     let size = content_length(request.headers())?;
     let own = OwnImage {
@@ -386,15 +386,15 @@ pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) 
 
 /// Asks for a new template of the image and in the place of this one.
 #[utoipa::path(post, path = "/api/v1/templates/{id}/rebuild", tag = "templates", params(("id" = String, Path)),
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn rebuild(person: Person, Path(text): Path<String>) -> Answer {
     let job = person.web.app.templates().request_rebuild(&person.actor, id::<GuestId>(&text)?).await?;
     Ok(accepted(job.id, JobView::from(job)))
 }
 
-/// Asks to delete a template, if no machine hangs on it.
+/// Asks to delete a template, if no machine depends on it.
 #[utoipa::path(delete, path = "/api/v1/templates/{id}", tag = "templates", params(("id" = String, Path)),
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn delete(person: Person, Path(text): Path<String>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     let job = person.web.app.templates().request_delete(&person.actor, guest).await?;

@@ -29,7 +29,7 @@ pub struct CloneGuest {
     /// Left out: the notes of the machine.
     #[serde(default)]
     pub description: String,
-    /// Start it when it is made.
+    /// Start it when it is created.
     #[serde(default)]
     pub start: bool,
 }

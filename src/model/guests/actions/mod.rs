@@ -330,7 +330,7 @@ macro_rules! power {
             fn refusal(&self, kind: GuestKind, state: &GuestState) -> Option<String> {
                 let fits: fn(&str) -> bool = $fits;
                 if state.template {
-                    return Some("A template can't be started. Make a machine from it.".to_owned());
+                    return Some("A template can't be started. Create a machine from it.".to_owned());
                 }
                 if kind == GuestKind::Lxc && !$containers {
                     return Some("Only virtual machines can do this.".to_owned());

@@ -35,7 +35,7 @@ impl Action for ChangeSettings {
 
     fn check(&self) -> Result<()> {
         // The values are checked by what the provider declares.
-        if self.values.is_empty() { Err(Error::invalid("Nothing is to be changed.")) } else { Ok(()) }
+        if self.values.is_empty() { Err(Error::invalid("There is nothing to change.")) } else { Ok(()) }
     }
 }
 
@@ -52,7 +52,7 @@ impl Action for RevertSettings {
     const SPEC: ActionSpec = ActionSpec::new("Revert", "settings", "guest_change").feature(Feature::Hardware);
 
     fn title(&self, machine: &str) -> String {
-        format!("Take back waiting changes of {machine}")
+        format!("Revert pending changes of {machine}")
     }
 
     fn describe(&self) -> String {
@@ -131,7 +131,7 @@ impl Action for ChangeTags {
     fn check(&self) -> Result<()> {
         let Self { add, remove } = self;
         if add.is_empty() && remove.is_empty() {
-            return Err(Error::field("add", "Say which tags to add or take away."));
+            return Err(Error::field("add", "Choose tags to add or remove."));
         }
         for (field, tags) in [("add", add), ("remove", remove)] {
             if !tags.iter().all(|t| is_tag(t)) {
@@ -139,7 +139,7 @@ impl Action for ChangeTags {
             }
         }
         match add.iter().find(|t| remove.contains(t)) {
-            Some(both) => Err(Error::field("remove", format!("“{both}” can't be added and taken away."))),
+            Some(both) => Err(Error::field("remove", format!("“{both}” can't be both added and removed."))),
             None => Ok(()),
         }
     }

@@ -16,7 +16,7 @@ pub struct TakeSnapshot {
     pub name: String,
     #[serde(default)]
     pub description: String,
-    /// Also what is in memory; only of a running virtual machine.
+    /// Include memory; only of a running virtual machine.
     #[serde(default)]
     pub memory: bool,
 }

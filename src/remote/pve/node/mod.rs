@@ -67,7 +67,7 @@ impl LocalNode {
         }
     }
 
-    /// Runs one of Proxmox' own commands; gives what it printed.
+    /// Runs one of Proxmox's own commands; gives what it printed.
     ///
     /// # Errors
     /// `Unavailable` with what it said on standard error.
@@ -136,7 +136,7 @@ impl LocalNode {
     pub async fn version(&self) -> Result<String> {
         let version = self.json("pvesh get /version").await?;
         let text = version["version"].as_str().map(str::to_owned);
-        text.ok_or_else(|| Error::unavailable("pvesh does not tell Proxmox' version."))
+        text.ok_or_else(|| Error::unavailable("pvesh does not tell Proxmox's version."))
     }
 
     /// The cluster's name, else the node's: what people call it.

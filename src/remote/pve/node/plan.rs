@@ -127,7 +127,7 @@ pub fn notes(current: &CurrentAccess, plan: &AccessPlan) -> Vec<String> {
         let more: Vec<&str> = have.iter().filter(|p| !plan.privileges.contains(p)).map(String::as_str).collect();
         if !more.is_empty() {
             notes.push(format!(
-                "The role {} has more than Steward needs: {}. It stays so.",
+                "The role {} has more than Steward needs: {}. It is left as it is.",
                 plan.role,
                 more.join(", ")
             ));
@@ -161,7 +161,7 @@ pub fn leave(current: &CurrentAccess, plan: &AccessPlan) -> (Vec<Step>, Vec<Stri
     let used =
         current.entries.iter().any(|(_, who, r)| r == role && who != user && !who.starts_with(&format!("{user}!")));
     if used {
-        kept.push(format!("Kept: the role {role}, as others have it."));
+        kept.push(format!("Kept: the role {role}, as others use it."));
     } else if current.roles.contains_key(role) {
         steps.push(Step::new("the role", &["pveum", "role", "delete", role]));
     }

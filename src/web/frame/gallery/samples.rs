@@ -573,7 +573,7 @@ pub fn impact_of(kind: ActionKind) -> Impact {
         Fact::Snapshots { list: (1..9).map(|n| kept(&format!("week-{n}"), n * 7)).collect(), now: ago(0) },
         Fact::HighAvailability("started".into()),
     ];
-    Impact::of(kind, facts, vec!["Its devices can't be asked for now. Proxmox does not answer.".into()])
+    Impact::of(kind, facts, vec!["Its devices can't be read right now. Proxmox does not answer.".into()])
 }
 
 pub fn bulk_view(action: &str) -> bulk::BulkView {

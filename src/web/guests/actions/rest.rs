@@ -55,7 +55,7 @@ async fn named(kind: ActionKind, person: Person, params: Params, body: Option<No
 
 /// Asks for any action on a machine. Which one, `action` says; the other fields are its own.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/actions", tag = "guests", params(("id" = String, Path)), request_body = GuestAction,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))),
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))),
         (status = 204, description = "Done, without a job"), WriteProblems))]
 pub async fn act(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
     let all = ActionKind::ALL.iter().copied();
@@ -64,7 +64,7 @@ pub async fn act(person: Person, Path(params): Path<Params>, MaybeSent(body): Ma
 
 /// Asks for a power action, which `action` names.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/power", tag = "guests", params(("id" = String, Path)), request_body = GuestAction,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn power(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
     request(&person, params, |_| read(body.unwrap_or_else(Node::empty), ActionKind::power())).await
 }
@@ -72,7 +72,7 @@ pub async fn power(person: Person, Path(params): Path<Params>, MaybeSent(body): 
 /// Asks for an action on a disk, which `action` names: grow_disk, move_disk, detach_disk, attach_disk or change_cd.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/disks/{disk}", tag = "guests",
     params(("id" = String, Path), ("disk" = String, Path, description = "scsi0, unused0 ...")), request_body = GuestAction,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn disk(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
     use ActionKind as A;
     let of = [A::GrowDisk, A::MoveDisk, A::DetachDisk, A::AttachDisk, A::ChangeCd];
@@ -84,7 +84,7 @@ macro_rules! addresses {
     ($($(#[$doc:meta])* $handler:ident: $method:ident $path:tt [$($param:tt)*] $kind:ident $(($body:ty))?;)*) => {$(
         $(#[$doc])*
         #[utoipa::path($method, path = $path, tag = "guests", params($(($param = String, Path)),*), $(request_body = $body,)?
-            responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+            responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
         pub async fn $handler(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
             named(ActionKind::$kind, person, params, body).await
         }

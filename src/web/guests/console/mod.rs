@@ -50,7 +50,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     if person.actor.guest_right(&guest.row) < Some(GuestRight::Use) {
-        return Err(Error::forbidden("You may look at this machine, but not use its console.").into());
+        return Err(Error::forbidden("You may view this machine, but not use its console.").into());
     }
     let on = is_on(&guest.state.status);
     let consoles = person.web.app.consoles();
@@ -58,7 +58,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let (choices, refusal) = match asked {
         Ok(Ok(choices)) => (choices, None),
         Ok(Err(e)) => (Vec::new(), Some(e.message().to_owned())),
-        Err(_) => (Vec::new(), Some("The machine's host takes too long to answer. Load the page again.".to_owned())),
+        Err(_) => (Vec::new(), Some("The machine's host is taking too long to answer. Reload the page.".to_owned())),
     };
     Ok(page::console(&person.page(), &head(&person, &guest)?, &ConsoleView { choices, refusal, on }))
 }

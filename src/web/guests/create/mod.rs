@@ -240,7 +240,7 @@ fn check_software(person: &Person, form: &Form) -> Result<()> {
     let mut wrong: Option<Error> = None;
     for chosen in software(person, form) {
         let Some(item) = menu.iter().find(|i| i.name == chosen.recipe) else {
-            return Err(Error::field("software", "One of the recipes is not there any more. Choose again."));
+            return Err(Error::field("software", "One of the recipes no longer exists. Choose again."));
         };
         if let Err(e) = item.recipe.check(&chosen.options, &format!("software.{}.", item.name)) {
             for (field, text) in e.fields().iter().filter(|(field, _)| CreateStep::Software.asks(field, &menu)) {
@@ -250,7 +250,7 @@ fn check_software(person: &Person, form: &Form) -> Result<()> {
     }
     if !software(person, form).is_empty() && !form.on("start", true) {
         wrong =
-            Some(Error::field("software", "Software needs the machine to be started: tick that on the step before."));
+            Some(Error::field("software", "Software can only be installed on a running machine: tick “Start it when it is created” on the previous step."));
     }
     wrong.map_or(Ok(()), Err)
 }
@@ -286,7 +286,7 @@ fn request(form: &Form, settings: &MachineSettings) -> Result<GuestRequest> {
 fn from_job(person: &Person, job: &str) -> Result<Form> {
     let job = person.web.app.jobs().get(&person.actor, crate::door::forms::id::<JobId>(job)?)?.job;
     let connection = job.connection;
-    let JobKind::CreateGuest(create) = job.kind else { return Err(Error::not_found("This job made no machine.")) };
+    let JobKind::CreateGuest(create) = job.kind else { return Err(Error::not_found("This job created no machine.")) };
     let spec = create.spec;
     let mut form = Form::new()
         .set("name", spec.name)

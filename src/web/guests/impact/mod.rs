@@ -22,7 +22,7 @@ pub struct Wanted {
     action: String,
 }
 
-/// The question before a machine's power is taken, with what hangs on it.
+/// The question before a machine's power is taken, with what depends on it.
 pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<Wanted>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let kind = ActionKind::power().find(|kind| kind.name() == wanted.action && kind.has_impact());
@@ -37,7 +37,7 @@ pub(crate) async fn of(person: &Person, guest: &GuestLive, asked: Asked) -> Resu
     person.web.app.impact().of(&person.actor, guest.row.id, &asked).await
 }
 
-/// Without script nothing has shown what hangs on the machine before the button was pressed: then the question
+/// Without script nothing has shown what depends on the machine before the button was pressed: then the question
 /// comes now. `None`: nothing is to be asked.
 pub(crate) async fn question(person: &Person, guest: &GuestLive, kind: ActionKind) -> Option<Response> {
     let impact = of(person, guest, kind.into()).await.ok()?;

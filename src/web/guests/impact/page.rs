@@ -34,7 +34,7 @@ pub fn list(impact: &Impact) -> Markup {
     html! {
         div.impact {
             @if !impact.hits.is_empty() { ul.hits { @for h in &impact.hits { (hit(h)) } } }
-            @if impact.is_alone() && impact.unknown.is_empty() { p.dim { "Nothing else hangs on it." } }
+            @if impact.is_alone() && impact.unknown.is_empty() { p.dim { "Nothing else depends on it." } }
             @for text in &impact.unknown { (note("warn", html! { (text) })) }
         }
     }
@@ -116,7 +116,7 @@ mod tests {
         assert!(html.contains("2, not yours to see"), "{html}");
         assert!(!html.contains("Nothing else"), "{html}");
         let alone = list(&Impact::of(ActionKind::Reboot, Vec::new(), Vec::new())).into_string();
-        assert!(alone.contains("Nothing else hangs on it."), "{alone}");
+        assert!(alone.contains("Nothing else depends on it."), "{alone}");
         let unknown =
             list(&Impact::of(ActionKind::Reboot, Vec::new(), vec!["Its disks are not known.".into()])).into_string();
         assert!(!unknown.contains("Nothing else") && unknown.contains("not known"), "{unknown}");

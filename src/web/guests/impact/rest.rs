@@ -25,7 +25,7 @@ pub struct Look {
     snapshot: Option<String>,
 }
 
-/// What hangs on it.
+/// What depends on it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ImpactView {
     /// The worst first.
@@ -51,7 +51,7 @@ impl From<Impact> for ImpactView {
 pub async fn show(person: Person, Path(text): Path<String>, Asked(look): Asked<Look>) -> Answer<Json<ImpactView>> {
     let snapshot = look.snapshot.filter(|name| !name.is_empty());
     if look.action == ActionKind::Rollback && snapshot.is_none() {
-        return Err(Error::field("snapshot", "Say which snapshot to go back to.").into());
+        return Err(Error::field("snapshot", "Choose the snapshot to roll back to.").into());
     }
     let what = What { action: look.action, snapshot };
     let impact = person.web.app.impact().of(&person.actor, id::<GuestId>(&text)?, &what).await?;

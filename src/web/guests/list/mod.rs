@@ -211,7 +211,7 @@ pub(crate) fn summary(label: &str, at_once: bool, count: usize, refusals: &[Stri
     let shown = refusals.iter().take(3).cloned().collect::<Vec<_>>().join(" ");
     let more = refusals.len().saturating_sub(3);
     let rest = if more > 0 { format!(" And {more} more.") } else { String::new() };
-    format!("!{done} Not for {}: {shown}{rest}", refusals.len())
+    format!("!{done} Skipped {}: {shown}{rest}", refusals.len())
 }
 
 /// Which columns the person does not want to see.
@@ -235,6 +235,6 @@ mod tests {
         assert_eq!(summary("Start", false, 2, &[]), "Started: Start 2 machines.");
         assert_eq!(summary("Hand over", true, 1, &[]), "Done: Hand over 1 machine.");
         let text = summary("Stop", false, 1, &["web-01: It is stopped now.".to_owned()]);
-        assert_eq!(text, "!Started: Stop 1 machine. Not for 1: web-01: It is stopped now.");
+        assert_eq!(text, "!Started: Stop 1 machine. Skipped 1: web-01: It is stopped now.");
     }
 }

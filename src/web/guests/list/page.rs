@@ -136,7 +136,7 @@ fn nothing(page: &Page, view: &MachinesView) -> Markup {
     empty(
         "machines",
         "No machines yet",
-        "A machine is a virtual computer on one of the Proxmox nodes. Made from a template it is ready in about a minute.",
+        "A machine is a virtual computer on one of the Proxmox nodes. Created from a template, it is ready in about a minute.",
         Some(("/machines/new", "New machine")),
     )
 }
@@ -183,7 +183,7 @@ fn list(page: &Page, view: &MachinesView) -> Markup {
                 tbody { @for r in &view.rows { (row(r, true)) } }
             } }
             (pager(view))
-            p.no-match.dim hidden[view.shown > 0] { "No machine fits these words. Keys: status, tag, node, owner, kind, id; a minus in front leaves out." }
+            p.no-match.dim hidden[view.shown > 0] { "No machine matches this filter. Keys: status, tag, node, owner, kind, id; a leading minus excludes." }
             (selection())
         }
     }

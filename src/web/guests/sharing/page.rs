@@ -66,7 +66,7 @@ fn yours(page: &Page, head: &MachineHead, view: &AccessView) -> Markup {
                 p { "It is shared with you: you may " strong { (view.right.name()) } " it. " span.dim { (view.right.words()) } }
                 form method="post" action=(head.at("unshare")) {
                     (csrf(page))
-                    button.danger data-confirm={ "Give " (head.row.name) " back? You no longer see it then." } { "Give it back" }
+                    button.danger data-confirm={ "Give " (head.row.name) " back? You will no longer see it." } { "Give it back" }
                 }
             }
         }
@@ -93,7 +93,7 @@ fn shared(page: &Page, head: &MachineHead, grants: &[GrantItem]) -> Markup {
                 form.inline method="post" action=(head.at("unshare")) {
                     (csrf(page))
                     input type="hidden" name="user" value=(g.user);
-                    button.danger data-confirm={ "Take " (head.row.name) " away from " (g.login) "? It counts at once." } { "Take back" }
+                    button.danger data-confirm={ "Take " (head.row.name) " away from " (g.login) "? It takes effect at once." } { "Take back" }
                 }
             } } }
         }
@@ -129,7 +129,7 @@ fn hand_over(page: &Page, head: &MachineHead, view: &AccessView, form: &Form) ->
     html! {
         section.card {
             h2 { "Hand it over" }
-            p { "The new owner sees it at once and may do everything with it; it counts for their quota. Shares with others stay." }
+            p { "The new owner sees it at once and may do everything with it; it counts towards their quota. Everyone it is shared with keeps their access." }
             form method="post" action=(head.at("owner")) {
                 (csrf(page))
                 input type="hidden" name="form" value="owner";

@@ -31,7 +31,7 @@ pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<Vec<S
 /// Asks for a recipe on a machine. Its job begins when nothing else works on the machine; until then `job` is
 /// null.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/software", tag = "software", params(("id" = String, Path)), request_body = SoftwareRequest,
-    responses((status = 202, description = "Asked for", body = SoftwareView, headers(("Location" = String, description = "The job, when it was made at once"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = SoftwareView, headers(("Location" = String, description = "The job, when it was made at once"))), WriteProblems))]
 pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sent<SoftwareRequest>) -> Answer {
     let asked = person.web.app.software().request_install(&person.actor, id::<GuestId>(&text)?, wanted).await?;
     match asked.job {
@@ -42,7 +42,7 @@ pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sen
 
 /// Takes a recipe off the list of a machine. What is installed stays on the machine.
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/software/{recipe}", tag = "software",
-    params(("id" = String, Path), ("recipe" = String, Path)), responses((status = 204, description = "Off the list"), WriteProblems))]
+    params(("id" = String, Path), ("recipe" = String, Path)), responses((status = 204, description = "Remove from list"), WriteProblems))]
 pub async fn remove(person: Person, Path((text, recipe)): Path<(String, String)>) -> Answer<StatusCode> {
     person.web.app.software().remove(&person.actor, id::<GuestId>(&text)?, &recipe).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -76,7 +76,7 @@ fn every_wrong_field_has_its_sentence_in_everyday_words() {
     assert_eq!(with(r#""start":true,"start":true"#).0, "start");
     let query = |text: &str| Node::of_query(text).and_then(Node::read::<Wanted>).unwrap_err().fields().clone();
     assert_eq!(query("cores=-1&name=a")["cores"], number);
-    assert_eq!(query("cores=1&cores=2&name=a")["cores"], "Duplicate field.");
+    assert_eq!(query("cores=1&cores=2&name=a")["cores"], "This field is sent twice. Send it once.");
 }
 
 #[derive(Debug, Deserialize)]
