@@ -38,7 +38,7 @@ async function sure(button) {
   const page = await fragment(own || `${form.getAttribute("action")}?${new URLSearchParams({ action: button.value })}`);
   const word = button.querySelector("span")?.firstChild?.textContent.trim() || button.textContent.trim();
   const part = page?.querySelector(".sure");
-  if (!part) return ask("What hangs on this machine can't be found out now. Go on anyway?", word);
+  if (!part) return ask("What depends on this machine can't be read right now. Continue anyway?", word);
   if (part.dataset.asks !== "yes") return true;
   const shown = document.createDocumentFragment();
   for (const piece of part.querySelectorAll(":scope > h2, :scope > .impact, :scope > .note")) shown.append(document.importNode(piece, true));

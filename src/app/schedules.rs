@@ -106,7 +106,7 @@ impl Schedules<'_> {
             .store()
             .write(move |tx| {
                 if !tx.delete(tables::SCHEDULES, &id)? {
-                    return Err(Error::not_found("This schedule is gone already."));
+                    return Err(Error::not_found("This schedule has already been deleted."));
                 }
                 tx.audit(record);
                 Ok(())

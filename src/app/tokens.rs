@@ -159,7 +159,7 @@ impl Tokens<'_> {
             .store()
             .write(move |tx| {
                 let token = tx.get(tables::TOKENS, &id)?.filter(|t| t.user == user);
-                let token = token.ok_or_else(|| Error::not_found("This token is gone already."))?;
+                let token = token.ok_or_else(|| Error::not_found("This token has already been deleted."))?;
                 tx.delete(tables::TOKENS, &id)?;
                 tx.delete(tables::USER_TOKENS, &(user, id))?;
                 let mut record = record;

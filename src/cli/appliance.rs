@@ -119,7 +119,7 @@ impl Running {
         if self.app.health().is_alive()
             && let Err(e) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog])
         {
-            tracing::warn!(error = %e, "systemd could not be told that we live");
+            tracing::warn!(error = %e, "systemd could not be notified that the service is alive");
         }
     }
 
@@ -141,7 +141,7 @@ impl Running {
 fn make_data_dir(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|e| Error::invalid(format!("The data folder {} can't be made: {e}", path.display())))
+    made.map_err(|e| Error::invalid(format!("The data folder {} can't be created: {e}", path.display())))
 }
 
 /// Reloads plugins when a file of theirs changes, and tells the pages.

@@ -217,7 +217,7 @@ impl Scratch {
         use std::os::unix::fs::DirBuilderExt as _;
         let path = std::env::temp_dir().join(format!("steward-demo-{}", random::token::<9>()));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|e| Error::invalid(format!("No scratch folder can be made in {}: {e}", path.display())))?;
+        made.map_err(|e| Error::invalid(format!("No scratch folder can be created in {}: {e}", path.display())))?;
         Ok(Self(path))
     }
 }

@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Virtual machines, accounts, servers and alerts of a household on one page, beside Proxmox.
+/// Virtual machines, accounts, servers and alerts of a household on one page, alongside Proxmox.
 #[derive(Debug, Parser)]
 #[command(name = "steward", version, arg_required_else_help = true)]
 struct Arguments {

@@ -32,7 +32,7 @@ pub struct Settings {
     pub plugins_dir: Option<PathBuf>,
     /// Cloud images here add to those in the binary and replace them by id.
     pub images_file: Option<PathBuf>,
-    /// A mirror of the publishers' servers, for a network without the Internet: the image at
+    /// A mirror of the publishers' servers, for a network without Internet access: the image at
     /// `https://host/path` is fetched from `<image_mirror>/host/path`.
     pub image_mirror: Option<String>,
     /// Own certificate (PEM chain) instead of the self-signed one; needs `tls_key`.
@@ -40,7 +40,7 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// Origins (`https://host[:port]`) whose pages may call the REST API; none by default.
     pub cors_origins: Vec<String>,
-    /// Seconds between two looks at Proxmox, 1 to 3600. Proxmox itself measures every 10 s, its states are newer.
+    /// Seconds between two polls of Proxmox, 1 to 3600. Proxmox itself measures every 10 s, its states are newer.
     pub poll_seconds: u64,
     /// Scripts that run at the same time, 1 to 64.
     pub workers: usize,

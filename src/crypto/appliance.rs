@@ -83,7 +83,7 @@ fn parse(file: File, path: &Path) -> Result<SealKey> {
 fn create(path: &Path) -> Result<SealKey> {
     let key = SealKey::generate();
     write_new(path, &key).map_err(|e| {
-        problem(format!("The appliance key {} can't be made ({e}). Is its folder writable?", path.display()))
+        problem(format!("The appliance key {} can't be created ({e}). Is its folder writable?", path.display()))
             .with_cause(e)
     })?;
     Ok(key)

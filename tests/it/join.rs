@@ -159,7 +159,7 @@ async fn leaving_removes_all_that_was_made_and_nothing_joins_by_itself_afterward
     assert!(!node.pveum(&["acl", "list"]).await.contains("steward@pve"));
     let by_itself = node.steward(&node.appliance, &["join", "--at-start"]).await;
     assert_eq!(by_itself.code, 0, "{by_itself:?}");
-    assert!(by_itself.out.contains("made Steward leave"), "{by_itself:?}");
+    assert!(by_itself.out.contains("made to leave"), "{by_itself:?}");
     assert!(connections(&node.appliance).await.is_empty());
     assert_eq!(node.join().await.code, 0);
     sees_machines(&node.appliance).await;

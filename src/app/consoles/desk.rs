@@ -50,7 +50,7 @@ impl Desk {
         let mut tickets = locked(&self.tickets);
         tickets.retain(|_, t| now < t.expires);
         if tickets.values().filter(|t| t.user == ticket.user).count() >= TICKETS {
-            return Err(Error::too_many("You asked for many consoles and opened none. Try again in 30 seconds.", 30));
+            return Err(Error::too_many("You requested many consoles and opened none. Try again in 30 seconds.", 30));
         }
         tickets.insert(key, ticket);
         Ok(())

@@ -92,7 +92,7 @@ impl Guests<'_> {
         let row = self.0.store().write_blocking(move |tx| {
             let key = (connection, vmid);
             if tx.get(tables::VMID_RESERVATIONS, &key)?.is_some() {
-                return Err(Error::conflict("Another job took this number just now."));
+                return Err(Error::conflict("Another job has just taken this number."));
             }
             tx.put(tables::VMID_RESERVATIONS, &key, &job)?;
             let guest = tx.get(tables::JOBS, &job)?.and_then(|j| j.subject.guest());

@@ -44,7 +44,7 @@ impl Guests<'_> {
         self.check_place(source, to)?;
         let limits = self.0.connections().limits(connection)?;
         if source.state.template && source.row.vmid.is_some_and(|vmid| !limits.allows_template(vmid)) {
-            return Err(Error::conflict("Machines may not be made from this template. Choose another."));
+            return Err(Error::conflict("Machines may not be created from this template. Choose another."));
         }
         if let Some(storage) = storage.as_deref().filter(|s| !limits.allows_storage(s)) {
             return Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")));

@@ -137,7 +137,7 @@ impl Templates<'_> {
                 }
             }
             Err(e) if due => {
-                tracing::warn!(error = e.chain(), "whoever set what happens to old templates may not do it now")
+                tracing::warn!(error = e.chain(), "the person who chose what happens to old templates may not do it now")
             }
             Err(_) => {}
         }
@@ -176,7 +176,7 @@ impl Templates<'_> {
             };
             // One that can't be made now must not keep the others from it; the next look asks again.
             if let Err(e) = self.request_build(actor, request).await {
-                tracing::warn!(image = old.image, error = e.chain(), "the template could not be asked for anew");
+                tracing::warn!(image = old.image, error = e.chain(), "the rebuild of the template could not be requested");
             }
         }
         Ok(())

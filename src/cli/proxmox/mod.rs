@@ -109,7 +109,7 @@ impl Join {
             Err(e) => return Err(e),
         };
         if Record::read(&self.place.record)?.is_some_and(|r| r.left) {
-            say("Somebody made Steward leave this Proxmox (steward proxmox leave); “steward proxmox join” joins again.");
+            say("Steward was made to leave this Proxmox (steward proxmox leave); “steward proxmox join” joins again.");
             return Ok(ExitCode::SUCCESS);
         }
         let plugins = settings.built_in.plugins;

@@ -48,7 +48,7 @@ fn explain(url: &url::Url, failure: &Failure) -> Error {
              the new fingerprint and run “steward login” again; if not, somebody may be answering in its place."
         )),
         (_, Some(rustls::Error::InvalidCertificate(why))) => Error::unauthenticated(format!(
-            "The certificate of {origin} is not good any more ({why}). Nothing was sent."
+            "The certificate of {origin} is no longer valid ({why}). Nothing was sent."
         )),
         (_, Some(rustls::Error::InvalidMessage(_))) => away(url, "what answers there does not speak TLS."),
         (_, Some(_)) => away(url, "it ended the TLS handshake."),

@@ -63,7 +63,7 @@ impl Fact {
             Self::Linked { machines: list, more } => linked(list, *more, action),
             Self::Copies { machines: list, more } => (action == A::Delete && list.len() + more > 0).then(|| {
                 let n = list.len() + more;
-                let words = count(n, "machine was made from it and stays", "machines were made from it and stay");
+                let words = count(n, "machine was created from it and stays", "machines were created from it and stay");
                 let text = format!("{words}: nothing changes for {}.", if n == 1 { "it" } else { "them" });
                 hit(HitKind::Copies, Weight::Known, text, words).with(machines(list), *more)
             }),
@@ -145,7 +145,7 @@ fn making(list: &[(JobId, String)], more: usize, action: ActionKind) -> Option<H
     if n == 0 || !matches!(action, A::Delete | A::Migrate) {
         return None;
     }
-    let words = count(n, "machine is being made from it now", "machines are being made from it now");
+    let words = count(n, "machine is being created from it now", "machines are being created from it now");
     let text = format!("{words}. That fails if this machine goes away in the meantime.");
     Some(hit(HitKind::Jobs, Weight::Cut, text, words).with(jobs(list), more))
 }
@@ -158,7 +158,7 @@ fn devices(list: &[String], action: ActionKind) -> Option<Hit> {
         A::Migrate => (Weight::Blocks, "It uses devices of its node, which can't move along."),
         A::Hibernate | A::Suspend => (Weight::Known, "It uses devices of its node; with those this often fails."),
         A::Delete => (Weight::Known, "Devices of its node become free again."),
-        A::Template => (Weight::Known, "Machines made from it will want the same devices of the node."),
+        A::Template => (Weight::Known, "Machines created from it will need the same devices of the node."),
         _ => return None,
     };
     let items = list.iter().map(Item::new).collect();
@@ -223,7 +223,7 @@ fn software(list: &[Program], action: ActionKind) -> Option<Hit> {
         A::Delete => (Weight::Lost, format!("{n} on it go{} away:", if one { "es" } else { "" })),
         A::Template => (Weight::Cut, format!("{n} on it can't be used any more:")),
         A::Migrate => (Weight::Known, format!("{n} on it move{s} along:")),
-        A::Rollback => (Weight::Cut, format!("{n} on it stop{s} meanwhile, and may be older afterwards or not there:")),
+        A::Rollback => (Weight::Cut, format!("{n} on it stop{s} in the meantime, and may be older or missing afterwards:")),
         A::Reboot | A::Reset => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
         _ => (Weight::Cut, format!("{n} on it stop{s}:")),
     };
@@ -411,7 +411,7 @@ pub(super) fn of_many(kind: HitKind, action: ActionKind, n: usize, bytes: u64) -
         HitKind::Watch => {
             format!("{} managed by high availability or replicated.", of_them("of them is", "of them are"))
         }
-        HitKind::Copies => format!("Machines were made from {}; those stay.", of_them("of them", "of them")),
+        HitKind::Copies => format!("Machines were created from {}; those stay.", of_them("of them", "of them")),
         HitKind::Machines => format!("{n} machines."),
     }
 }

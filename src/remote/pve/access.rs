@@ -66,7 +66,7 @@ impl Ticket {
         }
         let made = self.call("POST", &path, &json!({ "privsep": false, "comment": plan.comment })).await?;
         let secret = made["value"].as_str().map(|v| Secret::new(v.to_owned()));
-        secret.ok_or_else(|| PveError::new(PveErrorKind::Refused, "Proxmox made no token."))
+        secret.ok_or_else(|| PveError::new(PveErrorKind::Refused, "Proxmox did not create a token."))
     }
 
     /// Whether it was made; not when it is there already.

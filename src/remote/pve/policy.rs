@@ -127,7 +127,7 @@ fn check(limits: &Limits, change: &Change<'_>, known: &Known<'_>) -> Result<(), 
     let path = decoded(change.path);
     let parts = parts(&path);
     if parts.iter().any(|p| matches!(*p, "." | "..")) {
-        return Err("This is no address of Proxmox.".to_owned());
+        return Err("This is not an address of Proxmox.".to_owned());
     }
     let resource = Resource::of(&parts);
     if let Resource::Clone { node, vmid, .. } = resource {

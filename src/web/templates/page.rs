@@ -282,7 +282,7 @@ fn place(view: &NewView, form: &Form) -> Markup {
         (text("name", "Name of the template").hint("Leave empty for the image's name with today's date.").render(form))
         div.pair {
             (select(form, "storage", "Disk on", &with_any(&view.choices.storages), ""))
-            (number("disk", "Disk", u64::min(least, 65_536), 65_536).default(&disk).unit("GiB").required().hint("Machines made from it have at least this much.").render(form))
+            (number("disk", "Disk", u64::min(least, 65_536), 65_536).default(&disk).unit("GiB").required().hint("Machines created from it have at least this much.").render(form))
         }
         details.fold open[form.any_error(&["images", "bridge", "vlan"])] { summary { "More" }
             (select(form, "images", "Downloaded image on", &with_any(&view.choices.images), "Only while the template is being created."))
@@ -338,7 +338,7 @@ fn upload_form(page: &Page, view: &NewView, form: &Form) -> Markup {
             (text("title", "Name").required().hint("Like Debian 13.").render(form))
             div.pair {
                 (select(form, "format", "Format", &formats, "Cloud images are mostly qcow2, even when their name ends with .img."))
-                (number("disk", "Disk", 1, 65_536).default("8").unit("GiB").required().hint("Machines made from it have at least this much.").render(form))
+                (number("disk", "Disk", 1, 65_536).default("8").unit("GiB").required().hint("Machines created from it have at least this much.").render(form))
             }
             div.pair {
                 (select(form, "storage", "Disk on", &storages, ""))

@@ -45,7 +45,7 @@ pub struct LocalNode {
 pub fn token_value(answer: &str) -> Result<Secret<String>> {
     let value: Value = serde_json::from_str(answer).unwrap_or_default();
     let secret = value["value"].as_str().filter(|v| !v.is_empty()).map(str::to_owned);
-    secret.map(Secret::new).ok_or_else(|| Error::unavailable("pveum made a token but did not tell its secret."))
+    secret.map(Secret::new).ok_or_else(|| Error::unavailable("pveum created a token but did not print its secret."))
 }
 
 impl LocalNode {
