@@ -39,7 +39,7 @@ struct Person {
     /// How they proved who they are, and the key that this opened; `None` when Steward acts for them.
     signed_in: Option<(Via, VaultKey)>,
     scope: Option<Scope>,
-    /// What is shared with whom, as it stands at each moment: an actor who lives long (an open stream) loses a
+    /// What is shared with whom, as it stands at each moment: a long-lived actor (an open stream) loses a
     /// right at once.
     grants: Arc<Grants>,
 }

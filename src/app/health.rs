@@ -43,7 +43,7 @@ impl Health<'_> {
         [self.store(), self.plugins()].iter().all(|c| c.ok)
     }
 
-    /// Does it still work? For the watchdog: a broken plugin is no reason to be killed.
+    /// Does it still work? For the watchdog: a broken plugin is not a reason to be killed.
     pub fn is_alive(&self) -> bool {
         self.store().ok
     }

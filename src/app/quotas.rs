@@ -38,7 +38,7 @@ pub struct QuotaView {
 }
 
 impl Quotas<'_> {
-    /// The quota of those for whom nothing else was set.
+    /// The quota of people without one of their own.
     ///
     /// # Errors
     /// What the store says.
@@ -209,7 +209,7 @@ pub(crate) fn settle(tx: &mut WriteTx, guest: GuestId, job: JobId, succeeded: bo
     }
 }
 
-/// The machine is gone, and what counted for it.
+/// The machine is gone, and its claim with it.
 pub(crate) fn forget(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
     tx.delete(tables::QUOTA_CLAIMS, &guest).map(|_| ())
 }
@@ -223,7 +223,7 @@ pub(crate) fn ripe(app: &App, asked: Timestamp) -> Result<Vec<GuestId>> {
     Ok(all.into_iter().filter(|(_, c)| over(c) && fades(c)).map(|(id, _)| id).collect())
 }
 
-/// Lets go of what the list shows now.
+/// Drops claims that the list now covers.
 pub(crate) fn fade(tx: &mut WriteTx, guests: &[GuestId]) -> Result<()> {
     for id in guests {
         let (Some(claim), Some(row)) = (tx.get(tables::QUOTA_CLAIMS, id)?, tx.get(tables::GUESTS, id)?) else {

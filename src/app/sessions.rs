@@ -1,5 +1,5 @@
 //! Signing in and out. A session is a key slot: the cookie holds the secret that unwraps the vault key, so a
-//! restart logs nobody out and no open key rests in the store. Deleting the row revokes it at once.
+//! restart logs nobody out and no open key is kept in the store. Deleting the row revokes it at once.
 
 use crate::actor::Via;
 use crate::{Actor, App, users};

@@ -145,7 +145,7 @@ impl Tokens<'_> {
         Ok((view, Secret::new(text)))
     }
 
-    /// Takes a token back. It is refused from now on. A token may do this with itself, whatever its scope.
+    /// Revokes a token. It is refused from now on. A token may do this with itself, whatever its scope.
     ///
     /// # Errors
     /// `NotFound` when it is not the actor's.

@@ -1,4 +1,4 @@
-//! One id type per noun. Ids are UUIDs version 7 (RFC 9562), so they sort by the time they were made.
+//! One id type per noun. Ids are UUIDs version 7 (RFC 9562), so they sort by creation time.
 
 use std::fmt;
 use std::str::FromStr;

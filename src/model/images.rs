@@ -39,7 +39,7 @@ impl Algorithm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
-    /// Small letters, digits, dots and dashes. Templates are named after it.
+    /// Lowercase letters, digits, dots and dashes. Templates are named after it.
     pub id: String,
     pub name: String,
     #[serde(default)]

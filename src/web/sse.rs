@@ -38,7 +38,7 @@ const BATCH: usize = 500;
 #[derive(Clone, Debug, Default)]
 pub struct Streams(Arc<Mutex<HashMap<UserId, usize>>>);
 
-/// One counted stream; counted off when it is dropped.
+/// One counted stream; no longer counted when it is dropped.
 #[derive(Debug)]
 struct Place {
     streams: Streams,

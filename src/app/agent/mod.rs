@@ -68,7 +68,7 @@ impl Agent<'_> {
     /// Carries out what a script asked.
     ///
     /// # Errors
-    /// `Unreachable` while the agent does not answer; `Invalid` on a machine that is none of Windows; what the
+    /// `Unreachable` while the agent does not answer; `Invalid` on a machine that does not run Windows; what the
     /// provider says.
     pub(super) async fn call(
         &self,
@@ -155,7 +155,7 @@ impl Agent<'_> {
             match self.hook(guest, "guest_exec_status", vec![pid.clone()]).await {
                 Ok(status) if status["done"] == true => return Ok(ended(&status)),
                 Ok(_) => {}
-                // It may be back before the time is over.
+                // It may be back before the time is up.
                 Err(e) if e.kind.may_have_happened() && began.elapsed() < limit => {}
                 Err(e) => return Err(e),
             }
@@ -204,7 +204,7 @@ impl Agent<'_> {
         well(read, &format!("{path} could not be read")).map(|read| json!(text_of(read.out)))
     }
 
-    /// Only starts it: by the word in its id whoever looks knows whether this start has begun already.
+    /// Only starts it: the word in its id tells whether this particular start has begun already.
     async fn start(&self, guest: GuestId, job: JobId, name: &str, script: &str) -> Result<Value, CallError> {
         let row = self.0.store().read(|tx| tx.get(tables::JOBS, &job)).map_err(|e| from_ours(&e))?;
         let round = row.and_then(|j| j.started).map_or(0, |t| t.0).to_string();
@@ -265,7 +265,7 @@ fn told(ended: Ended, quiet: bool) -> Told {
     Told { value: json!({ "code": code, "out": out, "err": err, "truncated": truncated }), lines }
 }
 
-/// A command of our own must go well.
+/// A command of our own must succeed.
 fn well(ended: Ended, what: &str) -> Result<Ended, CallError> {
     if ended.code == 0 {
         return Ok(ended);

@@ -1,5 +1,5 @@
 //! Joining the Proxmox cluster of the host that Steward itself runs on. Root makes role, user and token there
-//! (`steward proxmox join`); what comes in here is only what Steward must know and keep.
+//! (`steward proxmox join`); this gets only what Steward must know and keep.
 
 use super::access::{PLUGIN, Probe};
 use super::links::Link;

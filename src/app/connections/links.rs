@@ -29,7 +29,7 @@ impl Links {
         Ok(Self(ArcSwap::from_pointee(map)))
     }
 
-    /// Tells the live state which connections there are: their reports are taken in only then.
+    /// Tells the live state which connections there are: only then are their reports accepted.
     pub(crate) fn announce(&self, live: &Live) {
         for (id, link) in self.0.load().iter() {
             live.set_connection(*id, &link.row.name, Reach::Unknown);

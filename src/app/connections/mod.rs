@@ -1,5 +1,5 @@
-//! Connections to Proxmox clusters and to hosts by SSH: reading, changing, limiting and forgetting them. How one comes
-//! to be: `access` (a cluster, by token or one-time login), `ssh_hosts`, `joining` (the cluster of this very host).
+//! Connections to Proxmox clusters and to hosts by SSH: reading, changing, limiting and forgetting them. How one is
+//! created: `access` (a cluster, by token or one-time login), `ssh_hosts`, `joining` (the cluster of this very host).
 
 pub mod access;
 pub mod joining;

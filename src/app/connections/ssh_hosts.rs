@@ -1,5 +1,5 @@
 //! Hosts that are reached by SSH and have no API of their own: a plain KVM host with libvirt. Each is a connection
-//! like a Proxmox cluster; only how Steward gets in differs.
+//! like a Proxmox cluster; only how Steward signs in differs.
 
 use super::links::Link;
 use super::{Connections, check_name};
@@ -15,7 +15,7 @@ use store::tables;
 /// The plugin behind such a connection.
 const LIBVIRT: &str = "libvirt";
 
-/// How the person lets Steward in, once: Steward places a key of its own and forgets this.
+/// How the person gives Steward access, once: Steward installs a key of its own and forgets this.
 #[derive(Debug)]
 pub enum LetIn {
     Password(Secret<String>),

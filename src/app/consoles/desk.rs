@@ -14,7 +14,7 @@ const IN_ALL: usize = 64;
 /// Unused tickets of one person.
 const TICKETS: usize = 16;
 
-/// A ticket that nobody showed yet.
+/// A ticket that has not been used yet.
 pub(super) struct Ticket {
     pub secret: Secret<[u8; 32]>,
     pub user: UserId,
@@ -86,7 +86,7 @@ impl Desk {
     }
 }
 
-/// One open console of a person; counted off when it is dropped.
+/// One open console of a person; no longer counted when it is dropped.
 pub(super) struct Place {
     open: Arc<Mutex<Open>>,
     key: (UserId, GuestId),

@@ -1,4 +1,4 @@
-//! The machine's side of a console as bytes, whatever way the provider has to it.
+//! The machine's side of a console as bytes, whichever way the provider reaches it.
 
 use base::{Error, Result, Secret};
 use remote::ssh::SshSession;
@@ -146,7 +146,7 @@ impl ConsoleWriter {
         }
     }
 
-    /// A sign of life: a terminal that hears nothing for long is closed by Proxmox.
+    /// A keep-alive: Proxmox closes a terminal that is silent for long.
     ///
     /// # Errors
     /// The line broke.

@@ -60,7 +60,7 @@ pub struct GuestHistory {
 
 pub struct Guests<'a>(pub(super) &'a App);
 
-/// What somebody may do with a machine who asked for more.
+/// What somebody who asked for more may do with a machine.
 fn too_little(have: Option<GuestRight>) -> &'static str {
     match have {
         Some(GuestRight::Use | GuestRight::Manage) => {

@@ -1,4 +1,4 @@
-//! What a wish names must be there: disks, network cards, snapshots; storages, bridges and images of a node. The
+//! What a request names must exist: disks, network cards, snapshots; storages, bridges and images of a node. The
 //! provider is asked before there is a job, so that a mistyped name is told at once and beside its field.
 
 use super::Guests;
@@ -11,7 +11,7 @@ use model::guests::{GuestAction, GuestSource, GuestSpec};
 use model::providers::Feature;
 
 impl Guests<'_> {
-    /// Asks the provider whether the wish can be: its parts are there, it takes the values.
+    /// Asks the provider whether the request is possible: its parts exist and the values are accepted.
     ///
     /// # Errors
     /// `NotFound` when the machine has no such part, `Invalid` where a field names it; what asking the provider says.

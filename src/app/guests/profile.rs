@@ -195,7 +195,7 @@ fn fixed_in_card(profile: &Profile, nic: &NicSpec) -> Vec<String> {
 /// What becomes of a profile's values on a machine that is there.
 struct Changeable {
     values: BTreeMap<String, String>,
-    /// Values that the provider does not take.
+    /// Values that the provider does not accept.
     refused: Vec<Planned>,
     /// Keys that stay, with the reason.
     stays: Vec<(String, String)>,

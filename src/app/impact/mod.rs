@@ -1,5 +1,5 @@
-//! What hangs on a machine before it is stopped, moved, changed or taken away. Each source of facts is one function
-//! in `sources.rs`; whoever adds a noun that depends on machines adds one there.
+//! What depends on a machine, before it is stopped, moved, changed or deleted. Each source of facts is one function
+//! in `sources.rs`; a new noun that depends on machines needs a new one there.
 
 mod own;
 mod sources;
@@ -154,7 +154,7 @@ impl Told {
     }
 }
 
-/// Asks when it is wanted, and waits so long and no longer.
+/// Asks if it is wanted, and waits only that long.
 async fn wanted<T>(wanted: bool, what: &str, ask: impl Future<Output = Result<T>>) -> Option<Result<T, String>> {
     if !wanted {
         return None;

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub enum Watch {
     Task(TaskWatch),
     Command(Box<CommandWatch>),
-    /// What it waits for is none of its own.
+    /// What it waits for is not its own.
     Nothing,
 }
 

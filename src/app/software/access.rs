@@ -27,7 +27,7 @@ pub struct KeyView {
     pub port: u16,
 }
 
-/// Letting Steward in to a machine that it did not make.
+/// Giving Steward access to a machine that it did not create.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LetIn {
@@ -140,7 +140,7 @@ impl SoftwarePages<'_> {
             None => new_key(guest.row.id, &guest.row.name, user, self.0.now())?,
         };
         let address = Some(address.to_owned()).filter(|a| !a.is_empty());
-        // Another place or user: whoever answers there is met for the first time.
+        // A different address or user: the host key there is seen for the first time.
         let same = key.address == address && key.port == wanted.port;
         let host_keys = if same { key.host_keys.clone() } else { Vec::new() };
         Ok(GuestKey { user: user.to_owned(), address, port: wanted.port, host_keys, ..key })

@@ -1,5 +1,5 @@
 //! The software menu: what can be put on machines, asking for it, what is there. The work is done by jobs of
-//! the recipes' plugins; `install.rs` makes them and takes in what became of them.
+//! the recipes' plugins; `install.rs` creates them and records their outcome.
 
 mod access;
 mod install;
@@ -46,7 +46,7 @@ pub struct SoftwareView {
     pub state: SoftwareState,
     /// The job that works on it, or did.
     pub job: Option<JobId>,
-    /// With the machine's address of today, where it is known.
+    /// With the machine's current address, where it is known.
     pub links: Vec<Link>,
     pub asked: Timestamp,
     pub asked_by: String,
@@ -81,7 +81,7 @@ impl SoftwarePages<'_> {
         all
     }
 
-    /// Checks wishes and makes the rows for them; fields are named `software.RECIPE.KEY`.
+    /// Checks requests and makes the rows for them; fields are named `software.RECIPE.KEY`.
     pub(super) fn accept(&self, actor: &Actor, wishes: &[SoftwareRequest]) -> Result<Vec<Software>> {
         let menu = self.recipes();
         let mut rows: Vec<Software> = Vec::new();

@@ -1,4 +1,4 @@
-//! The few shell texts that Steward itself sends: becoming root, files, commands that outlive the connection.
+//! The few shell scripts that Steward itself sends: becoming root, files, commands that outlive the connection.
 
 use crate::ssh::{Ssh, SshTarget};
 use base::Secret;

@@ -1,4 +1,4 @@
-//! SSH to machines and hosts: which place a run may reach, how to sign in there, commands as root, files.
+//! SSH to machines and hosts: which host a run may reach, how to sign in there, commands as root, files.
 
 pub(crate) mod command;
 
@@ -221,7 +221,7 @@ impl Ssh<'_> {
     /// Can commands be run there now? `{ok, why, address}`; `why` is a sentence for people.
     ///
     /// # Errors
-    /// What waiting does not help: no key, another host key.
+    /// Where waiting does not help: no key, a different host key.
     pub(super) async fn ready(&self, place: SshTarget) -> Result<Value, SshError> {
         let not_yet = |why: &str| Ok(json!({ "ok": false, "why": why, "address": "" }));
         if let SshTarget::Guest(id) = place {

@@ -107,7 +107,7 @@ impl Templates<'_> {
         Ok(job)
     }
 
-    /// Asks for a new template of the image and in the place of an earlier one.
+    /// Asks for a new template of the same image, in the same place as an earlier one.
     ///
     /// # Errors
     /// As [`Self::request_build`]; `Conflict` for a template that was not made from the catalogue.

@@ -154,7 +154,7 @@ impl Templates<'_> {
         readable(value)
     }
 
-    /// The machines that hang on a template because their disks are linked to its disk. Where the storage does
+    /// The machines that depend on a template because their disks are linked to its disk. Where the storage does
     /// not record it they do not depend on it.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! A template from an image that the person uploads, for hosts without a way to the Internet. The file goes
-//! through Steward piece by piece and is nowhere kept whole.
+//! A template from an image that the person uploads, for hosts without Internet access. The file passes
+//! through Steward in pieces and is never stored as a whole.
 
 use super::{BuildRequest, ImageChoice, Templates, build};
 use crate::Actor;
@@ -23,7 +23,7 @@ impl Templates<'_> {
     ///
     /// # Errors
     /// `Forbidden`; `Invalid` with a sentence per field (`file` for the file itself), before anything is read of
-    /// it where possible; `Unavailable` while Proxmox is away or when the upload breaks off.
+    /// it where possible; `Unavailable` while Proxmox is unreachable or when the upload is cut off.
     pub async fn request_upload<S>(&self, actor: &Actor, request: BuildRequest, size: u64, body: S) -> Result<Job>
     where
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,

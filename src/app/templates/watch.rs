@@ -1,4 +1,4 @@
-//! Looking for newer images by the clock, making templates anew, and taking away those that were replaced.
+//! Looking for newer images on a schedule, rebuilding templates, and deleting those that were replaced.
 
 use super::{BuildRequest, ImageChoice, LOOKED, POLICY, Templates, supersedes};
 use crate::Actor;
@@ -182,7 +182,7 @@ impl Templates<'_> {
         Ok(())
     }
 
-    /// Takes away templates that a newer one has replaced and on which no machine hangs.
+    /// Deletes templates that a newer one has replaced and that no machine depends on.
     async fn remove_replaced(&self, actor: &Actor) -> Result<()> {
         let existing = self.existing()?;
         let snapshot = self.0.live().snapshot();
@@ -190,7 +190,7 @@ impl Templates<'_> {
             let guest = snapshot.guests.iter().find(|g| {
                 g.row.connection == old.connection && g.row.vmid == Some(old.vmid) && g.state.template && !g.stale
             });
-            // A template that was renamed or locked is somebody's own business by now.
+            // A template that was renamed or locked belongs to somebody now, so it is left alone.
             let Some(guest) = guest.filter(|g| g.state.name == old.name && g.state.lock.is_none()) else { continue };
             match self.request_delete(actor, guest.row.id).await {
                 Ok(job) => tracing::info!(job.id = %job.id, template = old.name, "a replaced template is taken away"),
@@ -202,7 +202,7 @@ impl Templates<'_> {
         Ok(())
     }
 
-    /// Forgets what was known of templates that are gone from Proxmox, or are none any more.
+    /// Forgets what was known of templates that are gone from Proxmox, or are no longer templates.
     async fn forget_gone(&self) -> Result<()> {
         let snapshot = self.0.live().snapshot();
         let limit = self.0.now().minus(YOUNG);

@@ -85,10 +85,10 @@ pub struct Migrate {
     /// The node to go to; left out: says what stands in the way on each.
     #[arg(add = ArgValueCandidates::new(complete::nodes))]
     node: Option<String>,
-    /// Take the disks along that only its present node has.
+    /// Also move the disks that only its present node has.
     #[arg(long)]
     disks: bool,
-    /// Where they go there; left out: a storage of the same name.
+    /// The storage they go to there; left out: one of the same name.
     #[arg(long, requires = "disks")]
     storage: Option<String>,
     /// Ask nothing.

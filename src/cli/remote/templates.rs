@@ -73,10 +73,10 @@ struct Build {
     /// What to call it; left out: the image's id with today's date.
     #[arg(long)]
     name: Option<String>,
-    /// Where its disk goes; left out: the storage with the most room.
+    /// Where its disk goes; left out: the storage with the most free space.
     #[arg(long)]
     storage: Option<String>,
-    /// Where the download lies meanwhile; left out: the storage for such images with the most room.
+    /// Where the download lies meanwhile; left out: the storage for such images with the most free space.
     #[arg(long, value_name = "STORAGE")]
     images: Option<String>,
     /// GiB; left out: what the image needs.

@@ -132,7 +132,7 @@ impl Hardware {
     }
 }
 
-/// What one wished value would do, as the provider's `guest_change_plan` hook says.
+/// What one requested value would do, as the provider's `guest_change_plan` hook says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Planned {
     pub key: String,

@@ -65,7 +65,7 @@ pub struct Guest {
     pub owner: Option<UserId>,
     #[n(6)]
     pub created: Timestamp,
-    /// The job that is making this guest; gone once it exists.
+    /// The job that is creating this guest; cleared once it exists.
     #[n(7)]
     pub making: Option<JobId>,
     /// When Proxmox first no longer listed it.
@@ -80,7 +80,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// One that is to be made: without a number and a state yet.
+    /// One that is still to be created: without a number and a state.
     pub fn wanted(
         connection: ConnectionId,
         kind: GuestKind,
@@ -175,7 +175,7 @@ pub struct GuestState {
     #[n(17)]
     #[serde(default)]
     pub pool: Option<String>,
-    /// What high availability wants of it: started, stopped ...; `None` when it does not watch over it.
+    /// What high availability wants of it: started, stopped ...; `None` when it does not manage it.
     #[n(18)]
     #[serde(default)]
     pub ha: Option<String>,

@@ -10,7 +10,7 @@ pub struct MoveCheck {
     pub running: bool,
     /// It can move while it runs; else it is stopped here and started there.
     pub live: bool,
-    /// What stands in the way wherever it goes, as sentences.
+    /// What prevents a move to any node, as sentences.
     #[serde(default)]
     pub problems: Vec<String>,
     /// Disks that only its present node has: they are copied to the other one.
@@ -35,7 +35,7 @@ pub struct MoveDisk {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MoveNode {
     pub name: String,
-    /// What stands in the way there, as sentences.
+    /// What prevents the move there, as sentences.
     #[serde(default)]
     pub problems: Vec<String>,
     /// What should be known before.

@@ -53,7 +53,7 @@ fn nothing_but_the_machine_itself_asks_no_question() {
     assert!(!Impact::of(ActionKind::Stop, vec![own], Vec::new()).asks());
     let theirs = Fact::Consoles { own: 0, names: Vec::new(), others: 1 };
     assert!(Impact::of(ActionKind::Stop, vec![theirs], Vec::new()).asks());
-    // Whoever only looks at a machine is not cut off by a reboot.
+    // People who only view a machine are not cut off by a reboot.
     let look = Fact::People { owner: None, shared: vec![("tom".into(), GuestRight::See)], others: 0 };
     assert!(!Impact::of(ActionKind::Reboot, vec![look], Vec::new()).asks());
 }

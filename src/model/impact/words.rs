@@ -37,7 +37,7 @@ impl Hit {
     }
 }
 
-/// Whoever uses the machine is cut off by it, for a while or for good.
+/// People who use the machine are cut off by it, temporarily or for good.
 fn interrupts(action: ActionKind) -> bool {
     !matches!(action, A::Migrate | A::Template)
 }

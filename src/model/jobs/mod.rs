@@ -161,7 +161,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// As it was when it was asked for, with the plugin of today. Its steps must go in the same commit.
+    /// As it was when it was requested, with the current plugin. Its steps must go in the same commit.
     pub fn start_anew(&mut self, now: Timestamp) {
         (self.state, self.attempts, self.cancel_asked, self.again) = (JobState::Queued, 0, false, false);
         (self.not_before, self.error, self.wait) = (now, None, None);

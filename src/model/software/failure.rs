@@ -20,7 +20,7 @@ pub enum FailureClass {
 pub enum Remedy {
     MoreMemory,
     BiggerDisk,
-    /// Nothing but another try, when the cause is gone.
+    /// Nothing but another try, once the cause is gone.
     Retry,
 }
 
@@ -170,7 +170,7 @@ pub fn classify(code: Option<u32>, output: &str) -> Option<FailureClass> {
     }
     let text = output.to_lowercase();
     let told = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(class, _)| *class);
-    // 137 is the kernel's SIGKILL: nearly always its way out of a lack of memory.
+    // 137 is the kernel's SIGKILL: nearly always because memory ran out.
     told.or_else(|| (code == Some(137) || text.trim_end().ends_with("killed")).then_some(FailureClass::OutOfMemory))
 }
 

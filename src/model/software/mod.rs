@@ -1,4 +1,4 @@
-//! Software that Steward can put on a machine: what a recipe declares, what was asked for, what became of it.
+//! Software that Steward can install on a machine: what a recipe declares, what was requested, and what came of it.
 
 pub mod failure;
 pub mod recipe;
@@ -64,7 +64,7 @@ impl SoftwareState {
     }
 }
 
-/// Where to find what was installed. `{address}` stands for the machine's address of today.
+/// Where to find what was installed. `{address}` stands for the machine's current address.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Link {
     #[n(0)]

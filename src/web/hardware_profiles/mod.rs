@@ -139,7 +139,7 @@ async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
     }
 }
 
-/// The form's words as a wished profile, and in which rows its further disks stand.
+/// The form's values as a requested profile, and which rows hold its further disks.
 fn wish(form: &Form, settings: &MachineSettings) -> (ProfileWish, Vec<usize>) {
     let word = |name: &str| form.value(name).trim().to_owned();
     let some = |text: String| Some(text).filter(|t| !t.is_empty());

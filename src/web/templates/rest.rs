@@ -256,10 +256,10 @@ pub struct TemplateCreate {
     /// Left out: the image's id with today's date.
     #[serde(default)]
     name: String,
-    /// Where its disk goes; left out: the storage with the most room.
+    /// Where its disk goes; left out: the storage with the most free space.
     #[serde(default)]
     storage: String,
-    /// Where the download lies meanwhile; left out: the storage for such images with the most room.
+    /// Where the download lies meanwhile; left out: the storage for such images with the most free space.
     #[serde(default)]
     images: String,
     bridge: String,

@@ -1,4 +1,4 @@
-//! What concerns a machine as a whole: copies, templates, moves, a new owner, its end.
+//! What concerns a machine as a whole: copies, templates, moves, a new owner, deletion.
 
 use super::{Action, ActionSpec, Confirm, Part, check_text};
 use crate::access::GuestRight;
@@ -23,7 +23,7 @@ pub struct CloneGuest {
     /// Where the copied disks go; left out: where they are.
     #[serde(default)]
     pub storage: Option<String>,
-    /// The machine as it was at this snapshot. A running container can be copied only so.
+    /// The machine as it was at this snapshot. A running container can be copied only this way.
     #[serde(default)]
     pub snapshot: Option<String>,
     /// Left out: the notes of the machine.
@@ -116,10 +116,10 @@ impl Action for MakeTemplate {
 pub struct Migrate {
     /// The node to go to.
     pub node: String,
-    /// Take the disks along that only its present node has.
+    /// Also move the disks that only its present node has.
     #[serde(default)]
     pub disks: bool,
-    /// Where they go there; left out: a storage of the same name.
+    /// The storage they go to there; left out: one of the same name.
     #[serde(default)]
     pub storage: Option<String>,
 }

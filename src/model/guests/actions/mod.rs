@@ -179,7 +179,7 @@ macro_rules! actions {
                 }
             }
 
-            /// The action with nothing said yet: enough to find out whether it makes sense now.
+            /// The action without its fields filled in: enough to find out whether it makes sense now.
             pub fn empty(self) -> GuestAction {
                 match self {
                     $(Self::$variant => GuestAction::$variant($action::default()),)*
@@ -352,7 +352,7 @@ const fn power(label: &'static str, icon: &'static str, confirm: Confirm) -> Act
 }
 
 power! {
-    /// Switches it on. A hibernated machine goes on where it was.
+    /// Switches it on. A hibernated machine resumes where it was.
     Start(power("Start", "play", Confirm::Never), containers: true, fits: |s| matches!(s, "stopped" | "suspended" | "unknown"));
     /// Asks the system inside to shut down.
     Shutdown(power("Shut down", "power", Confirm::WhenHit), containers: true, fits: |s| s == "running");
@@ -360,7 +360,7 @@ power! {
     Reboot(power("Reboot", "reboot", Confirm::WhenHit), containers: true, fits: |s| s == "running");
     /// Freezes it in memory.
     Suspend(power("Suspend", "pause", Confirm::WhenHit), containers: false, fits: |s| s == "running");
-    /// Lets a frozen machine go on.
+    /// Lets a frozen machine continue.
     Resume(power("Resume", "play", Confirm::Never), containers: false, fits: |s| matches!(s, "paused" | "suspended"));
     /// Switches it off at once, like pulling the plug.
     Stop(power("Stop", "stop", Confirm::Always), containers: true, fits: |s| !matches!(s, "stopped" | "suspended"));

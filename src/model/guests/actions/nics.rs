@@ -12,7 +12,7 @@ const fn nic(label: &'static str, icon: &'static str) -> ActionSpec {
     ActionSpec::new(label, icon, "guest_nic").feature(Feature::Nics)
 }
 
-/// How a network card shall be.
+/// How a network card should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NicSpec {

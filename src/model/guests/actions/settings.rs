@@ -152,14 +152,14 @@ impl ChangeTags {
         ChangeSettings { values: BTreeMap::from([("tags".to_owned(), tags.join(" "))]), digest: None }
     }
 
-    /// Something is said, and a machine with these tags would stay as it is.
+    /// Some tag was given, but a machine with these tags would stay as it is.
     pub fn changes_nothing(&self, have: &[String]) -> bool {
         let said = !self.add.is_empty() || !self.remove.is_empty();
         said && tags_after(have, &self.add, &self.remove) == tags_after(have, &[], &[])
     }
 }
 
-/// The tags of a machine afterwards, by name. Capital letters count for nothing.
+/// The tags of a machine afterwards, by name. Case does not matter.
 fn tags_after(have: &[String], add: &[String], remove: &[String]) -> Vec<String> {
     let small = |t: &String| t.to_lowercase();
     let gone: BTreeSet<String> = remove.iter().map(small).collect();

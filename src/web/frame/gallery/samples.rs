@@ -255,7 +255,7 @@ pub fn overview_view() -> overview::OverviewView {
                 level: Level::Warn,
                 word: "failed".into(),
                 title: "Create shop-02 gave up after 3 tries".into(),
-                detail: "Storage local-lvm has no room. What was made was taken back.".into(),
+                detail: "Storage local-lvm has no room. What was made was undone.".into(),
                 action: Some(("/jobs/1".into(), "See why".into())),
             },
         ],

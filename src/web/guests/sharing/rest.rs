@@ -22,7 +22,7 @@ pub struct GrantList {
     pub grants: Vec<GrantView>,
 }
 
-/// With whom a machine is shared. For those who manage it.
+/// Who a machine is shared with. For those who manage it.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/grants", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GrantList), OneProblems))]
 pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<GrantList>> {
