@@ -16,7 +16,7 @@ pub use store::AuditCheck;
 pub struct AuditPage {
     /// The newest first.
     pub entries: Vec<AuditEntry>,
-    /// Ask again with this as `cursor` to go on; null at the end.
+    /// Send this as `cursor` to get the next page; null at the end.
     pub next: Option<u64>,
 }
 

@@ -56,7 +56,7 @@ impl Running {
     /// Opens the store, binds the addresses and starts all workers.
     ///
     /// # Errors
-    /// Whatever stands in the way, as a sentence that says what to do.
+    /// Whatever prevents it, as a sentence that says what to do.
     pub(super) async fn start(settings: Settings) -> Result<Self> {
         make_data_dir(&settings.data_dir)?;
         // A key is made only for a store that is not there yet: a lost key must not be replaced in silence.
@@ -114,7 +114,7 @@ impl Running {
         self.stop().await;
     }
 
-    /// Tells systemd that we live, if the store still answers.
+    /// Tells systemd that the service is alive, if the store still answers.
     fn beat(&self) {
         if self.app.health().is_alive()
             && let Err(e) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog])

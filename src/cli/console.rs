@@ -1,5 +1,5 @@
-//! What the host's console may ask of the running appliance. Whoever reaches the socket is the service's own
-//! user or root, so they act as an admin without a vault.
+//! What the host's console may ask of the running appliance. Only the service's own user and root can reach
+//! the socket, so they act as an admin without a vault.
 
 use app::users::{NewUser, UserChange};
 use app::{Actor, App};

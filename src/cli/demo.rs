@@ -187,7 +187,7 @@ fn served() -> Vec<sim::images::Served> {
     served.collect()
 }
 
-/// The demo reads no settings file: it shall be the same everywhere.
+/// The demo reads no settings file: it should be the same everywhere.
 fn settings(flags: &Overrides, scratch: &Path) -> Result<Settings> {
     let mut settings = Settings {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 8443))],

@@ -1,4 +1,4 @@
-//! `steward doctor`: looks at what usually stands in the way and says what to do.
+//! `steward doctor`: checks the usual causes of trouble and says what to do.
 
 use super::console::Request;
 use super::say::say;

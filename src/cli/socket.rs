@@ -1,4 +1,4 @@
-//! The socket between commands and the running appliance: one line of JSON each way. Its mode lets in the
+//! The socket between commands and the running appliance: one line of JSON each way. Its mode admits the
 //! service's own user and root, nobody else.
 
 use super::console::Request;

@@ -1,6 +1,6 @@
 //! Settings: from `/etc/steward/steward.toml`, the environment (`STEWARD_*`) and flags, each stronger than
 //! the one before. Unknown keys are errors, so a typing mistake never passes as a default.
-//! This floor reads settings and nothing else; what they mean is the business of those who ask.
+//! This crate reads settings and nothing else; what they mean is up to its users.
 
 mod images;
 

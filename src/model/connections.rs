@@ -115,17 +115,17 @@ pub struct Limits {
     pub vmid_min: Option<u32>,
     #[n(2)]
     pub vmid_max: Option<u32>,
-    /// Storages on which disks may be put; empty means all. Images in a CD drive are only read, from anywhere.
+    /// Storages that disks may be put on; empty means all. Images in a CD drive are only read, from anywhere.
     #[n(3)]
     #[cbor(default)]
     #[serde(default)]
     pub storages: Vec<String>,
-    /// Bridges that network cards may be plugged into; empty means all.
+    /// Bridges that network cards may be connected to; empty means all.
     #[n(4)]
     #[cbor(default)]
     #[serde(default)]
     pub bridges: Vec<String>,
-    /// Templates from which machines may be made, by number; empty means all.
+    /// Templates from which machines may be created, by number; empty means all.
     #[n(5)]
     #[cbor(default)]
     #[serde(default)]

@@ -59,7 +59,7 @@ impl Method {
 /// One thing asked of the host. Keys of `Kv*` belong to the calling plugin (`Run::plugin`) alone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
-    /// A Proxmox call on the run's connection; `path` like `/nodes/pve1/qemu`, answers what stands under `data`.
+    /// A Proxmox call on the run's connection; `path` like `/nodes/pve1/qemu`, returns the content of `data`.
     Pve {
         method: Method,
         path: String,
@@ -73,7 +73,7 @@ pub enum Call {
     Ssh(MachineCall),
     /// The same by the guest agent of the job's machine.
     Agent(MachineCall),
-    /// Answers a free machine number that nobody else gets meanwhile.
+    /// Returns a free machine number that nobody else gets in the meantime.
     ReserveVmid,
     ReleaseVmid {
         vmid: u32,

@@ -52,7 +52,7 @@ pub enum Outcome {
     Wait(Wait),
     /// All undos are done.
     Undone,
-    /// Stopped before the next effect because `Journal::cancelled` said so. Nothing is taken back yet.
+    /// Stopped before the next effect because `Journal::cancelled` said so. Nothing is undone yet.
     Cancelled,
     Failed(Failure),
 }

@@ -19,9 +19,9 @@ pub enum MachineCall<T = SecretText> {
     Get { path: String },
     /// Answers `{ok, why, address}`: can commands be run there now?
     Ready,
-    /// Answers a text that stays the same until the system is started anew.
+    /// Returns a text that stays the same until the system is restarted.
     Boot,
-    /// Starts a command that may take long and goes on without us. Answers its id for `job.wait_task`. One that
+    /// Starts a command that may take a long time and keeps running without us. Returns its id for `job.wait_task`. One that
     /// still runs under the same name in the same job is not started twice.
     Start { name: String, command: String },
 }

@@ -188,7 +188,7 @@ impl Plugins {
 }
 
 impl Slot {
-    /// Loads a source. With an error in it, `previous` goes on running.
+    /// Loads a source. If it has an error, `previous` stays in use.
     fn load(source: &Source, previous: Option<&Self>) -> Self {
         let hash = source.hash();
         let files = Arc::new(source.files.clone().unwrap_or_default());

@@ -11,7 +11,7 @@ use rhai::{Dynamic, Engine, FuncRegistration, Map, Module, NativeCallContext, Po
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a script is told that wants to see a secret.
+/// What a script that tries to read a secret is told.
 const HIDDEN: &str = "a secret can't be read, kept, logged or returned, and can't become part of another text. Pass it \
                       as it is to ssh::run (input), ssh::put, agent::run (input), agent::put, pve::post, pve::put or \
                       pve::upload_cd, or fill it into a text with template::fill";

@@ -53,7 +53,7 @@ impl Neighbours {
     }
 }
 
-/// A kernel that tells nothing knows nobody.
+/// A kernel that reports nothing knows nobody.
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Whom to believe over TLS: certificates that a person compared, an authority of one's own, or the system's. One
+//! What to trust over TLS: certificates that a person compared, a given authority, or the system's. One
 //! verifier for everything that Steward connects to.
 
 use base::Timestamp;

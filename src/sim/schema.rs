@@ -22,7 +22,7 @@ pub enum Type {
     Bool,
     Int(i64, i64),
     Num(f64, f64),
-    /// Any text of at least and at most so many characters.
+    /// Any text of at least and at most this many characters.
     Text(usize, usize),
     OneOf(&'static [&'static str]),
     /// A text that a function judges.

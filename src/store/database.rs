@@ -23,7 +23,7 @@ const CACHE_BYTES: usize = 24 << 20;
 /// after a crash, and reads a page without looking at its checksum.
 const CHECKED_BYTES: u64 = 256 << 20;
 
-/// Opens the file and sees to it that it is one of ours, of today's version.
+/// Opens the file and makes sure that it is one of ours, of the current version.
 pub(super) fn open(path: &Path, seal: &dyn Seal, now: Timestamp) -> Result<(Database, Marker)> {
     make_folder(path)?;
     inspect(path)?;

@@ -139,7 +139,7 @@ impl Stream {
     }
 
     async fn send(&self, text: String) -> std::result::Result<(), Over> {
-        // A browser that takes nothing for so long is gone, and its session may be over meanwhile.
+        // A browser that reads nothing for this long is gone, and its session may have ended in the meantime.
         self.sender.send_timeout(text, SLOW).await.map_err(|_| Over)
     }
 

@@ -1,4 +1,4 @@
-// What hangs on a machine is shown before it is stopped or deleted, with and without JavaScript.
+// What depends on a machine is shown before it is stopped or deleted, with and without JavaScript.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertAccessible, assertNothingSticksOut, assertQuiet, open, signedIn, startBrowser } from './browser.mjs';

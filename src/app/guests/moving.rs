@@ -76,7 +76,7 @@ impl Guests<'_> {
         self.make(actor, Wanted { guest, job: new, takes, record }, |_, _, _| Ok(())).await.map(|(_, job)| job)
     }
 
-    /// What stands in the way of moving the machine to each other node, asked from its provider now.
+    /// What prevents moving the machine to each of the other nodes, asked from its provider now.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when the provider can't move machines; `Unavailable` when it does not answer.

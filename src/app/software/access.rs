@@ -38,7 +38,7 @@ pub struct LetIn {
     pub address: String,
     #[serde(default = "ssh_port")]
     pub port: u16,
-    /// Used once to place the key, then forgotten. Left out: place the answer's `public_key` yourself.
+    /// Used once to install the key, then forgotten. Left out: install the answer's `public_key` yourself.
     #[schema(value_type = Option<String>, format = Password)]
     pub password: Option<Secret<String>>,
 }
@@ -87,7 +87,7 @@ impl SoftwarePages<'_> {
         Ok(self.0.ssh().key(id)?.map(view))
     }
 
-    /// Makes a key for a machine, or keeps the one it has, and places it with a password if one is given.
+    /// Creates a key for a machine, or keeps the one it has, and installs it with a password if one is given.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`; `Invalid` beside the field; `Unavailable` when the machine does not answer.

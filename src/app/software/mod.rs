@@ -236,7 +236,7 @@ impl SoftwarePages<'_> {
         Ok(())
     }
 
-    /// Takes a recipe off the list of a machine. What is installed stays there.
+    /// Removes a recipe from a machine's list. What is installed stays there.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` while its job is open.

@@ -176,7 +176,7 @@ impl Templates<'_> {
         if guest.state.template { Ok(guest) } else { Err(Error::not_found("This is not a template.")) }
     }
 
-    /// Asks to delete a template.
+    /// Requests deleting a template.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`; `Conflict` with the machines that depend on it; `Unavailable`.

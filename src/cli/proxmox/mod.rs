@@ -2,8 +2,8 @@
 //! Proxmox's own tools. Each command is printed before it is run, so nothing happens that a person could not
 //! have typed. The service itself has no rights on the host; it only gets the token.
 //!
-//! Root does not obey the service: what is made stands in this program (the built-in plugin, whatever a folder
-//! overrides). The service only says the mark at the end of the token's name, and that is checked.
+//! Root does not take orders from the service: what is created is defined in this program (the built-in plugin, whatever a folder
+//! overrides). The service only supplies the mark at the end of the token's name, and that is checked.
 
 mod appliance;
 mod record;
@@ -27,9 +27,9 @@ use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Make a role, a user and a token for Steward on this host's Proxmox, and connect to it. May be run again.
+    /// Create a role, a user and a token for Steward on this host's Proxmox, and connect to it. May be run again.
     Join(Join),
-    /// Take away what `join` made: the connection, the token, and user and role when no other Steward uses them.
+    /// Remove what `join` created: the connection, the token, and user and role when no other Steward uses them.
     Leave(Leave),
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Join {
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
-    /// What the connection is called; the cluster's or the host's name when left out.
+    /// The connection's name; the cluster's or the host's name if left out.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// As the package's timer does: nothing on a host without Proxmox or after `leave`, wait for the cluster, and
@@ -66,7 +66,7 @@ struct Place {
     /// Proxmox's settings.
     #[arg(long, value_name = "FOLDER", default_value = "/etc/pve", hide = true)]
     pve_dir: PathBuf,
-    /// Where it is written down what was made, for the package's purge.
+    /// Where `join` records what it created, for the package's purge.
     #[arg(long, value_name = "FILE", default_value = record::FILE, hide = true)]
     record: PathBuf,
 }

@@ -13,10 +13,10 @@ use web::jobs::rest::{JobView, JobWhole};
 /// Whether to stay with the job.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Wait {
-    /// Stay until the job is over, show its log, and end with code 6 when it did not succeed.
+    /// Wait until the job is over, show its log, and end with code 6 if it did not succeed.
     #[arg(long, short)]
     pub wait: bool,
-    /// Stay no longer than so many seconds; the job goes on.
+    /// Wait at most this many seconds; the job continues.
     #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 3600)]
     timeout: u64,
 }

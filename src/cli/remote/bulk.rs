@@ -35,12 +35,12 @@ enum What {
         #[command(flatten)]
         which: Which,
     },
-    /// Add tags to each, or take them away.
+    /// Add tags to each, or remove them.
     Tags {
         /// A tag to add; may be given several times.
         #[arg(long, value_name = "TAG")]
         add: Vec<String>,
-        /// A tag to take away; may be given several times.
+        /// A tag to remove; may be given several times.
         #[arg(long, value_name = "TAG")]
         remove: Vec<String>,
         #[command(flatten)]
@@ -51,7 +51,7 @@ enum What {
         /// The node to go to.
         #[arg(value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
         node: String,
-        /// Take disks along that only the present node has.
+        /// Also move disks that only the present node has.
         #[arg(long)]
         disks: bool,
         #[command(flatten)]

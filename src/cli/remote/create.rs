@@ -15,7 +15,7 @@ use web::guests::rest::Created;
 pub struct Create {
     /// 1 to 63 letters, digits and dashes.
     name: Option<String>,
-    /// A file with the whole request as JSON, `-` for standard input; options besides are stronger.
+    /// A file with the whole request as JSON, `-` for standard input; options given as well take precedence.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// The node to make it on.

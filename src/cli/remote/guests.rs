@@ -38,7 +38,7 @@ enum Verb {
             allow_hyphen_values = true
         )]
         filter: String,
-        /// name, status, node, cpu, memory, vmid or uptime; `-` in front for falling order.
+        /// name, status, node, cpu, memory, vmid or uptime; `-` in front for descending order.
         #[arg(long, default_value = "name", value_name = "KEY", allow_hyphen_values = true)]
         sort: String,
         /// At most so many.
@@ -47,7 +47,7 @@ enum Verb {
     },
     /// One machine.
     Show(One),
-    /// Make a machine from a template or an ISO image.
+    /// Create a machine from a template or an ISO image.
     Create(Box<Create>),
     /// Start machines.
     Start(Asking),
@@ -63,11 +63,11 @@ enum Verb {
     Suspend(Asking),
     /// Let frozen machines go on.
     Resume(Asking),
-    /// Write what is in memory to a disk and switch off; a start goes on where it was.
+    /// Write what is in memory to a disk and switch off; starting it resumes where it left off.
     Hibernate(Asking),
     /// Make a copy.
     Clone(Box<Copy>),
-    /// Make a template of a stopped machine, for good.
+    /// Turn a stopped machine into a template, which can't be undone.
     Template(Template),
     /// Move a machine to another node of its cluster.
     Migrate(Migrate),
@@ -83,7 +83,7 @@ enum Verb {
     Bulk(Bulk),
     /// Delete machines with their disks. One that runs is switched off first.
     Delete(Asking),
-    /// What hangs on a machine: what would be lost, who would be cut off. Nothing is changed.
+    /// What depends on a machine: what would be lost, who would be cut off. Nothing is changed.
     Impact {
         #[command(flatten)]
         guest: One,

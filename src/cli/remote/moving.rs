@@ -82,7 +82,7 @@ pub struct Migrate {
     /// The machine's name, number or id.
     #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
     guest: String,
-    /// The node to go to; left out: says what stands in the way on each.
+    /// The node to go to; left out: lists what prevents it on each.
     #[arg(add = ArgValueCandidates::new(complete::nodes))]
     node: Option<String>,
     /// Also move the disks that only its present node has.

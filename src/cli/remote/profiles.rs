@@ -41,10 +41,10 @@ enum Verb {
         /// The profile's name or id.
         #[arg(value_name = "PROFILE", add = ArgValueCandidates::new(complete::profiles))]
         profile: String,
-        /// Also enlarge the first disk and add the further ones that lack. Disks never get smaller.
+        /// Also enlarge the first disk and add missing further disks. Disks never get smaller.
         #[arg(long)]
         disks: bool,
-        /// Only say what would change, and when.
+        /// Only show what would change, and when.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]

@@ -56,7 +56,7 @@ pub struct Share {
 pub struct Unshare {
     #[command(flatten)]
     access: Access,
-    /// From whom; everybody may give back what was shared with them.
+    /// From whom; people may always give back what was shared with them.
     #[arg(value_name = "LOGIN")]
     login: String,
 }
@@ -68,7 +68,7 @@ pub struct Give {
     /// The new owner.
     #[arg(value_name = "LOGIN")]
     login: String,
-    /// What the owner of before may still do; nothing when left out.
+    /// What the previous owner may still do; nothing if left out.
     #[arg(long, value_enum)]
     keep: Option<Right>,
 }

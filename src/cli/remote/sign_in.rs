@@ -30,7 +30,7 @@ pub struct Login {
     /// Take an API token from standard input instead of asking for the password.
     #[arg(long)]
     token_stdin: bool,
-    /// The certificate's SHA-256 fingerprint, so that nothing has to be asked.
+    /// The certificate's SHA-256 fingerprint, so that no question is asked.
     #[arg(long, value_name = "HEX")]
     fingerprint: Option<String>,
     /// What this computer may do: read, operate machines and jobs, or all that you may.
@@ -199,7 +199,7 @@ pub struct Logout {
     /// Which; the current one when left out.
     #[arg(long, short = 'c', env = "STEWARD_CONTEXT", value_name = "NAME")]
     context: Option<String>,
-    /// Only forget it here; its token stays good until its end. For a Steward that is gone for ever.
+    /// Only forget it here; its token stays valid until it expires. For a Steward that is gone for ever.
     #[arg(long)]
     local: bool,
 }

@@ -41,7 +41,7 @@ enum Verb {
         #[command(flatten)]
         wait: Wait,
     },
-    /// Go back to a snapshot: what came after it is lost.
+    /// Roll back to a snapshot: what came after it is lost.
     Rollback {
         #[command(flatten)]
         one: One,

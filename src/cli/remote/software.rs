@@ -35,7 +35,7 @@ enum Verb {
     List(Guest),
     /// Install something on a machine.
     Install(Install),
-    /// Take something off a machine's list. What is installed stays on the machine.
+    /// Remove something from a machine's list. What is installed stays on the machine.
     Forget {
         #[command(flatten)]
         guest: Guest,
@@ -58,7 +58,7 @@ struct Install {
     /// The recipe's name; `steward software menu` lists them.
     #[arg(value_name = "RECIPE", add = ArgValueCandidates::new(complete::recipes))]
     recipe: String,
-    /// An option's value; several with commas where several may be chosen.
+    /// An option's value; several separated by commas where several may be chosen.
     #[arg(long, short, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// The same from the first line of a file, for passwords: they don't belong on a command line.

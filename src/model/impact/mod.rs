@@ -257,7 +257,7 @@ pub struct Ties {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Impact {
     pub hits: Vec<Hit>,
-    /// What could not be found out, as sentences.
+    /// What could not be determined, as sentences.
     pub unknown: Vec<String>,
 }
 
@@ -309,7 +309,7 @@ impl Impact {
         Self { hits: words::of_connection(machines, owners), unknown: Vec::new() }.sorted()
     }
 
-    /// A person should look at it before they say yes.
+    /// A person should read it before they confirm.
     pub fn asks(&self) -> bool {
         self.hits.iter().any(|hit| hit.weight < Weight::Known && !hit.kind.is_own())
     }

@@ -224,7 +224,7 @@ impl JobRun {
         }
     }
 
-    /// Lines of something that goes on now; what was held back comes before them.
+    /// Lines of something still running; held-back lines come before them.
     pub fn say(&self, lines: &[(LogLevel, String)]) {
         self.tell();
         self.journal.log_all(lines);

@@ -26,7 +26,7 @@ use End::{Harmless, Hook, Job, Load};
 /// Words that end endless scripts.
 const OPERATIONS: &str = "operations";
 const TOO_LARGE: &str = "too large";
-/// What a script is told that wants to see a secret.
+/// What a script that tries to read a secret is told.
 const HIDDEN: &str = "a secret can't be read";
 
 /// Name, where it ends, wall time in ms, a part of the error, the script's function body (or a whole text).

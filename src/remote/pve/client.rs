@@ -102,7 +102,7 @@ impl PveClient {
     }
 
     /// One call: `method` GET, POST, PUT or DELETE, `path` like `/nodes/pve1/qemu/100/config`, `params` an
-    /// object or null. Returns what stands under `data`.
+    /// object or null. Returns the content of `data`.
     ///
     /// Goes to the next endpoint when this one can't be connected (nothing was sent then), and for a GET
     /// also when its proxy has trouble (595 to 599) or the connection breaks. A write is never sent twice.

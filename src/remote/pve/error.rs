@@ -19,7 +19,7 @@ pub enum PveErrorKind {
     Locked,
     /// The machine, node, task or storage is not there.
     NotFound,
-    /// It is there already, or was changed meanwhile.
+    /// It already exists, or was changed in the meantime.
     Conflict,
     /// Proxmox says no for another reason; `message` has its words.
     Refused,

@@ -31,7 +31,7 @@ pub struct FileUpload<'a> {
     pub filename: &'a str,
     /// Algorithm (`sha256` ...) and hex: Proxmox throws a file with another checksum away.
     pub checksum: Option<(&'a str, &'a str)>,
-    /// Bytes; the stream must give exactly so many.
+    /// Bytes; the stream must yield exactly that many.
     pub size: u64,
 }
 
@@ -98,7 +98,7 @@ impl PveClient {
         }
     }
 
-    /// Makes a CD image and sends it. What lies there under the name is written over. Answers the task's UPID.
+    /// Makes a CD image and sends it. A file of the same name is overwritten. Returns the task's UPID.
     ///
     /// # Errors
     /// As [`PveClient::upload`]; `Internal` for names that no CD can have.

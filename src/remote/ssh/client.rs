@@ -103,7 +103,7 @@ impl SshSession {
         }
     }
 
-    /// The key that the host shows now. Nothing is sent that tells who asks.
+    /// The key that the host presents now. Nothing is sent that reveals who is asking.
     ///
     /// # Errors
     /// `Unreachable`; `HostKey` when it shows none.

@@ -3,7 +3,7 @@
 /// Bytes of one line; what is longer goes on in the next.
 const LONGEST: usize = 2_000;
 
-/// Cuts a stream into lines. A carriage return begins the line anew, so a progress bar leaves only its last state.
+/// Cuts a stream into lines. A carriage return restarts the line, so a progress bar leaves only its last state.
 #[derive(Debug, Default)]
 pub struct Lines {
     line: Vec<u8>,

@@ -89,7 +89,7 @@ pub struct TokenRotate {
     days: Option<u32>,
 }
 
-/// Gives a token a new text; the old one is refused from now on. Every token may do this with itself.
+/// Gives a token a new text; the old one is refused from then on. Every token may do this for itself.
 #[utoipa::path(post, path = "/api/v1/me/tokens/{id}/rotate", tag = "auth", params(("id" = String, Path)),
     request_body = Option<TokenRotate>,
     responses((status = 200, description = "The new token is shown only here", body = FreshToken), WriteProblems))]
@@ -99,7 +99,7 @@ pub async fn rotate(person: Person, Path(text): Path<String>, MaybeSent(wanted):
     Ok(fresh(&person, StatusCode::OK, made, &secret))
 }
 
-/// Takes a token back. Every token may do this with itself; another one needs the scope `full`.
+/// Revokes a token. Every token may revoke itself; revoking others needs the scope `full`.
 #[utoipa::path(delete, path = "/api/v1/me/tokens/{id}", tag = "auth", params(("id" = String, Path)),
     responses((status = 204, description = "Revoked: it is refused from now on"), OneProblems))]
 pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {

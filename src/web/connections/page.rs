@@ -35,7 +35,7 @@ pub enum ConnectStep {
     },
 }
 
-/// A right that the token should have and has not.
+/// A right that the token should have but does not.
 #[derive(Clone, Debug)]
 pub struct MissingRight {
     pub path: String,

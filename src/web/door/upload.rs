@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep};
 
 /// All fields before the file together.
 const FIELDS: usize = 64 * 1024;
-/// A browser that sends nothing for so long is gone.
+/// A browser that sends nothing for this long is gone.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// A form that was sent by our own page for this session, up to its file.

@@ -30,7 +30,7 @@ pub struct Look {
     /// Filter words as on the page: `tag:web status:running jelly -node:pve3`.
     #[serde(default)]
     q: String,
-    /// name, status, node, cpu, memory, vmid or uptime; `-` in front for falling order.
+    /// name, status, node, cpu, memory, vmid or uptime; `-` in front for descending order.
     #[serde(default)]
     sort: String,
     /// 1 to 1000, 100 when left out.
@@ -43,7 +43,7 @@ pub struct Look {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GuestView {
     pub id: GuestId,
-    /// Proxmox's number; `null` until a new machine has got one.
+    /// Proxmox's number; `null` until a new machine has one.
     pub vmid: Option<u32>,
     /// qemu or lxc.
     pub kind: GuestKind,
@@ -106,7 +106,7 @@ pub struct GuestPage {
     pub guests: Vec<GuestView>,
     /// All that fit, not only this page.
     pub total: usize,
-    /// Ask again with this as `cursor`; `null` at the end.
+    /// Send this as `cursor` to get the next page; `null` at the end.
     pub next: Option<String>,
 }
 
@@ -171,7 +171,7 @@ pub struct Created {
     pub job: JobView,
 }
 
-/// Asks for a new machine. The job in `Location` makes it. With an `Idempotency-Key` the same request sent
+/// Requests a new machine. The job in `Location` makes it. With an `Idempotency-Key` the same request sent
 /// twice gives the same machine while its job is open; another request with that key is refused.
 #[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters of your choice")),

@@ -149,7 +149,7 @@ pub fn edit(page: &Page, view: &EditView, form: &Form) -> Markup {
     layout::page(page, title, main)
 }
 
-/// So many groups are open from the start; the others when something in them is set or wrong.
+/// This many groups are open from the start; the others when something in them is set or wrong.
 const OPEN: usize = 4;
 
 fn group_of(group: &str, open: bool, view: &EditView, form: &Form) -> Markup {
@@ -286,7 +286,7 @@ pub fn choose(form: &Form, list: &[ProfileChoice], none: Option<&str>, go: &str,
         chosen.to_owned()
     };
     let error = form.error("profile");
-    // Who walks through them by keyboard stays there when the page comes anew.
+    // Somebody who moves through them by keyboard stays there when the page reloads.
     let focus = form.value("go") == go;
     html! {
         div.choose data-choose {

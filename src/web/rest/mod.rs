@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 /// The longest page of a list.
 pub const MOST: usize = 1_000;
-/// What a list gives when nothing was said.
+/// How many entries a list returns by default.
 pub const USUAL: usize = 100;
 
 /// 1 to 1000; Defaults to 100.

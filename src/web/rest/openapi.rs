@@ -25,7 +25,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
     tags(
         (name = "auth", description = "Short tokens (JWT, 15 minutes) from a login or an API token."),
         (name = "guests", description = "Virtual machines and containers."),
-        (name = "jobs", description = "What is being done, and what became of it."),
+        (name = "jobs", description = "What is being done, and how it ended."),
         (name = "templates", description = "Templates, and the cloud images that they are made from."),
         (name = "profiles", description = "Hardware profiles: named sizes and hardware for machines."),
         (name = "software", description = "What Steward can install on machines, and what it did."),

@@ -26,15 +26,15 @@ pub enum Node {
     Words(Vec<String>),
     List(Vec<Node>),
     Object(BTreeMap<String, Node>),
-    /// A form: fields that the type does not have are not its matter.
+    /// A form: fields that the type does not have are ignored.
     Form(BTreeMap<String, Node>),
-    /// Stands where something was missing or wrong and is told already: it passes for whatever is wanted.
+    /// Stands for something missing or wrong that was already reported: it passes for whatever is wanted.
     Placeholder,
 }
 
 impl Node {
     /// # Errors
-    /// `Invalid` when it is no JSON, or no object, or a name is there twice.
+    /// `Invalid` when it is not JSON, or not an object, or a name occurs twice.
     pub fn of_json(body: &[u8]) -> Result<Self> {
         if body.trim_ascii().is_empty() {
             return Err(Error::invalid("The body is empty. Send a JSON object, at least {}."));
@@ -59,7 +59,7 @@ impl Node {
     }
 
     /// # Errors
-    /// `Invalid` on a parameter that is there twice.
+    /// `Invalid` on a parameter that occurs twice.
     pub fn of_query(query: &str) -> Result<Self> {
         let mut all = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -118,7 +118,7 @@ impl Node {
         self.read_checked(|_| Ok(()))
     }
 
-    /// The same, with what `check` finds: what can't be read and what does not fit are told together.
+    /// The same, with what `check` finds: what can't be read and what is not valid are reported together.
     ///
     /// # Errors
     /// As [`Self::read`]; what `check` says.
@@ -180,7 +180,7 @@ impl Node {
         Err(Error::invalid("This can't be read."))
     }
 
-    /// Takes the place of a fault out, or lets it pass from now on. `false`: there is no such place.
+    /// Removes the place of a fault, or lets it pass from now on. `false`: there is no such place.
     fn patch(&mut self, at: &[Step], gone: bool) -> bool {
         match (self, at) {
             (Self::Object(all) | Self::Form(all), [Step::Name(name)]) if gone => all.remove(name).is_some(),

@@ -1,4 +1,4 @@
-//! Is it alive, is it ready, how is the house: for the service manager, balancers and the dot in the bar.
+//! Is it alive, is it ready, how is the appliance doing: for the service manager, balancers and the dot in the bar.
 
 use crate::door::problem::Answer;
 use crate::door::visit::Visit;

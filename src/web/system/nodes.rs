@@ -64,7 +64,7 @@ pub async fn list(person: Person) -> Answer<Json<NodeList>> {
     Ok(Json(NodeList { nodes: nodes.into_iter().map(NodeView::from).collect() }))
 }
 
-/// Asks for a look at Proxmox now, instead of at the next turn (every 5 s). Several requests make one look.
+/// Polls Proxmox now, instead of at the next interval (every 5 s). Several requests are served by one poll.
 #[utoipa::path(post, path = "/api/v1/inventory/refresh", tag = "system",
     responses((status = 202, description = "Steward refreshes in a moment"), WriteProblems))]
 pub async fn refresh(person: Person) -> StatusCode {

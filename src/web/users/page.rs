@@ -1,4 +1,4 @@
-//! People, for admins: who there is, inviting, roles, locking out and letting in again.
+//! People, for admins: the list, inviting, roles, deactivating and reactivating.
 
 use crate::frame::form::{Form, Way, csrf, email, text, trouble, ways};
 use crate::frame::parts::{commands, count, icon, note, post, state, time};

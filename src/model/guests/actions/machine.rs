@@ -86,7 +86,7 @@ impl Action for CloneGuest {
     }
 }
 
-/// Makes a template of a stopped machine, for good.
+/// Turns a stopped machine into a template, which can't be undone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MakeTemplate {}
@@ -109,7 +109,7 @@ impl Action for MakeTemplate {
     }
 }
 
-/// Moves it to another node of its cluster. A running virtual machine goes on running; a running container is stopped
+/// Moves it to another node of its cluster. A running virtual machine keeps running; a running container is stopped
 /// here and started there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -366,7 +366,7 @@ power! {
     Stop(power("Stop", "stop", Confirm::Always), containers: true, fits: |s| !matches!(s, "stopped" | "suspended"));
     /// Restarts it at once, like its reset button.
     Reset(power("Reset", "reboot", Confirm::Always), containers: false, fits: |s| s == "running");
-    /// Writes what is in memory to a disk and switches it off; a start goes on where it was.
+    /// Writes what is in memory to a disk and switches it off; starting it resumes where it left off.
     Hibernate(
         ActionSpec::new("Hibernate", "moon", "guest_hibernate").feature(Feature::Hibernate).confirm(Confirm::WhenHit),
         containers: true, fits: |s| s == "running"

@@ -90,7 +90,7 @@ impl Action for AddNic {
     }
 }
 
-/// Changes the settings of a network card. Its MAC and what is not named stay.
+/// Changes the settings of a network card. Its MAC and anything not named stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeNic {

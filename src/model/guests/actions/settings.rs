@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeSettings {
-    /// New values by their keys; an empty text takes a value away.
+    /// New values by their keys; an empty text removes a value.
     pub values: BTreeMap<String, String>,
-    /// What was looked at when the change was thought out; when it is another one by now, nothing is changed.
+    /// The digest of the state that the change was based on; if it differs by now, nothing is changed.
     #[serde(default)]
     pub digest: Option<String>,
 }
@@ -39,7 +39,7 @@ impl Action for ChangeSettings {
     }
 }
 
-/// Takes changes back that wait for a restart.
+/// Reverts changes that are waiting for a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevertSettings {
@@ -66,10 +66,10 @@ impl Action for RevertSettings {
 pub struct ApplyProfile {
     /// The profile's id or name.
     pub profile: String,
-    /// Also enlarge the first disk and add the further ones that the machine lacks. Disks never get smaller.
+    /// Also enlarge the first disk and add missing further disks. Disks never get smaller.
     #[serde(default)]
     pub disks: bool,
-    /// What was looked at; when it is another one by now, nothing is changed.
+    /// The digest of the state that was looked at; if it differs by now, nothing is changed.
     #[serde(default)]
     pub digest: Option<String>,
 }

@@ -54,7 +54,7 @@ impl Action for TakeSnapshot {
     }
 }
 
-/// Goes back to a snapshot: what came after it is lost.
+/// Rolls back to a snapshot: what came after it is lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rollback {

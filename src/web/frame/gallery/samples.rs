@@ -1,4 +1,4 @@
-//! A house full of samples. One name is hostile on purpose.
+//! A set of samples. One name is hostile on purpose.
 
 use crate::door::assets::Assets;
 use crate::frame::gallery::pages::*;
@@ -554,7 +554,7 @@ pub fn menu() -> Vec<app::software::MenuItem> {
     ["software-nginx", "software-caddy"].into_iter().filter_map(item).collect()
 }
 
-/// What hangs on a machine, with something of every weight.
+/// What depends on a machine, with something of every weight.
 pub fn impact_of(kind: ActionKind) -> Impact {
     let kept = |name: &str, days: i64| Kept { name: name.into(), taken: ago(days * 86_400), memory: false };
     let pages = vec![("Films".to_owned(), "http://192.168.1.44:8096".to_owned())];

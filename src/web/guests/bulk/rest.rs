@@ -27,7 +27,7 @@ pub struct Bulk {
     /// give or delete.
     #[schema(value_type = GuestAction)]
     action: Node,
-    /// Only say what would be done, what would be refused and what depends on it.
+    /// Only report what would be done, what would be refused and what depends on it.
     #[serde(default)]
     check: bool,
 }
@@ -48,7 +48,7 @@ impl From<BulkRefusal> for BulkRefused {
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BulkView {
-    /// One for each machine for which it was asked; empty after a check.
+    /// One for each machine for which it was requested; empty after a check.
     pub jobs: Vec<JobView>,
     /// Machines for which it is done without a job; after a check those for which it could be done.
     pub guests: Vec<String>,
@@ -57,14 +57,14 @@ pub struct BulkView {
     pub impact: Option<ImpactView>,
 }
 
-/// Does one thing to several machines: power, hibernate, snapshot, tags, migrate, give, delete. Each gets a job of
-/// its own; what is refused for one is told and does not hold up the others. A check changes nothing.
+/// Does one thing with several machines: power, hibernate, snapshot, tags, migrate, give, delete. Each gets a job of
+/// its own; what is refused for one is reported and does not hold up the others. A check changes nothing.
 #[utoipa::path(post, path = "/api/v1/guests/bulk", tag = "guests", request_body = Bulk,
     responses((status = 202, description = "Accepted", body = BulkView), (status = 200, description = "Checked", body = BulkView), WriteProblems))]
 pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Answer {
     let (guests, action) = (person.web.app.guests(), read_action(wanted.action, ActionKind::bulk())?);
     let (ids, odd) = read(&wanted.guests);
-    // With odd ones only, there is nothing to ask the house for.
+    // If all are invalid, there is nothing to ask the app for.
     let nothing = ids.is_empty() && !odd.is_empty();
     if wanted.check {
         let check = if nothing { BulkCheck::default() } else { guests.bulk_check(&person.actor, &ids, &action)? };

@@ -36,9 +36,9 @@ use std::time::Duration;
 
 /// How long the page waits for the provider's word on which consoles there are.
 const CHOICES: Duration = Duration::from_secs(5);
-/// A viewer that is silent for so long, pongs included, is gone.
+/// A viewer that is silent for this long, pongs included, is gone.
 const SILENT: Duration = Duration::from_secs(45);
-/// A sign of life this often, both ways.
+/// A keep-alive this often, both ways.
 const PING: Duration = Duration::from_secs(15);
 /// Larger frames of a viewer are no console's: clipboards are cut to less.
 const FRAME: usize = 256 * 1024;

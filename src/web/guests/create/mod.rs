@@ -65,7 +65,7 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answe
     let form = with_fixed(&person, form);
     let settings = settings_for(&person, &form);
     match form.value("go") {
-        // Who picks another one and goes straight on looks at its values first.
+        // Somebody who picks another one and continues directly is shown its values first.
         "profile" | "next" if picked => Ok(draw(&person, CreateStep::Size, &fill(&person, form)).await),
         "profile" => Ok(draw(&person, CreateStep::Size, &form).await),
         "next" if at == CreateStep::Source && wrong_in(&form, at, &settings).is_none() => {
@@ -127,7 +127,7 @@ fn fill(person: &Person, form: Form) -> Form {
     form
 }
 
-/// Whoever must pick a profile begins with the first that can be picked.
+/// People who must pick a profile start with the first one that can be picked.
 fn first_pick(person: &Person, form: Form) -> Form {
     let must = person.web.app.hardware_profiles().required_of(&person.actor).unwrap_or(false);
     if !must || profile_of(person, &form).is_some() {

@@ -1,4 +1,4 @@
-//! What hangs on a machine: collected for the pages that show it, and the question before its power is taken.
+//! What depends on a machine: collected for the pages that show it, and the question before its power is taken.
 
 pub mod page;
 pub mod rest;
@@ -32,7 +32,7 @@ pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Quer
     Ok(page::power(&person.page(), &head(&person, &guest)?, kind, refusal.as_deref(), &impact))
 }
 
-/// What hangs on a machine.
+/// What depends on a machine.
 pub(crate) async fn of(person: &Person, guest: &GuestLive, asked: Asked) -> Result<Impact> {
     person.web.app.impact().of(&person.actor, guest.row.id, &asked).await
 }

@@ -1,4 +1,4 @@
-//! What hangs on a machine, as a list: the one component of every dialog and page that stops, moves, changes or
+//! What depends on a machine, as a list: the one component of every dialog and page that stops, moves, changes or
 //! deletes something.
 
 use crate::frame::Page;

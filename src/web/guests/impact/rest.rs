@@ -1,4 +1,4 @@
-//! What hangs on a machine, for programs.
+//! What depends on a machine, for programs.
 
 use crate::door::forms::id;
 use crate::door::problem::Answer;
@@ -30,9 +30,9 @@ pub struct Look {
 pub struct ImpactView {
     /// The worst first.
     pub hits: Vec<Hit>,
-    /// What could not be found out, as sentences.
+    /// What could not be determined, as sentences.
     pub unknown: Vec<String>,
-    /// A person should look at it before they say yes.
+    /// A person should read it before they confirm.
     pub asks: bool,
     /// It can't be done as it is.
     pub blocks: bool,
@@ -45,7 +45,7 @@ impl From<Impact> for ImpactView {
     }
 }
 
-/// What hangs on a machine: what would be lost, who would be cut off, what stands in the way. Nothing is changed.
+/// What depends on a machine: what would be lost, who would be cut off, what prevents it. Nothing is changed.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/impact", tag = "guests", params(("id" = String, Path), Look),
     responses((status = 200, body = ImpactView), FoundProblems))]
 pub async fn show(person: Person, Path(text): Path<String>, Asked(look): Asked<Look>) -> Answer<Json<ImpactView>> {

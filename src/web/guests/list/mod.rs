@@ -22,7 +22,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Rows on one page. A house with more gets the rest from the script, page by page, or turns pages without it.
+/// Rows on one page. Larger installations get the rest from the script, page by page, or turns pages without it.
 const PAGE: usize = 100;
 
 #[derive(Debug, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Look {
     page: usize,
 }
 
-/// The machines that the person may see. In a small house those that do not fit the filter are there but
+/// The machines that the person may see. In a small installation those that do not match the filter are there but
 /// hidden, so that typing filters at once; of many machines one page comes first.
 pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
     let app = &person.web.app;

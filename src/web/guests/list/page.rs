@@ -68,7 +68,7 @@ pub struct MachinesView {
     pub page: usize,
     pub pages: usize,
     pub filter: String,
-    /// A key of [`COLUMNS`], `name`, `status` or `vmid`, with `-` in front for falling order.
+    /// A key of [`COLUMNS`], `name`, `status` or `vmid`, with `-` in front for descending order.
     pub sort: String,
     pub hidden_columns: Vec<String>,
     pub away: Vec<Away>,

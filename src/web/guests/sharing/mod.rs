@@ -81,7 +81,7 @@ async fn shared(person: &Person, text: &str, form: &Form) -> Result<String> {
     Ok(format!("{} may now {} it.", grant.login, grant.right.name()))
 }
 
-/// Takes it back from somebody; without a name, gives back what was shared with the person who asks.
+/// Stops sharing it with somebody; without a name, gives back what was shared with the person who asks.
 pub async fn unshare(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (guest, form) = (find(&person, &text)?, Form::from_pairs(form));
     let own = form.value("user").is_empty();

@@ -1,4 +1,4 @@
-//! The access tab of a machine: its owner, with whom it is shared, and handing it over.
+//! The access tab of a machine: its owner, who it is shared with, and handing it over.
 
 use crate::frame::Page;
 use crate::frame::form::{Form, Way, csrf, select, text, trouble, ways};
@@ -9,7 +9,7 @@ use base::ids::UserId;
 use maud::{Markup, html};
 use model::access::GuestRight;
 
-/// Somebody with whom the machine is shared.
+/// Somebody the machine is shared with.
 #[derive(Clone, Debug)]
 pub struct GrantItem {
     pub user: UserId,
@@ -27,7 +27,7 @@ pub struct AccessView {
     pub right: GuestRight,
     /// They have it because somebody shared it with them, and can give it back.
     pub shared_with_me: bool,
-    /// With whom it is shared; `None` for those who may not know.
+    /// Who it is shared with; `None` for those who may not know.
     pub grants: Option<Vec<GrantItem>>,
     /// May they hand it over?
     pub may_hand_over: bool,

@@ -1,4 +1,4 @@
-//! The software tab of a machine: install, remove, let Steward in.
+//! The software tab of a machine: install, remove, give Steward access.
 
 pub mod page;
 pub mod rest;

@@ -149,7 +149,7 @@ pub fn recipe(page: &Page, head: &MachineHead, item: &MenuItem, warnings: &[Stri
     frame(page, head, "software", body)
 }
 
-/// How Steward signs in, and letting it in.
+/// How Steward signs in, and giving it access.
 fn access(page: &Page, head: &MachineHead, view: &TabView, form: &Form) -> Markup {
     let path = format!("/machines/{}/ssh", head.row.id);
     let wrong = form.message().is_some();
