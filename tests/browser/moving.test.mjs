@@ -52,7 +52,7 @@ test('a machine is copied from its page, also without JavaScript, and the copy b
     assert.match(await field.inputValue(), /-copy/, 'a free name is offered');
     const name = `copied-${script ? 'a' : 'b'}`;
     await field.fill(name);
-    await page.getByRole('button', { name: 'Make the copy' }).click();
+    await page.getByRole('button', { name: 'Create the copy' }).click();
     await page.getByRole('heading', { level: 1, name }).waitFor();
     const [copy] = await until(() => guests(steward, `name:${name}`), (all) => all[0]?.status === 'stopped');
     assert.equal(copy.owner, steward.login);
@@ -69,7 +69,7 @@ test('a name in use is said beside the field, and what was typed stays', async (
   await assertNothingSticksOut(page);
   await page.getByLabel('Name', { exact: true }).fill(second.name);
   await page.getByLabel('Notes').fill('for the tests');
-  await page.getByRole('button', { name: 'Make the copy' }).click();
+  await page.getByRole('button', { name: 'Create the copy' }).click();
   await page.locator('.field.wrong').waitFor();
   assert.match(await page.locator('.field.wrong').innerText(), /already/);
   assert.equal(await page.getByLabel('Notes').inputValue(), 'for the tests');
@@ -129,7 +129,7 @@ test('a stopped machine becomes a template, and its page says what is lost befor
   await page.getByText('Linked copy').waitFor();
   await page.getByRole('radio', { name: /Linked copy/ }).check();
   await page.getByLabel('Name', { exact: true }).fill('linked-one');
-  await page.getByRole('button', { name: 'Make the copy' }).click();
+  await page.getByRole('button', { name: 'Create the copy' }).click();
   await until(() => guests(steward, 'name:linked-one'), (all) => all[0]?.status === 'stopped');
   assertQuiet(page);
   await page.context().close();

@@ -489,7 +489,7 @@ async fn machines_are_copied_moved_and_treated_together() {
     appliance.until("/api/v1/guests?q=tag:together", 20, |v| v["total"] == 2).await;
     let again = computer.run(&words).await;
     assert_eq!(again.code, 1, "{again:?}");
-    assert!(again.err.contains("Not for copy-01: It already has exactly these tags."), "{again:?}");
+    assert!(again.err.contains("Skipped copy-01: It already has exactly these tags."), "{again:?}");
     let taken = computer.run(&["guests", "bulk", "snapshot", "safe", "--filter", "tag:together", "--wait"]).await;
     assert_eq!(taken.code, 0, "{taken:?}");
     assert!(computer.run(&["snapshots", "list", "copy-01"]).await.out.contains("safe"));

@@ -61,7 +61,7 @@ enum Verb {
     Reset(Asking),
     /// Freeze machines in memory.
     Suspend(Asking),
-    /// Let frozen machines go on.
+    /// Resume frozen machines.
     Resume(Asking),
     /// Write what is in memory to a disk and switch off; starting it resumes where it left off.
     Hibernate(Asking),

@@ -222,7 +222,7 @@ fn software(list: &[Program], action: ActionKind) -> Option<Hit> {
     let (weight, text) = match action {
         A::Delete => (Weight::Lost, format!("{n} on it go{} away:", if one { "es" } else { "" })),
         A::Template => (Weight::Cut, format!("{n} on it can't be used any more:")),
-        A::Migrate => (Weight::Known, format!("{n} on it move{s} along:")),
+        A::Migrate => (Weight::Known, format!("{n} on it move{s} with it:")),
         A::Rollback => (Weight::Cut, format!("{n} on it stop{s} in the meantime, and may be older or missing afterwards:")),
         A::Reboot | A::Reset => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
         _ => (Weight::Cut, format!("{n} on it stop{s}:")),
@@ -331,7 +331,7 @@ fn since(to: &Kept, newer: &[Kept], now: Timestamp) -> Hit {
             if n == 1 { "s" } else { "" }
         ),
     };
-    hit(HitKind::Since, Weight::Lost, text, format!("all since {exact}")).with(later, 0)
+    hit(HitKind::Since, Weight::Lost, text, format!("everything since {exact}")).with(later, 0)
 }
 
 fn high_availability(state: &str, action: ActionKind) -> Option<Hit> {
@@ -372,7 +372,7 @@ pub(super) fn of_connection(list: Vec<(GuestId, String)>, owners: &[(String, usi
     if !owners.is_empty() {
         let who = count(owners.len(), "person loses", "people lose");
         let items = owners.iter().map(|(login, n)| Item::new(format!("{login}: {}", count(*n, "machine", "machines"))));
-        let text = format!("{who} the way to their machines:");
+        let text = format!("{who} access to their machines:");
         hits.push(hit(HitKind::People, Weight::Cut, text, who).with(items.collect(), 0));
     }
     hits
@@ -387,7 +387,7 @@ pub(super) fn of_many(kind: HitKind, action: ActionKind, n: usize, bytes: u64) -
         HitKind::Linked => {
             format!("{} disks with other machines.", of_them("of them shares its", "of them share their"))
         }
-        HitKind::Jobs => format!("{} a job at work now.", of_them("of them has", "of them have")),
+        HitKind::Jobs => format!("{} a job running now.", of_them("of them has", "of them have")),
         HitKind::Lock => format!("{} locked.", of_them("of them is", "of them are")),
         HitKind::Devices => format!("{} devices of a node.", of_them("of them uses", "of them use")),
         HitKind::State => {
@@ -407,7 +407,7 @@ pub(super) fn of_many(kind: HitKind, action: ActionKind, n: usize, bytes: u64) -
         HitKind::Consoles => format!("{} an open console.", of_them("of them has", "of them have")),
         HitKind::Disks => format!("Their disks, {} in all, go with everything on them.", size(bytes)),
         HitKind::Snapshots => format!("{} snapshots.", of_them("of them has", "of them have")),
-        HitKind::Since => "What was written since is lost.".to_owned(),
+        HitKind::Since => "Anything written since then is lost.".to_owned(),
         HitKind::Watch => {
             format!("{} managed by high availability or replicated.", of_them("of them is", "of them are"))
         }

@@ -61,11 +61,11 @@ pub fn tokens(page: &Page, list: &[TokenItem], fresh: Option<&Secret<String>>, f
                         div { strong { (t.name) } " " span.tag { (t.scope.name()) }
                             small {
                                 @match t.last_used { Some(at) => { "used " (time(page, at)) }, None => "never used" }
-                                ", made " (time(page, t.created))
-                                @match t.expires { Some(at) => { ", ends " (time(page, at)) }, None => ", never expires" }
+                                ", created " (time(page, t.created))
+                                @match t.expires { Some(at) => { ", expires " (time(page, at)) }, None => ", never expires" }
                             } }
                         (post(page, &format!("/profile/tokens/{}/rotate", t.id), "Renew", "quiet"))
-                        (post(page, &format!("/profile/tokens/{}/revoke", t.id), "Take back", "quiet"))
+                        (post(page, &format!("/profile/tokens/{}/revoke", t.id), "Revoke", "quiet"))
                     }
                 } }
             }

@@ -180,7 +180,7 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
         div.cols {
             section.card { h2 { "Where Steward may act" } (limits(page, view, form)) }
             @if let Some(ssh) = &c.ssh { (host_keys(page, c, ssh)) }
-            section.card { h2 { "Take it away" }
+            section.card { h2 { "Forget this connection" }
                 @match &c.ssh {
                     Some(_) => { p { "Steward removes its key from this host and forgets the host. Its " (c.machines) " machines keep running." } }
                     None => { p { "Steward forgets this cluster and its token. Nothing in Proxmox is changed: its " (c.machines) " machines keep running." } }

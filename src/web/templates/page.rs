@@ -143,7 +143,7 @@ fn image_card(page: &Page, view: &TemplatesView, i: &ImageItem) -> Markup {
                     ImageOrigin::File { replaces: false } => span.dim { "from your file" },
                 }
                 @if !i.image.homepage.is_empty() { a href=(i.image.homepage) rel="noreferrer" { "publisher" } }
-                @if let Some(at) = i.looked { span.dim { "looked " (time(page, at)) } }
+                @if let Some(at) = i.looked { span.dim { "checked " (time(page, at)) } }
             }
             @if let Some(why) = &i.trouble { p.bad { (why) } }
             @if let Some(job) = i.building { div.actions { a.button href={ "/jobs/" (job) } { "Watch it" } } }

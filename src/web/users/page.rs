@@ -161,7 +161,7 @@ pub fn user(page: &Page, view: &UserView, form: &Form) -> Markup {
             span { (Resource::Machines.words(view.item.quota.used.machines)) } span { (count(view.sessions, "browser", "browsers")) " signed in" } span { (count(view.tokens, "API token", "API tokens")) }
         } }, html! {}))
         div.cols {
-            section.card { h2 { "Who they are" }
+            section.card { h2 { "Personal details" }
                 @if !of_quota { (trouble(form)) }
                 form method="post" action={ "/users/" (u.id) } {
                     (csrf(page))

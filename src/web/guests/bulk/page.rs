@@ -80,7 +80,7 @@ fn refusals(view: &BulkView) -> Markup {
     let n = view.refused.len();
     html! {
         section.card.narrow.attention.warn.refusals {
-            h2 { "Not for " (count(n, "machine", "machines")) }
+            h2 { "Skipped: " (count(n, "machine", "machines")) }
             ul.items { @for (id, name, why) in &view.refused {
                 li { a href={ "/machines/" (id) } { (name) } span.dim { (why) } }
             } }

@@ -236,7 +236,7 @@ fn source(view: &CreateView, form: &Form) -> Markup {
         @else if let Some((id, _)) = view.connections.first() { input type="hidden" name="connection" value=(id); }
         @if view.templates.is_empty() { input type="hidden" name="from" value="iso"; }
         @else if view.isos.is_empty() { input type="hidden" name="from" value="template"; }
-        @else { (ways(form, "from", "Made how", &from)) }
+        @else { (ways(form, "from", "How to create it", &from)) }
         @if !view.templates.is_empty() {
             div.when-template {
                 (select(form, "template", "Template", &templates, ""))

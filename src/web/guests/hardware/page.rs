@@ -98,7 +98,7 @@ fn profile(head: &MachineHead) -> Markup {
 fn device_word(what: &str) -> &'static str {
     match what {
         "new" => "will be added",
-        "removed" => "will be taken off",
+        "removed" => "will be detached",
         _ => "will be changed",
     }
 }
@@ -264,7 +264,7 @@ pub fn preview(page: &Page, head: &MachineHead, slug: &str, plan: &Plan, form: &
     let body = html! {
         p { a href=(head.at("hardware")) { (icon("left")) "Hardware" } }
         section.card.narrow {
-            h2 { "Look before it is done" }
+            h2 { "Preview" }
             (trouble(form))
             @if plan.changes.is_empty() {
                 p { "Nothing would change." }
@@ -355,7 +355,7 @@ fn new_disk(page: &Page, head: &MachineHead, all: &Hardware, choices: &Choices, 
 
 fn unused_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, form: &Form) -> Markup {
     html! {
-        section.card.narrow { h2 { "Use it again" }
+        section.card.narrow { h2 { "Attach it again" }
             form method="post" action=(act(head, d, "attach")) { (csrf(page))
                 @if head.row.kind == GuestKind::Lxc {
                     input type="hidden" name="bus" value="mp";

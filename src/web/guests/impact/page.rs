@@ -59,7 +59,7 @@ fn items(h: &Hit) -> Markup {
     html! {
         ul.names {
             @for i in &h.items { li { (item(i)) } }
-            @if h.more > 0 { li.dim { @if h.items.is_empty() { (h.more) } @else { "and " (h.more) " more" } @if h.items.is_empty() { ", not yours to see" } } }
+            @if h.more > 0 { li.dim { @if h.items.is_empty() { (h.more) } @else { "and " (h.more) " more" } @if h.items.is_empty() { " that you can't see" } } }
         }
     }
 }
@@ -113,7 +113,7 @@ mod tests {
             html.contains(r#"href="http://192.0.2.7:8096/?a=&lt;b&gt;" rel="noreferrer" target="_blank""#),
             "{html}"
         );
-        assert!(html.contains("2, not yours to see"), "{html}");
+        assert!(html.contains("2 that you can't see"), "{html}");
         assert!(!html.contains("Nothing else"), "{html}");
         let alone = list(&Impact::of(ActionKind::Reboot, Vec::new(), Vec::new())).into_string();
         assert!(alone.contains("Nothing else depends on it."), "{alone}");

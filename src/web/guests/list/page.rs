@@ -119,7 +119,7 @@ pub fn plain_table(rows: &[MachineRow]) -> Markup {
 fn away_note(page: &Page, away: &Away) -> Markup {
     note(
         "warn",
-        html! { strong { (away.name) " does not answer, since " (time(page, away.since)) ". " } (away.why) " You see the last known state; actions are refused until it answers." },
+        html! { strong { (away.name) " has not answered since " (time(page, away.since)) ". " } (away.why) " You see the last known state; actions are refused until it answers." },
     )
 }
 
@@ -159,7 +159,7 @@ fn tools(page: &Page, view: &MachinesView) -> Markup {
                     @for (key, word) in COLUMNS {
                         label.item { input type="checkbox" name="show" value=(key) checked[!view.hidden_columns.iter().any(|c| c == key)]; (word) }
                     }
-                    button { "Show these" }
+                    button { "Show these columns" }
                 }
             }
         }

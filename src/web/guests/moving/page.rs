@@ -46,7 +46,7 @@ pub fn copy(page: &Page, head: &MachineHead, view: &CloneView, form: &Form) -> M
                     (select(form, "storage", "Storage for the disks", &storages(&view.storages, "Where the disks are now"), if view.linked { "Only for a full copy." } else { "" }))
                     (area("description", "Notes", 2).hint("If left empty, the machine's notes are copied.").render(form))
                     (switch(form, "start", "Start it when it is created", false, ""))
-                    div.actions { button.primary { (icon("copy")) "Make the copy" } }
+                    div.actions { button.primary { (icon("copy")) "Create the copy" } }
                 }
             }
         }

@@ -93,7 +93,7 @@ fn shared(page: &Page, head: &MachineHead, grants: &[GrantItem]) -> Markup {
                 form.inline method="post" action=(head.at("unshare")) {
                     (csrf(page))
                     input type="hidden" name="user" value=(g.user);
-                    button.danger data-confirm={ "Take " (head.row.name) " away from " (g.login) "? It takes effect at once." } { "Take back" }
+                    button.danger data-confirm={ "Stop sharing " (head.row.name) " with " (g.login) "? It takes effect at once." } { "Stop sharing" }
                 }
             } } }
         }

@@ -153,7 +153,7 @@ pub fn recipe(page: &Page, head: &MachineHead, item: &MenuItem, warnings: &[Stri
 fn access(page: &Page, head: &MachineHead, view: &TabView, form: &Form) -> Markup {
     let path = format!("/machines/{}/ssh", head.row.id);
     let wrong = form.message().is_some();
-    let summary = if view.key.is_some() { "Change how" } else { "Give Steward access" };
+    let summary = if view.key.is_some() { "Change it" } else { "Give Steward access" };
     html! {
         section.card.narrow id="ssh" {
             h2 { (icon("key")) "How Steward signs in" }
