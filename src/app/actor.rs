@@ -24,7 +24,7 @@ pub enum Via {
     Token(TokenId),
 }
 
-/// A signed-in person with their open vault key, or the host's console (whoever may use the socket is root
+/// A signed-in person with their open vault key, or the host's console (anyone who may use the socket is root
 /// there anyway). Dropped at the end of a request; the key goes with it.
 #[derive(Clone)]
 pub struct Actor {
@@ -77,7 +77,7 @@ impl Actor {
         Ok(Self { person: Some(person), address: None, label })
     }
 
-    /// As [`Self::on_behalf`] of whoever asked; of the appliance itself when that was no person but its own console.
+    /// As [`Self::on_behalf`] of the person who asked; of the appliance itself when that was no person but its own console.
     pub(super) fn on_behalf_of(app: &App, asker: Option<UserId>, what: &str) -> Result<Self> {
         match asker {
             Some(user) => Self::on_behalf(app, user, what),
@@ -179,7 +179,7 @@ impl Actor {
     /// The one way to this person's own rows.
     ///
     /// # Errors
-    /// `Forbidden` for whoever is not signed in.
+    /// `Forbidden` for somebody who is not signed in.
     pub fn keyspace(&self) -> Result<Keyspace> {
         let user = self.require_person()?;
         Ok(Keyspace::new(Arc::new(VaultSeal::new(user, self.vault()?))))

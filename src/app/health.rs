@@ -114,7 +114,7 @@ impl Health<'_> {
     }
 }
 
-/// utime and stime of proc(5)'s stat, fields 14 and 15, at 100 ticks a second as on every Linux of today.
+/// utime and stime of proc(5)'s stat, fields 14 and 15, at 100 ticks a second as on every current Linux.
 fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let after_name = stat.rsplit_once(") ")?.1;

@@ -296,7 +296,7 @@ impl Live {
     }
 }
 
-/// A machine that Proxmox has not told anything about yet.
+/// A machine that Proxmox has not reported yet.
 fn unlisted(row: &Guest) -> GuestState {
     GuestState { name: row.name.clone(), status: "unknown".to_owned(), ..GuestState::default() }
 }

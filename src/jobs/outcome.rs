@@ -45,7 +45,7 @@ fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
     let undoing = job.state == JobState::Undoing;
     if away && failure.retry {
         job.not_before = now.plus(AWAY_EVERY);
-        // Why it is taken back stays; that it is away then stands in the log.
+        // The reason for undoing is kept; that the provider is unreachable goes to the log.
         if !undoing {
             job.error = Some(format!("{text} Steward continues as soon as it is back."));
             job.state = JobState::Queued;

@@ -208,7 +208,7 @@ impl Catalogue {
 ///
 /// - `<hex>  file`, `<hex> *file` (coreutils), also with a path before the file's name;
 /// - `SHA256 (file) = <hex>` (BSD; Fedora wraps it in a PGP signature);
-/// - a file with one checksum alone, whatever name stands beside it.
+/// - a file with one checksum alone, whatever name is next to it.
 ///
 /// `None` when the list does not name the file.
 pub fn find_checksum(list: &str, file: &str, algorithm: Algorithm) -> Option<String> {

@@ -179,7 +179,7 @@ impl OptionSpec {
     /// The value as the script gets it. Forms send text for everything; programs send JSON's own kinds.
     ///
     /// # Errors
-    /// A sentence that stands beside the field.
+    /// A sentence for the field.
     pub fn read(&self, given: &Value) -> Result<Value, String> {
         let text = || match given {
             Value::String(s) => Ok(s.trim().to_owned()),
@@ -221,7 +221,7 @@ impl OptionSpec {
     /// An empty one takes the value away.
     ///
     /// # Errors
-    /// A sentence that stands beside the field.
+    /// A sentence for the field.
     pub fn read_text(&self, given: &str) -> Result<String, String> {
         if given.trim().is_empty() {
             return if self.required { Err("This can't be empty.".to_owned()) } else { Ok(String::new()) };

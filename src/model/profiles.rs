@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The key that stands for further disks, which are no single value.
+/// The key that stands for further disks, which are not a single value.
 pub const DISKS: &str = "disks";
 
 /// What a new machine has beside its hardware: the person chooses it in the form.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Place {
     #[n(0)]
     pub node: String,
-    /// Where the downloaded image lies; empty: the storage for such images with the most free space.
+    /// Where the downloaded image is kept; empty: the storage for such images with the most free space.
     #[n(1)]
     #[serde(default)]
     pub images: String,
@@ -96,7 +96,7 @@ pub struct BuildArgs {
 }
 
 impl BuildArgs {
-    /// The name under which the image lies on the storage: the same image has the same name, so a download that
+    /// The image's name on the storage: the same image has the same name, so a download that
     /// is there already is known again, and a newer image never overwrites one in use.
     pub fn file_name(image: &Image, digest: &str) -> String {
         let part: String = digest.chars().take(12).collect();

@@ -44,7 +44,7 @@ pub(super) fn reopen(path: &Path, seal: &dyn Seal, id: [u8; 16]) -> Result<Datab
     let snapshot = Snapshot::begin(&db).map_err(|f| f.error())?;
     match meta::read(&snapshot, path, seal)? {
         Some((migrations::CURRENT, marker)) if marker.id == id => Ok(db),
-        _ => Err(errors::damaged("another store stands in the place of the one that was open")),
+        _ => Err(errors::damaged("another store is in the place of the one that was open")),
     }
 }
 
@@ -166,7 +166,7 @@ impl Shadow {
     }
 }
 
-/// Copies the part of `data` (which stands at `at`) that lies in `out` (which stands at `offset`).
+/// Copies the part of `data` (which is at `at`) that falls into `out` (which is at `offset`).
 fn copy_overlap(out: &mut [u8], offset: u64, data: &[u8], at: u64) {
     let start = offset.max(at);
     let end = (offset + out.len() as u64).min(at + data.len() as u64);

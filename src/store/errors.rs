@@ -105,7 +105,7 @@ pub(super) fn cannot_open(path: &std::path::Path, e: DatabaseError) -> Error {
             "Another Steward is using this store. Use its commands while it runs, or stop the service first.",
         ),
         DatabaseError::Storage(StorageError::Io(io)) => match io_failure(&io) {
-            // What redb says of a file that is no redb file.
+            // What redb says about a file that is not a redb file.
             Failure::Disk(_) if io.kind() == io::ErrorKind::InvalidData => damaged(io.to_string()),
             Failure::Disk(_) => Error::new(
                 Kind::Storage,

@@ -111,7 +111,7 @@ impl Store {
     }
 
     /// The sequence number of the last committed event; changes after each commit that holds events. It is a
-    /// bell, not a message: whoever hears it reads the rows.
+    /// bell, not a message: listeners read the rows.
     pub fn bell(&self) -> watch::Receiver<u64> {
         self.0.shared().bell.subscribe()
     }

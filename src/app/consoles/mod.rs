@@ -278,7 +278,7 @@ impl Watch {
     }
 
     /// Returns, with the reason, as soon as the person may no longer use the console: signed out, revoked,
-    /// deactivated, the machine taken away. Looks every two seconds.
+    /// deactivated, the machine no longer theirs. Checks every two seconds.
     pub async fn refused(&self) -> &'static str {
         let role = self.actor.role();
         loop {

@@ -134,7 +134,7 @@ impl Guests<'_> {
         action.refusal(guest.row.kind, &guest.state).or_else(|| self.clone_refusal(guest, action))
     }
 
-    /// What whoever may use the machine can do with it now, each with the reason why not, where there is one. What its
+    /// What people who may use the machine can do with it now, each with the reason why not, where there is one. What its
     /// provider does not offer is left out.
     pub fn power_actions(&self, actor: &Actor, guest: &GuestLive) -> Vec<(ActionKind, Option<String>)> {
         let features = self.all_features(guest);

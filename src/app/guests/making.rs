@@ -17,7 +17,7 @@ use store::{Read, WriteTx, tables};
 /// Makes a request harmless when it is sent twice.
 #[derive(Clone, Debug)]
 pub struct Once {
-    /// Whoever asks chooses it.
+    /// The caller chooses it.
     pub key: String,
     /// Stands for what was asked for: the same request has the same mark. Nothing can be read from it.
     pub mark: String,

@@ -207,7 +207,7 @@ impl Guests<'_> {
         })
     }
 
-    /// Jobs and audit entries of a machine. Those who do not manage it are not told with whom it is shared, and
+    /// Jobs and audit entries of a machine. Those who do not manage it are not told who it is shared with, and
     /// nobody but admins from where others came.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use model::quotas::Amounts;
 use model::subject::Subject;
 
 impl Guests<'_> {
-    /// A copy: one commit holds the wanted machine, its job, the event and the audit entry. The copy belongs to whoever
+    /// A copy: one commit holds the wanted machine, its job, the event and the audit entry. The copy belongs to the person who
     /// asks. Asked again under the same name while the job is open gives the first one.
     pub(super) async fn request_clone(
         &self,

@@ -42,7 +42,7 @@ impl Guests<'_> {
         guest.row.profile.map_or(Ok(None), |id| self.0.hardware_profiles().known(id))
     }
 
-    /// Whoever applies a profile must manage the machine.
+    /// Applying a profile needs the right to manage the machine.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`.
@@ -53,7 +53,7 @@ impl Guests<'_> {
     /// What applying a profile would do. Nothing is changed. `disks`: its disks too.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the provider can't, or when an admin's profile stands in the way; `Unavailable`.
+    /// `NotFound`; `Conflict` when the provider can't, or when an admin's profile forbids it; `Unavailable`.
     pub async fn plan_profile(&self, actor: &Actor, id: GuestId, profile: ProfileId, disks: bool) -> Result<ApplyPlan> {
         let guest = self.get_for(actor, id, GuestRight::Manage)?;
         let profile = self.0.hardware_profiles().get(actor, profile)?;

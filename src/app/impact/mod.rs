@@ -19,7 +19,7 @@ use own::Own;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A person waits for the answer; what the provider has not told by then is said to be unknown.
+/// A person waits for the answer; what the provider has not reported by then is shown as unknown.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 pub struct Impacts<'a>(pub(super) &'a App);

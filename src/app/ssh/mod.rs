@@ -132,7 +132,7 @@ impl Ssh<'_> {
                 let host = match &key.address {
                     Some(address) => address.clone(),
                     None => self.address(id).await?.ok_or_else(|| {
-                        let text = "The machine has no address yet: its guest agent does not answer, and nobody in Steward's own network has its card.";
+                        let text = "The machine has no address yet: its guest agent does not answer, and Steward does not see its network card in its own network.";
                         SshError::new(SshErrorKind::Unreachable, text)
                     })?,
                 };

@@ -25,7 +25,7 @@ const YOUNG: Duration = Duration::from_secs(600);
 struct PolicyRow {
     #[serde(flatten)]
     policy: Policy,
-    /// The admin who set it, as whom templates are made and taken away; `None`: the host's console.
+    /// The admin who set it, as whom templates are made and deleted; `None`: the host's console.
     #[serde(default)]
     by: Option<UserId>,
 }
@@ -193,7 +193,7 @@ impl Templates<'_> {
             // A template that was renamed or locked belongs to somebody now, so it is left alone.
             let Some(guest) = guest.filter(|g| g.state.name == old.name && g.state.lock.is_none()) else { continue };
             match self.request_delete(actor, guest.row.id).await {
-                Ok(job) => tracing::info!(job.id = %job.id, template = old.name, "a replaced template is taken away"),
+                Ok(job) => tracing::info!(job.id = %job.id, template = old.name, "a replaced template is being deleted"),
                 // Machines depend on it, a job works on it, or Proxmox is away: another time.
                 Err(e) if matches!(e.kind(), Kind::Conflict | Kind::Unavailable) => {}
                 Err(e) => tracing::warn!(template = old.name, error = e.chain(), "a replaced template stays"),

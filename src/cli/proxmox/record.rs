@@ -1,5 +1,5 @@
 //! What `join` made, written down in plain lines: the package's purge reads it when this program is gone already.
-//! No secret stands in it.
+//! It contains no secret.
 
 use super::shown;
 use base::{Error, Result};

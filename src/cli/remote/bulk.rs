@@ -141,7 +141,7 @@ impl Which {
 }
 
 /// What would be refused and what depends on the others, then the question. Without a terminal only what can't be
-/// taken back wants an answer.
+/// reverted needs an answer.
 async fn look(api: &mut Api, ids: &[GuestId], action: &GuestAction) -> Result<()> {
     let for_good = matches!(action, GuestAction::Delete(_) | GuestAction::Give(_));
     if !for_good && !terminal::somebody() {

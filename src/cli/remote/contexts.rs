@@ -52,7 +52,7 @@ fn file() -> Result<PathBuf> {
 
 impl Contexts {
     /// # Errors
-    /// `Invalid` when the file can't be read, is no such file, or is readable by others.
+    /// `Invalid` when the file can't be read, is not such a file, or is readable by others.
     pub fn load() -> Result<Self> {
         Self::read(&file()?)
     }

@@ -54,7 +54,7 @@ pub struct Disk {
     /// What is waiting for a restart: `new`, `removed`, `changed`.
     #[serde(default)]
     pub pending: Option<String>,
-    /// It can be taken off a running machine.
+    /// It can be detached from a running machine.
     #[serde(default)]
     pub hot: bool,
 }
@@ -122,7 +122,7 @@ impl HardwareValue {
 }
 
 impl Hardware {
-    /// Whether a disk can be taken off now, while the machine runs.
+    /// Whether a disk can be detached now, while the machine runs.
     pub fn is_hot(&self, disk: &Disk) -> bool {
         self.disks_live && disk.hot
     }

@@ -104,7 +104,7 @@ impl Guest {
     }
 
     /// What it is called, when its provider's list says `listed`: nothing for a machine without a name, or one that is
-    /// not complete yet. Without any name its number stands for it.
+    /// not complete yet. Without any name its number is used.
     pub fn called(&self, listed: &str) -> String {
         let mut names = [listed, &self.name];
         if self.making.is_some() {

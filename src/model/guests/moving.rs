@@ -1,4 +1,4 @@
-//! Moving a machine to another node: what stands in the way, by node, as its provider sees it.
+//! Moving a machine to another node: what prevents it, by node, as its provider sees it.
 
 use base::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ impl MoveCheck {
     /// where they go there, `None` for one of the same name.
     ///
     /// # Errors
-    /// `Invalid` on `node`, `disks` or `storage`; `Conflict` with what stands in the way everywhere.
+    /// `Invalid` on `node`, `disks` or `storage`; `Conflict` with what prevents a move to any node.
     pub fn allows(&self, node: &str, disks: bool, storage: Option<&str>) -> Result<()> {
         if !self.problems.is_empty() {
             return Err(Error::conflict(self.problems.join(" ")));

@@ -27,7 +27,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Snapshots {
     pub snapshots: Vec<Snapshot>,
-    /// The one that the present state stands on.
+    /// The one that the current state is based on.
     #[serde(default)]
     pub parent: Option<String>,
     /// Why none can be taken, as a sentence.

@@ -48,7 +48,7 @@ fn nothing_but_the_machine_itself_asks_no_question() {
     let impact = Impact::of(ActionKind::Reboot, facts(), Vec::new());
     assert_eq!(texts(&impact), [("known", "It has been running for 2 h 1 min. It is asked to restart by itself.")]);
     assert!(!impact.asks() && impact.is_alone());
-    // One's own console is no surprise, somebody else's is.
+    // Your own console is no surprise, somebody else's is.
     let own = Fact::Consoles { own: 1, names: Vec::new(), others: 0 };
     assert!(!Impact::of(ActionKind::Stop, vec![own], Vec::new()).asks());
     let theirs = Fact::Consoles { own: 0, names: Vec::new(), others: 1 };

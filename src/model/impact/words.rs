@@ -274,7 +274,7 @@ fn consoles(own: usize, names: &[String], others: usize, action: ActionKind) -> 
     };
     let items: Vec<Item> = mine.into_iter().chain(names.iter().map(|name| Item::new(format!("{name}'s")))).collect();
     let open = count(n, "console is open", "consoles are open");
-    // One's own console is no surprise.
+    // Your own console is no surprise.
     let weight = if names.len() + others > 0 { Weight::Cut } else { Weight::Known };
     let text = match action {
         A::Reboot | A::Reset => format!("{open} on it; the screen goes dark for a while."),

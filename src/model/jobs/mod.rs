@@ -154,7 +154,7 @@ pub struct Job {
     /// The connection whose provider it drives.
     #[n(24)]
     pub connection: Option<ConnectionId>,
-    /// It was tried again before all was taken back: when that is done, it starts from nothing.
+    /// It was tried again before everything was undone: when that is done, it starts from nothing.
     #[n(25)]
     #[cbor(default)]
     pub again: bool,

@@ -32,7 +32,7 @@ impl std::fmt::Debug for SoftwareRequest {
     }
 }
 
-/// Where a recipe stands on a machine.
+/// The state of a recipe on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]

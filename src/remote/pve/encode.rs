@@ -57,7 +57,7 @@ pub(super) fn component(text: &str) -> String {
     percent(text, |b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
 }
 
-/// A cookie's value: only what can't stand in one (RFC 6265 section 4.1.1) is percent-encoded, and `%` itself.
+/// A cookie's value: only what is not allowed in one (RFC 6265 section 4.1.1) is percent-encoded, and `%` itself.
 /// Proxmox decodes it, other implementations of its API compare it as it is; a usual ticket has nothing to encode.
 pub(super) fn cookie(text: &str) -> String {
     percent(text, |b| b.is_ascii_graphic() && !b"%\",;\\".contains(&b))

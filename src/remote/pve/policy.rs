@@ -415,7 +415,7 @@ mod tests {
         assert!(clone(9001, json!({ "newid": 150, "storage": "fast" })).unwrap_err().contains("template 9001"));
         assert!(clone(9000, json!({ "newid": 200 })).unwrap_err().contains("100 to 199"));
         assert!(clone(9000, json!({ "newid": 150, "storage": "ceph" })).unwrap_err().contains("storage ceph"));
-        // An ordinary machine is no template; its copy's disks go where its own are.
+        // An ordinary machine is not a template; its copy's disks go where its own are.
         assert!(clone(120, json!({ "newid": 150 })).unwrap_err().contains("storage ceph"));
         clone(120, json!({ "newid": 150, "storage": "fast" })).unwrap();
         assert!(sent("/nodes/pve1/qemu", json!({ "vmid": 200 })).is_err());

@@ -6,7 +6,7 @@ use super::task::TaskEnd;
 
 /// Lines of a failed task's log that are told.
 const QUOTE: usize = 20;
-/// Short tasks are over before anybody could read how far they are: the log is read after so many looks.
+/// Short tasks are over before anybody could read how far they are: the log is read after this many polls.
 const BEFORE_LOG: u32 = 4;
 
 /// What one look found.

@@ -7,7 +7,7 @@ const LONGEST: usize = 2_000;
 #[derive(Debug, Default)]
 pub struct Lines {
     line: Vec<u8>,
-    /// A carriage return came; the next byte that is no line feed begins the line anew.
+    /// A carriage return came; the next byte that is not a line feed restarts the line.
     returned: bool,
 }
 

@@ -39,7 +39,7 @@ impl Sshd {
         host_key(folder.path());
         let pair = KeyPair::new("steward test").unwrap();
         std::fs::write(folder.path().join("authorized_keys"), &pair.public).unwrap();
-        // sshd wants it, whoever starts it.
+        // sshd requires it, whoever starts it.
         let _ = std::fs::create_dir_all("/run/sshd");
         let port = free_port();
         let child = Self::serve(folder.path(), port);

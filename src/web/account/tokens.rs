@@ -1,4 +1,4 @@
-//! A person's own API tokens: list, make, rotate, take back.
+//! A person's own API tokens: list, create, rotate, revoke.
 
 use crate::door::forms::id;
 use crate::door::problem::Answer;

@@ -24,7 +24,7 @@ pub struct Pem {
 /// Makes a self-signed certificate for `names` (host names and IP addresses), good from yesterday for 820 days.
 ///
 /// # Errors
-/// `Internal` when a name can't stand in a certificate.
+/// `Internal` when a name can't be in a certificate.
 pub fn self_signed(names: &[String], now: Timestamp) -> Result<Pem> {
     let mut params = CertificateParams::new(names).map_err(Error::internal)?;
     let mut name = DistinguishedName::new();

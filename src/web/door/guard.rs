@@ -118,7 +118,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     }
 }
 
-/// A write that a cookie stands for must come from our own page. A form may come without any sign of its
+/// A write authorised by a cookie must come from our own page. A form may come without any sign of its
 /// origin (its token is checked when it is read); the API has no token, so there the sign is required.
 fn from_our_page(door: Door, request: &Request) -> Result<()> {
     match csrf::same_origin(request.uri(), request.headers()) {

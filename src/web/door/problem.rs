@@ -111,7 +111,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// An error as the answer of something that is no handler.
+/// An error as the answer of something that is not a handler.
 pub fn refuse(error: Error) -> Response {
     Refusal(error).into_response()
 }
@@ -148,7 +148,7 @@ struct Document<'a> {
     instance: &'a str,
 }
 
-/// The body of RFC 9457. `request_id` stands in `instance`.
+/// The body of RFC 9457. `request_id` is in `instance`.
 pub fn json(problem: &Problem, request_id: &str) -> String {
     let document = Document {
         r#type: "about:blank",

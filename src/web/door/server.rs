@@ -196,7 +196,7 @@ async fn one_connection(stream: TcpStream, peer: SocketAddr, door: &Door, watche
     };
     match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(tls)) => http_connection(tls, peer, door, watcher).await,
-        // Browsers that do not trust the certificate yet end here too, so it is no warning.
+        // Browsers that do not trust the certificate yet end here too, so it is not a warning.
         Ok(Err(e)) => tracing::debug!(%peer, error = %e, "no TLS connection"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }

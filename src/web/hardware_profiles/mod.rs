@@ -153,7 +153,7 @@ fn wish(form: &Form, settings: &MachineSettings) -> (ProfileWish, Vec<usize>) {
         }
         rows.push(n);
         disks.push(MoreDisk {
-            // What is no number is told as a wrong size.
+            // Anything that is not a number is reported as a wrong size.
             gib: word(&name("gib")).parse().unwrap_or(0),
             storage: some(word(&name("storage"))),
             cache: some(word(&name("cache"))),

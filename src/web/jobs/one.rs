@@ -141,7 +141,7 @@ fn hardware_word(cause: FailureClass) -> Option<&'static str> {
     }
 }
 
-/// What was taken back, in a sentence.
+/// What was undone, in a sentence.
 fn undone(view: &JobView) -> Markup {
     let undos = || view.steps.iter().filter_map(|s| Some((s.state, undo_name(&s.name)?)));
     let back: Vec<&str> = undos().filter(|(state, _)| *state == StepState::Done).map(|(_, name)| name).collect();
@@ -158,7 +158,7 @@ fn undo_name(name: &str) -> Option<&str> {
     name.strip_prefix("undo:").filter(|rest| !rest.contains('/'))
 }
 
-/// The journal also keeps what is no step to a person: the clock's answers and an undo's single calls.
+/// The journal also keeps what is not a step to a person: the clock's answers and an undo's single calls.
 fn is_shown(name: &str) -> bool {
     !name.starts_with("time:") && (!name.starts_with("undo:") || undo_name(name).is_some())
 }

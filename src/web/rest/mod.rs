@@ -1,6 +1,6 @@
 //! The REST API under `/api/v1`: JSON in, JSON out, every error `application/problem+json`.
 //!
-//! What each room's `rest.rs` shares. A room shows the model's types; a view of its own stands only where something is
+//! What each room's `rest.rs` shares. A room shows the model's types; a separate view exists only where something is
 //! hidden or joined.
 
 pub mod body;

@@ -22,7 +22,7 @@ pub fn sign_in(page: &Page, form: &Form) -> Markup {
     layout::door(page, "Sign in", body)
 }
 
-/// The first start: whoever can read the setup code on the host makes the first admin.
+/// The first start: somebody who can read the setup code on the host creates the first admin.
 pub fn setup(page: &Page, form: &Form) -> Markup {
     let body = html! {
         p { "Nobody can sign in yet. Create the first admin: the setup code proves that you may." }

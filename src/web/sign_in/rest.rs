@@ -1,4 +1,4 @@
-//! Short tokens: made from a login or an API token, taken back by id.
+//! Short tokens: created from a login or an API token, revoked by id.
 
 use crate::door::forms::id;
 use crate::door::problem::Answer;

@@ -121,7 +121,7 @@ pub async fn new_page(person: Person, Query(asked): Query<Asked>) -> Answer<Mark
 /// The nodes to choose from, as value and words, and the one that was chosen.
 type Chosen = (Vec<(String, String)>, Option<(ConnectionId, String)>);
 
-/// Nodes stand in the form as `connection/node`, as two clusters may have nodes of the same name.
+/// Nodes are in the form as `connection/node`, as two clusters may have nodes of the same name.
 fn chosen(person: &Person, form: &Form) -> Chosen {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();

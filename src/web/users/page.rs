@@ -176,7 +176,7 @@ pub fn user(page: &Page, view: &UserView, form: &Form) -> Markup {
                 section.card { h2 { "Quota" }
                     (trouble(quota_form))
                     (quotas::meters(&view.item.quota))
-                    @if u.role == Role::Admin { p.dim { "Admins have no limit. What is set here counts when they are no longer one." } }
+                    @if u.role == Role::Admin { p.dim { "Admins have no limit. What is set here takes effect when they are no longer an admin." } }
                     (quotas::own_form(page, &format!("/users/{}/quota", u.id), &view.own, &view.usual, quota_form))
                 }
                 (shared(view))

@@ -8,7 +8,7 @@ use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Makes a copy under a new number. It belongs to whoever asks for it.
+/// Makes a copy under a new number. It belongs to the person who requests it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloneGuest {

@@ -79,7 +79,7 @@ impl ActionSpec {
         Self { priority: Priority::Normal, ..self }
     }
 
-    /// Whoever may use the machine may do this.
+    /// People who may use the machine may do this.
     const fn for_users(self) -> Self {
         Self { right: GuestRight::Use, ..self }
     }
@@ -295,7 +295,7 @@ impl ActionKind {
         text.parse().ok()
     }
 
-    /// What whoever may use a machine can do: switching it on and off. These need nothing but a yes.
+    /// What people who may use a machine can do: switching it on and off. These need nothing but a yes.
     pub fn power() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|kind| kind.spec().right == GuestRight::Use)
     }

@@ -26,7 +26,7 @@ impl Action for ChangeSettings {
 
     fn describe(&self) -> String {
         let one = |(key, value): (&String, &String)| match key.as_str() {
-            // Long texts stand in the job.
+            // Long texts are in the job.
             "description" | "ci_keys" => key.clone(),
             _ => format!("{key}={value}"),
         };

@@ -189,7 +189,7 @@ impl LocalNode {
             return Ok(NodeAddress { endpoint: endpoint.to_owned(), ca: Some(pem), pins: Vec::new() });
         }
         let mut pins = Vec::new();
-        // The other one too: it is shown again when the own one is taken away.
+        // The other one too: it is shown again when the custom one is removed.
         for path in [own, self.folder.join("local/pve-ssl.pem")] {
             if let Ok(pem) = std::fs::read(&path) {
                 let leaf = CertificateDer::pem_slice_iter(&pem).next();

@@ -20,7 +20,7 @@ use model::guests::actions::{
 use model::guests::{ActionKind, GuestAction};
 use std::collections::BTreeMap;
 
-/// What stands in an address, by its name in the route table.
+/// What an address contains, by its name in the route table.
 type Params = BTreeMap<String, String>;
 
 /// The action that the body names, if it is one of these.

@@ -40,7 +40,7 @@ const CHOICES: Duration = Duration::from_secs(5);
 const SILENT: Duration = Duration::from_secs(45);
 /// A keep-alive this often, both ways.
 const PING: Duration = Duration::from_secs(15);
-/// Larger frames of a viewer are no console's: clipboards are cut to less.
+/// No console needs larger frames from a viewer: clipboards are cut to less.
 const FRAME: usize = 256 * 1024;
 /// What is read from the machine at once.
 const PIECE: usize = 32 * 1024;

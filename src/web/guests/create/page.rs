@@ -144,7 +144,7 @@ pub struct CreateView {
 }
 
 impl CreateView {
-    /// Is the field asked? Also without the provider's help when it has a value, so that this can be taken away.
+    /// Is the field asked? Also without the provider's help when it has a value, so that it can be removed.
     fn offers(&self, feature: Feature, form: &Form, field: &str) -> bool {
         self.features.contains(&feature) || !form.value(field).is_empty()
     }
@@ -389,7 +389,7 @@ fn access(view: &CreateView, form: &Form) -> Markup {
     }
 }
 
-/// Cards by category; a recipe's options lie under it. The boxes carry their own empty value, so that none
+/// Cards by category; a recipe's options are below it. The boxes carry their own empty value, so that none
 /// chosen can be told from not asked.
 fn software(view: &CreateView, form: &Form) -> Markup {
     let chosen = |name: &str| form.values("software").iter().any(|v| v == name);

@@ -60,7 +60,7 @@ fn yours(page: &Page, head: &MachineHead, view: &AccessView) -> Markup {
             h2 { "Owner" }
             p { @match head.row.owner.as_deref() {
                 Some(o) => { strong { (o) } " owns it and may do everything with it." },
-                None => "Nobody owns it. Admins see it, and those with whom it is shared."
+                None => "Nobody owns it. Admins see it, and so do the people it is shared with."
             } }
             @if view.shared_with_me {
                 p { "It is shared with you: you may " strong { (view.right.name()) } " it. " span.dim { (view.right.words()) } }

@@ -67,7 +67,7 @@ pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) 
     Ok(page::recipe(&person.page(), &head(&person, &guest).await?, &item, &warnings, &Form::new()))
 }
 
-/// What a machine with so much memory (MiB) and disk (GiB) may lack for these recipes, in sentences. 0: not known.
+/// What a machine with this much memory (MiB) and disk (GiB) may lack for these recipes, in sentences. 0: not known.
 pub fn warnings<'a>(needs: impl IntoIterator<Item = &'a Needs>, memory: u64, disk: u64) -> Vec<String> {
     let (most_memory, most_disk) = Needs::sum(needs);
     let mut out = Vec::new();
