@@ -67,7 +67,7 @@ impl Health<'_> {
     fn disk(&self) -> Check {
         match free_bytes(&self.0.settings().data_dir) {
             Some(free) => Check { name: "disk", ok: free > 200 << 20, text: format!("{} MiB free", free >> 20) },
-            None => Check { name: "disk", ok: false, text: "the data folder can't be looked at".to_owned() },
+            None => Check { name: "disk", ok: false, text: "the data folder can't be read".to_owned() },
         }
     }
 

@@ -56,7 +56,7 @@ impl Nodes<'_> {
             [] => Err(Error::field("node", "There is no such node. Choose one from the list.")),
             several => {
                 let names: Vec<&str> = several.iter().map(|c| c.name.as_str()).collect();
-                let text = format!("Several connections have a node {node}: {}. Say which one.", names.join(", "));
+                let text = format!("Several connections have a node {node}: {}. Choose one.", names.join(", "));
                 Err(Error::field("connection", text))
             }
         }

@@ -92,7 +92,7 @@ impl Demo {
                 say(&line.to_string());
             } else {
                 say(&format!(
-                    "\nSteward is ready, with a simulated Proxmox cluster of {} nodes and {} machines.\n\n  Open      {url}\n  Login     {FIRST_LOGIN}\n  Password  {}\n\nThe browser warns about the certificate: it was made just now, for you alone.\nEverything is gone when you stop it with Ctrl-C.",
+                    "\nSteward is ready, with a simulated Proxmox cluster of {} nodes and {} machines.\n\n  Open      {url}\n  Login     {FIRST_LOGIN}\n  Password  {}\n\nThe browser warns about the certificate: it was created just now, for you alone.\nEverything is gone when you stop it with Ctrl-C.",
                     self.cluster.nodes,
                     self.cluster.guests,
                     password.expose(),

@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(load(None, &path, true).unwrap().bytes(), made.bytes());
         assert_eq!(load(None, &path, false).unwrap().bytes(), made.bytes());
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left next to it");
     }
 
     #[test]

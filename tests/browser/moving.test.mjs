@@ -123,7 +123,7 @@ test('a stopped machine becomes a template, and its page says what is lost befor
   await page.goto(`/machines/${first.id}/template`);
   await page.getByText("This can't be undone. A full copy").waitFor();
   await assertAccessible(page);
-  await page.getByRole('button', { name: 'Make a template of it' }).click();
+  await page.getByRole('button', { name: 'Turn it into a template' }).click();
   await until(() => guest(first.id), (now) => now.template === true);
   await page.goto(`/machines/${first.id}/clone`);
   await page.getByText('Linked copy').waitFor();

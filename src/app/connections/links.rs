@@ -81,11 +81,11 @@ impl Link {
     }
 
     pub fn client(&self) -> Result<&PveClient> {
-        self.client.as_ref().ok_or_else(|| Error::conflict("This connection is by SSH; it has no Proxmox API."))
+        self.client.as_ref().ok_or_else(|| Error::conflict("This connection uses SSH; it has no Proxmox API."))
     }
 
     /// How to sign in; without the key.
     pub fn ssh(&self) -> Result<&SshAccess> {
-        self.row.ssh().ok_or_else(|| Error::conflict("This connection is not by SSH."))
+        self.row.ssh().ok_or_else(|| Error::conflict("This connection does not use SSH."))
     }
 }

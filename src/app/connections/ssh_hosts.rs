@@ -144,7 +144,7 @@ impl Connections<'_> {
         let mut row = self.row(id)?;
         match &mut row.transport {
             Transport::Ssh(ssh) => ssh.host_keys = host_keys,
-            Transport::Pve(_) => return Err(Error::conflict("This connection is not by SSH.")),
+            Transport::Pve(_) => return Err(Error::conflict("This connection does not use SSH.")),
         }
         Ok(row)
     }

@@ -29,7 +29,7 @@ pub(super) fn same_request(first: &Job, mark: Option<&str>) -> Result<()> {
     if request_of(&first.kind) == mark {
         return Ok(());
     }
-    Err(Error::conflict("This Idempotency-Key was used for another request, which is under way. Use another key."))
+    Err(Error::conflict("This Idempotency-Key was used for another request, which is under way. Use a different key."))
 }
 
 fn request_of(kind: &JobKind) -> Option<&str> {

@@ -62,9 +62,9 @@ impl Ssh<'_> {
             Some(PluginKind::Provider) => {
                 let id = run.connection.filter(|id| self.0.connections().is_by_ssh(*id));
                 id.map(SshTarget::Connection)
-                    .ok_or_else(|| refused("This run belongs to no connection by SSH, so it can't call ssh::."))
+                    .ok_or_else(|| refused("This run belongs to no SSH connection, so it can't call ssh::."))
             }
-            _ => Err(refused("Only plugins of kind software and provider reach a machine by SSH.")),
+            _ => Err(refused("Only plugins of kind software and provider reach a machine over SSH.")),
         }
     }
 

@@ -134,7 +134,7 @@ impl Which {
             found.push(find::guest(api, name).await?);
         }
         if found.is_empty() {
-            return Err(Error::invalid("Say which machines, by name or with --filter."));
+            return Err(Error::invalid("Name the machines, or use --filter."));
         }
         Ok(found.iter().map(|g| g.id).collect())
     }

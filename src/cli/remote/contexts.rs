@@ -116,7 +116,7 @@ impl Contexts {
             Error::unauthenticated(if self.contexts.is_empty() {
                 "This computer is signed in to no Steward. Run: steward login https://HOST:8443"
             } else {
-                "Say which Steward: --context NAME, or once: steward context use NAME"
+                "Choose a Steward: --context NAME, or once: steward context use NAME"
             })
         })
     }

@@ -184,7 +184,7 @@ async fn list(api: &mut Api, common: &Common, filter: &str, sort: &str, limit: O
         return Err(Error::invalid("--limit must be 1 or more."));
     }
     let guests = find::guests(api, filter, sort, limit.unwrap_or(usize::MAX)).await?;
-    let nothing = if filter.is_empty() { "There is no machine that you may see." } else { "No machine fits." };
+    let nothing = if filter.is_empty() { "There is no machine that you may see." } else { "No machine matches." };
     table::list(common, &guests, nothing);
     Ok(ExitCode::SUCCESS)
 }

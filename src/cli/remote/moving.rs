@@ -69,7 +69,7 @@ impl Template {
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let found = find::guest(api, &self.guest).await?;
         let question =
-            format!("Make a template of “{}”? It can't be started any more, and this can't be undone.", self.guest);
+            format!("Turn “{}” into a template? It can't be started any more, and this can't be undone.", self.guest);
         let action = MakeTemplate {}.into();
         impact::sure(api, std::slice::from_ref(&found), &action, &question, self.yes).await?;
         let job = api.act(&found, action).await?;

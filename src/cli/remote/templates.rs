@@ -100,7 +100,7 @@ impl Templates {
             }
             Verb::Delete { one, yes } => {
                 let found = find::guest(&mut api, &one.template).await?;
-                let question = format!("Delete for good {}?", table::plain(&found.name));
+                let question = format!("Delete {} for good?", table::plain(&found.name));
                 let action = ActionKind::Delete.empty();
                 impact::sure(&mut api, std::slice::from_ref(&found), &action, &question, yes).await?;
                 (api.delete(&path(&found)).await?, one.wait)

@@ -82,7 +82,7 @@ impl MoveCheck {
             return Err(Error::conflict(self.problems.join(" ")));
         }
         let Some(to) = self.node(node) else {
-            return Err(Error::field("node", "There is no such other node. Choose one from the list."));
+            return Err(Error::field("node", "There is no other node of that name. Choose one from the list."));
         };
         if !to.problems.is_empty() {
             return Err(Error::field("node", to.problems.join(" ")));

@@ -88,7 +88,7 @@ impl Now {
 
     pub fn mismatch<T>(&self, missed: &PassedOver) -> Answer<T> {
         let message = format!(
-            "the journal does not fit the script any more: \"{}\" was done in an earlier run and is skipped now",
+            "the journal does not match the script any more: \"{}\" was done in an earlier run and is skipped now",
             missed.0
         );
         self.run.stop(Stop::Failed(Failed::mismatch(message, self.position)))

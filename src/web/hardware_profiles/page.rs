@@ -203,7 +203,7 @@ fn further_disks(view: &EditView, form: &Form) -> Markup {
         div.further id="further" {
             div.lockable {
                 h3 { "Further disks" }
-                p.hint { "New, empty disks beside the first one." }
+                p.hint { "New, empty disks in addition to the first one." }
                 @if let Some(text) = error { p.error { (text) } }
                 @if rows > 0 { label.lock title="Only admins may add disks" {
                     input type="checkbox" name="lock.disks" value="on" checked[form.has("lock.disks")];

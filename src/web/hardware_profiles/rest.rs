@@ -60,7 +60,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Profi
 
 /// Makes a hardware profile.
 #[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileWish,
-    responses((status = 201, description = "Made", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
+    responses((status = 201, description = "Created", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<ProfileWish>) -> Answer {
     let made = person.web.app.hardware_profiles().put(&person.actor, None, wanted).await?;
     let place = format!("/api/v1/profiles/{}", made.id);

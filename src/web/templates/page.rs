@@ -241,7 +241,7 @@ fn own(form: &Form) -> Markup {
     let formats = ["qcow2", "raw", "vmdk"]
         .map(|f| (f.to_owned(), if f == "qcow2" { "qcow2 (usual)".to_owned() } else { f.to_owned() }));
     html! {
-        (text("title", "Name").required().focus().hint("Like Rocky 10.").render(form))
+        (text("title", "Name").required().focus().hint("For example Rocky 10.").render(form))
         (text("url", "Address of the image").required().mono().hint("https://…/image.qcow2, as its publisher gives it.").render(form))
         div.pair {
             (select(form, "algorithm", "Kind of checksum", &algorithms, ""))
@@ -335,7 +335,7 @@ fn upload_form(page: &Page, view: &NewView, form: &Form) -> Markup {
         form method="post" action="/templates/upload" enctype="multipart/form-data" {
             (csrf(page))
             input type="hidden" name="at" value=(view.node);
-            (text("title", "Name").required().hint("Like Debian 13.").render(form))
+            (text("title", "Name").required().hint("For example Debian 13.").render(form))
             div.pair {
                 (select(form, "format", "Format", &formats, "Cloud images are mostly qcow2, even when their name ends with .img."))
                 (number("disk", "Disk", 1, 65_536).default("8").unit("GiB").required().hint("Machines created from it have at least this much.").render(form))
@@ -487,7 +487,7 @@ pub fn template(page: &Page, view: &TemplateView, form: &Form) -> Markup {
                 @match &t.made {
                     Some(m) => dl.about {
                         dt { "Image" } dd { (m.title) }
-                        dt { "Made" } dd { (time(page, m.built)) }
+                        dt { "Created" } dd { (time(page, m.built)) }
                         @if !m.user.is_empty() { dt { "User in it" } dd { (m.user) } }
                         dt { "Checksum of the image" } dd { (m.algorithm) " " (copy(&m.digest)) }
                     },

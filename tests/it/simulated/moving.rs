@@ -177,7 +177,7 @@ async fn what_stands_in_the_way_is_said_before_anything_is_moved() {
     assert!(why.contains("Take it out first"), "{why}");
     bench.client.call("PUT", path, &json!({"ide0": "none,media=cdrom"})).await.unwrap();
     let why = bench.refused("guest_migrate", &to("pve3", &json!({}))).await;
-    assert!(why.contains("pve3: It is away."), "{why}");
+    assert!(why.contains("pve3: It is not reachable."), "{why}");
     bench.done("guest_migrate", &to("pve2", &json!({}))).await;
 }
 

@@ -98,7 +98,7 @@ impl Action for MakeTemplate {
         .slow();
 
     fn title(&self, machine: &str) -> String {
-        format!("Make a template of {machine}")
+        format!("Turn {machine} into a template")
     }
 
     fn refusal(&self, _: GuestKind, state: &GuestState) -> Option<String> {

@@ -353,8 +353,8 @@ fn network(view: &CreateView, form: &Form) -> Markup {
         } @else {
             (ways(form, "mode", "Address", &modes))
             div.when-static { div.pair {
-                (text("cidr", "Address with prefix").hint("Like 192.168.1.44/24.").mono().render(form))
-                (text("gateway", "Router").hint("Like 192.168.1.1.").mono().render(form))
+                (text("cidr", "Address with prefix").hint("For example 192.168.1.44/24.").mono().render(form))
+                (text("gateway", "Router").hint("For example 192.168.1.1.").mono().render(form))
             } }
         }
         @if let Some(p) = view.fixed("vlan") {
@@ -478,7 +478,7 @@ fn review(view: &CreateView, form: &Form) -> Markup {
     let sockets = sockets.map(|n| format!(" in each of {n} sockets")).unwrap_or_default();
     let rows = [
         ("Name", v("name")),
-        ("Made", from),
+        ("Created", from),
         ("Node", v("node")),
         ("Profile", view.profile.as_ref().map_or_else(|| "none".to_owned(), |p| p.name.clone())),
         ("Size", format!("{cores}{sockets}, {memory} memory, {} GiB disk{storage}", v("disk"))),

@@ -217,7 +217,7 @@ fn others(head: &MachineHead) -> Markup {
         section.tools {
             @if head.has(Feature::Clone) { a.button href=(head.at("clone")) { (icon("copy")) "Copy it" } }
             @if head.has(Feature::Migrate) { a.button href=(head.at("migrate")) { (icon("node")) "Move to another node" } }
-            @if head.has(Feature::Template) && !head.row.template { a.button href=(head.at("template")) { (icon("box")) "Make a template of it" } }
+            @if head.has(Feature::Template) && !head.row.template { a.button href=(head.at("template")) { (icon("box")) "Turn it into a template" } }
         }
     }
 }

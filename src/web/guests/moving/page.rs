@@ -51,7 +51,7 @@ pub fn copy(page: &Page, head: &MachineHead, view: &CloneView, form: &Form) -> M
             }
         }
         @if !head.row.template && head.has(Feature::Template) {
-            div.actions { a.button.quiet href=(head.at("template")) { (icon("box")) "Make a template of it instead" } }
+            div.actions { a.button.quiet href=(head.at("template")) { (icon("box")) "Turn it into a template instead" } }
         }
     };
     frame(page, head, "clone", body)
@@ -98,7 +98,7 @@ pub fn template(page: &Page, head: &MachineHead, refusal: Option<&str>, lost: &M
     let body = html! {
         (happening(page, head))
         section.card.narrow.attention {
-            h2 { "Make a template of it" }
+            h2 { "Turn it into a template" }
             p { strong { (head.row.name) } " becomes a template:" }
             (lost)
             p.dim { "First remove anything that must not exist twice: host keys, machine id, fixed addresses. Cloud images do this by themselves." }
@@ -106,7 +106,7 @@ pub fn template(page: &Page, head: &MachineHead, refusal: Option<&str>, lost: &M
             @if let Some(why) = refusal { (note("warn", html! { (why) })) } @else {
                 form method="post" action=(head.at("template")) {
                     (csrf(page))
-                    div.actions { button.danger.solid { "Make a template of it" } }
+                    div.actions { button.danger.solid { "Turn it into a template" } }
                 }
             }
         }

@@ -260,7 +260,7 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
                 @if head.can_manage {
                     @if head.has(Feature::Clone) { a.item href=(head.at("clone")) { (icon("copy")) "Copy" } }
                     @if head.has(Feature::Migrate) { a.item href=(head.at("migrate")) { (icon("right")) "Move to another node" } }
-                    @if head.has(Feature::Template) { a.item href=(head.at("template")) { (icon("box")) "Make a template of it" } }
+                    @if head.has(Feature::Template) { a.item href=(head.at("template")) { (icon("box")) "Turn it into a template" } }
                     a.item href=(head.at("danger")) { (icon("trash")) "Delete" }
                 }
             }
