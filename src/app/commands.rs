@@ -152,9 +152,9 @@ echo "$s $o $n"; tail -c +$((o + 1)) "$d/log" | head -c $n"#
         let end = over.then(|| match code {
             Some(0) => TaskEnd::ok(),
             Some(code) => TaskEnd::failed(self.failure(code)),
-            None => {
-                TaskEnd::failed("The command was interrupted: the machine was restarted, or something else ended the command.")
-            }
+            None => TaskEnd::failed(
+                "The command was interrupted: the machine was restarted, or something else ended the command.",
+            ),
         });
         CommandPoll { lines, end, away: None }
     }

@@ -89,7 +89,9 @@ impl Tokens<'_> {
             .store()
             .write(move |tx| {
                 if tx.list(tables::USER_TOKENS, Scan::prefix(&user), MOST_TOKENS)?.len() >= MOST_TOKENS {
-                    return Err(Error::conflict(format!("You can have {MOST_TOKENS} tokens at most. Revoke one first.")));
+                    return Err(Error::conflict(format!(
+                        "You can have {MOST_TOKENS} tokens at most. Revoke one first."
+                    )));
                 }
                 tx.put(tables::TOKENS, &id, &token)?;
                 tx.put(tables::USER_TOKENS, &(user, id), &())?;

@@ -256,7 +256,11 @@ async fn play(app: &App, job: &Job) -> Result<Outcome> {
         Ok(outcome) => outcome,
         Err(e) => {
             tracing::error!(error = %e, "a plugin run panicked");
-            Ok(failure("The plugin's run failed because of an error in Steward itself. The service's log says more.", true, false))
+            Ok(failure(
+                "The plugin's run failed because of an error in Steward itself. The service's log says more.",
+                true,
+                false,
+            ))
         }
     }
 }

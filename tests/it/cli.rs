@@ -286,7 +286,7 @@ async fn a_template_is_built_from_the_catalogue_and_deleted() {
     let unsure = computer.run(&["templates", "delete", "trixie"]).await;
     assert!(unsure.code == 2 && unsure.err.contains("--yes"), "{unsure:?}");
     let (no, seen) =
-        at_terminal(&computer, &["templates", "delete", "trixie"], "Delete for good trixie? [y/N] ", "n").await;
+        at_terminal(&computer, &["templates", "delete", "trixie"], "Delete trixie for good? [y/N] ", "n").await;
     assert!(no.code == 1 && no.out.is_empty(), "{no:?} {seen}");
     let deleted = computer.run(&["templates", "delete", "trixie", "--yes", "--wait"]).await;
     assert_eq!(deleted.code, 0, "{deleted:?}");

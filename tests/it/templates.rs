@@ -133,7 +133,7 @@ async fn a_missing_file_a_full_storage_and_an_unlisted_image_are_said_and_leave_
     let mut small = wanted();
     small["images"] = json!("nas");
     let job = build(&appliance, small.clone()).await;
-    assert!(job["error"].as_str().unwrap().contains("no room for the image"), "{job:#}");
+    assert!(job["error"].as_str().unwrap().contains("no space for the image"), "{job:#}");
     cluster.faults().full("nas", false);
     nothing_left(&appliance, &cluster).await;
 

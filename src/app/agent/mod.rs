@@ -87,7 +87,8 @@ impl Agent<'_> {
             MachineCall::Ready => self.ready(guest).await.map(plain),
             MachineCall::Boot => {
                 let ended = self.powershell(guest, &Asked::Boot, SHORT).await?;
-                well(ended, "the start of the system could not be determined").map(|e| plain(json!(text_of(e.out).trim())))
+                well(ended, "the start of the system could not be determined")
+                    .map(|e| plain(json!(text_of(e.out).trim())))
             }
             MachineCall::Start { name, command } => {
                 let text = "Only a job can start a command that keeps running.";

@@ -97,7 +97,8 @@ impl Guests<'_> {
             }
             GuestAction::Migrate(Migrate { node, .. }) if !node.is_empty() => {
                 let there = self.0.nodes().usable(guest.row.connection).unwrap_or_default();
-                (!there.contains(node)).then(|| "Its cluster has no such node, or Steward may not use it right now.".to_owned())
+                (!there.contains(node))
+                    .then(|| "Its cluster has no such node, or Steward may not use it right now.".to_owned())
             }
             _ => None,
         }

@@ -217,7 +217,10 @@ impl Guests<'_> {
         }
         if let GuestSource::Template { vmid, .. } = spec.source {
             if !limits.allows_template(vmid) {
-                return Err(Error::field("template", "Machines may not be created from this template. Choose another."));
+                return Err(Error::field(
+                    "template",
+                    "Machines may not be created from this template. Choose another.",
+                ));
             }
             let template = snapshot.guests.iter().find(|g| g.row.connection == connection && g.row.vmid == Some(vmid));
             let Some(template) = template.filter(|g| g.state.template) else {

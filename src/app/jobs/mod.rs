@@ -283,7 +283,10 @@ impl Jobs<'_> {
         if let Some(guest) = view.job.subject.guest()
             && let Some(open) = self.open_of_guest(guest)?
         {
-            return Err(Error::conflict(format!("“{}” is working on this machine now. Wait until it is done.", open.title)));
+            return Err(Error::conflict(format!(
+                "“{}” is working on this machine now. Wait until it is done.",
+                open.title
+            )));
         }
         let plugins = self.0.plugin_set();
         let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| plugins.by_hash(h).is_none());

@@ -122,7 +122,10 @@ impl SoftwarePages<'_> {
         let (user, address) = (wanted.user.trim(), wanted.address.trim());
         let mut wrong = Vec::new();
         if !is_unix_user(user) {
-            wrong.push(("user", "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter."));
+            wrong.push((
+                "user",
+                "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter.",
+            ));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || ".:-_%".contains(c);
         if !address.chars().all(plain) || address.len() > 253 || address.starts_with('-') {

@@ -230,7 +230,8 @@ impl SoftwarePages<'_> {
             return Err(Error::conflict("This machine's host has no way to reach its guest agent."));
         }
         if guest.row.making.is_none() && self.0.ssh().key(guest.row.id)?.is_none() {
-            let text = "Steward can't sign in to this machine yet. Give it access first, on the machine's Software page.";
+            let text =
+                "Steward can't sign in to this machine yet. Give it access first, on the machine's Software page.";
             return Err(Error::conflict(text));
         }
         Ok(())

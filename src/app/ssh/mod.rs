@@ -239,9 +239,7 @@ impl Ssh<'_> {
         };
         match self.ask(place, command::LOOK).await {
             Ok(ran) if ran.out.contains("ready") => Ok(json!({ "ok": true, "why": "", "address": target.host })),
-            Ok(ran) if ran.out.contains("busy") => {
-                not_yet("The machine's first set-up (cloud-init) is still running.")
-            }
+            Ok(ran) if ran.out.contains("busy") => not_yet("The machine's first set-up (cloud-init) is still running."),
             Ok(ran) => {
                 let said = ran.err.lines().last().unwrap_or("it did not say why").trim().to_owned();
                 not_yet(&format!("The user {} may not act as root there: {said}.", target.user))

@@ -137,7 +137,10 @@ impl Templates<'_> {
                 }
             }
             Err(e) if due => {
-                tracing::warn!(error = e.chain(), "the person who chose what happens to old templates may not do it now")
+                tracing::warn!(
+                    error = e.chain(),
+                    "the person who chose what happens to old templates may not do it now"
+                )
             }
             Err(_) => {}
         }
@@ -176,7 +179,11 @@ impl Templates<'_> {
             };
             // One that can't be made now must not keep the others from it; the next look asks again.
             if let Err(e) = self.request_build(actor, request).await {
-                tracing::warn!(image = old.image, error = e.chain(), "the rebuild of the template could not be requested");
+                tracing::warn!(
+                    image = old.image,
+                    error = e.chain(),
+                    "the rebuild of the template could not be requested"
+                );
             }
         }
         Ok(())
@@ -193,7 +200,9 @@ impl Templates<'_> {
             // A template that was renamed or locked belongs to somebody now, so it is left alone.
             let Some(guest) = guest.filter(|g| g.state.name == old.name && g.state.lock.is_none()) else { continue };
             match self.request_delete(actor, guest.row.id).await {
-                Ok(job) => tracing::info!(job.id = %job.id, template = old.name, "a replaced template is being deleted"),
+                Ok(job) => {
+                    tracing::info!(job.id = %job.id, template = old.name, "a replaced template is being deleted")
+                }
                 // Machines depend on it, a job works on it, or Proxmox is away: another time.
                 Err(e) if matches!(e.kind(), Kind::Conflict | Kind::Unavailable) => {}
                 Err(e) => tracing::warn!(template = old.name, error = e.chain(), "a replaced template stays"),

@@ -47,9 +47,9 @@ fn explain(url: &url::Url, failure: &Failure) -> Error {
             "{origin} presents a different certificate from the one that was accepted. Nothing was sent. If it was renewed, compare \
              the new fingerprint and run “steward login” again; if not, somebody may be answering in its place."
         )),
-        (_, Some(rustls::Error::InvalidCertificate(why))) => Error::unauthenticated(format!(
-            "The certificate of {origin} is no longer valid ({why}). Nothing was sent."
-        )),
+        (_, Some(rustls::Error::InvalidCertificate(why))) => {
+            Error::unauthenticated(format!("The certificate of {origin} is no longer valid ({why}). Nothing was sent."))
+        }
         (_, Some(rustls::Error::InvalidMessage(_))) => away(url, "what answers there does not speak TLS."),
         (_, Some(_)) => away(url, "it ended the TLS handshake."),
     }

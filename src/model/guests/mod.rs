@@ -215,7 +215,8 @@ pub fn is_unix_user(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
 }
 
-pub(crate) const UNIX_USER: &str = "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter.";
+pub(crate) const UNIX_USER: &str =
+    "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter.";
 pub(crate) const WINDOWS_USER: &str =
     "Use up to 20 characters, none of \" / \\ [ ] : ; | = , + * ? < > @, and no dot or space at the end.";
 

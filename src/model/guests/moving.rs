@@ -92,8 +92,7 @@ impl MoveCheck {
         }
         if !disks {
             let keys: Vec<&str> = self.disks.iter().map(|d| d.key.as_str()).collect();
-            let text =
-                format!("Only its node has its disks ({}). Choose to move the disks too.", keys.join(", "));
+            let text = format!("Only its node has its disks ({}). Choose to move the disks too.", keys.join(", "));
             return Err(Error::field("disks", text));
         }
         match storage {
@@ -125,7 +124,11 @@ mod tests {
             running: true,
             live: true,
             disks: vec![disk],
-            nodes: vec![node("pve2", None, false), node("pve3", Some("It is not reachable."), true), node("pve4", None, true)],
+            nodes: vec![
+                node("pve2", None, false),
+                node("pve3", Some("It is not reachable."), true),
+                node("pve4", None, true),
+            ],
             ..MoveCheck::default()
         }
     }

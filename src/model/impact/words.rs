@@ -56,7 +56,8 @@ impl Fact {
         match self {
             Self::Steward { sure } => Some(steward(*sure, action)),
             Self::Protected => (action == A::Delete).then(|| {
-                let text = "It is protected: it can't be deleted until “Protected” is switched off on its Hardware page.";
+                let text =
+                    "It is protected: it can't be deleted until “Protected” is switched off on its Hardware page.";
                 hit(HitKind::Protection, Weight::Blocks, text, "protected")
             }),
             Self::Locked(lock) => Some(locked(lock, action)),
@@ -96,7 +97,12 @@ fn steward(sure: bool, action: ActionKind) -> Hit {
         true => format!("Steward itself runs here: {after}."),
         false => format!("It has the same name as the computer that Steward runs on. If it is that computer: {after}."),
     };
-    hit(HitKind::Steward, weight, text, if sure { "Steward itself runs here" } else { "named like Steward's own machine" })
+    hit(
+        HitKind::Steward,
+        weight,
+        text,
+        if sure { "Steward itself runs here" } else { "named like Steward's own machine" },
+    )
 }
 
 fn locked(lock: &str, action: ActionKind) -> Hit {
@@ -190,7 +196,9 @@ fn state(status: &str, uptime: u64, action: ActionKind) -> Option<Hit> {
         A::Shutdown => (Weight::Known, format!("{runs}. It is asked to shut down by itself.")),
         A::Reboot => (Weight::Known, format!("{runs}. It is asked to restart by itself.")),
         A::Suspend => (Weight::Known, format!("{runs}. It stands still until it is resumed, and keeps its memory.")),
-        A::Hibernate => (Weight::Known, format!("{runs}. Its memory is saved to disk; starting it resumes where it left off.")),
+        A::Hibernate => {
+            (Weight::Known, format!("{runs}. Its memory is saved to disk; starting it resumes where it left off."))
+        }
         A::Template => (Weight::Blocks, format!("{runs}. Shut it down first.")),
         _ => return None,
     };
@@ -223,7 +231,9 @@ fn software(list: &[Program], action: ActionKind) -> Option<Hit> {
         A::Delete => (Weight::Lost, format!("{n} on it go{} away:", if one { "es" } else { "" })),
         A::Template => (Weight::Cut, format!("{n} on it can't be used any more:")),
         A::Migrate => (Weight::Known, format!("{n} on it move{s} with it:")),
-        A::Rollback => (Weight::Cut, format!("{n} on it stop{s} in the meantime, and may be older or missing afterwards:")),
+        A::Rollback => {
+            (Weight::Cut, format!("{n} on it stop{s} in the meantime, and may be older or missing afterwards:"))
+        }
         A::Reboot | A::Reset => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
         _ => (Weight::Cut, format!("{n} on it stop{s}:")),
     };

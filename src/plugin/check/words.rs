@@ -37,7 +37,11 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
         "From now on refuses such calls with that kind of error.",
         r#"mock::pve_error("POST", "*/clone", "locked", "VM is locked (backup)");"#,
     ),
-    ("mock::calls() -> array", "The calls so far, each as `#{method, path, params}`.", "assert_eq(mock::calls().len(), 1);"),
+    (
+        "mock::calls() -> array",
+        "The calls so far, each as `#{method, path, params}`.",
+        "assert_eq(mock::calls().len(), 1);",
+    ),
     (
         "mock::task(exitstatus)",
         "How tasks end from now on; at first they end with `OK`.",

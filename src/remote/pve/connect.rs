@@ -54,9 +54,7 @@ impl Connector {
             (Failure::Name, _) => away("its name is not known. Is the address written right?"),
             (Failure::Tcp(e), _) => match e.kind() {
                 io::ErrorKind::ConnectionRefused => away("connection refused. Is it switched on?"),
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                    away("there is no route to it.")
-                }
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => away("there is no route to it."),
                 io::ErrorKind::ConnectionReset => away("it closed the connection."),
                 _ => away(&e.to_string()),
             },

@@ -191,7 +191,10 @@ impl SshSession {
                 Err(SshError::new(SshErrorKind::Refused, text))
             }
             Ok(Err(e)) => Err(SshError::broken(&self.place, &e)),
-            Err(_) => Err(SshError::unreachable(format!("{} does not forward connections to {host} port {port}.", self.place))),
+            Err(_) => Err(SshError::unreachable(format!(
+                "{} does not forward connections to {host} port {port}.",
+                self.place
+            ))),
         }
     }
 

@@ -249,8 +249,10 @@ fn check_software(person: &Person, form: &Form) -> Result<()> {
         }
     }
     if !software(person, form).is_empty() && !form.on("start", true) {
-        wrong =
-            Some(Error::field("software", "Software can only be installed on a running machine: tick “Start it when it is created” on the previous step."));
+        wrong = Some(Error::field(
+            "software",
+            "Software can only be installed on a running machine: tick “Start it when it is created” on the previous step.",
+        ));
     }
     wrong.map_or(Ok(()), Err)
 }

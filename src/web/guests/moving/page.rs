@@ -66,7 +66,11 @@ fn kinds() -> [Way<'static>; 2] {
     let way = |value, title: &str, text: &str| Way { value, title: title.to_owned(), text: text.to_owned() };
     [
         way("on", "Full copy", "Independent of the template. Takes as long as copying the disks."),
-        way("off", "Linked copy", "Ready in seconds: it shares the template's disks, so the template can't be deleted while the copy exists."),
+        way(
+            "off",
+            "Linked copy",
+            "Ready in seconds: it shares the template's disks, so the template can't be deleted while the copy exists.",
+        ),
     ]
 }
 

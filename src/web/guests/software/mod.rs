@@ -76,7 +76,9 @@ pub fn warnings<'a>(needs: impl IntoIterator<Item = &'a Needs>, memory: u64, dis
         out.push(format!("Together with the system this needs about {want} of memory; the machine has {have}."));
     }
     if disk > 0 && disk < most_disk {
-        out.push(format!("Together with the system this needs about {most_disk} GiB of disk; the machine has {disk} GiB."));
+        out.push(format!(
+            "Together with the system this needs about {most_disk} GiB of disk; the machine has {disk} GiB."
+        ));
     }
     out
 }
@@ -144,7 +146,9 @@ pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, ..
 pub async fn forget(person: Person, Path(text): Path<String>, Checked { .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     match person.web.app.software().forget_host_key(&person.actor, guest.row.id).await {
-        Ok(()) => Ok(finished(&person, &place(&guest), "The next host key that the machine presents will be accepted.")),
+        Ok(()) => {
+            Ok(finished(&person, &place(&guest), "The next host key that the machine presents will be accepted."))
+        }
         Err(e) => refused(&person, &place(&guest), e),
     }
 }
