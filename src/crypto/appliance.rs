@@ -52,7 +52,7 @@ fn cannot_read(path: &Path, e: io::Error) -> Error {
     .with_cause(e)
 }
 
-/// Only 0600 and 0400 are good: a key that others can read is not a key any more.
+/// Only 0600 and 0400 are acceptable: a key that others can read is not a key any more.
 fn refuse_open_modes(file: &File, path: &Path) -> Result<()> {
     let mode = file.metadata().map_err(|e| cannot_read(path, e))?.mode() & 0o7777;
     if mode & 0o077 == 0 {

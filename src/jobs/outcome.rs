@@ -81,7 +81,7 @@ fn both_reasons(first: &str, text: &str) -> String {
     }
 }
 
-/// From here on the job only undoes. Taking back has tries of its own.
+/// From here on the job only undoes. Undoing has tries of its own.
 fn take_back(job: &mut Job, now: Timestamp) {
     job.state = JobState::Undoing;
     job.attempts = 0;

@@ -16,7 +16,7 @@ use store::{Read, Scan, tables};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// A slow look at the rows as a net under the bell.
+/// A slow poll of the rows, as a safety net for the bell.
 const NET: Duration = Duration::from_secs(30);
 
 /// Runs jobs until `stop`; running scripts are finished first (each step is short), suspended ones just rest.
@@ -48,7 +48,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Says in the log of each job that had begun that it goes on, so that its page tells the whole story.
+/// Notes in the log of each job that had begun that it continues, so that its page tells the whole story.
 async fn note_restart(app: &App) -> Result<()> {
     let begun: Vec<Job> = app.jobs().all_open()?.into_iter().filter(|j| j.started.is_some()).collect();
     let app = app.clone();
@@ -81,7 +81,7 @@ impl Runner {
         match done {
             Ok(Done::Ran(id)) => _ = self.running.remove(&id),
             Ok(Done::Watched(id)) => _ = self.watching.remove(&id),
-            // Panics of scripts are caught further in; this is a fault of ours and the net finds the job again.
+            // Panics of scripts are caught further in; this is a bug of ours, and the safety net finds the job again.
             Err(e) => {
                 tracing::error!(error = %e, "a worker ended badly");
                 self.running.clear();
@@ -196,7 +196,7 @@ async fn claim(app: &App, id: JobId) -> Result<Option<Job>> {
 }
 
 /// Plays the job, if the quota of the machine's owner still allows what it was asked for: an admin may have
-/// lowered it since. A machine that was made meanwhile goes away again.
+/// lowered it since. A machine that was created in the meantime is removed again.
 async fn within_quota(app: &App, job: &Job) -> Result<Outcome> {
     let forward = job.state != JobState::Undoing;
     if forward && let Err(e) = app.quotas().recheck(job) {

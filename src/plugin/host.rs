@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Who runs what: handed to the host with every call, so that it can check targets again.
+/// Who runs what: passed to the host with every call, so that it can check targets again.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     pub plugin: String,
@@ -64,14 +64,14 @@ pub enum Call {
         method: Method,
         path: String,
         params: Value,
-        /// What belongs into `params` and only the host knows.
+        /// What belongs in `params` but only the host knows.
         secrets: SecretPlaces,
     },
-    /// Puts a CD image of a few texts on a storage of the run's connection; answers the task's id.
+    /// Puts a CD image of a few texts on a storage of the run's connection; returns the task's id.
     UploadCd(CdUpload),
     /// Something on the machine behind the run: `app` decides which that is.
     Ssh(MachineCall),
-    /// The same by the guest agent of the job's machine.
+    /// The same through the guest agent of the job's machine.
     Agent(MachineCall),
     /// Returns a free machine number that nobody else gets in the meantime.
     ReserveVmid,
@@ -161,7 +161,7 @@ impl CallErrorKind {
         }
     }
 
-    /// True when the call may have had its effect in spite of the error.
+    /// True if the call may have taken effect despite the error.
     pub fn may_have_happened(self) -> bool {
         matches!(self, Self::Unreachable | Self::Timeout | Self::Internal)
     }

@@ -9,15 +9,15 @@ use base::{Secret, Secrets};
 /// `T` is a text that may hold secrets: by name as a script asks, in full as the machine gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MachineCall<T = SecretText> {
-    /// Runs a short command and waits for it. Answers `{code, out, err}`.
+    /// Runs a short command and waits for it. Returns `{code, out, err}`.
     Run(MachineCommand<T>),
     /// The same for a command that only reads: allowed in `settle` and `wait_until` closures.
     Look(MachineCommand<T>),
-    /// Writes a file, over what is there, in one go. `mode` like 0o644.
+    /// Writes a file, replacing what is there, in one go. `mode` like 0o644.
     Put { path: String, text: T, mode: u32 },
-    /// Answers a file's text, or null when there is none.
+    /// Returns a file's text, or null when there is none.
     Get { path: String },
-    /// Answers `{ok, why, address}`: can commands be run there now?
+    /// Returns `{ok, why, address}`: can commands be run there now?
     Ready,
     /// Returns a text that stays the same until the system is restarted.
     Boot,

@@ -87,7 +87,7 @@ fn check_options(name: &str, file: &str, text: &str, options: &[OptionSpec]) -> 
     check_declarations(options).map_err(|(key, message)| at_key(name, file, text, &format!("key = \"{key}\""), message))
 }
 
-/// The libraries that a plugin wants, read before anything else is checked; none when it can't be read.
+/// The libraries that a plugin needs, read before anything else is checked; none when it can't be read.
 pub(super) fn uses(text: &str) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Uses {

@@ -81,7 +81,7 @@ fn no_panic<T>(f: impl FnOnce() -> Result<T, DatabaseError>) -> Result<Result<T,
 }
 
 /// Looks through a file that was closed well, without writing to it: redb's check repairs what it can by going
-/// back to an older commit, and that must not happen behind anybody's back.
+/// back to an older commit, and that must not happen unnoticed.
 fn inspect(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(m) if (1..=CHECKED_BYTES).contains(&m.len()) => {}

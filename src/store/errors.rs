@@ -37,7 +37,7 @@ impl From<RedbError> for Failure {
     fn from(e: RedbError) -> Self {
         match e {
             RedbError::Io(io) => io_failure(&io),
-            // Only said after a failure that was reported as what it was.
+            // Only logged after a failure that was already reported as such.
             RedbError::PreviousIo | RedbError::DatabaseClosed => Self::Disk(e.to_string()),
             other => Self::Damaged(other.to_string()),
         }
@@ -74,7 +74,7 @@ pub(super) fn damaged(cause: impl Into<String>) -> Error {
     .with_cause(cause.into())
 }
 
-/// The same for one row: which table is said, its content is not.
+/// The same for one row: the table is named, the content is not.
 pub(super) fn damaged_row(table: &str, key: &[u8]) -> Error {
     damaged(format!("a row of table {table} does not open, key {}", hex::encode(key)))
 }

@@ -84,7 +84,7 @@ impl Store {
 
     /// Runs `f` on the writer thread and answers when its changes are on the disk. When `f` returns an error
     /// or panics, none of its changes are kept; other callers' are. `f` sees its own changes. It must be short
-    /// and not write itself: everybody's writing waits for it. Dropping the future does not take the write back.
+    /// and not write itself: everybody's writing waits for it. Dropping the future does not revert the write.
     ///
     /// # Errors
     /// Those of `f`; `Storage` when the disk is full (nothing was written); `Internal` when `f` panicked.

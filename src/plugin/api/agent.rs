@@ -93,7 +93,7 @@ fn put(ctx: NativeCallContext<'_>, path: &str, text: Dynamic) -> Answer<Dynamic>
     ask(&ctx, Call::Agent(MachineCall::Put { path: path.to_owned(), text, mode: 0o600 }))
 }
 
-/// `C:\folder\file`, without what Windows does not take in names.
+/// `C:\folder\file`, without characters that Windows does not allow in names.
 fn whole_path(ctx: &NativeCallContext<'_>, path: &str) -> Answer<()> {
     let bytes = path.as_bytes();
     let drive = bytes.len() > 3 && bytes[0].is_ascii_alphabetic() && &bytes[1..3] == b":\\";

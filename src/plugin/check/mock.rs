@@ -38,10 +38,10 @@ pub(super) struct State {
     pub kv: BTreeMap<String, Value>,
     pub reserved: Vec<u32>,
     pub now: i64,
-    /// How tasks end; well unless the test says otherwise.
+    /// How tasks end; successfully unless the test says otherwise.
     pub task: Option<TaskEnd>,
     pub job: Option<Started>,
-    /// Commands over SSH: pattern and reply, the newest that fits counts.
+    /// Commands over SSH: pattern and reply; the newest match wins.
     pub ssh: Vec<(String, Value)>,
     /// What was asked over SSH, in order.
     pub commands: Vec<String>,

@@ -1,4 +1,4 @@
-//! What `tests.rhai` has beside the plugin's own modules: `assert`, `assert_eq` and `mock::`.
+//! What `tests.rhai` has in addition to the plugin's own modules: `assert`, `assert_eq` and `mock::`.
 
 use super::mock::{Answer as Reply, Mock};
 use crate::convert::{from_json, to_json};

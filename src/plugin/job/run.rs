@@ -58,7 +58,7 @@ fn finished(run: &Rc<RunState>, job: &JobRun, value: &Dynamic) -> Result<Outcome
     Ok(Outcome::Done(value))
 }
 
-/// The replay came to its end (or failed on its way, as the forward run did): now the undos.
+/// The replay reached its end (or failed on the way, as the forward run did): now the undos.
 fn back(plugin: &Plugin, run: &Rc<RunState>, job: &JobRun) -> Outcome {
     if let Some(Stop::Failed(why)) = run.take_stop()
         && (why.mismatch || why.retry)

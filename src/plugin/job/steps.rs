@@ -46,7 +46,7 @@ pub(super) fn answer(now: &Now, result: &Value) -> Answer<Dynamic> {
     }
 }
 
-/// Finds out about a step that had begun: its result if it happened, `None` to do it (again).
+/// Settles a step that had begun: its result if it happened, `None` to do it (again).
 fn settled(
     now: &Now,
     ctx: &NativeCallContext<'_>,
@@ -102,7 +102,7 @@ fn run_effect(now: &Now, ctx: &NativeCallContext<'_>, name: &str, effect: &FnPtr
     }
 }
 
-/// The effect threw. If nothing can have happened, it may be tried again; else the entry stays begun.
+/// The effect threw. If nothing can have happened, it may be tried again; otherwise the entry stays begun.
 fn refused(now: &Now, name: &str, error: &EvalAltResult) -> Answer<()> {
     let job = now.job();
     if !job.touched.get() {

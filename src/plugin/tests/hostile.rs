@@ -1,4 +1,4 @@
-//! Scripts that mean harm. Each is stopped within its limit, by the reason that is written beside it,
+//! Malicious scripts. Each is stopped within its limit, for the reason noted next to it,
 //! while calls of a small hook on another thread go on.
 
 use super::support::{Fake, load, plugin};

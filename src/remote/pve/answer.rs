@@ -98,7 +98,7 @@ fn kind(status: u16, text: &str, errors: &BTreeMap<String, String>) -> PveErrorK
         400 if says("already exists") => PveErrorKind::Conflict,
         400 if says("no such task") => PveErrorKind::NotFound,
         400 => PveErrorKind::Invalid,
-        // Nothing was done, and it passes by itself: as if nobody were there.
+        // Nothing was done, and it passes by itself: as if the host were unreachable.
         500 if says("no quorum") => PveErrorKind::Unreachable,
         500 if says("already exists") || says("checksum mismatch") || says("detected modified configuration") => {
             PveErrorKind::Conflict

@@ -21,7 +21,7 @@ pub enum PveErrorKind {
     NotFound,
     /// It already exists, or was changed in the meantime.
     Conflict,
-    /// Proxmox says no for another reason; `message` has its words.
+    /// Proxmox refuses for another reason; `message` has its words.
     Refused,
     /// No answer in time. **A write may have been done or not.**
     Timeout,

@@ -164,7 +164,7 @@ fn descriptor(joliet: bool, label: &str, sectors: usize, root: usize, tables: us
     if let Ok(record) = record(&[0], root, SECTOR, true) {
         out[156..156 + record.len()].copy_from_slice(&record);
     }
-    // Four dates of 16 digits and a zone: "not told" is zeros as digits.
+    // Four dates of 16 digits and a zone: "not given" is zeros as digits.
     for at in [813, 830, 847, 864] {
         out[at..at + 16].copy_from_slice(b"0000000000000000");
     }

@@ -69,7 +69,7 @@ pub struct TaskEnd {
     /// Warnings count as well done.
     pub ok: bool,
     pub text: String,
-    /// The cluster could not do it just then; that comes back by itself.
+    /// The cluster could not do it at that moment; this passes by itself.
     pub unreachable: bool,
 }
 

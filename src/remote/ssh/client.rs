@@ -16,7 +16,7 @@ use tokio::time::timeout;
 /// For the TCP connection, and again for key exchange and sign-in together.
 const CONNECT: Duration = Duration::from_secs(10);
 const SIGN_IN: Duration = Duration::from_secs(20);
-/// A silent peer is asked this often, and given up after four questions without an answer.
+/// A silent peer is probed this often, and given up after four probes without an answer.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVES: usize = 4;
 
@@ -28,7 +28,7 @@ pub struct Target {
     pub port: u16,
     pub user: String,
     pub auth: Auth,
-    /// Accepted host keys as `SHA256:...`; empty accepts whichever it is (first use), and the caller keeps it.
+    /// Accepted host keys as `SHA256:...`; empty accepts any key (first use), and the caller keeps it.
     pub pins: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! From a stream of bytes to lines for people: progress bars collapsed, escapes and control characters left out.
 
-/// Bytes of one line; what is longer goes on in the next.
+/// Bytes of one line; anything longer continues in the next.
 const LONGEST: usize = 2_000;
 
 /// Cuts a stream into lines. A carriage return restarts the line, so a progress bar leaves only its last state.

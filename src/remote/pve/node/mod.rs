@@ -1,5 +1,5 @@
 //! The Proxmox on this very host, for root: its command line tools and its certificates. Nothing here asks the
-//! service, so nothing that the service says is obeyed.
+//! service, so nothing that the service says is trusted.
 
 mod plan;
 
@@ -174,8 +174,8 @@ impl LocalNode {
         Ok(found)
     }
 
-    /// How the node is recognised: by the cluster's CA, which outlives its certificates; or, where an own
-    /// certificate was put in (ACME for instance), by just the ones that the node may show.
+    /// How the node is recognised: by the cluster's CA, which outlives its certificates; or, where a custom
+    /// certificate is installed (ACME for instance), only by those that the node may present.
     ///
     /// # Errors
     /// `Unavailable` when a file can't be read.

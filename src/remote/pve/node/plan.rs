@@ -113,7 +113,7 @@ pub fn join(current: &CurrentAccess, plan: &AccessPlan, has_secret: bool) -> Vec
     steps
 }
 
-/// Gives the token the whole role everywhere, where somebody narrowed it.
+/// Gives the token the whole role everywhere, if somebody narrowed it.
 pub fn grant(plan: &AccessPlan) -> Step {
     let (user, token, role) = (plan.user.as_str(), plan.token_id(), plan.role.as_str());
     let command = ["pveum", "acl", "modify", "/", "--users", user, "--tokens", &token, "--roles", role];
@@ -136,7 +136,7 @@ pub fn notes(current: &CurrentAccess, plan: &AccessPlan) -> Vec<String> {
     notes
 }
 
-/// What takes away what [`join`] made, and what is kept with the reason. User and role go only when Steward made
+/// What removes what [`join`] created, and what is kept, with the reason. User and role go only when Steward made
 /// them and nobody else uses them.
 pub fn leave(current: &CurrentAccess, plan: &AccessPlan) -> (Vec<Step>, Vec<String>) {
     let (role, user, token) = (plan.role.as_str(), plan.user.as_str(), plan.token.as_str());
