@@ -9,7 +9,7 @@ pub enum Body {
     Json,
     /// Plain text: misuse of HTTP (body on GET, chunked, wrong content type).
     Plain,
-    /// Nothing; the text stands only in the status line: 401, 595 and above, PATCH, HEAD.
+    /// Nothing; the text is only in the status line: 401, 595 and above, PATCH, HEAD.
     Empty,
 }
 

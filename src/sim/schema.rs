@@ -1,4 +1,4 @@
-//! What parameters a call takes, said once per call as data. Unknown ones, missing ones and bad values
+//! What parameters a call takes, declared once per call as data. Unknown ones, missing ones and bad values
 //! are refused here with the wording of PVE::JSONSchema.
 
 use super::error::ApiError;
