@@ -34,7 +34,7 @@ export function startCharts(part, helpers) {
       note.textContent = !data.points.length ? "Proxmox has no figures for this time yet."
         : data.marks.length ? "Dots show what was changed; open one to see why." : "";
     } catch {
-      note.textContent = "The figures can't be had now: Proxmox does not answer.";
+      note.textContent = "The figures can't be read right now: Proxmox does not answer.";
     }
     draw();
   };

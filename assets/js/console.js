@@ -239,7 +239,7 @@ async function ask(base, kind) {
   });
   const body = await response.json().catch(() => ({}));
   if (response.ok) return body.ticket;
-  const error = new Error(body.detail || "The console can't be opened now.");
+  const error = new Error(body.detail || "The console can't be opened right now.");
   error.stopped = [401, 403, 404, 409, 422].includes(response.status);
   throw error;
 }

@@ -20,7 +20,7 @@ export function startCopy() {
         button.setAttribute("aria-label", "Copy");
       }, 1500);
     } catch {
-      toast("warn", "The browser did not allow to copy. Select the text instead.");
+      toast("warn", "The browser did not allow copying. Select the text instead.");
     }
   });
 }

@@ -1,4 +1,4 @@
-// Asks before what can't be taken back: any button with data-confirm. A button with data-impact shows what hangs on
+// Asks before what can't be taken back: any button with data-confirm. A button with data-impact shows what depends on
 // the machine, as the server's page for it does, and asks only when something does.
 import { fragment } from "./net.js";
 
@@ -31,14 +31,14 @@ export function ask(question, word) {
   });
 }
 
-/** What hangs on the machine, from the page that asks without script. True when nothing is to be asked. */
+/** What depends on the machine, from the page that asks without script. True when nothing is to be asked. */
 async function sure(button) {
   const own = button.dataset.impact;
   const form = button.form;
   const page = await fragment(own || `${form.getAttribute("action")}?${new URLSearchParams({ action: button.value })}`);
   const word = button.querySelector("span")?.firstChild?.textContent.trim() || button.textContent.trim();
   const part = page?.querySelector(".sure");
-  if (!part) return ask("What hangs on this machine can't be found out now. Go on anyway?", word);
+  if (!part) return ask("What depends on this machine can't be read right now. Continue anyway?", word);
   if (part.dataset.asks !== "yes") return true;
   const shown = document.createDocumentFragment();
   for (const piece of part.querySelectorAll(":scope > h2, :scope > .impact, :scope > .note")) shown.append(document.importNode(piece, true));

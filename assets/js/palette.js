@@ -74,7 +74,7 @@ class Palette {
     this.list.replaceChildren(...items.map((item, n) => option(item, n)));
     if (!items.length) {
       const none = document.createElement("p");
-      none.textContent = `Nothing is called “${text}”. Enter filters the machines by it.`;
+      none.textContent = `Nothing is called “${text}”. Press Enter to filter the machines by it.`;
       this.list.append(none);
     }
     this.list.hidden = false;

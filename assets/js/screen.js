@@ -31,7 +31,7 @@ export function view(place, socket, { password, fit, name, ready, refused }) {
   canvas.setAttribute("aria-label", `Screen of ${name}`);
   rfb.addEventListener("connect", ready);
   rfb.addEventListener("securityfailure", () => refused("The machine's screen refused the password. Try again."));
-  rfb.addEventListener("credentialsrequired", () => refused("The machine's screen wants another kind of sign-in than Steward knows."));
+  rfb.addEventListener("credentialsrequired", () => refused("The machine's screen asks for a kind of sign-in that Steward does not know."));
   let closed = false;
   return {
     focus: () => rfb.focus({ preventScroll: true }),

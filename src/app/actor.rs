@@ -24,7 +24,7 @@ pub enum Via {
     Token(TokenId),
 }
 
-/// A signed-in person with their open vault key, or the host's console (whoever may use the socket is root
+/// A signed-in person with their open vault key, or the host's console (anyone who may use the socket is root
 /// there anyway). Dropped at the end of a request; the key goes with it.
 #[derive(Clone)]
 pub struct Actor {
@@ -39,7 +39,7 @@ struct Person {
     /// How they proved who they are, and the key that this opened; `None` when Steward acts for them.
     signed_in: Option<(Via, VaultKey)>,
     scope: Option<Scope>,
-    /// What is shared with whom, as it stands at each moment: an actor who lives long (an open stream) loses a
+    /// What is shared with whom, as it stands at each moment: a long-lived actor (an open stream) loses a
     /// right at once.
     grants: Arc<Grants>,
 }
@@ -71,13 +71,13 @@ impl Actor {
     /// `Forbidden` when the person is gone or deactivated.
     pub fn on_behalf(app: &App, user: UserId, what: &str) -> Result<Self> {
         let user = app.people().get(user).filter(|u| u.active);
-        let user = user.ok_or_else(|| Error::forbidden("Whoever asked for this may no longer sign in."))?;
+        let user = user.ok_or_else(|| Error::forbidden("The person who asked for this may no longer sign in."))?;
         let label = format!("{} ({what})", user.login);
         let person = Person { user, signed_in: None, scope: None, grants: app.shared_grants() };
         Ok(Self { person: Some(person), address: None, label })
     }
 
-    /// As [`Self::on_behalf`] of whoever asked; of the appliance itself when that was no person but its own console.
+    /// As [`Self::on_behalf`] of the person who asked; of the appliance itself when that was no person but its own console.
     pub(super) fn on_behalf_of(app: &App, asker: Option<UserId>, what: &str) -> Result<Self> {
         match asker {
             Some(user) => Self::on_behalf(app, user, what),
@@ -150,7 +150,7 @@ impl Actor {
         if have >= need {
             Ok(())
         } else {
-            Err(Error::forbidden(format!("This token may not do that; it needs the scope “{}”.", least.name())))
+            Err(Error::forbidden(format!("This token may not do this; it needs the scope “{}”.", least.name())))
         }
     }
 
@@ -179,7 +179,7 @@ impl Actor {
     /// The one way to this person's own rows.
     ///
     /// # Errors
-    /// `Forbidden` for whoever is not signed in.
+    /// `Forbidden` for somebody who is not signed in.
     pub fn keyspace(&self) -> Result<Keyspace> {
         let user = self.require_person()?;
         Ok(Keyspace::new(Arc::new(VaultSeal::new(user, self.vault()?))))

@@ -16,7 +16,7 @@ pub use store::AuditCheck;
 pub struct AuditPage {
     /// The newest first.
     pub entries: Vec<AuditEntry>,
-    /// Ask again with this as `cursor` to go on; null at the end.
+    /// Send this as `cursor` to get the next page; null at the end.
     pub next: Option<u64>,
 }
 
@@ -61,7 +61,7 @@ impl Audit<'_> {
     /// What the store says.
     pub(super) fn about(&self, subject: Subject, limit: usize) -> Result<Vec<AuditEntry>> {
         let mut entries = Vec::new();
-        // Looks back a bounded way: a machine's page must not read years of log.
+        // Looks back only so far: a machine's page must not read years of log.
         let mut seen = 0;
         self.0.store().read(|tx| {
             tx.scan(tables::AUDIT, Scan::all().rev(), |_, entry: AuditEntry| {

@@ -1,5 +1,5 @@
-//! The certificate that the pages are served with, kept sealed in the store. Making one is the web door's
-//! business; here it only rests.
+//! The certificate that the pages are served with, kept sealed in the store. Creating one is up to `web/door`;
+//! here it is only stored.
 
 use crate::App;
 use base::{Result, Secret};
@@ -24,7 +24,7 @@ impl Certificate<'_> {
         Ok(text("chain").zip(text("key").map(Secret::new)))
     }
 
-    /// Keeps a certificate in the place of the one before.
+    /// Replaces the stored certificate.
     ///
     /// # Errors
     /// What the store says.

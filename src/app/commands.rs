@@ -15,9 +15,9 @@ use tokio::time::Instant;
 const CHUNK: usize = 48 << 10;
 /// Lines kept to tell why it failed.
 const TAIL: usize = 60;
-/// PowerShell takes its time to start: a command that is not there is looked for so long.
+/// PowerShell is slow to start: a missing command is looked for this long.
 const BEGIN: Duration = Duration::from_secs(180);
-/// A machine that does not answer for so long is given up.
+/// A machine that does not answer for this long is given up on.
 const AWAY: Duration = Duration::from_secs(30 * 60);
 
 /// One command on one machine, being watched.
@@ -27,7 +27,7 @@ pub struct CommandWatch {
     job: JobId,
     command: Command,
     since: Instant,
-    /// Bytes that were taken in; `None` before the first look: the machine knows where the last watcher was.
+    /// Bytes that were read; `None` before the first look: the machine knows where the last watcher was.
     offset: Option<u64>,
     lines: Lines,
     tail: VecDeque<String>,
@@ -94,7 +94,7 @@ impl CommandWatch {
                 told.map_err(|e| (e.kind.may_have_happened(), e.message))
             }
             (CommandVia::Agent { .. }, SshTarget::Connection(_)) => {
-                Err((false, "This is no command of a machine.".to_owned()))
+                Err((false, "This is not a command on a machine.".to_owned()))
             }
         }
     }
@@ -152,9 +152,9 @@ echo "$s $o $n"; tail -c +$((o + 1)) "$d/log" | head -c $n"#
         let end = over.then(|| match code {
             Some(0) => TaskEnd::ok(),
             Some(code) => TaskEnd::failed(self.failure(code)),
-            None => {
-                TaskEnd::failed("The command was broken off: the machine was restarted, or it was ended from outside.")
-            }
+            None => TaskEnd::failed(
+                "The command was interrupted: the machine was restarted, or something else ended the command.",
+            ),
         });
         CommandPoll { lines, end, away: None }
     }

@@ -16,7 +16,7 @@ impl App {
     }
 
     /// Events after `seq` that this actor may see, at most `limit`, and the number up to which was looked.
-    /// `None` in place of events when `seq` is older than what is kept: the page must load anew.
+    /// `None` in place of events when `seq` is older than what is kept: the page must reload.
     ///
     /// # Errors
     /// What the store says.
@@ -37,8 +37,8 @@ impl App {
     }
 }
 
-/// Who may be told of an event: whoever may see its subject at this moment. An event only says where to look, so the
-/// person whom it was meant for learns of it also when they lost the right by it: their page looks again and finds
+/// Who may be told of an event: anyone who may see its subject at this moment. An event only says where to look, so the
+/// person it was meant for learns of it even when it cost them the right: their page looks again and finds
 /// nothing.
 struct Judge<'a> {
     app: &'a App,

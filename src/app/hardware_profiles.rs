@@ -23,13 +23,13 @@ const TOGETHER: &str = "settings_check";
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Policy {
-    /// Whoever is no admin must choose a profile.
+    /// Everyone except admins must choose a profile.
     required: bool,
 }
 
 pub struct HardwareProfiles<'a>(pub(super) &'a App);
 
-/// Makes the profiles of the start, once in a store's life: who deletes them does not get them back.
+/// Creates the initial profiles, once in a store's life: once deleted, they do not come back.
 pub(super) fn first_start(store: &Store, plugins: &Plugins, now: Timestamp) -> Result<()> {
     if store.read(|tx| tx.get(tables::SETTINGS, &Name::new(POLICY)))?.is_some() {
         return Ok(());
@@ -45,7 +45,7 @@ pub(super) fn first_start(store: &Store, plugins: &Plugins, now: Timestamp) -> R
 }
 
 fn gone() -> Error {
-    Error::not_found("This profile does not exist (any more).")
+    Error::not_found("This profile does not exist.")
 }
 
 impl HardwareProfiles<'_> {
@@ -75,7 +75,7 @@ impl HardwareProfiles<'_> {
         self.0.store().read(|tx| tx.get(tables::PROFILES, &id))
     }
 
-    /// The profile of that id or name; small and capital letters are the same.
+    /// The profile of that id or name; case does not matter.
     ///
     /// # Errors
     /// `Invalid` on `profile` when there is none.
@@ -182,7 +182,7 @@ impl HardwareProfiles<'_> {
             .await
     }
 
-    /// Must whoever is no admin choose a profile?
+    /// Must everyone except admins choose a profile?
     ///
     /// # Errors
     /// What the store says.
@@ -200,7 +200,7 @@ impl HardwareProfiles<'_> {
         Ok(!actor.is_admin() && self.required()?)
     }
 
-    /// Sets whether whoever is no admin must choose one.
+    /// Sets whether everyone except admins must choose one.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -225,12 +225,12 @@ impl HardwareProfiles<'_> {
         let all = self.0.plugin_set().providers();
         let all = all.iter().map(|p| MachineSettings::of(&p.manifest().settings, GuestKind::Qemu).for_profiles());
         let mut all: Vec<MachineSettings> = all.collect();
-        // Labels are those of the provider that can most.
+        // Labels are those of the provider with the most features.
         all.sort_by_key(|s| std::cmp::Reverse(s.iter().count()));
         MachineSettings::union(all)
     }
 
-    /// What providers say of values that are good alone.
+    /// What providers say about values that are each valid on their own.
     async fn wrong_together(&self, values: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
         let mut wrong = Vec::new();
         for plugin in self.0.plugin_set().providers() {
@@ -291,7 +291,7 @@ impl HardwareProfiles<'_> {
             (bridge.is_none(), "bridge"),
         ];
         let lacks = lacks.into_iter().filter(|(lacks, _)| *lacks);
-        Error::of_fields(lacks.map(|(_, name)| (name, "This is needed: no profile says it.")))?;
+        Error::of_fields(lacks.map(|(_, name)| (name, "This is required: no profile sets it.")))?;
         let settings = self.0.guests().settings_of(connection, GuestKind::Qemu);
         let mut source = request.source.clone();
         if let GuestSource::Iso { system, .. } = &mut source
@@ -324,14 +324,14 @@ impl HardwareProfiles<'_> {
         match &profile {
             Some(profile) => self.fit(actor, connection, profile, &spec, least)?,
             None if self.required_of(actor)? => {
-                return Err(Error::field("profile", "Choose a profile: an admin decided that every machine has one."));
+                return Err(Error::field("profile", "Choose a profile: an admin requires one for every machine."));
             }
             None => {}
         }
         Ok(spec)
     }
 
-    /// What the live picture tells of the template that a machine is made from.
+    /// What the live picture knows about the template that a machine is made from.
     fn template(&self, connection: ConnectionId, source: &GuestSource) -> Option<GuestState> {
         let GuestSource::Template { vmid, .. } = source else { return None };
         let snapshot = self.0.live().snapshot();
@@ -339,7 +339,7 @@ impl HardwareProfiles<'_> {
         here.find(|g| g.row.vmid == Some(*vmid)).map(|g| g.state.clone())
     }
 
-    /// Whether a machine with this profile may be so. `least`: GiB of its template's disk.
+    /// Whether a machine with this profile may look like this. `least`: GiB of its template's disk.
     fn fit(
         &self,
         actor: &Actor,
@@ -353,7 +353,7 @@ impl HardwareProfiles<'_> {
         }
         let mut wrong = if actor.is_admin() { Vec::new() } else { profile.overstepped(spec, least) };
         if let Some(least) = profile.number("memory_min").filter(|n| *n > spec.memory) {
-            wrong.push(("memory", format!("The profile “{}” keeps at least {least} MiB.", profile.name)));
+            wrong.push(("memory", format!("The profile “{}” requires at least {least} MiB.", profile.name)));
         }
         let limits = self.0.connections().limits(connection)?;
         let more = profile.disks.iter().filter_map(|d| d.storage.as_deref());

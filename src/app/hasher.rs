@@ -1,5 +1,5 @@
-//! Password hashing takes tens of milliseconds of a core. It runs on few blocking threads with a short queue,
-//! so a flood of sign-ins waits in line and the pages stay quick.
+//! Password hashing takes tens of milliseconds of a core. It runs on a few blocking threads with a short
+//! queue, so a flood of sign-ins waits in line and pages stay fast.
 
 use base::{Error, Result};
 use std::sync::Arc;

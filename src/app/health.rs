@@ -43,7 +43,7 @@ impl Health<'_> {
         [self.store(), self.plugins()].iter().all(|c| c.ok)
     }
 
-    /// Does it still work? For the watchdog: a broken plugin is no reason to be killed.
+    /// Does it still work? For the watchdog: a broken plugin is not a reason to be killed.
     pub fn is_alive(&self) -> bool {
         self.store().ok
     }
@@ -67,7 +67,7 @@ impl Health<'_> {
     fn disk(&self) -> Check {
         match free_bytes(&self.0.settings().data_dir) {
             Some(free) => Check { name: "disk", ok: free > 200 << 20, text: format!("{} MiB free", free >> 20) },
-            None => Check { name: "disk", ok: false, text: "the data folder can't be looked at".to_owned() },
+            None => Check { name: "disk", ok: false, text: "the data folder can't be read".to_owned() },
         }
     }
 
@@ -114,7 +114,7 @@ impl Health<'_> {
     }
 }
 
-/// utime and stime of proc(5)'s stat, fields 14 and 15, at 100 ticks a second as on every Linux of today.
+/// utime and stime of proc(5)'s stat, fields 14 and 15, at 100 ticks a second as on every current Linux.
 fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let after_name = stat.rsplit_once(") ")?.1;

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use store::{Read, tables};
 
-/// A guest that Proxmox no longer lists is kept this long: lists have gaps while a node changes hands.
+/// A guest that Proxmox no longer lists is kept this long: lists have gaps while a machine moves between nodes.
 const MISSING_FOR: Duration = Duration::from_secs(30);
 
 pub struct Inventory<'a>(pub(super) &'a App);
@@ -167,7 +167,7 @@ impl Inventory<'_> {
     }
 }
 
-/// The row of today with what Proxmox told.
+/// The current row with what Proxmox reported.
 fn told(report: Guest, today: Guest) -> Guest {
     Guest { kind: report.kind, name: report.name, missing_since: report.missing_since, last: report.last, ..today }
 }

@@ -110,5 +110,5 @@ impl Invites<'_> {
 }
 
 fn gone() -> Error {
-    Error::not_found("This link was used already or is too old. Ask an admin for a new one.")
+    Error::not_found("This link has already been used or has expired. Ask an admin for a new one.")
 }

@@ -75,7 +75,7 @@ struct Inner {
     tick: watch::Sender<u64>,
     /// Asks the poller to look now.
     look_now: Notify,
-    /// Held by whoever looks at Proxmox: two looks at once would both find a machine to be new.
+    /// Held while Proxmox is being polled: two looks at once would both find a machine to be new.
     looking: tokio::sync::Mutex<()>,
     started: Timestamp,
 }

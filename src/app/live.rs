@@ -25,7 +25,7 @@ pub struct GuestLive {
     pub spark: Arc<[f32]>,
     /// When Proxmox said this; `None` for a guest that is still being made.
     pub at: Option<Timestamp>,
-    /// Proxmox does not answer now: this is the last known state.
+    /// Proxmox is not answering: this is the last known state.
     pub stale: bool,
 }
 
@@ -221,7 +221,7 @@ impl Live {
         self.change(|work| {
             for row in rows {
                 // Rows come from several tasks, in any order. The owner has a way of its own, so that no late row
-                // brings back one who gave the machine away.
+                // brings back the owner who gave the machine away.
                 let owner = work.rows.get(&row.id).map_or(row.owner, |old| old.owner);
                 work.rows.insert(row.id, Guest { owner, ..row });
             }
@@ -296,7 +296,7 @@ impl Live {
     }
 }
 
-/// A machine that Proxmox has not told anything about yet.
+/// A machine that Proxmox has not reported yet.
 fn unlisted(row: &Guest) -> GuestState {
     GuestState { name: row.name.clone(), status: "unknown".to_owned(), ..GuestState::default() }
 }
@@ -411,7 +411,7 @@ impl Connected {
     }
 }
 
-/// Rates from counters; none when the guest started anew (its counters fell) or nothing passed.
+/// Rates from counters; none when the guest was restarted (its counters fell) or nothing passed.
 #[expect(clippy::cast_precision_loss, reason = "bytes a second for people")]
 fn rates((old, old_at): (Counters, Timestamp), (new, at): (Counters, Timestamp)) -> Rates {
     let seconds = old_at.until(at).as_secs_f64();

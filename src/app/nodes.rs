@@ -56,7 +56,7 @@ impl Nodes<'_> {
             [] => Err(Error::field("node", "There is no such node. Choose one from the list.")),
             several => {
                 let names: Vec<&str> = several.iter().map(|c| c.name.as_str()).collect();
-                let text = format!("Several connections have a node {node}: {}. Say which one.", names.join(", "));
+                let text = format!("Several connections have a node {node}: {}. Choose one.", names.join(", "));
                 Err(Error::field("connection", text))
             }
         }
@@ -68,7 +68,7 @@ impl Nodes<'_> {
     /// `Unavailable` when Proxmox does not answer.
     pub async fn choices(&self, _: &Actor, connection: ConnectionId, node: &str) -> Result<Choices> {
         if !self.usable(connection)?.iter().any(|n| n == node) {
-            return Err(Error::field("node", "This node is away, or Steward may not use it."));
+            return Err(Error::field("node", "This node is not available, or Steward may not use it."));
         }
         let mut choices = self.all_choices(connection, node).await?;
         let limits = self.0.connections().limits(connection)?;

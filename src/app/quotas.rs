@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::{Json, Name, Read, Scan, WriteTx, tables};
 
-/// Proxmox' list of machines is up to ten seconds old; a claim counts until a list is surely newer.
+/// Proxmox's list of machines is up to ten seconds old; a claim counts until a list is surely newer.
 const LIST_AGE: Duration = Duration::from_secs(30);
 
 /// The name of the setting that holds the quota for everybody.
@@ -38,7 +38,7 @@ pub struct QuotaView {
 }
 
 impl Quotas<'_> {
-    /// The quota of those for whom nothing else was set.
+    /// The quota of people without one of their own.
     ///
     /// # Errors
     /// What the store says.
@@ -97,9 +97,9 @@ impl Quotas<'_> {
 
     fn view(&self, user: UserId) -> Result<QuotaView> {
         let person = self.0.people().get(user);
-        let person = person.ok_or_else(|| Error::not_found("This user does not exist (any more)."))?;
+        let person = person.ok_or_else(|| Error::not_found("This user does not exist."))?;
         let mut views = self.views(vec![person])?;
-        views.pop().ok_or_else(|| Error::not_found("This user does not exist (any more)."))
+        views.pop().ok_or_else(|| Error::not_found("This user does not exist."))
     }
 
     /// From the live picture and the claims: no question to Proxmox, and no look at a thousand rows.
@@ -138,7 +138,7 @@ impl Quotas<'_> {
             .store()
             .write(move |tx| {
                 if tx.get(tables::USERS, &user)?.is_none() {
-                    return Err(Error::not_found("This user does not exist (any more)."));
+                    return Err(Error::not_found("This user does not exist."));
                 }
                 if own == UserQuota::default() {
                     tx.delete(tables::USER_QUOTAS, &user)?;
@@ -209,7 +209,7 @@ pub(crate) fn settle(tx: &mut WriteTx, guest: GuestId, job: JobId, succeeded: bo
     }
 }
 
-/// The machine is gone, and what counted for it.
+/// The machine is gone, and its claim with it.
 pub(crate) fn forget(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
     tx.delete(tables::QUOTA_CLAIMS, &guest).map(|_| ())
 }
@@ -223,7 +223,7 @@ pub(crate) fn ripe(app: &App, asked: Timestamp) -> Result<Vec<GuestId>> {
     Ok(all.into_iter().filter(|(_, c)| over(c) && fades(c)).map(|(id, _)| id).collect())
 }
 
-/// Lets go of what the list shows now.
+/// Drops claims that the list now covers.
 pub(crate) fn fade(tx: &mut WriteTx, guests: &[GuestId]) -> Result<()> {
     for id in guests {
         let (Some(claim), Some(row)) = (tx.get(tables::QUOTA_CLAIMS, id)?, tx.get(tables::GUESTS, id)?) else {

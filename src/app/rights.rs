@@ -4,13 +4,13 @@ use crate::{Actor, App};
 use model::access::GuestRight;
 use model::subject::Subject;
 
-/// How an actor stands to a subject.
+/// How an actor relates to a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Admins may do everything.
     Admin,
     Has(Option<GuestRight>),
-    /// It is gone, or of a kind on which nobody but admins has rights.
+    /// It no longer exists, or is of a kind on which only admins have rights.
     NoRights,
 }
 

@@ -1,4 +1,4 @@
-//! Cron schedules: when the time has come they make a job, nothing more.
+//! Cron schedules: when they are due they create a job, nothing more.
 
 use crate::jobs::{NewJob, enqueue};
 use crate::{Actor, App};
@@ -106,7 +106,7 @@ impl Schedules<'_> {
             .store()
             .write(move |tx| {
                 if !tx.delete(tables::SCHEDULES, &id)? {
-                    return Err(Error::not_found("This schedule is gone already."));
+                    return Err(Error::not_found("This schedule has already been deleted."));
                 }
                 tx.audit(record);
                 Ok(())
@@ -136,7 +136,7 @@ impl Schedules<'_> {
         Ok(made)
     }
 
-    /// False when the person who set it may not do this any more.
+    /// False when the person who set it may no longer do this.
     async fn fire(&self, schedule: Schedule, now: Timestamp) -> Result<bool> {
         let name = format!("schedule {}", schedule.name);
         let actor = Actor::on_behalf_of(self.0, schedule.owner, &name);

@@ -1,5 +1,5 @@
 //! Signing in and out. A session is a key slot: the cookie holds the secret that unwraps the vault key, so a
-//! restart logs nobody out and no open key rests in the store. Deleting the row revokes it at once.
+//! restart logs nobody out and no open key is kept in the store. Deleting the row revokes it at once.
 
 use crate::actor::Via;
 use crate::{Actor, App, users};
@@ -53,7 +53,7 @@ pub(super) fn slow_down(wait: Duration) -> Error {
     let seconds = wait.as_secs() + 1;
     let words = if seconds < 120 { format!("{seconds} seconds") } else { format!("{} minutes", seconds.div_ceil(60)) };
     Error::too_many(
-        format!("Too many failed tries. Try again in {words}, or ask an admin to unlock the account."),
+        format!("Too many failed attempts. Try again in {words}, or ask an admin to unlock the account."),
         seconds,
     )
 }
@@ -329,7 +329,7 @@ impl Sessions<'_> {
         let address = actor.address().unwrap_or_default();
         let checked = self.check_password(actor.login(), current, address).await;
         let (row, vault) = checked.map_err(|e| match e.kind() {
-            base::Kind::Unauthenticated => Error::field("current", "This is not your present password."),
+            base::Kind::Unauthenticated => Error::field("current", "This is not your current password."),
             _ => e,
         })?;
         let slot = self.0.0.hasher.run(move || slots::password::wrap(&vault, &new, user.bytes())).await?;

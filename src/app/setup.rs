@@ -75,7 +75,7 @@ impl Setup<'_> {
             .write(move |tx| {
                 let all = tx.list(tables::USERS, Scan::all(), usize::MAX)?;
                 if all.iter().any(|(_, u)| u.password_set.is_some()) {
-                    return Err(Error::conflict("Steward is set up already. Sign in instead."));
+                    return Err(Error::conflict("Steward is already set up. Sign in instead."));
                 }
                 super::users::insert(tx, &row)?;
                 tx.put(tables::PASSWORD_SLOTS, &row.id, &slot.into())?;
@@ -93,7 +93,7 @@ impl Setup<'_> {
 
     async fn check_code(&self, code: &str, address: &str) -> Result<()> {
         let Some(wanted) = self.code() else {
-            return Err(Error::conflict("Steward is set up already. Sign in instead."));
+            return Err(Error::conflict("Steward is already set up. Sign in instead."));
         };
         let name = super::sessions::address_failures(address);
         let now = self.0.now();
@@ -107,7 +107,7 @@ impl Setup<'_> {
         }
         self.0.store().write(move |tx| tx.put(tables::FAILURES, &name, &failures.failed(now))).await?;
         Err(Error::new(Kind::Invalid, "Please correct the marked fields.")
-            .with_field("code", "This is not the code. On the host, run “steward setup-code” to see it."))
+            .with_field("code", "This is not the right code. On the host, run “steward setup-code” to see it."))
     }
 
     async fn new_admin(&self, login: String, password: Secret<String>) -> Result<(User, Vec<u8>, VaultKey)> {

@@ -74,7 +74,7 @@ impl Tokens<'_> {
         actor.require_scope(Scope::Full)?;
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 60 {
-            return Err(Error::field("name", "Give the token a name of 1 to 60 characters, so you know it again."));
+            return Err(Error::field("name", "Give the token a name of 1 to 60 characters, so that you recognise it."));
         }
         if days.is_some_and(|d| !(1..=3650).contains(&d)) {
             return Err(Error::field("days", "Choose 1 to 3650 days."));
@@ -89,7 +89,9 @@ impl Tokens<'_> {
             .store()
             .write(move |tx| {
                 if tx.list(tables::USER_TOKENS, Scan::prefix(&user), MOST_TOKENS)?.len() >= MOST_TOKENS {
-                    return Err(Error::conflict(format!("{MOST_TOKENS} tokens are enough. Revoke one first.")));
+                    return Err(Error::conflict(format!(
+                        "You can have {MOST_TOKENS} tokens at most. Revoke one first."
+                    )));
                 }
                 tx.put(tables::TOKENS, &id, &token)?;
                 tx.put(tables::USER_TOKENS, &(user, id), &())?;
@@ -124,13 +126,13 @@ impl Tokens<'_> {
             .store()
             .write(move |tx| {
                 let old = tx.get(tables::TOKENS, &id)?.filter(|t| t.user == user);
-                let old = old.ok_or_else(|| Error::not_found("There is no such token of yours (any more)."))?;
+                let old = old.ok_or_else(|| Error::not_found("You have no such token."))?;
                 let expires = match days {
                     Some(d) => Some(now.plus(Duration::from_secs(u64::from(d) * 86_400))),
                     None => old.expires,
                 };
                 if expires.is_some_and(|t| now >= t) {
-                    return Err(Error::conflict("This token has ended. Make a new one."));
+                    return Err(Error::conflict("This token has expired. Create a new one."));
                 }
                 let token = Token { slot, expires, created: now, last_used: None, ..old };
                 tx.put(tables::TOKENS, &id, &token)?;
@@ -145,7 +147,7 @@ impl Tokens<'_> {
         Ok((view, Secret::new(text)))
     }
 
-    /// Takes a token back. It is refused from now on. A token may do this with itself, whatever its scope.
+    /// Revokes a token. It is refused from now on. A token may do this with itself, whatever its scope.
     ///
     /// # Errors
     /// `NotFound` when it is not the actor's.
@@ -159,7 +161,7 @@ impl Tokens<'_> {
             .store()
             .write(move |tx| {
                 let token = tx.get(tables::TOKENS, &id)?.filter(|t| t.user == user);
-                let token = token.ok_or_else(|| Error::not_found("This token is gone already."))?;
+                let token = token.ok_or_else(|| Error::not_found("This token has already been deleted."))?;
                 tx.delete(tables::TOKENS, &id)?;
                 tx.delete(tables::USER_TOKENS, &(user, id))?;
                 let mut record = record;
@@ -188,7 +190,7 @@ impl Tokens<'_> {
         let now = self.0.now();
         let user = self.0.people().get(token.user).filter(|u| u.active).ok_or_else(refused)?;
         if token.expires.is_some_and(|t| now >= t) {
-            return Err(Error::unauthenticated("This token has expired. Make a new one on your profile page."));
+            return Err(Error::unauthenticated("This token has expired. Create a new one on your profile page."));
         }
         let vault = slots::secret::unwrap(&token.slot, &secret, id.bytes()).ok_or_else(refused)?;
         let scope = token.scope;
@@ -296,5 +298,5 @@ impl Tokens<'_> {
 }
 
 fn refused() -> Error {
-    Error::unauthenticated("This token is not good (any more).")
+    Error::unauthenticated("This token is not valid.")
 }

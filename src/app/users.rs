@@ -137,7 +137,7 @@ impl Users<'_> {
     }
 
     fn find(&self, id: UserId) -> Result<Arc<User>> {
-        self.0.people().get(id).ok_or_else(|| Error::not_found("This user does not exist (any more)."))
+        self.0.people().get(id).ok_or_else(|| Error::not_found("This user does not exist."))
     }
 
     fn view(&self, user: Arc<User>) -> Result<UserView> {
@@ -294,7 +294,7 @@ impl Users<'_> {
         Ok(link)
     }
 
-    /// Deletes a user: their key slots go, so what was theirs can't be opened any more, also not in old
+    /// Deletes a user: their key slots go, so what was theirs can't be opened any more, not even in old
     /// backups. Their machines stay, without an owner.
     ///
     /// # Errors
@@ -332,7 +332,7 @@ impl Users<'_> {
         self.0.guests().disown(id).await
     }
 
-    /// What a person changes of themselves.
+    /// What a person changes about themselves.
     ///
     /// # Errors
     /// `Invalid` on email or name.
@@ -389,7 +389,7 @@ pub(super) fn end_sessions(tx: &mut WriteTx, user: UserId, keep: Option<base::id
     Ok(())
 }
 
-/// Takes back all open links of a user.
+/// Revokes all open links of a user.
 pub(super) fn drop_invites(tx: &mut WriteTx, user: UserId) -> Result<()> {
     let all = tx.list(tables::INVITES, Scan::all(), usize::MAX)?;
     let theirs: Vec<InviteId> = all.into_iter().filter(|(_, i)| i.user == user).map(|(id, _)| id).collect();

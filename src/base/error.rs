@@ -1,16 +1,16 @@
-//! One error for the whole house: a kind, a sentence for the person, a cause for the log.
+//! One error for the whole program: a kind, a sentence for the person, a cause for the log.
 
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 
-/// `Result` with the house's error.
+/// `Result` with the program's error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, coarsely. `web::problem` holds the only table from kind to status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The input does not fit; `fields` may say where.
+    /// The input is not valid; `fields` may say where.
     Invalid,
     /// Nobody is signed in, or the credential is not (or no longer) good.
     Unauthenticated,
@@ -18,15 +18,15 @@ pub enum Kind {
     Forbidden,
     /// It is not there, or not there for this actor.
     NotFound,
-    /// It clashes with what is there now (name taken, changed meanwhile, wrong state).
+    /// It conflicts with the current state (name taken, changed in the meantime, wrong state).
     Conflict,
-    /// Too many tries; `retry_after` says how many seconds to wait.
+    /// Too many attempts; `retry_after` says how many seconds to wait.
     TooMany,
-    /// Something outside (Proxmox, the network) is away or refuses.
+    /// Something outside (Proxmox, the network) is unreachable or refuses.
     Unavailable,
     /// The disk is full. Nothing was written; reading goes on.
     Storage,
-    /// A fault of ours. The person sees a general sentence, the log the cause.
+    /// A fault of ours. The person sees a general sentence; the cause goes to the log.
     Internal,
 }
 
@@ -49,12 +49,12 @@ impl Error {
         Self::new(Kind::Invalid, message)
     }
 
-    /// An invalid input whose sentence belongs beside the form field `field`.
+    /// An invalid input whose sentence belongs next to the form field `field`.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::invalid("Please correct the marked fields.").with_field(field, message)
     }
 
-    /// An invalid input with a sentence for each wrong field; fine when there is none.
+    /// An invalid input with a sentence for each wrong field; `Ok` when there is none.
     ///
     /// # Errors
     /// `Invalid` with these fields.
@@ -87,7 +87,7 @@ impl Error {
         Self::new(Kind::Unavailable, message)
     }
 
-    /// Too many tries; good again after `seconds`.
+    /// Too many attempts; try again after `seconds`.
     pub fn too_many(message: impl Into<String>, seconds: u64) -> Self {
         let mut e = Self::new(Kind::TooMany, message);
         e.retry_after = Some(seconds);

@@ -1,4 +1,4 @@
-//! One id type per noun. Ids are UUIDs version 7 (RFC 9562), so they sort by the time they were made.
+//! One id type per noun. Ids are UUIDs version 7 (RFC 9562), so they sort by creation time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -100,7 +100,7 @@ ids! {
     TokenId,
     /// One invite or reset link.
     InviteId,
-    /// One virtual machine or container, as Steward knows it; Proxmox' number is its `vmid`.
+    /// One virtual machine or container, as Steward knows it; Proxmox's number is its `vmid`.
     GuestId,
     /// One run of a durable script.
     JobId,

@@ -6,7 +6,7 @@ use rand::TryRng;
 /// `N` random bytes.
 ///
 /// # Panics
-/// When the kernel's random source fails; nothing secret can be made then, and going on would be worse.
+/// If the kernel's random source fails: nothing secret can be created then, and continuing would be worse.
 #[expect(clippy::expect_used, reason = "without randomness no key may be made")]
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut out = [0; N];

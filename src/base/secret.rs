@@ -23,14 +23,14 @@ impl<T: Zeroize> Secret<T> {
 }
 
 impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
-    /// Compares without telling by its time where the first difference is.
+    /// Compares in constant time, so that timing does not reveal where the first difference is.
     pub fn matches(&self, other: &[u8]) -> bool {
         self.0.as_ref().ct_eq(other).into()
     }
 }
 
 impl Secret<String> {
-    /// All parts in one text, of which no half-grown copy is left behind.
+    /// All parts in one text, leaving no partially built copy behind.
     pub fn joined<'a>(parts: impl IntoIterator<Item = &'a str, IntoIter: Clone>) -> Self {
         let parts = parts.into_iter();
         let mut text = String::with_capacity(parts.clone().map(str::len).sum());
@@ -59,7 +59,7 @@ impl From<String> for Secret<String> {
 
 impl<'de> serde::Deserialize<'de> for Secret<String> {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        // As a newtype, so that a reader of forms can tell it from a text whose blanks don't count.
+        // As a newtype, so that a form reader can tell it from a text whose surrounding spaces don't count.
         #[derive(serde::Deserialize)]
         #[serde(rename = "Secret")]
         struct Bare(String);
@@ -98,7 +98,7 @@ impl Secrets {
         self.0.get(name).filter(|secret| !secret.expose().is_empty())
     }
 
-    /// Forgets all of them but their names, so that it can be said which are missing.
+    /// Forgets all of them but their names, so that missing ones can be named.
     pub fn forget(&mut self) {
         self.0.values_mut().for_each(|secret| *secret = Secret::default());
     }
@@ -119,7 +119,7 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Takes exactly these secrets out of a text that comes from outside: whatever got them may have printed them.
+/// Removes exactly these secrets from a text that comes from outside: whatever got them may have printed them.
 pub fn without_secrets<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret<String>>) -> String {
     let hidden = |text: Zeroizing<String>, secret: &str| match secret {
         "" => text,

@@ -98,7 +98,7 @@ impl utoipa::ToSchema for Timestamp {}
 pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Timestamp;
 
-    /// How long a pause of `d` between two looks at something outside really lasts: `d`. Only a test's clock
+    /// How long a pause of `d` between two polls of something outside really lasts: `d`. Only a test's clock
     /// shortens it.
     fn pause(&self, d: Duration) -> Duration {
         d

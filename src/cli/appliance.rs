@@ -56,7 +56,7 @@ impl Running {
     /// Opens the store, binds the addresses and starts all workers.
     ///
     /// # Errors
-    /// Whatever stands in the way, as a sentence that says what to do.
+    /// Whatever prevents it, as a sentence that says what to do.
     pub(super) async fn start(settings: Settings) -> Result<Self> {
         make_data_dir(&settings.data_dir)?;
         // A key is made only for a store that is not there yet: a lost key must not be replaced in silence.
@@ -114,12 +114,12 @@ impl Running {
         self.stop().await;
     }
 
-    /// Tells systemd that we live, if the store still answers.
+    /// Tells systemd that the service is alive, if the store still answers.
     fn beat(&self) {
         if self.app.health().is_alive()
             && let Err(e) = sd_notify::notify(&[sd_notify::NotifyState::Watchdog])
         {
-            tracing::warn!(error = %e, "systemd could not be told that we live");
+            tracing::warn!(error = %e, "systemd could not be notified that the service is alive");
         }
     }
 
@@ -141,7 +141,7 @@ impl Running {
 fn make_data_dir(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|e| Error::invalid(format!("The data folder {} can't be made: {e}", path.display())))
+    made.map_err(|e| Error::invalid(format!("The data folder {} can't be created: {e}", path.display())))
 }
 
 /// Reloads plugins when a file of theirs changes, and tells the pages.

@@ -1,5 +1,5 @@
-//! What the host's console may ask of the running appliance. Whoever reaches the socket is the service's own
-//! user or root, so they act as an admin without a vault.
+//! What the host's console may ask of the running appliance. Only the service's own user and root can reach
+//! the socket, so they act as an admin without a vault.
 
 use app::users::{NewUser, UserChange};
 use app::{Actor, App};
@@ -78,7 +78,7 @@ impl Request {
                 let new = NewUser { login, name: String::new(), email, role: role(admin) };
                 let (user, link) = app.users().invite(&actor, new).await?;
                 Ok(format!(
-                    "Made {}. The link is good for three days and once:\n  /invite/{}",
+                    "Created {}. The link works once, within three days:\n  /invite/{}",
                     user.login,
                     link.expose()
                 ))
@@ -86,7 +86,7 @@ impl Request {
             Self::ResetUser { login } => {
                 let user = app.users().by_login(&actor, &login)?.user;
                 let link = app.users().reset_link(&actor, user.id).await?;
-                Ok(format!("The link is good for three days and once:\n  /invite/{}", link.expose()))
+                Ok(format!("The link works once, within three days:\n  /invite/{}", link.expose()))
             }
             Self::UnlockUser { login } => {
                 let user = app.users().by_login(&actor, &login)?.user;
@@ -127,7 +127,7 @@ fn role(admin: bool) -> Role {
 fn setup_code(app: &App) -> Result<String> {
     match app.setup().code() {
         Some(code) => Ok(code.expose().clone()),
-        None => Err(Error::conflict("Steward is set up already. Make users with “steward user add”.")),
+        None => Err(Error::conflict("Steward is already set up. Make users with “steward user add”.")),
     }
 }
 

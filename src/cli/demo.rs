@@ -92,7 +92,7 @@ impl Demo {
                 say(&line.to_string());
             } else {
                 say(&format!(
-                    "\nSteward is ready, with a simulated Proxmox cluster of {} nodes and {} machines.\n\n  Open      {url}\n  Login     {FIRST_LOGIN}\n  Password  {}\n\nThe browser warns about the certificate: it was made just now, for you alone.\nEverything is gone when you stop it with Ctrl-C.",
+                    "\nSteward is ready, with a simulated Proxmox cluster of {} nodes and {} machines.\n\n  Open      {url}\n  Login     {FIRST_LOGIN}\n  Password  {}\n\nThe browser warns about the certificate: it was created just now, for you alone.\nEverything is gone when you stop it with Ctrl-C.",
                     self.cluster.nodes,
                     self.cluster.guests,
                     password.expose(),
@@ -187,7 +187,7 @@ fn served() -> Vec<sim::images::Served> {
     served.collect()
 }
 
-/// The demo reads no settings file: it shall be the same everywhere.
+/// The demo reads no settings file: it should be the same everywhere.
 fn settings(flags: &Overrides, scratch: &Path) -> Result<Settings> {
     let mut settings = Settings {
         listen: vec![SocketAddr::from(([127, 0, 0, 1], 8443))],
@@ -217,7 +217,7 @@ impl Scratch {
         use std::os::unix::fs::DirBuilderExt as _;
         let path = std::env::temp_dir().join(format!("steward-demo-{}", random::token::<9>()));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|e| Error::invalid(format!("No scratch folder can be made in {}: {e}", path.display())))?;
+        made.map_err(|e| Error::invalid(format!("No scratch folder can be created in {}: {e}", path.display())))?;
         Ok(Self(path))
     }
 }

@@ -1,4 +1,4 @@
-//! `steward doctor`: looks at what usually stands in the way and says what to do.
+//! `steward doctor`: checks the usual causes of trouble and says what to do.
 
 use super::console::Request;
 use super::say::say;
@@ -54,7 +54,7 @@ fn key(path: &Path) -> (bool, String) {
     match std::fs::metadata(path) {
         Ok(m) if m.permissions().mode() & 0o077 == 0 => (true, format!("{} is there and private", path.display())),
         Ok(_) => (false, format!("others can read {0}. Run: chmod 600 {0}", path.display())),
-        Err(e) => (false, format!("{} can't be looked at: {e}. Run this as root.", path.display())),
+        Err(e) => (false, format!("{} can't be read: {e}. Run this as root.", path.display())),
     }
 }
 

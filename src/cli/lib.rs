@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Virtual machines, accounts, servers and alerts of a household on one page, beside Proxmox.
+/// Virtual machines, accounts, servers and alerts of a household on one page, alongside Proxmox.
 #[derive(Debug, Parser)]
 #[command(name = "steward", version, arg_required_else_help = true)]
 struct Arguments {
@@ -44,7 +44,7 @@ struct Arguments {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options on the appliance's own host")]
 struct Overrides {
-    /// Where the page listens, like 0.0.0.0:8443; may be given several times.
+    /// Where the pages are served, like 0.0.0.0:8443; may be given several times.
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
     /// The folder of the store.
@@ -115,7 +115,7 @@ enum Verb {
 enum UserVerb {
     /// List all users.
     List,
-    /// Make a user and print the one-time link for their first password.
+    /// Create a user and print the one-time link for their first password.
     Add {
         login: String,
         #[arg(long, default_value = "user")]
@@ -129,7 +129,7 @@ enum UserVerb {
     Unlock { login: String },
     /// Let somebody sign in again.
     Activate { login: String },
-    /// End all sessions of a user and keep them out.
+    /// End all sessions of a user and keep them from signing in.
     Deactivate { login: String },
     /// Change what somebody may do.
     Role { login: String, role: RoleName },
@@ -151,7 +151,7 @@ enum PluginVerb {
 
 #[derive(Debug, Subcommand)]
 enum AuditVerb {
-    /// Go through the whole chain and name the first bad entry.
+    /// Check the whole chain and name the first bad entry.
     Verify,
 }
 

@@ -1,4 +1,4 @@
-//! The socket between commands and the running appliance: one line of JSON each way. Its mode lets in the
+//! The socket between commands and the running appliance: one line of JSON each way. Its mode admits the
 //! service's own user and root, nobody else.
 
 use super::console::Request;
@@ -26,7 +26,7 @@ enum Answer {
 
 /// Makes the socket; a left-over one of a dead process is replaced.
 pub(super) fn listen(path: &Path) -> Result<UnixListener> {
-    let wrong = |e: std::io::Error| Error::invalid(format!("The socket {} can't be made: {e}", path.display()));
+    let wrong = |e: std::io::Error| Error::invalid(format!("The socket {} can't be created: {e}", path.display()));
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(wrong)?;
     }

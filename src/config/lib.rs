@@ -1,6 +1,6 @@
 //! Settings: from `/etc/steward/steward.toml`, the environment (`STEWARD_*`) and flags, each stronger than
 //! the one before. Unknown keys are errors, so a typing mistake never passes as a default.
-//! This floor reads settings and nothing else; what they mean is the business of those who ask.
+//! This crate reads settings and nothing else; what they mean is up to its users.
 
 mod images;
 
@@ -32,7 +32,7 @@ pub struct Settings {
     pub plugins_dir: Option<PathBuf>,
     /// Cloud images here add to those in the binary and replace them by id.
     pub images_file: Option<PathBuf>,
-    /// A mirror of the publishers' servers, for a network without the Internet: the image at
+    /// A mirror of the publishers' servers, for a network without Internet access: the image at
     /// `https://host/path` is fetched from `<image_mirror>/host/path`.
     pub image_mirror: Option<String>,
     /// Own certificate (PEM chain) instead of the self-signed one; needs `tls_key`.
@@ -40,7 +40,7 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// Origins (`https://host[:port]`) whose pages may call the REST API; none by default.
     pub cors_origins: Vec<String>,
-    /// Seconds between two looks at Proxmox, 1 to 3600. Proxmox itself measures every 10 s, its states are newer.
+    /// Seconds between two polls of Proxmox, 1 to 3600. Proxmox itself measures every 10 s, its states are newer.
     pub poll_seconds: u64,
     /// Scripts that run at the same time, 1 to 64.
     pub workers: usize,
@@ -91,7 +91,7 @@ impl Settings {
         }
         let settings: Self = table
             .try_into()
-            .map_err(|e: toml::de::Error| Error::invalid(format!("The settings are not right: {}", e.message())))?;
+            .map_err(|e: toml::de::Error| Error::invalid(format!("The settings are not valid: {}", e.message())))?;
         settings.check()?;
         Ok(settings)
     }
@@ -114,11 +114,11 @@ impl Settings {
         } else if self.image_mirror.as_deref().is_some_and(|m| !is_address(m)) {
             "image_mirror takes an address like \"https://mirror.example/images\"."
         } else if self.key_file.starts_with(&self.data_dir) {
-            "key_file must not lie inside data_dir: whoever takes a copy of the data must not get the key with it."
+            "key_file must not be inside data_dir: a copy of the data must not contain the key."
         } else {
             return Ok(());
         };
-        Err(Error::invalid(format!("The settings are not right: {problem}")))
+        Err(Error::invalid(format!("The settings are not valid: {problem}")))
     }
 
     pub fn store_file(&self) -> PathBuf {

@@ -52,7 +52,7 @@ fn cannot_read(path: &Path, e: io::Error) -> Error {
     .with_cause(e)
 }
 
-/// Only 0600 and 0400 are good: a key that others can read is not a key any more.
+/// Only 0600 and 0400 are acceptable: a key that others can read is not a key any more.
 fn refuse_open_modes(file: &File, path: &Path) -> Result<()> {
     let mode = file.metadata().map_err(|e| cannot_read(path, e))?.mode() & 0o7777;
     if mode & 0o077 == 0 {
@@ -83,7 +83,7 @@ fn parse(file: File, path: &Path) -> Result<SealKey> {
 fn create(path: &Path) -> Result<SealKey> {
     let key = SealKey::generate();
     write_new(path, &key).map_err(|e| {
-        problem(format!("The appliance key {} can't be made ({e}). Is its folder writable?", path.display()))
+        problem(format!("The appliance key {} can't be created ({e}). Is its folder writable?", path.display()))
             .with_cause(e)
     })?;
     Ok(key)
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(load(None, &path, true).unwrap().bytes(), made.bytes());
         assert_eq!(load(None, &path, false).unwrap().bytes(), made.bytes());
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left next to it");
     }
 
     #[test]

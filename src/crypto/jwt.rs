@@ -13,7 +13,7 @@ pub struct Claims {
     pub jti: SessionId,
     /// Kept in whole seconds, as RFC 7519 has it.
     pub iat: Timestamp,
-    /// The first second in which the token is no longer good.
+    /// The first second in which the token is no longer valid.
     pub exp: Timestamp,
     /// What the bearer may do, in the words of the scopes.
     pub scope: String,

@@ -1,4 +1,4 @@
-//! Hashes of secrets that were given away (invite links), and comparing without telling by time.
+//! Hashes of secrets that were given away (invite links), and comparing in constant time.
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;

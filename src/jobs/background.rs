@@ -33,7 +33,7 @@ async fn poll(app: App, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = clock.tick() => {}
             () = inventory.asked() => {
-                // A short breath gathers several changes into one look.
+                // A short pause gathers several changes into one poll.
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
@@ -41,7 +41,7 @@ async fn poll(app: App, stop: CancellationToken) {
     }
 }
 
-/// Work that is done now and then again and again.
+/// Work that is done now and then repeated.
 struct Every {
     what: &'static str,
     period: Duration,

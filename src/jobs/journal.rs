@@ -110,7 +110,7 @@ impl Journal for StoreJournal {
         let mut fit = Vec::with_capacity(lines.len());
         for (level, text) in lines {
             let n = self.next_line.fetch_add(1, Ordering::SeqCst);
-            // A script that talks without end fills its own log, not the disk.
+            // A script that logs endlessly fills its own log, not the disk.
             match n {
                 n if n > LOG_LINES => break,
                 n if n == LOG_LINES => fit.push((n, *level, "The log is full; later lines are left out.".to_owned())),

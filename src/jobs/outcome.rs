@@ -45,9 +45,9 @@ fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
     let undoing = job.state == JobState::Undoing;
     if away && failure.retry {
         job.not_before = now.plus(AWAY_EVERY);
-        // Why it is taken back stays; that it is away then stands in the log.
+        // The reason for undoing is kept; that the provider is unreachable goes to the log.
         if !undoing {
-            job.error = Some(format!("{text} Steward goes on as soon as it is back."));
+            job.error = Some(format!("{text} Steward continues as soon as it is back."));
             job.state = JobState::Queued;
         }
         return;
@@ -73,15 +73,15 @@ fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
 }
 
 fn both_reasons(first: &str, text: &str) -> String {
-    const ADVICE: &str = "Look at the steps and clean up by hand, or try it again when the reason is gone.";
+    const ADVICE: &str = "Look at the steps and clean up by hand, or try again once the cause is fixed.";
     match first {
-        "" => format!("Taking it back failed: {text} {ADVICE}"),
-        first if first == text => format!("{first} It could not be taken back for the same reason. {ADVICE}"),
-        first => format!("{first} Taking it back failed too: {text} {ADVICE}"),
+        "" => format!("Undoing it failed: {text} {ADVICE}"),
+        first if first == text => format!("{first} It could not be undone for the same reason. {ADVICE}"),
+        first => format!("{first} Undoing it failed too: {text} {ADVICE}"),
     }
 }
 
-/// From here on the job only undoes. Taking back has tries of its own.
+/// From here on the job only undoes. Undoing has tries of its own.
 fn take_back(job: &mut Job, now: Timestamp) {
     job.state = JobState::Undoing;
     job.attempts = 0;
@@ -175,7 +175,7 @@ mod tests {
         let mut job = Job { state: JobState::Undoing, error: Some("Busy.".into()), attempts: 2, ..a_job() };
         apply(&mut job, failure(true), Timestamp::ZERO, false);
         assert_eq!(job.state, JobState::Failed);
-        assert!(job.error.unwrap().starts_with("Busy. Taking it back failed too: No room."));
+        assert!(job.error.unwrap().starts_with("Busy. Undoing it failed too: No room."));
     }
 
     #[test]

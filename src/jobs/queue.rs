@@ -40,7 +40,7 @@ pub fn next_time(jobs: &[Job], now: Timestamp) -> Option<Timestamp> {
     times.filter(|t| *t > now).min()
 }
 
-/// The next job to run among those that are ready: the highest priority first; then whoever has the fewest
+/// The next job to run among those that are ready: the highest priority first; then the person with the fewest
 /// jobs running, so that one person's hundred jobs don't hold up another's one; then the oldest. A job that
 /// has begun already has its place in its lane, a new one needs a free one.
 pub fn pick<'a>(ready: &[&'a Job], active: &HashMap<JobId, Active>, lane_width: usize) -> Option<&'a Job> {

@@ -16,7 +16,7 @@ use store::{Read, Scan, tables};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// A slow look at the rows as a net under the bell.
+/// A slow poll of the rows, as a safety net for the bell.
 const NET: Duration = Duration::from_secs(30);
 
 /// Runs jobs until `stop`; running scripts are finished first (each step is short), suspended ones just rest.
@@ -48,14 +48,14 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Says in the log of each job that had begun that it goes on, so that its page tells the whole story.
+/// Notes in the log of each job that had begun that it continues, so that its page tells the whole story.
 async fn note_restart(app: &App) -> Result<()> {
     let begun: Vec<Job> = app.jobs().all_open()?.into_iter().filter(|j| j.started.is_some()).collect();
     let app = app.clone();
     let told = tokio::task::spawn_blocking(move || {
         for job in begun {
             let journal = StoreJournal::open(&app, job.id, job.owner)?;
-            journal.log(LogLevel::Warn, "Steward was restarted. This job goes on where it stopped.");
+            journal.log(LogLevel::Warn, "Steward was restarted. This job continues where it stopped.");
         }
         Ok(())
     });
@@ -81,7 +81,7 @@ impl Runner {
         match done {
             Ok(Done::Ran(id)) => _ = self.running.remove(&id),
             Ok(Done::Watched(id)) => _ = self.watching.remove(&id),
-            // Panics of scripts are caught further in; this is a fault of ours and the net finds the job again.
+            // Panics of scripts are caught further in; this is a bug of ours, and the safety net finds the job again.
             Err(e) => {
                 tracing::error!(error = %e, "a worker ended badly");
                 self.running.clear();
@@ -146,7 +146,7 @@ impl Runner {
     }
 }
 
-/// One run of a job: claim it, play the script, write the outcome, settle what hangs on it.
+/// One run of a job: claim it, play the script, write the outcome, settle what depends on it.
 async fn run_once(app: &App, id: JobId) -> Result<()> {
     let Some(job) = claim(app, id).await? else { return Ok(()) };
     let outcome = within_quota(app, &job).await?;
@@ -196,7 +196,7 @@ async fn claim(app: &App, id: JobId) -> Result<Option<Job>> {
 }
 
 /// Plays the job, if the quota of the machine's owner still allows what it was asked for: an admin may have
-/// lowered it since. A machine that was made meanwhile goes away again.
+/// lowered it since. A machine that was created in the meantime is removed again.
 async fn within_quota(app: &App, job: &Job) -> Result<Outcome> {
     let forward = job.state != JobState::Undoing;
     if forward && let Err(e) = app.quotas().recheck(job) {
@@ -256,14 +256,18 @@ async fn play(app: &App, job: &Job) -> Result<Outcome> {
         Ok(outcome) => outcome,
         Err(e) => {
             tracing::error!(error = %e, "a plugin run panicked");
-            Ok(failure("The plugin's run ended in a fault of Steward's own. The service's log says more.", true, false))
+            Ok(failure(
+                "The plugin's run failed because of an error in Steward itself. The service's log says more.",
+                true,
+                false,
+            ))
         }
     }
 }
 
 fn plugin_gone(job: &Job) -> Outcome {
     let text = format!(
-        "The plugin “{}” was changed or removed since this job began, so it can't go on safely. Retry starts it with the plugin of today.",
+        "The plugin “{}” was changed or removed since this job began, so it can't go on safely. Retry starts it with the current plugin.",
         job.plugin
     );
     failure(&text, false, true)

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
 pub enum GuestRight {
-    /// Look at it: figures, jobs, history.
+    /// View it: figures, jobs, history.
     #[n(0)]
     See,
     /// Also its power and its console.
@@ -41,7 +41,7 @@ impl GuestRight {
     /// What it means, for people.
     pub fn words(self) -> &'static str {
         match self {
-            Self::See => "Look at it: figures, jobs, history.",
+            Self::See => "View it: figures, jobs, history.",
             Self::Use => "Also start and stop it, and open its console.",
             Self::Manage => "Also change, delete and share it.",
         }

@@ -31,7 +31,7 @@ pub struct AuditRecord {
     /// Refused attempts are written too.
     #[n(7)]
     pub ok: bool,
-    /// The same as `subject`, whatever it is called since.
+    /// The same as `subject`, independent of later renames.
     #[n(8)]
     pub about: Option<Subject>,
 }

@@ -90,7 +90,7 @@ pub struct SshAccess {
     pub host: String,
     #[n(1)]
     pub port: u16,
-    /// root, or one who may use sudo without a password.
+    /// root, or a user who may use sudo without a password.
     #[n(2)]
     pub user: String,
     /// In OpenSSH's form. Not part of any view.
@@ -107,7 +107,7 @@ pub struct SshAccess {
 /// Where Steward may act. Proxmox itself has no rule that limits nodes, so this is enforced here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Limits {
-    /// Nodes on which machines may be made and changed; empty means all.
+    /// Nodes on which machines may be created and changed; empty means all.
     #[n(0)]
     pub nodes: Vec<String>,
     /// The lowest id given to new machines, 100 or more.
@@ -115,17 +115,17 @@ pub struct Limits {
     pub vmid_min: Option<u32>,
     #[n(2)]
     pub vmid_max: Option<u32>,
-    /// Storages on which disks may be put; empty means all. Images in a CD drive are only read, from anywhere.
+    /// Storages that disks may be put on; empty means all. Images in a CD drive are only read, from anywhere.
     #[n(3)]
     #[cbor(default)]
     #[serde(default)]
     pub storages: Vec<String>,
-    /// Bridges that network cards may be plugged into; empty means all.
+    /// Bridges that network cards may be connected to; empty means all.
     #[n(4)]
     #[cbor(default)]
     #[serde(default)]
     pub bridges: Vec<String>,
-    /// Templates from which machines may be made, by number; empty means all.
+    /// Templates from which machines may be created, by number; empty means all.
     #[n(5)]
     #[cbor(default)]
     #[serde(default)]
@@ -149,7 +149,7 @@ impl Limits {
         self.templates.is_empty() || self.templates.contains(&vmid)
     }
 
-    /// Inclusive bounds for new ids; Proxmox' own default is 100 to 999999.
+    /// Inclusive bounds for new ids; Proxmox's own default is 100 to 999999.
     pub fn vmid_range(&self) -> (u32, u32) {
         let low = self.vmid_min.unwrap_or(100).max(100);
         (low, self.vmid_max.unwrap_or(999_999).max(low))

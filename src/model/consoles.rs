@@ -1,9 +1,9 @@
-//! Consoles: the ways to sit in front of a machine.
+//! Consoles: the ways to see and control a machine directly.
 
 use crate::providers::Feature;
 use serde::{Deserialize, Serialize};
 
-/// A way to sit in front of a machine.
+/// A way to see and control a machine directly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConsoleKind {
@@ -45,7 +45,7 @@ impl ConsoleKind {
     }
 }
 
-/// One kind that a machine has, or why it has it not.
+/// One kind that a machine has, or why it does not have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsoleChoice {
     pub kind: ConsoleKind,

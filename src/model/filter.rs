@@ -9,7 +9,7 @@ struct Word {
     not: bool,
 }
 
-/// A parsed filter. Parsing never fails: what looks odd is a bare word.
+/// A parsed filter. Parsing never fails: anything odd is treated as a bare word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter(Vec<Word>);
 

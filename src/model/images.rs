@@ -11,7 +11,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// As in Proxmox' `checksum-algorithm`.
+    /// As in Proxmox's `checksum-algorithm`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -27,7 +27,7 @@ impl Algorithm {
         }
     }
 
-    /// The checksum in small letters, when `text` is one.
+    /// The checksum in lowercase letters, when `text` is one.
     pub fn digest(self, text: &str) -> Option<String> {
         let text = text.trim();
         let fits = text.len() == self.digits() && text.bytes().all(|b| b.is_ascii_hexdigit());
@@ -39,7 +39,7 @@ impl Algorithm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
-    /// Small letters, digits, dots and dashes. Templates are named after it.
+    /// Lowercase letters, digits, dots and dashes. Templates are named after it.
     pub id: String,
     pub name: String,
     #[serde(default)]
@@ -95,7 +95,7 @@ fn linux() -> String {
     "linux".to_owned()
 }
 
-/// What nearly all processors since 2010 have; Proxmox' own page proposes it too.
+/// What nearly all processors since 2010 have; Proxmox's own page proposes it too.
 fn common_cpu() -> String {
     "x86-64-v2-AES".to_owned()
 }
@@ -127,7 +127,7 @@ impl Image {
         let id_fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         if self.id.is_empty() || self.id.len() > 40 || !self.id.chars().all(id_fits) || self.id.starts_with(['-', '.'])
         {
-            say("id", "Use 1 to 40 small letters, digits, dots and dashes, beginning with a letter or digit.");
+            say("id", "Use 1 to 40 lowercase letters, digits, dots and dashes, beginning with a letter or digit.");
         }
         if self.name.trim().is_empty() || self.title().chars().count() > 60 {
             say("name", "Give a name; together with the version at most 60 characters.");
@@ -151,7 +151,7 @@ impl Image {
             say("format", "Use qcow2, raw or vmdk.");
         }
         if !self.user.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_') {
-            say("user", "Use small letters, digits, - and _.");
+            say("user", "Use lowercase letters, digits, - and _.");
         }
         if !["linux", "windows10", "windows11", "solaris", "other"].contains(&self.system.as_str()) {
             say("system", "Use linux, windows10, windows11, solaris or other.");
@@ -208,7 +208,7 @@ impl Catalogue {
 ///
 /// - `<hex>  file`, `<hex> *file` (coreutils), also with a path before the file's name;
 /// - `SHA256 (file) = <hex>` (BSD; Fedora wraps it in a PGP signature);
-/// - a file with one checksum alone, whatever name stands beside it.
+/// - a file with one checksum alone, whatever name is next to it.
 ///
 /// `None` when the list does not name the file.
 pub fn find_checksum(list: &str, file: &str, algorithm: Algorithm) -> Option<String> {

@@ -65,7 +65,7 @@ pub enum When {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OptionSpec {
-    /// The name that the script reads: small letters, digits, underscores.
+    /// The name that the script reads: lowercase letters, digits, underscores.
     pub key: String,
     pub label: String,
     pub kind: OptionKind,
@@ -131,7 +131,7 @@ pub fn check_declarations(specs: &[OptionSpec]) -> Result<(), (String, String)> 
     for (n, spec) in specs.iter().enumerate() {
         let twice =
             specs[..n].iter().any(|o| o.key == spec.key && o.machines.iter().any(|m| spec.machines.contains(m)));
-        let wrong = if twice { Err("the key is there twice".to_owned()) } else { spec.check_declaration() };
+        let wrong = if twice { Err("the key is used twice".to_owned()) } else { spec.check_declaration() };
         wrong.map_err(|text| (spec.key.clone(), format!("option \"{}\": {text}", spec.key)))?;
     }
     Ok(())
@@ -157,7 +157,7 @@ impl OptionSpec {
     fn check_declaration(&self) -> Result<(), String> {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if self.key.is_empty() || !self.key.chars().all(fits) {
-            return Err("a key has small letters, digits and underscores".to_owned());
+            return Err("a key has lowercase letters, digits and underscores".to_owned());
         }
         if matches!(self.kind, OptionKind::Choice | OptionKind::Multi) && self.choices.is_empty() {
             return Err("the kinds choice and multi need choices".to_owned());
@@ -173,13 +173,13 @@ impl OptionSpec {
         if self.kind == OptionKind::Password {
             return Err("a password has no default".to_owned());
         }
-        self.read(&self.default).map(drop).map_err(|text| format!("the default does not fit: {text}"))
+        self.read(&self.default).map(drop).map_err(|text| format!("the default is not valid: {text}"))
     }
 
     /// The value as the script gets it. Forms send text for everything; programs send JSON's own kinds.
     ///
     /// # Errors
-    /// A sentence that stands beside the field.
+    /// A sentence for the field.
     pub fn read(&self, given: &Value) -> Result<Value, String> {
         let text = || match given {
             Value::String(s) => Ok(s.trim().to_owned()),
@@ -203,7 +203,7 @@ impl OptionSpec {
                 Value::Null => Ok(Value::Bool(false)),
                 Value::String(s) if matches!(s.as_str(), "on" | "true" | "1") => Ok(Value::Bool(true)),
                 Value::String(s) if matches!(s.as_str(), "off" | "false" | "0") => Ok(Value::Bool(false)),
-                _ => Err("Say true or false.".to_owned()),
+                _ => Err("Choose true or false.".to_owned()),
             },
             OptionKind::Choice => {
                 let text = text()?;
@@ -213,7 +213,7 @@ impl OptionSpec {
                 known.map(|t| Value::String(t.clone())).ok_or_else(|| format!("Choose one of {}.", self.values()))
             }
             OptionKind::Multi => self.several(given),
-            OptionKind::Disks => Err("Disks are no single value.".to_owned()),
+            OptionKind::Disks => Err("Disks are not a single value.".to_owned()),
         }
     }
 
@@ -221,7 +221,7 @@ impl OptionSpec {
     /// An empty one takes the value away.
     ///
     /// # Errors
-    /// A sentence that stands beside the field.
+    /// A sentence for the field.
     pub fn read_text(&self, given: &str) -> Result<String, String> {
         if given.trim().is_empty() {
             return if self.required { Err("This can't be empty.".to_owned()) } else { Ok(String::new()) };
@@ -273,7 +273,7 @@ impl OptionSpec {
 
     fn text(&self, text: String) -> Result<String, String> {
         if text.is_empty() {
-            return if self.required { Err("This is needed.".to_owned()) } else { Ok(text) };
+            return if self.required { Err("This is required.".to_owned()) } else { Ok(text) };
         }
         if self.named(&text).is_some() {
             return Ok(text);
@@ -298,7 +298,7 @@ impl OptionSpec {
         let matches = |p: &String| regex::Regex::new(&format!("^(?:{p})$")).is_ok_and(|r| r.is_match(text));
         if self.pattern.as_ref().is_some_and(|p| !matches(p)) {
             let help = if self.help.is_empty() { String::new() } else { format!(" {}", self.help) };
-            return Err(format!("This does not have the right form.{help}"));
+            return Err(format!("This does not have the right format.{help}"));
         }
         let Some(format) = self.format else { return Ok(()) };
         // Values with a name, as `dhcp`, fit too.
@@ -307,7 +307,7 @@ impl OptionSpec {
             Format::Name => (is_dns_label(text), "Use 1 to 63 letters, digits and dashes; no dash at either end."),
             Format::User => (
                 is_unix_user(text),
-                "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter.",
+                "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter.",
             ),
             Format::Keys => {
                 (are_public_keys(text), "Paste public keys as in authorized_keys, one per line: ssh-ed25519 AAAA...")
@@ -322,7 +322,7 @@ impl OptionSpec {
     fn words(&self, text: &str) -> Result<String, String> {
         let all: Vec<&str> = words(text).collect();
         if all.is_empty() && self.required {
-            return Err("This is needed.".to_owned());
+            return Err("This is required.".to_owned());
         }
         let most = usize::try_from(self.max.unwrap_or(LONGEST)).unwrap_or(usize::MAX);
         if all.len() > most {
@@ -333,7 +333,7 @@ impl OptionSpec {
         }
         for word in &all {
             if !self.choices.is_empty() && self.named(word).is_none() {
-                return Err(format!("“{word}” is none of {}.", self.values()));
+                return Err(format!("“{word}” is not one of {}.", self.values()));
             }
             self.fits(word)?;
         }
@@ -348,7 +348,7 @@ impl OptionSpec {
         }
         if !text.starts_with('/') || !text.chars().all(plain) || text.split('/').any(|part| part == "..") {
             return Err(
-                "Give a whole path like /srv/media, of letters, digits, dots, dashes and underscores.".to_owned()
+                "Give a full path like /srv/media, made of letters, digits, dots, dashes and underscores.".to_owned()
             );
         }
         Ok(text)

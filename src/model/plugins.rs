@@ -12,7 +12,7 @@ use strum::IntoStaticStr;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// The folder's name: small letters, digits, dashes.
+    /// The folder's name: lowercase letters, digits, dashes.
     pub name: String,
     pub version: String,
     /// One sentence for the Plugins page.

@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The key that stands for further disks, which are no single value.
+/// The key that stands for further disks, which are not a single value.
 pub const DISKS: &str = "disks";
 
 /// What a new machine has beside its hardware: the person chooses it in the form.
@@ -46,7 +46,7 @@ pub struct MoreDisk {
 /// The most further disks of a profile: a SATA controller has room for six in all.
 pub const MOST_DISKS: usize = 5;
 
-/// A profile as an admin wishes it.
+/// A profile as an admin defines it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileWish {
@@ -153,7 +153,7 @@ impl Profile {
         self.locked.iter().any(|k| k == key)
     }
 
-    /// The tag that is wished; a profile's 0 is none.
+    /// The wanted tag; a profile's 0 means none.
     pub fn vlan(&self) -> Option<u16> {
         self.value("vlan").and_then(|v| v.parse().ok()).filter(|v| *v > 0)
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use strum::{IntoStaticStr, VariantArray};
 
-/// One thing that a provider can do with a machine. In `plugin.toml` by its name in small letters.
+/// One thing that a provider can do with a machine. In `plugin.toml` by its name in lowercase letters.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantArray,
 )]

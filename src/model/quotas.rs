@@ -180,7 +180,7 @@ impl Quota {
             if grows > 0 && total > most {
                 let have = total.saturating_sub(grows);
                 let text = format!(
-                    "{who} may have {} in all and has {} already; this takes {} more.",
+                    "{who} may have {} in all and already has {}; this takes {} more.",
                     what.words(most),
                     what.words(have),
                     what.words(grows)
@@ -354,7 +354,7 @@ mod tests {
         quota.check("mira", amounts(3, 4, 4096, 900), none, one).unwrap();
         let e = quota.check("mira", amounts(4, 5, 4096, 900), none, one).unwrap_err();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "machines"]);
-        assert!(e.message().contains("3 machines in all and has 3 machines already"), "{}", e.message());
+        assert!(e.message().contains("3 machines in all and already has 3 machines"), "{}", e.message());
         // Over the quota since it was lowered: less cores are fine, more memory too as long as that fits.
         quota.check("mira", amounts(9, 8, 4096, 0), amounts(1, 4, 1024, 0), amounts(1, 2, 2048, 0)).unwrap();
         assert!(Quota::default().is_open() && !quota.is_open());

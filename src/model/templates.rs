@@ -6,16 +6,16 @@ use base::ids::{ConnectionId, JobId};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-/// Where a template is made; the same again when it is made anew.
+/// Where a template is made, and where it is rebuilt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Place {
     #[n(0)]
     pub node: String,
-    /// Where the downloaded image lies; empty: the storage for such images with the most room.
+    /// Where the downloaded image is kept; empty: the storage for such images with the most free space.
     #[n(1)]
     #[serde(default)]
     pub images: String,
-    /// Where the template's disk goes; empty: the storage with the most room.
+    /// Where the template's disk goes; empty: the storage with the most free space.
     #[n(2)]
     #[serde(default)]
     pub storage: String,
@@ -58,7 +58,7 @@ pub struct Template {
     pub job: JobId,
     #[n(10)]
     pub place: Place,
-    /// The image is of the catalogue, so it can be made anew from a newer one.
+    /// The image is from the catalogue, so the template can be rebuilt from a newer one.
     #[n(11)]
     pub of_catalogue: bool,
     #[n(12)]
@@ -96,7 +96,7 @@ pub struct BuildArgs {
 }
 
 impl BuildArgs {
-    /// The name under which the image lies on the storage: the same image has the same name, so a download that
+    /// The image's name on the storage: the same image has the same name, so a download that
     /// is there already is known again, and a newer image never overwrites one in use.
     pub fn file_name(image: &Image, digest: &str) -> String {
         let part: String = digest.chars().take(12).collect();
@@ -113,7 +113,7 @@ pub enum WhenNewer {
     Tell,
     /// A new template is made; the old one stays.
     Rebuild,
-    /// A new template is made, and the old one goes as soon as no machine hangs on it.
+    /// A new template is made, and the old one goes as soon as no machine depends on it.
     Replace,
 }
 
@@ -141,7 +141,7 @@ pub struct Looked {
     /// The newest image's checksum; the last one known when `error` is set.
     #[serde(default)]
     pub digest: Option<String>,
-    /// Why it could not be found out this time.
+    /// Why it could not be determined this time.
     #[serde(default)]
     pub error: Option<String>,
 }

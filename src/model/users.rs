@@ -5,7 +5,7 @@ use base::{Error, Result, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-/// What a person may do in the whole house. What they may do with one machine is in `access`.
+/// What a person may do in all of Steward. What they may do with one machine is in `access`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
@@ -33,7 +33,7 @@ pub struct User {
     /// What they sign in with: lower case, see [`parse_login`].
     #[n(1)]
     pub login: String,
-    /// What pages call them; the login where nothing was given.
+    /// The name that pages show; the login where none was given.
     #[n(2)]
     pub name: String,
     #[n(3)]
@@ -81,7 +81,7 @@ pub fn parse_login(text: &str) -> Result<String> {
     } else {
         Err(Error::field(
             "login",
-            "Use 2 to 32 small letters, digits, dots, dashes or underscores, starting with a letter.",
+            "Use 2 to 32 lowercase letters, digits, dots, dashes or underscores, starting with a letter.",
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! A Windows template from its installation image: what is asked for, and the files that answer Windows' set-up.
+//! A Windows template from its installation image: what is asked for, and the files that answer Windows Setup.
 //! Sources: Microsoft's unattended set-up reference; the folders of the VirtIO driver image.
 
 use crate::guests::is_dns_label;
@@ -88,7 +88,7 @@ impl WindowsWish {
         let words = |t: &str| !t.is_empty() && t.len() <= 80 && !t.chars().any(char::is_control);
         let all = [
             ("name", is_dns_label(&self.name), "Use 1 to 63 letters, digits and dashes; no dash at either end."),
-            ("release", self.release().is_some(), "Choose one of the list."),
+            ("release", self.release().is_some(), "Choose one from the list."),
             ("iso", iso(&self.iso), "Choose the Windows image."),
             ("drivers", iso(&self.drivers) && self.drivers != self.iso, "Choose the image with the VirtIO drivers."),
             ("extra", self.extra.is_empty() || iso(&self.extra), "Choose an image, or none."),
@@ -99,7 +99,7 @@ impl WindowsWish {
             ("bridge", !self.bridge.is_empty(), "Choose a bridge."),
             ("vlan", self.vlan.is_none_or(|v| (1..=4094).contains(&v)), "A VLAN tag is 1 to 4094."),
             ("disk", fits("disk", self.disk, 32), "Windows needs 32 GiB or more."),
-            ("cores", fits("cores", self.cores.into(), 1), "A machine there can't have so many cores."),
+            ("cores", fits("cores", self.cores.into(), 1), "A machine there can't have that many cores."),
             ("memory", fits("memory", self.memory, 2048), "Windows needs 2048 MiB or more."),
             ("hours", (1..=24).contains(&self.hours), "Choose 1 to 24 hours."),
             (
@@ -107,7 +107,7 @@ impl WindowsWish {
                 (8..=120).contains(&password.chars().count()) && !password.chars().any(char::is_control),
                 "Use 8 to 120 characters on one line.",
             ),
-            ("product_key", key_fits, "A key has five groups of five, with dashes between. It may stay empty."),
+            ("product_key", key_fits, "A key has five groups of five, separated by dashes. It may be left empty."),
         ];
         Error::of_fields(all.into_iter().filter(|(_, fits, _)| !fits).map(|(field, _, text)| (field, text)))
     }
@@ -142,7 +142,7 @@ const LETTERS: [char; 6] = ['D', 'E', 'F', 'G', 'H', 'I'];
 /// Disk, network, the older disk, memory.
 const DRIVERS: [&str; 4] = ["vioscsi", "NetKVM", "viostor", "Balloon"];
 
-/// Names and texts of the files on the CD that answers Windows' set-up. The password is in them.
+/// Names and texts of the files on the CD that answers Windows Setup. The password is in them.
 pub fn answers(wish: &WindowsWish, secrets: &WindowsSecrets) -> [(&'static str, Secret<String>); 2] {
     [
         ("autounattend.xml", Secret::new(unattend(wish, secrets))),

@@ -19,7 +19,7 @@ impl Plugin {
     /// Runs a pure or effect hook. Blocks: at most `limits::WALL_TIME`.
     ///
     /// # Errors
-    /// No such hook, another number of arguments, an error in the script (with line and column), a limit.
+    /// No such hook, the wrong number of arguments, an error in the script (with line and column), a limit.
     pub fn call(&self, host: &Arc<dyn Host>, hook: &str, args: Vec<Value>, run: Run) -> Result<Value, ScriptError> {
         let declared =
             self.manifest().hooks.get(hook).ok_or_else(|| self.broken(&format!("there is no hook \"{hook}\"")))?;
@@ -43,7 +43,7 @@ impl Plugin {
     /// The same with a typed result.
     ///
     /// # Errors
-    /// As `call`; and a result of another shape, with the field's path and what was expected.
+    /// As `call`; also a result of the wrong shape, with the field's path and what was expected.
     pub fn call_as<T: DeserializeOwned>(
         &self,
         host: &Arc<dyn Host>,
@@ -112,7 +112,7 @@ impl Plugin {
         engine.call_fn_with_options(CallFnOptions::new(), &mut Scope::new(), self.ast(), name, args)
     }
 
-    /// What a run ended with. A stop counts, whatever the script made of it (`sort` swallows errors).
+    /// How a run ended. A stop wins, whatever the script made of it (`sort` swallows errors).
     pub(super) fn result(&self, state: &RunState, hook: &str, result: Answer<Dynamic>) -> Result<Value, ScriptError> {
         state.look_again();
         let failed = match (state.take_stop(), result) {

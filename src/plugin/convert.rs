@@ -6,7 +6,7 @@ use super::secret::{SecretText, not_data};
 use rhai::{Array, Dynamic, Map};
 use serde_json::{Number, Value};
 
-/// Why a value is not data: where, and what stood there.
+/// Why a value is not data: where, and what was there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotData {
     pub path: String,

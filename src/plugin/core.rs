@@ -1,4 +1,4 @@
-//! Functions that every script has, beside Rhai's own packages; some replace one of Rhai's that
+//! Functions that every script has, in addition to Rhai's own packages; some replace one of Rhai's that
 //! could make far more data in one call than the limits allow (the limits are checked afterwards).
 
 use super::convert::{from_json, to_json};
@@ -21,7 +21,7 @@ pub(super) fn register(engine: &mut Engine) {
     secret::register(engine);
     engine.register_fn("parse_json", parse_json);
     engine.register_fn("to_json", |value: Dynamic| write_json(&value));
-    // Rhai's own for maps prints closures without end.
+    // Rhai's own for maps prints closures endlessly.
     engine.register_fn("to_json", |map: &mut Map| write_json(&Dynamic::from(map.clone())));
     engine.register_fn("debug", fn_name).register_fn("to_debug", fn_name);
     for name in ["sort", "sort_by"] {

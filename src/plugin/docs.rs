@@ -40,8 +40,8 @@ fn rules(out: &mut String) {
          entries. Nothing catches the end of a run.\n\n\
          - Make long lists with `map` and `filter`: `push` measures the whole list each time.\n\
          - In a job the host is asked only inside of `job.step`, `job.repeatable`, `job.wait_until` and `job.undo`; a job \
-         that goes on runs from its top again and must come the same way.\n\
-         - A step that threw is done again by the next try. When the script caught the error and went on, the error is \
+         that continues runs from its top again and must take the same path.\n\
+         - A step that threw is done again by the next try. If the script caught the error and went on, the error is \
          kept as the step's outcome.\n\
          - After an error that may hide an effect (`unreachable`, `timeout`, `internal`) a step counts as begun: `settle` or \
          `job.repeatable` decide. Without them the job stops.\n\

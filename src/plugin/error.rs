@@ -7,7 +7,7 @@ use model::plugins::ScriptError;
 use rhai::{Dynamic, EvalAltResult, Position};
 use serde_json::{Value, json};
 
-/// Why a run failed, before it is known by which file.
+/// Why a run failed, before the file is known.
 #[derive(Clone, Debug)]
 pub(super) struct Failed {
     pub message: String,
@@ -29,7 +29,7 @@ impl Failed {
         Self { message: message.into(), position, retry: false, mismatch: true, unreachable: false }
     }
 
-    /// Something outside (the disk, Proxmox) is in the way.
+    /// Something outside (the disk, Proxmox) is failing.
     pub fn outside(message: impl Into<String>, position: Position) -> Self {
         Self { message: message.into(), position, retry: true, mismatch: false, unreachable: false }
     }
@@ -40,7 +40,7 @@ impl Failed {
         let (message, retry) = match inner {
             EvalAltResult::ErrorRuntime(thrown, _) => (thrown_text(thrown), thrown_may_pass(thrown)),
             EvalAltResult::ErrorTerminated(..) => ("the script was stopped".to_owned(), true),
-            // This one prints the value, which can be large without end.
+            // This one prints the value, which can be arbitrarily large.
             EvalAltResult::ErrorIndexNotFound(..) => ("index not found".to_owned(), false),
             EvalAltResult::ErrorModuleNotFound(name, _) => {
                 (format!("the module `{name}` is not available in this kind of hook"), false)
@@ -102,7 +102,7 @@ fn thrown_text(thrown: &Dynamic) -> String {
     }
 }
 
-/// Another try is useless when Proxmox said that the request itself is wrong.
+/// Another try is useless if Proxmox says that the request itself is wrong.
 fn thrown_may_pass(thrown: &Dynamic) -> bool {
     !matches!(thrown_kind(thrown).as_deref(), Some("invalid" | "forbidden" | "auth"))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Who runs what: handed to the host with every call, so that it can check targets again.
+/// Who runs what: passed to the host with every call, so that it can check targets again.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     pub plugin: String,
@@ -59,21 +59,21 @@ impl Method {
 /// One thing asked of the host. Keys of `Kv*` belong to the calling plugin (`Run::plugin`) alone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Call {
-    /// A Proxmox call on the run's connection; `path` like `/nodes/pve1/qemu`, answers what stands under `data`.
+    /// A Proxmox call on the run's connection; `path` like `/nodes/pve1/qemu`, returns the content of `data`.
     Pve {
         method: Method,
         path: String,
         params: Value,
-        /// What belongs into `params` and only the host knows.
+        /// What belongs in `params` but only the host knows.
         secrets: SecretPlaces,
     },
-    /// Puts a CD image of a few texts on a storage of the run's connection; answers the task's id.
+    /// Puts a CD image of a few texts on a storage of the run's connection; returns the task's id.
     UploadCd(CdUpload),
     /// Something on the machine behind the run: `app` decides which that is.
     Ssh(MachineCall),
-    /// The same by the guest agent of the job's machine.
+    /// The same through the guest agent of the job's machine.
     Agent(MachineCall),
-    /// Answers a free machine number that nobody else gets meanwhile.
+    /// Returns a free machine number that nobody else gets in the meantime.
     ReserveVmid,
     ReleaseVmid {
         vmid: u32,
@@ -161,7 +161,7 @@ impl CallErrorKind {
         }
     }
 
-    /// True when the call may have had its effect in spite of the error.
+    /// True if the call may have taken effect despite the error.
     pub fn may_have_happened(self) -> bool {
         matches!(self, Self::Unreachable | Self::Timeout | Self::Internal)
     }

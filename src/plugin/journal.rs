@@ -52,7 +52,7 @@ pub enum Outcome {
     Wait(Wait),
     /// All undos are done.
     Undone,
-    /// Stopped before the next effect because `Journal::cancelled` said so. Nothing is taken back yet.
+    /// Stopped before the next effect because `Journal::cancelled` said so. Nothing is undone yet.
     Cancelled,
     Failed(Failure),
 }
@@ -63,7 +63,7 @@ pub struct Failure {
     pub error: ScriptError,
     /// Another try may help.
     pub retry: bool,
-    /// The journal does not fit the script: a person has to look.
+    /// The journal does not match the script: a person has to look.
     pub mismatch: bool,
     /// The provider could not be reached; nothing was done. Waiting helps, using up tries does not.
     pub unreachable: bool,

@@ -1,11 +1,11 @@
 //! Floor 2: plugins. Compiles and runs the Rhai scripts that know an outside product, within limits,
-//! and plays the script side of durable jobs (steps, waits, undo) against a journal it is handed.
+//! and plays the script side of durable jobs (steps, waits, undo) against a journal that is passed in.
 //!
 //! It must not know: the store, the network, users, the web. Everything outside goes through the
 //! [`Host`] and [`Journal`] traits, which the floors above implement. A script reaches the host only
 //! by the functions in [`api`], and only by the modules that its manifest was granted.
 //!
-//! Everything here blocks: call it on a blocking thread, best one marked by [`stack::mark_thread`].
+//! Everything here blocks: call it on a blocking thread, preferably one marked by [`stack::mark_thread`].
 
 pub mod api;
 mod call;

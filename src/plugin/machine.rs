@@ -9,19 +9,19 @@ use base::{Secret, Secrets};
 /// `T` is a text that may hold secrets: by name as a script asks, in full as the machine gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MachineCall<T = SecretText> {
-    /// Runs a short command and waits for it. Answers `{code, out, err}`.
+    /// Runs a short command and waits for it. Returns `{code, out, err}`.
     Run(MachineCommand<T>),
     /// The same for a command that only reads: allowed in `settle` and `wait_until` closures.
     Look(MachineCommand<T>),
-    /// Writes a file, over what is there, in one go. `mode` like 0o644.
+    /// Writes a file, replacing what is there, in one go. `mode` like 0o644.
     Put { path: String, text: T, mode: u32 },
-    /// Answers a file's text, or null when there is none.
+    /// Returns a file's text, or null when there is none.
     Get { path: String },
-    /// Answers `{ok, why, address}`: can commands be run there now?
+    /// Returns `{ok, why, address}`: can commands be run there now?
     Ready,
-    /// Answers a text that stays the same until the system is started anew.
+    /// Returns a text that stays the same until the system is restarted.
     Boot,
-    /// Starts a command that may take long and goes on without us. Answers its id for `job.wait_task`. One that
+    /// Starts a command that may take a long time and keeps running without us. Returns its id for `job.wait_task`. One that
     /// still runs under the same name in the same job is not started twice.
     Start { name: String, command: String },
 }

@@ -25,7 +25,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, ScriptError> {
         return wrong("name", format!("the plugin is called \"{}\" but its folder \"{name}\"", manifest.name));
     }
     if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') || name.is_empty() {
-        return wrong("name", "a plugin's name has small letters, digits and dashes only".into());
+        return wrong("name", "a plugin's name has lowercase letters, digits and dashes only".into());
     }
     if manifest.api != 1 {
         return wrong(
@@ -38,7 +38,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Manifest, ScriptError> {
     }
     if let Some(grant) = manifest.grants.iter().find(|g| !api::MODULES.iter().any(|m| m.name == g.as_str())) {
         let known: Vec<&str> = api::MODULES.iter().map(|m| m.name).collect();
-        return wrong("grants", format!("there is no host module \"{grant}\"; there are {}", known.join(", ")));
+        return wrong("grants", format!("there is no host module \"{grant}\"; the modules are {}", known.join(", ")));
     }
     if manifest.kind == PluginKind::Library && !(manifest.hooks.is_empty() && manifest.uses.is_empty()) {
         return wrong("kind", "a library has no hooks and uses no other library".into());
@@ -87,7 +87,7 @@ fn check_options(name: &str, file: &str, text: &str, options: &[OptionSpec]) -> 
     check_declarations(options).map_err(|(key, message)| at_key(name, file, text, &format!("key = \"{key}\""), message))
 }
 
-/// The libraries that a plugin wants, read before anything else is checked; none when it can't be read.
+/// The libraries that a plugin needs, read before anything else is checked; none when it can't be read.
 pub(super) fn uses(text: &str) -> Vec<String> {
     #[derive(serde::Deserialize)]
     struct Uses {

@@ -157,7 +157,7 @@ impl Plugins {
         let cant = |e: &dyn std::fmt::Display| Error::unavailable(format!("The plugins folder can't be watched: {e}"));
         let (send, receive) = mpsc::channel();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading the files is an event too, and would go round for ever.
+            // Reading the files is an event too, and would loop for ever.
             if event.map_or(true, |e| !e.kind.is_access()) {
                 // Nobody listens any more: the watcher goes away too.
                 let _ = send.send(());
@@ -188,7 +188,7 @@ impl Plugins {
 }
 
 impl Slot {
-    /// Loads a source. With an error in it, `previous` goes on running.
+    /// Loads a source. If it has an error, `previous` stays in use.
     fn load(source: &Source, previous: Option<&Self>) -> Self {
         let hash = source.hash();
         let files = Arc::new(source.files.clone().unwrap_or_default());

@@ -27,7 +27,7 @@ pub(super) enum Stop {
     Failed(Failed),
     Suspended(Wait),
     Cancelled,
-    /// Undo mode came to the first thing that is not done.
+    /// Undo mode reached the first thing that is not done.
     EndOfReplay,
 }
 
@@ -175,7 +175,7 @@ impl RunState {
         out
     }
 
-    /// A call to the host, within the run's limits. In a job the rules of the place where it stands apply.
+    /// A call to the host, within the run's limits. In a job the rules of the current place apply.
     pub fn call(&self, call: Call, position: Position) -> Answer<Result<Value, CallError>> {
         self.go_on()?;
         self.calls.set(self.calls.get() + 1);

@@ -124,7 +124,7 @@ impl Plugin {
         compiled.map_err(|e| self.text.place(from_parse(&e, MAIN), &self.manifest.name))
     }
 
-    /// A function of the script called like a method of `job` would be called instead of it.
+    /// A function of the script with the name of a `job` method would be called instead of it.
     fn check_names(&self, functions: &[Function]) -> Result<(), ScriptError> {
         let is_method = |f: &&Function| METHODS.iter().any(|m| m.signature.starts_with(&format!("{}(", f.name)));
         let Some(taken) = functions.iter().find(is_method) else { return Ok(()) };
@@ -136,7 +136,7 @@ impl Plugin {
         Err(self.text.place(error, &self.manifest.name))
     }
 
-    /// What stands outside of functions (constants) runs before every hook, so it may not do anything. It gets no
+    /// Code outside functions (constants) runs before every hook, so it may not do anything. It gets no
     /// input, so what it does once it does always.
     fn check_top_level(&self) -> Result<(), ScriptError> {
         let asked = Arc::new(NoHost::default());

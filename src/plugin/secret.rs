@@ -11,10 +11,10 @@ use rhai::{Dynamic, Engine, FuncRegistration, Map, Module, NativeCallContext, Po
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a script is told that wants to see a secret.
-const HIDDEN: &str = "a secret can't be read, kept, logged or returned, and becomes no part of another text. Give it \
+/// What a script that tries to read a secret is told.
+const HIDDEN: &str = "a secret can't be read, kept, logged or returned, and can't become part of another text. Pass it \
                       as it is to ssh::run (input), ssh::put, agent::run (input), agent::put, pve::post, pve::put or \
-                      pve::upload_cd, or put it into a text with template::fill";
+                      pve::upload_cd, or fill it into a text with template::fill";
 
 /// Secrets in one text.
 const MOST: usize = 1_000;
@@ -23,8 +23,8 @@ const MOST: usize = 1_000;
 pub(super) const DOCS: &[(&str, &str, &str)] = &[(
     "template::fill(text, values) -> secret",
     "A text with secrets in it: `{name}` stands for the value of that name in the map, a secret or a text. \
-     `{name:sql}` doubles single quotes, for a string between them. The result is a secret itself. Throws when \
-     a value has no place in the text.",
+     `{name:sql}` doubles single quotes, for a string between them. The result is a secret itself. Throws when a \
+     value has no placeholder in the text.",
     r#"let env = template::fill("USER=mira\nPASSWORD={word}\n", #{ word: args.options.password });"#,
 )];
 
@@ -221,7 +221,7 @@ fn fill(text: &str, values: &Map) -> Answer<SecretText> {
             rest = after;
             continue;
         };
-        let value = text_of(value).ok_or_else(|| format!("the value of {{{name}}} is no text and no secret"))?;
+        let value = text_of(value).ok_or_else(|| format!("the value of {{{name}}} is neither a text nor a secret"))?;
         for part in value.0 {
             if parts.len() > 2 * MOST || length(&parts) + plain.len() > STRING_BYTES {
                 return Err(TOO_LONG.into());
@@ -244,7 +244,7 @@ fn fill(text: &str, values: &Map) -> Answer<SecretText> {
     plain.push_str(rest);
     parts.push(Part::Plain(plain));
     if let Some(unused) = values.keys().find(|key| !used.contains(&key.as_str())) {
-        return Err(format!("the text has no place {{{unused}}}").into());
+        return Err(format!("the text has no placeholder {{{unused}}}").into());
     }
     parts.retain(|part| !matches!(part, Part::Plain(text) if text.is_empty()));
     if length(&parts) > STRING_BYTES { Err(TOO_LONG.into()) } else { Ok(SecretText(parts)) }
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(text.resolve(&secrets()).unwrap().expose(), "a it's hunter2 {b} 'it''s hunter2' {");
         let hidden = text.hidden(&secrets());
         assert_eq!(hidden.iter().map(|s| s.expose().as_str()).collect::<Vec<_>>(), ["it's hunter2", "it''s hunter2"]);
-        assert!(filled("nothing").unwrap_err().to_string().contains("no place {word}"));
+        assert!(filled("nothing").unwrap_err().to_string().contains("no placeholder {word}"));
     }
 
     #[test]

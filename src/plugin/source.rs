@@ -24,7 +24,7 @@ impl Source {
     }
 }
 
-/// Puts the files of the libraries that a plugin uses beside its own, as `library/file`: they count in its hash
+/// Adds the files of the libraries that a plugin uses to its own, as `library/file`: they count in its hash
 /// and are one script with it. `library` finds a library's files.
 pub(super) fn with_libraries(
     name: &str,
@@ -44,7 +44,7 @@ pub(super) fn with_libraries(
     Ok(all)
 }
 
-/// The libraries among some plugins, for [`with_libraries`]. The last one of a name counts, as for plugins.
+/// The libraries among some plugins, for [`with_libraries`]. The last one of a name wins, as for plugins.
 pub(super) fn join_libraries(sources: &mut [Source]) {
     let known: BTreeMap<String, Files> =
         sources.iter().filter_map(|s| Some((s.name.clone(), s.files.as_ref().ok()?.clone()))).collect();

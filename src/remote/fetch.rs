@@ -40,9 +40,9 @@ async fn follow(mut url: Url, limit: usize) -> Result<String, FetchError> {
         let status = response.status();
         if status.is_redirection() {
             let place = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
-            let next = url.join(place).map_err(|_| FetchError(format!("{} sends on to nowhere.", name(&url))))?;
+            let next = url.join(place).map_err(|_| FetchError(format!("{} redirects to nowhere.", name(&url))))?;
             if url.scheme() == "https" && next.scheme() != "https" {
-                return Err(FetchError(format!("{} sends on to a place without https.", name(&url))));
+                return Err(FetchError(format!("{} redirects to an address without https.", name(&url))));
             }
             url = next;
             continue;
@@ -52,11 +52,11 @@ async fn follow(mut url: Url, limit: usize) -> Result<String, FetchError> {
         }
         let whole = Limited::new(response.into_body(), limit).collect().await;
         let bytes = whole.map_err(|_| {
-            FetchError(format!("What {} sends is larger than {} KiB, or broke off.", name(&url), limit / 1024))
+            FetchError(format!("The answer of {} is larger than {} KiB, or was cut off.", name(&url), limit / 1024))
         })?;
         return Ok(String::from_utf8_lossy(&bytes.to_bytes()).into_owned());
     }
-    Err(FetchError(format!("{} sends on too often.", name(&url))))
+    Err(FetchError(format!("{} redirects too often.", name(&url))))
 }
 
 fn name(url: &Url) -> &str {
@@ -68,11 +68,11 @@ async fn ask(url: &Url) -> Result<Response<Incoming>, FetchError> {
     let host = url.host_str().ok_or_else(|| fail("there is no host in the address."))?;
     let port = url.port_or_known_default().ok_or_else(|| fail("there is no port in the address."))?;
     let explain = |failure: Failure| match &failure {
-        Failure::Host => fail("this is no host name."),
+        Failure::Host => fail("this is not a host name."),
         Failure::Tcp(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => fail("connection refused."),
         Failure::Tls(_) if failure.tls().is_some() => fail("its certificate is not accepted."),
-        Failure::Tls(_) => fail("it broke off."),
-        _ => fail("is its name right, and is there a way to the Internet from here?"),
+        Failure::Tls(_) => fail("it closed the connection."),
+        _ => fail("is its name right, and can this host reach the Internet?"),
     };
     match url.scheme() {
         "http" => send(url, http::tcp(host, port).await.map_err(explain)?).await,
@@ -80,7 +80,7 @@ async fn ask(url: &Url) -> Result<Response<Incoming>, FetchError> {
             let config = tls::config(&Trust::System, &Seen::default()).map_err(|e| FetchError(e.0))?;
             send(url, http::tls(host, port, config, PATIENCE).await.map_err(explain)?).await
         }
-        _ => Err(fail("only https and http are spoken.")),
+        _ => Err(fail("only https and http are supported.")),
     }
 }
 
@@ -88,7 +88,7 @@ async fn send<S>(url: &Url, stream: S) -> Result<Response<Incoming>, FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let broke = || FetchError(format!("{} broke off the connection.", name(url)));
+    let broke = || FetchError(format!("{} closed the connection.", name(url)));
     let mut sender = http::sender(stream).await.map_err(|_| broke())?;
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
@@ -99,7 +99,7 @@ where
         .header(USER_AGENT, concat!("steward/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, HeaderValue::from_static("text/plain, */*"))
         .body(Empty::<Bytes>::new())
-        .map_err(|_| FetchError(format!("The address of {} can't be asked for.", name(url))))?;
+        .map_err(|_| FetchError(format!("The address of {} can't be requested.", name(url))))?;
     sender.send_request(request).await.map_err(|_| broke())
 }
 

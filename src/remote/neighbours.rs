@@ -1,4 +1,4 @@
-//! Finds a machine on the own network by the hardware address of its card, when it does not tell its address
+//! Finds a machine on Steward's own network by the hardware address of its card, when it does not report its address
 //! itself: what the kernel's ARP table knows (RFC 826), after one datagram to every address of the networks that
 //! are reached without a router. The files are those of proc_net(5).
 
@@ -29,7 +29,7 @@ impl Neighbours {
         tokio::task::spawn_blocking(move || behind(&read("/proc/net/arp"), &cards)).await.unwrap_or_default()
     }
 
-    /// The same, after everybody around was spoken to; that happens at most every 30 seconds.
+    /// The same, after sending something to every neighbour; that happens at most every 30 seconds.
     pub async fn search(&self, cards: &[String]) -> Vec<Ipv4Addr> {
         let known = self.known(cards).await;
         if !known.is_empty() || !self.may_ask() {
@@ -53,7 +53,7 @@ impl Neighbours {
     }
 }
 
-/// A kernel that tells nothing knows nobody.
+/// A kernel that reports nothing knows nobody.
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

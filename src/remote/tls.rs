@@ -1,4 +1,4 @@
-//! Whom to believe over TLS: certificates that a person compared, an authority of one's own, or the system's. One
+//! What to trust over TLS: certificates that a person compared, a given authority, or the system's. One
 //! verifier for everything that Steward connects to.
 
 use base::Timestamp;
@@ -17,7 +17,7 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// SHA-256 of each accepted leaf certificate's DER. Names and dates are not looked at: the person compared this
-    /// very certificate. An empty list believes nobody: the certificate is noted and the handshake broken off.
+    /// very certificate. An empty list trusts nobody: the certificate is noted and the handshake aborted.
     Fingerprints(Vec<[u8; 32]>),
     /// PEM of a CA. Chain, dates and name or IP are checked, and no other CA counts.
     Ca(String),
@@ -37,7 +37,7 @@ impl From<&model::connections::Trust> for Trust {
     }
 }
 
-/// Why there is nobody to believe, as a sentence for people.
+/// Why there is nothing to trust, as a sentence for people.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct TrustError(pub String);
@@ -56,7 +56,7 @@ pub fn colons(sha256: &[u8; 32]) -> String {
     sha256.iter().map(|b| format!("{b:02X}")).collect::<Vec<_>>().join(":")
 }
 
-/// The TLS settings of a client that believes `trust` and notes what it is shown. No ALPN: HTTP/1.1 only.
+/// The TLS settings of a client that trusts `trust` and notes what it is shown. No ALPN: HTTP/1.1 only.
 ///
 /// # Errors
 /// When the CA can't be read, or the system trusts no authority at all.

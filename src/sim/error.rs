@@ -9,7 +9,7 @@ pub enum Body {
     Json,
     /// Plain text: misuse of HTTP (body on GET, chunked, wrong content type).
     Plain,
-    /// Nothing; the text stands only in the status line: 401, 595 and above, PATCH, HEAD.
+    /// Nothing; the text is only in the status line: 401, 595 and above, PATCH, HEAD.
     Empty,
 }
 
@@ -54,7 +54,7 @@ impl ApiError {
         Self::new(403, "Permission check failed")
     }
 
-    /// What the API has not (or the simulation does not do): there is no 404.
+    /// What the API does not have (or the simulation does not do): there is no 404.
     pub fn not_implemented(method: &str, path: &str) -> Self {
         Self::new(501, format!("Method '{method} {path}' not implemented"))
     }

@@ -403,7 +403,7 @@ impl Faults {
         });
     }
 
-    /// What scripts do inside a Windows machine from now on; the newest that fits counts.
+    /// What scripts do inside a Windows machine from now on; the newest match wins.
     pub fn windows(&self, vmid: u32, reply: Reply) {
         lock(&self.0.windows).entry(vmid).or_default().replies.push(reply);
     }

@@ -149,7 +149,7 @@ pub fn print_size(bytes: u64) -> String {
     bytes.to_string()
 }
 
-/// A MAC address in Proxmox' own range, made from a number.
+/// A MAC address in Proxmox's own range, made from a number.
 pub fn mac(n: u64) -> String {
     let b = n.to_be_bytes();
     format!("BC:24:11:{:02X}:{:02X}:{:02X}", b[5], b[6], b[7])

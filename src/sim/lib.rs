@@ -3,8 +3,8 @@
 //! It is as strict as the real API (texts, status codes, plain-text and empty bodies, delays, what stays
 //! pending) and what it does not do it refuses with 501. Storage, networks and guests are only
 //! bookkeeping; CPU, memory and traffic come from a function of seed, guest and time. Waiting can be
-//! scaled, the calendar can't. It must know nothing of the rest of the house but `base`: a client that
-//! works against it must have been written from Proxmox' documentation, not from this code.
+//! scaled, the calendar can't. It must know nothing of the rest of the program but `base`: a client that
+//! works against it must have been written from Proxmox's documentation, not from this code.
 //!
 //! Left out on purpose: SPICE, backups, HA, firewall, replication, SDN, Ceph, LXC create.
 

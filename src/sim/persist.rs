@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What stands in the file. It holds secrets of the simulation, so only its owner may read it.
+/// The content of the file. It holds secrets of the simulation, so only its owner may read it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Saved {
     pub cluster: Cluster,

@@ -137,7 +137,7 @@ struct Item {
     cgroup: Option<u8>,
 }
 
-/// Existence, node, lock and tags are live; all else is what the last round told.
+/// Existence, node, lock and tags are live; everything else is from the last report.
 fn guest(g: &Guest, pool: Option<&str>) -> Item {
     let live = Item {
         id: format!("{}/{}", g.kind.name(), g.vmid),

@@ -1,4 +1,4 @@
-//! What parameters a call takes, said once per call as data. Unknown ones, missing ones and bad values
+//! What parameters a call takes, declared once per call as data. Unknown ones, missing ones and bad values
 //! are refused here with the wording of PVE::JSONSchema.
 
 use super::error::ApiError;
@@ -22,7 +22,7 @@ pub enum Type {
     Bool,
     Int(i64, i64),
     Num(f64, f64),
-    /// Any text of at least and at most so many characters.
+    /// Any text of at least and at most this many characters.
     Text(usize, usize),
     OneOf(&'static [&'static str]),
     /// A text that a function judges.

@@ -5,7 +5,7 @@ use super::access::data::Access;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A guest's configuration file: every value as the text that stands in it.
+/// A guest's configuration file: every value as the text in it.
 pub type Config = BTreeMap<String, String>;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

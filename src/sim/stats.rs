@@ -1,5 +1,5 @@
 //! pvestatd: every (scaled) 10 s each node that is up looks at its guests and tells the cluster. The big
-//! list answers from what was told then, so it is up to one cycle old, and knows nothing of a new guest.
+//! list answers from what was reported then, so it is up to one cycle old, and knows nothing of a new guest.
 
 use super::load;
 use super::state::{Cluster, Guest, Kind, Run, Stat};

@@ -12,7 +12,7 @@ use model::audit::{AuditEntry, AuditRecord};
 use sha2::{Digest as _, Sha256};
 use std::ops::ControlFlow;
 
-/// Where the chain stands: how many entries, and the last one's hash (32 zeros before the first).
+/// The state of the chain: how many entries, and the last one's hash (32 zeros before the first).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct AuditHead {
     #[n(0)]

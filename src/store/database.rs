@@ -23,7 +23,7 @@ const CACHE_BYTES: usize = 24 << 20;
 /// after a crash, and reads a page without looking at its checksum.
 const CHECKED_BYTES: u64 = 256 << 20;
 
-/// Opens the file and sees to it that it is one of ours, of today's version.
+/// Opens the file and makes sure that it is one of ours, of the current version.
 pub(super) fn open(path: &Path, seal: &dyn Seal, now: Timestamp) -> Result<(Database, Marker)> {
     make_folder(path)?;
     inspect(path)?;
@@ -44,7 +44,7 @@ pub(super) fn reopen(path: &Path, seal: &dyn Seal, id: [u8; 16]) -> Result<Datab
     let snapshot = Snapshot::begin(&db).map_err(|f| f.error())?;
     match meta::read(&snapshot, path, seal)? {
         Some((migrations::CURRENT, marker)) if marker.id == id => Ok(db),
-        _ => Err(errors::damaged("another store stands in the place of the one that was open")),
+        _ => Err(errors::damaged("another store is in the place of the one that was open")),
     }
 }
 
@@ -81,7 +81,7 @@ fn no_panic<T>(f: impl FnOnce() -> Result<T, DatabaseError>) -> Result<Result<T,
 }
 
 /// Looks through a file that was closed well, without writing to it: redb's check repairs what it can by going
-/// back to an older commit, and that must not happen behind anybody's back.
+/// back to an older commit, and that must not happen unnoticed.
 fn inspect(path: &Path) -> Result<()> {
     match std::fs::metadata(path) {
         Ok(m) if (1..=CHECKED_BYTES).contains(&m.len()) => {}
@@ -166,7 +166,7 @@ impl Shadow {
     }
 }
 
-/// Copies the part of `data` (which stands at `at`) that lies in `out` (which stands at `offset`).
+/// Copies the part of `data` (which is at `at`) that falls into `out` (which is at `offset`).
 fn copy_overlap(out: &mut [u8], offset: u64, data: &[u8], at: u64) {
     let start = offset.max(at);
     let end = (offset + out.len() as u64).min(at + data.len() as u64);

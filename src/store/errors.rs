@@ -21,7 +21,7 @@ impl Failure {
         match self {
             Self::Full => Error::new(
                 Kind::Storage,
-                "The disk is full. Nothing was changed. Make room on it; Steward then goes on by itself.",
+                "The disk is full. Nothing was changed. Free some space on it; Steward then continues by itself.",
             ),
             Self::Disk(cause) => Error::new(
                 Kind::Storage,
@@ -37,7 +37,7 @@ impl From<RedbError> for Failure {
     fn from(e: RedbError) -> Self {
         match e {
             RedbError::Io(io) => io_failure(&io),
-            // Only said after a failure that was reported as what it was.
+            // Only logged after a failure that was already reported as such.
             RedbError::PreviousIo | RedbError::DatabaseClosed => Self::Disk(e.to_string()),
             other => Self::Damaged(other.to_string()),
         }
@@ -69,12 +69,12 @@ pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 pub(super) fn damaged(cause: impl Into<String>) -> Error {
     Error::new(
         Kind::Internal,
-        "The store file is damaged. Stop Steward, keep the file for a look at it, and restore a backup.",
+        "The store file is damaged. Stop Steward, keep the file for a closer look, and restore a backup.",
     )
     .with_cause(cause.into())
 }
 
-/// The same for one row: which table is said, its content is not.
+/// The same for one row: the table is named, the content is not.
 pub(super) fn damaged_row(table: &str, key: &[u8]) -> Error {
     damaged(format!("a row of table {table} does not open, key {}", hex::encode(key)))
 }
@@ -94,7 +94,7 @@ pub(super) fn closed() -> Error {
 
 /// The file could not be opened again after the disk failed; the writer keeps trying.
 pub(super) fn away() -> Error {
-    Error::new(Kind::Storage, "The store can't be read since the disk failed. Steward keeps trying to open it again.")
+    Error::new(Kind::Storage, "The store can't be read because the disk failed. Steward keeps trying to open it again.")
 }
 
 pub(super) fn cannot_open(path: &std::path::Path, e: DatabaseError) -> Error {
@@ -105,7 +105,7 @@ pub(super) fn cannot_open(path: &std::path::Path, e: DatabaseError) -> Error {
             "Another Steward is using this store. Use its commands while it runs, or stop the service first.",
         ),
         DatabaseError::Storage(StorageError::Io(io)) => match io_failure(&io) {
-            // What redb says of a file that is no redb file.
+            // What redb says about a file that is not a redb file.
             Failure::Disk(_) if io.kind() == io::ErrorKind::InvalidData => damaged(io.to_string()),
             Failure::Disk(_) => Error::new(
                 Kind::Storage,

@@ -6,7 +6,7 @@ use base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, S
 /// Bytes of a sealed name.
 const NAME_LEN: usize = 16;
 
-/// A name in a key: a login, a step's name, a setting's name. In the file stands only the tag of the sealed
+/// A name in a key: a login, a step's name, a setting's name. The file contains only the tag of the sealed
 /// name, bound to the table and the place in the key: it can be looked up, not read back. So a name that came
 /// from a scan compares equal only to another one that did, but can be used for `get` and `delete`.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -84,7 +84,7 @@ impl Store {
 
     /// Runs `f` on the writer thread and answers when its changes are on the disk. When `f` returns an error
     /// or panics, none of its changes are kept; other callers' are. `f` sees its own changes. It must be short
-    /// and not write itself: everybody's writing waits for it. Dropping the future does not take the write back.
+    /// and not write itself: everybody's writing waits for it. Dropping the future does not revert the write.
     ///
     /// # Errors
     /// Those of `f`; `Storage` when the disk is full (nothing was written); `Internal` when `f` panicked.
@@ -111,7 +111,7 @@ impl Store {
     }
 
     /// The sequence number of the last committed event; changes after each commit that holds events. It is a
-    /// bell, not a message: whoever hears it reads the rows.
+    /// bell, not a message: listeners read the rows.
     pub fn bell(&self) -> watch::Receiver<u64> {
         self.0.shared().bell.subscribe()
     }

@@ -40,7 +40,7 @@ pub(super) struct Marker {
     pub(super) made: Timestamp,
 }
 
-/// Tells keys apart without giving one away: the first bytes of a seal over a fixed text.
+/// Tells keys apart without revealing one: the first bytes of a seal over a fixed text.
 pub(super) fn fingerprint(seal: &dyn Seal) -> Vec<u8> {
     seal.seal(&[b"steward", b"key fingerprint"], b"")[..4].to_vec()
 }

@@ -1,4 +1,4 @@
-//! How a store of an earlier version becomes one of today. Docs on adding one: a number, a sentence, a
+//! How a store of an earlier version is brought up to date. Docs on adding one: a number, a sentence, a
 //! function, and a maker of the version before in `tests/`, kept for ever.
 //!
 //! A migration runs in one commit together with the new version number, so it happens whole or not at all.

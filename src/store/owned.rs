@@ -10,7 +10,7 @@ use base::ids::UserId;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// One user's part of the store, with the key that opens it. Made from an open key only, so whoever has none
+/// One user's part of the store, with the key that opens it. Made from an open key only, so somebody who has none
 /// can't even ask; a wrong key opens nothing.
 #[derive(Clone)]
 pub struct Keyspace {

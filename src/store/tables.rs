@@ -57,7 +57,7 @@ pub const GUEST_GRANTS: Table<(GuestId, UserId), GuestGrant> = Table::new("guest
 pub const QUOTA_CLAIMS: Table<GuestId, Claim> = Table::new("quota_claims");
 /// Quotas of people for whom an admin set their own.
 pub const USER_QUOTAS: Table<UserId, UserQuota> = Table::new("user_quotas");
-/// Proxmox' number on a connection to machine.
+/// Proxmox's number on a connection to machine.
 pub const GUEST_VMIDS: Table<(ConnectionId, u32), GuestId> = Table::new("guest_vmids");
 /// Machine or template to the machines that were made from it by Steward.
 pub const GUEST_COPIES: Table<(GuestId, GuestId), ()> = Table::new("guest_copies");

@@ -138,7 +138,7 @@ impl<'a> WriteTx<'a> {
     /// `Conflict` when it is.
     pub fn insert_new<K: Key, V: Value>(&mut self, table: Table<K, V>, key: &K, value: &V) -> Result<()> {
         if self.has(table, key)? {
-            return Err(Error::conflict("This is there already."));
+            return Err(Error::conflict("This already exists."));
         }
         self.put(table, key, value)
     }
@@ -156,7 +156,7 @@ impl<'a> WriteTx<'a> {
         Ok(there)
     }
 
-    /// Takes all rows of a range away and says how many there were. Does not look whether they open.
+    /// Removes all rows of a range and returns how many there were. Does not look whether they open.
     ///
     /// # Errors
     /// As for reading.
@@ -167,7 +167,7 @@ impl<'a> WriteTx<'a> {
         }
     }
 
-    /// Takes away every row in a user's keyspace. Needs no key: for a user who is deleted, or whose key is lost.
+    /// Removes every row in a user's keyspace. Needs no key: for a user who is deleted, or whose key is lost.
     ///
     /// # Errors
     /// As for reading.

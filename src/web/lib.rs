@@ -1,7 +1,7 @@
 //! Floor 4, the web door: pages and forms for people, the REST API for programs, live events for both.
 //!
 //! It turns requests into typed calls of `app` with an `Actor`, and answers into HTML or JSON. It must not
-//! know the store, keys, plugins or Proxmox' protocol, and holds no rule about who owns what: `routes` says
+//! know the store, keys, plugins or Proxmox's protocol, and holds no rule about who owns what: `routes` says
 //! who may knock, the use case says what they may do. A noun has a room: its
 //! handlers in `mod.rs`, its HTML in `page.rs`, its JSON in `rest.rs`. What all rooms share is in `door` (requests),
 //! `frame` (pages) and `rest` (JSON).

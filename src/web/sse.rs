@@ -38,7 +38,7 @@ const BATCH: usize = 500;
 #[derive(Clone, Debug, Default)]
 pub struct Streams(Arc<Mutex<HashMap<UserId, usize>>>);
 
-/// One counted stream; counted off when it is dropped.
+/// One counted stream; no longer counted when it is dropped.
 #[derive(Debug)]
 struct Place {
     streams: Streams,
@@ -50,7 +50,7 @@ impl Streams {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = open.entry(user).or_default();
         if *mine >= PER_PERSON {
-            return Err(Error::too_many("Too many open pages watch for changes. Close some of them.", 30));
+            return Err(Error::too_many("Too many open pages are watching for changes. Close some of them.", 30));
         }
         *mine += 1;
         Ok(Place { streams: self.clone(), user })
@@ -139,7 +139,7 @@ impl Stream {
     }
 
     async fn send(&self, text: String) -> std::result::Result<(), Over> {
-        // A browser that takes nothing for so long is gone, and its session may be over meanwhile.
+        // A browser that reads nothing for this long is gone, and its session may have ended in the meantime.
         self.sender.send_timeout(text, SLOW).await.map_err(|_| Over)
     }
 

@@ -35,17 +35,17 @@ async function toAccess(page, name) {
   await page.goto('/settings/connections/new');
   await page.getByLabel('Address of a node').fill(cluster.url.replace('https://', ''));
   await page.getByLabel('Name', { exact: true }).fill(name);
-  await page.getByRole('button', { name: 'Look at its certificate' }).click();
+  await page.getByRole('button', { name: 'Show its certificate' }).click();
   await page.getByText(cluster.fingerprint).first().waitFor();
   await assertAccessible(page);
-  await page.getByRole('button', { name: 'It is the same, go on' }).click();
+  await page.getByRole('button', { name: 'It matches, continue' }).click();
   await page.getByText('How Steward gets its rights').waitFor();
 }
 
 test('a token made by hand connects too, and the connection can be taken away', async () => {
   const page = await open(browser, steward, { state });
   await toAccess(page, 'Attic');
-  await page.getByText('Give a token', { exact: true }).click();
+  await page.getByText('Use a token', { exact: true }).click();
   await page.getByLabel('Token ID').fill(cluster.token_id);
   await page.getByLabel('Token secret').fill(cluster.token_secret);
   await page.getByRole('button', { name: 'Connect', exact: true }).click();

@@ -39,8 +39,8 @@ async function fillWizard(page, name, look = async () => {}) {
   await page.getByRole('button', { name: 'Next: software' }).click();
   await page.getByText('Choose none to leave it plain').waitFor();
   await look(page);
-  await page.getByRole('button', { name: 'Next: look it over' }).click();
-  await page.getByRole('button', { name: 'Make the machine' }).waitFor();
+  await page.getByRole('button', { name: 'Next: review' }).click();
+  await page.getByRole('button', { name: 'Create the machine' }).waitFor();
   await look(page);
 }
 
@@ -61,7 +61,7 @@ test('a machine is made through the wizard, watched while it is made, and runs',
   const page = await open(browser, steward, { state });
   await fillWizard(page, 'made-here', assertAccessible);
   assert.match(await page.getByRole('main').innerText(), /made-here[\s\S]*2 cores/);
-  await page.getByRole('button', { name: 'Make the machine' }).click();
+  await page.getByRole('button', { name: 'Create the machine' }).click();
   await page.waitForURL(/\/(machines|jobs)\/[^/]+$/);
 
   // The job's page, from wherever the form led to.
@@ -93,7 +93,7 @@ test('a machine is made on a phone without JavaScript', async () => {
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
   await fillWizard(page, 'no-script', assertNothingSticksOut);
-  await page.getByRole('button', { name: 'Make the machine' }).click();
+  await page.getByRole('button', { name: 'Create the machine' }).click();
   await page.waitForURL(/\/(machines|jobs)\/[^/]+$/);
   await page.goto('/machines?q=no-script');
   await reloadUntil(page, page.locator('#machines-table tbody tr:not([hidden])', { hasText: /running/i }), MADE_MS);
@@ -107,7 +107,7 @@ test('Back keeps what was typed, and a wrong field says what is wrong beside it'
   await page.getByLabel('Name', { exact: true }).fill('not a host name!');
   await page.getByRole('button', { name: 'Next: size' }).click();
   // Told at once or at the end; either way the name is asked for again, with the reason.
-  for (const word of ['Next: network', 'Next: access', 'Next: software', 'Next: look it over', 'Make the machine']) {
+  for (const word of ['Next: network', 'Next: access', 'Next: software', 'Next: review', 'Create the machine']) {
     const next = page.getByRole('button', { name: word });
     if (await next.isVisible().catch(() => false)) await next.click();
   }

@@ -47,7 +47,7 @@ test('a snapshot is taken, something is changed, and the machine is brought back
   const was = (await setting('description')).current;
   await page.goto(`/machines/${machine.id}/hardware/edit/options`);
   await page.getByLabel('Notes').fill('broken by me');
-  await page.getByRole('button', { name: 'Look at the change' }).click();
+  await page.getByRole('button', { name: 'Preview the change' }).click();
   await page.getByRole('button', { name: 'Change it' }).click();
   await idle();
   assert.equal((await setting('description')).current, 'broken by me');
@@ -70,7 +70,7 @@ test('a change that waits for a restart is shown with old and new and can be tak
   await page.goto(`/machines/${machine.id}/hardware/edit/processor`);
   await page.getByLabel('Cores', { exact: false }).first().fill(String(cores + 1));
   await page.getByLabel('Limit').fill('1.5');
-  await page.getByRole('button', { name: 'Look at the change' }).click();
+  await page.getByRole('button', { name: 'Preview the change' }).click();
   const preview = await page.getByRole('main').innerText();
   assert.match(preview, new RegExp(`Cores: ${cores} → ${cores + 1}\\s+after a restart`));
   assert.match(preview, /Limit: .* → 1.5 cores\s+at once/);
@@ -78,7 +78,7 @@ test('a change that waits for a restart is shown with old and new and can be tak
   await idle();
   await page.goto(`/machines/${machine.id}/hardware`);
   assert.match(await page.locator('#waiting').innerText(), new RegExp(`Cores: ${cores} → ${cores + 1}`));
-  await page.getByRole('button', { name: 'Take these back' }).click();
+  await page.getByRole('button', { name: 'Revert these' }).click();
   await idle();
   await page.goto(`/machines/${machine.id}/hardware`);
   assert.equal(await page.locator('#waiting').count(), 0);
@@ -94,11 +94,11 @@ test('what happens before the stream of events is open is not missed', async () 
   const cores = Number((await setting('cores')).current);
   await page.goto(`/machines/${machine.id}/hardware/edit/processor`);
   await page.getByLabel('Cores', { exact: false }).first().fill(String(cores + 1));
-  await page.getByRole('button', { name: 'Look at the change' }).click();
+  await page.getByRole('button', { name: 'Preview the change' }).click();
   await page.getByRole('button', { name: 'Change it' }).click();
   await idle();
   await page.locator('#waiting').getByText(`Cores: ${cores} → ${cores + 1}`).waitFor({ timeout: 10_000 });
-  await page.getByRole('button', { name: 'Take these back' }).click();
+  await page.getByRole('button', { name: 'Revert these' }).click();
   await idle();
   await page.locator('#waiting').waitFor({ state: 'detached', timeout: 10_000 });
   assertQuiet(page);
@@ -131,7 +131,7 @@ test('a disk is enlarged while the machine runs, and a wrong value stays with it
   await page.goto(`/machines/${machine.id}/hardware/edit/first-start`);
   assertQuiet(page);
   await page.getByLabel('Address').fill('not an address');
-  await page.getByRole('button', { name: 'Look at the change' }).click();
+  await page.getByRole('button', { name: 'Preview the change' }).click();
   await page.getByText('Give dhcp, or address and prefix length').first().waitFor();
   assert.equal(await page.getByLabel('Address').inputValue(), 'not an address');
 });

@@ -1,4 +1,4 @@
-// What hangs on a machine is shown before it is stopped or deleted, with and without JavaScript.
+// What depends on a machine is shown before it is stopped or deleted, with and without JavaScript.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { assertAccessible, assertNothingSticksOut, assertQuiet, open, signedIn, startBrowser } from './browser.mjs';
@@ -65,7 +65,7 @@ test('a template that others share disks with is not deleted, and says with whom
   await page.context().close();
 });
 
-test('a stop shows what hangs on the machine first, also without JavaScript, and no is no', async () => {
+test('a stop shows what depends on the machine first, also without JavaScript, and no is no', async () => {
   const [first] = await running();
   const plain = await open(browser, steward, { state, script: false });
   await plain.goto(`/machines/${first.id}`);

@@ -52,7 +52,7 @@ test('a machine is copied from its page, also without JavaScript, and the copy b
     assert.match(await field.inputValue(), /-copy/, 'a free name is offered');
     const name = `copied-${script ? 'a' : 'b'}`;
     await field.fill(name);
-    await page.getByRole('button', { name: 'Make the copy' }).click();
+    await page.getByRole('button', { name: 'Create the copy' }).click();
     await page.getByRole('heading', { level: 1, name }).waitFor();
     const [copy] = await until(() => guests(steward, `name:${name}`), (all) => all[0]?.status === 'stopped');
     assert.equal(copy.owner, steward.login);
@@ -69,7 +69,7 @@ test('a name in use is said beside the field, and what was typed stays', async (
   await assertNothingSticksOut(page);
   await page.getByLabel('Name', { exact: true }).fill(second.name);
   await page.getByLabel('Notes').fill('for the tests');
-  await page.getByRole('button', { name: 'Make the copy' }).click();
+  await page.getByRole('button', { name: 'Create the copy' }).click();
   await page.locator('.field.wrong').waitFor();
   assert.match(await page.locator('.field.wrong').innerText(), /already/);
   assert.equal(await page.getByLabel('Notes').inputValue(), 'for the tests');
@@ -83,7 +83,7 @@ test('a running machine moves to another node and goes on running', async () => 
   const place = c.nodes.find((n) => n.problems.length === 0).name;
   const page = await open(browser, steward, { state });
   await page.goto(`/machines/${g.id}/migrate`);
-  await page.getByText('It goes on running while it moves').waitFor();
+  await page.getByText('It keeps running while it moves').waitFor();
   await assertAccessible(page);
   await page.getByRole('radio', { name: place }).check();
   await page.getByRole('button', { name: 'Move it' }).click();
@@ -121,22 +121,22 @@ test('a stopped machine becomes a template, and its page says what is lost befor
   const [first] = await machines('name:copied-a');
   const page = await open(browser, steward, { state });
   await page.goto(`/machines/${first.id}/template`);
-  await page.getByText('There is no way back').waitFor();
+  await page.getByText("This can't be undone. A full copy").waitFor();
   await assertAccessible(page);
-  await page.getByRole('button', { name: 'Make a template of it' }).click();
+  await page.getByRole('button', { name: 'Turn it into a template' }).click();
   await until(() => guest(first.id), (now) => now.template === true);
   await page.goto(`/machines/${first.id}/clone`);
   await page.getByText('Linked copy').waitFor();
   await page.getByRole('radio', { name: /Linked copy/ }).check();
   await page.getByLabel('Name', { exact: true }).fill('linked-one');
-  await page.getByRole('button', { name: 'Make the copy' }).click();
+  await page.getByRole('button', { name: 'Create the copy' }).click();
   await until(() => guests(steward, 'name:linked-one'), (all) => all[0]?.status === 'stopped');
   assertQuiet(page);
   await page.context().close();
 });
 
 test('a running machine is hibernated from the menu and woken', async () => {
-  // Somebody else's: what hangs on it is shown first.
+  // Somebody else's: what depends on it is shown first.
   const first = (await machines('status:running')).find((g) => g.owner && g.owner !== steward.login);
   const page = await open(browser, steward, { state });
   await page.goto(`/machines/${first.id}`);

@@ -92,11 +92,11 @@ test('a picked profile fills the form at once, and the machine has it', async ()
   await page.getByRole('radio', { name: 'Small' }).check();
   await page.waitForFunction(() => document.querySelector('#memory')?.value === '1024');
   await page.getByLabel('Memory', { exact: true }).fill('1536');
-  for (const word of ['Next: network', 'Next: access', 'Next: software', 'Next: look it over'])
+  for (const word of ['Next: network', 'Next: access', 'Next: software', 'Next: review'])
     await page.getByRole('button', { name: word }).click();
-  await page.getByRole('button', { name: 'Make the machine' }).waitFor();
+  await page.getByRole('button', { name: 'Create the machine' }).waitFor();
   assert.match(await page.getByRole('main').innerText(), /Profile\s+Small[\s\S]*1 core,[\s\S]*1\.5/);
-  await page.getByRole('button', { name: 'Make the machine' }).click();
+  await page.getByRole('button', { name: 'Create the machine' }).click();
   await page.waitForURL(/\/(machines|jobs)\/[^/]+$/);
   const end = Date.now() + WORK_MS;
   const running = async () => (await guests(steward, 'by-profile status:running')).length === 1;
@@ -135,7 +135,7 @@ test('a profile is looked at and applied to a machine', async () => {
   await page.getByRole('link', { name: 'Apply a profile' }).click();
   await page.getByRole('radio', { name: 'Windows desktop' }).check();
   await assertAccessible(page);
-  await page.getByRole('button', { name: 'Look at the change' }).click();
+  await page.getByRole('button', { name: 'Preview the change' }).click();
   const table = page.getByRole('table');
   await table.waitFor();
   assert.match(await table.innerText(), /after a restart/);
@@ -149,7 +149,7 @@ test('a profile is looked at and applied to a machine', async () => {
   assert.ok(await has(), 'it was not applied');
   await page.reload();
   await page.getByText('Profile: Windows desktop').waitFor();
-  await page.getByText('Waits for a restart').waitFor();
+  await page.getByText('Waiting for a restart').waitFor();
   assertQuiet(page);
   await page.context().close();
 });
@@ -159,19 +159,19 @@ async function somebody(login) {
   const admin = await open(browser, steward, { state });
   await admin.goto('/users/new');
   await admin.getByLabel('Login').fill(login);
-  await admin.getByRole('button', { name: 'Make the invite link' }).click();
+  await admin.getByRole('button', { name: 'Create the invite link' }).click();
   const link = (await admin.getByText(/\/invite\//).first().innerText()).match(/https?:\S+/)[0];
   await admin.context().close();
   const page = await open(browser, steward);
   await page.goto(new URL(link).pathname);
   await page.getByLabel('Password', { exact: true }).fill('three green lamps');
-  await page.getByLabel('Password again').fill('three green lamps');
+  await page.getByLabel('Repeat password').fill('three green lamps');
   await page.getByRole('button', { name: 'Set the password and sign in' }).click();
   await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
   return page;
 }
 
-test('what a profile fixes is shown as text to people who are no admins', async () => {
+test('what a profile fixes is shown as text to people who are not admins', async () => {
   const values = { cores: '1', memory: '1024', bridge: 'vmbr0', vlan: '0' };
   const made = await api(steward, 'POST', '/api/v1/profiles', { name: 'Fixed', values, locked: ['memory', 'bridge', 'vlan'] });
   assert.equal(made.status, 201, JSON.stringify(made.body));
@@ -192,7 +192,7 @@ test('what a profile fixes is shown as text to people who are no admins', async 
   await page.getByText('fixed by Fixed').nth(1).waitFor();
   assert.equal(await page.getByLabel('Bridge').count(), 0);
   if (process.env.OUT) await page.screenshot({ path: `${process.env.OUT}/wizard-fixed-network.png` });
-  for (const word of ['Next: access', 'Next: software', 'Next: look it over', 'Make the machine'])
+  for (const word of ['Next: access', 'Next: software', 'Next: review', 'Create the machine'])
     await page.getByRole('button', { name: word }).click();
   await page.waitForURL(/\/machines\/[0-9a-f]+$/);
   // While it is made there is no hardware to look at.

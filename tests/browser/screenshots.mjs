@@ -37,7 +37,7 @@ async function byForm(page, steward, variant) {
   await page.goto(`/machines/${guest.id}/hardware/profile`);
   await page.getByRole('radio', { name: 'Windows desktop' }).check();
   await shot('machines-id-hardware-profile');
-  await page.getByRole('button', { name: 'Look at the change' }).click();
+  await page.getByRole('button', { name: 'Preview the change' }).click();
   await page.getByRole('table').waitFor();
   await shot('machines-id-hardware-profile-preview');
 }

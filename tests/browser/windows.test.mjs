@@ -41,7 +41,7 @@ async function toReview(page, name, look) {
   const offered = await page.locator('.recipe strong').allInnerTexts();
   assert.deepEqual(offered, ['Windows for telecom staff']);
   await look(page, 'software');
-  await page.getByRole('button', { name: 'Next: look it over' }).click();
+  await page.getByRole('button', { name: 'Next: review' }).click();
   await page.getByLabel('Password of Jörg Meier').waitFor();
   await look(page, 'review');
 }
@@ -53,11 +53,11 @@ test('a machine is made from a Windows template and its page has the file for re
     await picture(p, step);
   });
   await page.getByLabel('Password of Jörg Meier').fill('short');
-  await page.getByRole('button', { name: 'Make the machine' }).click();
+  await page.getByRole('button', { name: 'Create the machine' }).click();
   await page.getByText('Use 8 to 120 characters on one line.').waitFor();
   assert.equal(await page.getByLabel('Password of Jörg Meier').inputValue(), '', 'a typed password never comes back');
   await page.getByLabel('Password of Jörg Meier').fill(PASSWORD);
-  await page.getByRole('button', { name: 'Make the machine' }).click();
+  await page.getByRole('button', { name: 'Create the machine' }).click();
   await page.waitForURL(/\/(machines|jobs)\/[^/]+$/);
   const end = Date.now() + 120_000;
   let made = [];
@@ -82,7 +82,7 @@ test('a machine is made from a Windows template and its page has the file for re
   assert.match(text, /enablecredsspsupport:i:1/);
 
   await page.goto(`/machines/${made[0].id}/software`);
-  await page.getByText('by its guest agent').waitFor();
+  await page.getByText('through its guest agent').waitFor();
   assert.deepEqual(await page.locator('a.recipe strong').allInnerTexts(), ['Windows for telecom staff']);
   await picture(page, 'tab');
   await page.getByRole('link', { name: /Windows for telecom staff/ }).click();

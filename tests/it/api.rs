@@ -241,7 +241,7 @@ async fn what_somebody_may_do_is_said_truly_and_a_rollback_needs_its_snapshot() 
     let guest = crate::sharing::a_machine_of(&house, &mira).await;
     let jons = program(&house, &jon, Scope::Full).await;
     let path = format!("/guests/{guest}");
-    for (right, words) in [(GuestRight::See, "may look at"), (GuestRight::Use, "open its console, but not change")] {
+    for (right, words) in [(GuestRight::See, "may view"), (GuestRight::Use, "open its console, but not change")] {
         crate::sharing::share(&house, guest, &jon, right).await;
         let refused = jons.call(Method::DELETE, &path, None).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.body);

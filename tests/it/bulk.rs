@@ -75,7 +75,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     let checked = checked.json();
     assert_eq!(checked["guests"].as_array().unwrap().len(), 2, "{checked:#}");
     assert_eq!(why(&checked, seen).unwrap(), "You may not change this machine.");
-    assert_eq!(why(&checked, hidden).unwrap(), "This machine does not exist (any more).");
+    assert_eq!(why(&checked, hidden).unwrap(), "This machine does not exist.");
     assert!(open(&house).is_empty());
     let deleting = ask(json!({ "action": "delete" }), true).await.json();
     assert!(deleting["impact"]["hits"].to_string().contains("Their disks, "), "{deleting:#}");
@@ -95,7 +95,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     let mixed = json!({ "guests": ["zz", own.to_string()], "action": snapshot, "check": true });
     let mixed = post(&house, token.expose(), &mixed).await.json();
     assert_eq!(mixed["guests"], json!([own.to_string()]), "{mixed:#}");
-    assert_eq!(mixed["refused"][0], json!({ "guest": "zz", "name": "zz", "why": "This is no id of a machine." }));
+    assert_eq!(mixed["refused"][0], json!({ "guest": "zz", "name": "zz", "why": "This is not the id of a machine." }));
     let odd = post(&house, token.expose(), &json!({ "guests": ["zz"], "action": snapshot })).await;
     assert_eq!((odd.status, odd.json()["errors"]["zz"].is_string()), (StatusCode::CONFLICT, true), "{}", odd.body);
 
@@ -119,7 +119,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.body);
     let name = house.app.guests().get(&jon.actor(), own).unwrap().state.name.clone();
     let sentence = again.json()["errors"][&name].as_str().unwrap().to_owned();
-    assert!(sentence.contains("works on this machine now"), "{}", again.body);
+    assert!(sentence.contains("is working on this machine now"), "{}", again.body);
     cluster.stop().await;
 }
 

@@ -121,7 +121,7 @@ async fn only_the_accepted_certificate_counts() {
     let words = ["login", &url(&appliance), "--token-stdin", "--fingerprint", &wrong];
     let refused = other.piped(&words, &appliance.token).await;
     assert_eq!(refused.code, 5, "{refused:?}");
-    assert!(refused.err.contains("another certificate") && !other.file().exists(), "{refused:?}");
+    assert!(refused.err.contains("different certificate") && !other.file().exists(), "{refused:?}");
     // The same when the certificate is another one later.
     let text = std::fs::read_to_string(computer.file()).unwrap();
     let line = text.lines().find(|l| l.starts_with("fingerprint")).unwrap();
@@ -286,7 +286,7 @@ async fn a_template_is_built_from_the_catalogue_and_deleted() {
     let unsure = computer.run(&["templates", "delete", "trixie"]).await;
     assert!(unsure.code == 2 && unsure.err.contains("--yes"), "{unsure:?}");
     let (no, seen) =
-        at_terminal(&computer, &["templates", "delete", "trixie"], "Delete for good trixie? [y/N] ", "n").await;
+        at_terminal(&computer, &["templates", "delete", "trixie"], "Delete trixie for good? [y/N] ", "n").await;
     assert!(no.code == 1 && no.out.is_empty(), "{no:?} {seen}");
     let deleted = computer.run(&["templates", "delete", "trixie", "--yes", "--wait"]).await;
     assert_eq!(deleted.code, 0, "{deleted:?}");
@@ -489,7 +489,7 @@ async fn machines_are_copied_moved_and_treated_together() {
     appliance.until("/api/v1/guests?q=tag:together", 20, |v| v["total"] == 2).await;
     let again = computer.run(&words).await;
     assert_eq!(again.code, 1, "{again:?}");
-    assert!(again.err.contains("Not for copy-01: It has just these tags already."), "{again:?}");
+    assert!(again.err.contains("Skipped copy-01: It already has exactly these tags."), "{again:?}");
     let taken = computer.run(&["guests", "bulk", "snapshot", "safe", "--filter", "tag:together", "--wait"]).await;
     assert_eq!(taken.code, 0, "{taken:?}");
     assert!(computer.run(&["snapshots", "list", "copy-01"]).await.out.contains("safe"));

@@ -39,7 +39,7 @@ async fn kill_while_the_clone_runs_and_the_machine_still_arrives_once() {
     let over = appliance.until(&job, 60, |v| v["finished"].is_string()).await;
     assert_eq!(over["state"], "succeeded", "{over:#}");
     let log = over["log"].as_array().unwrap();
-    assert!(log.iter().any(|l| l["text"].as_str().unwrap().contains("goes on where it stopped")), "{over:#}");
+    assert!(log.iter().any(|l| l["text"].as_str().unwrap().contains("continues where it stopped")), "{over:#}");
     appliance
         .until("/api/v1/guests?q=name:phoenix%20status:running", 30, |v| {
             v["guests"].as_array().is_some_and(|a| a.len() == 1)

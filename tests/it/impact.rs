@@ -1,4 +1,4 @@
-//! What hangs on a machine, by REST and on the pages, on the simulated cluster.
+//! What depends on a machine, by REST and on the pages, on the simulated cluster.
 
 use crate::appliance::{Appliance, cluster};
 use crate::house::{Answer, House};

@@ -137,7 +137,7 @@ async fn one_command_joins_the_proxmox_of_this_host() {
 
     let again = node.join().await;
     assert_eq!(again.code, 0, "{again:?}");
-    assert!(again.out.contains("all it needs already") && !again.out.contains("+ pveum"), "{again:?}");
+    assert!(again.out.contains("already has all it needs") && !again.out.contains("+ pveum"), "{again:?}");
     assert_eq!(connections(&node.appliance).await.len(), 1);
 
     // A right that was taken away comes back.
@@ -159,7 +159,7 @@ async fn leaving_removes_all_that_was_made_and_nothing_joins_by_itself_afterward
     assert!(!node.pveum(&["acl", "list"]).await.contains("steward@pve"));
     let by_itself = node.steward(&node.appliance, &["join", "--at-start"]).await;
     assert_eq!(by_itself.code, 0, "{by_itself:?}");
-    assert!(by_itself.out.contains("Somebody left"), "{by_itself:?}");
+    assert!(by_itself.out.contains("made to leave"), "{by_itself:?}");
     assert!(connections(&node.appliance).await.is_empty());
     assert_eq!(node.join().await.code, 0);
     sees_machines(&node.appliance).await;
@@ -191,13 +191,13 @@ async fn the_package_joins_by_itself_and_follows_the_nodes_certificate() {
     std::fs::remove_file(node.path("tools.log")).unwrap();
     let quiet = node.steward(&node.appliance, &["join", "--at-start"]).await;
     assert_eq!((quiet.code, quiet.out.as_str()), (0, ""), "{quiet:?}");
-    assert!(!node.path("tools.log").exists(), "looking every few minutes starts none of Proxmox' tools");
+    assert!(!node.path("tools.log").exists(), "looking every few minutes starts none of Proxmox's tools");
     // An own certificate is put in: just that one counts from now on.
     let key = rcgen::KeyPair::generate().unwrap();
     let own = rcgen::CertificateParams::new(vec!["pve1.example".to_owned()]).unwrap().self_signed(&key).unwrap();
     std::fs::write(node.path("pve/local/pveproxy-ssl.pem"), own.pem()).unwrap();
     let followed = node.steward(&node.appliance, &["join", "--at-start"]).await;
-    assert!(followed.code == 0 && followed.out.contains("another one now"), "{followed:?}");
+    assert!(followed.code == 0 && followed.out.contains("has changed"), "{followed:?}");
     let state = |v: &Value, wanted: &str| v["connections"][0]["reach"]["state"] == wanted;
     node.appliance.until("/api/v1/connections", 20, |v| state(v, "away")).await;
     // And taken away again.

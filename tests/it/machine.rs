@@ -58,7 +58,7 @@ async fn the_same_request_sent_twice_with_a_key_makes_one_machine() {
     other["name"] = json!("another");
     let third = appliance.ask_with("POST", "/api/v1/guests", &headers, Some(other)).await;
     assert_eq!(third.status, 409, "{third:?}");
-    assert!(third.json()["detail"].as_str().unwrap().contains("Use another key"), "{third:?}");
+    assert!(third.json()["detail"].as_str().unwrap().contains("Use a different key"), "{third:?}");
     let without = appliance.ask("POST", "/api/v1/guests", Some(wanted)).await;
     assert_eq!(without.status, 422, "{without:?}");
     appliance.stop().await;

@@ -54,7 +54,7 @@ async fn over(house: &House, id: JobId) -> Job {
     for _ in 0..600 {
         let job = house.app.jobs().get(&Actor::host_console(), id).unwrap().job;
         if job.state.is_over() {
-            // What hangs on its end is written a moment later.
+            // What depends on its end is written a moment later.
             tokio::time::sleep(Duration::from_millis(100)).await;
             return job;
         }
@@ -102,7 +102,7 @@ async fn two_requests_at_once_do_not_both_take_the_last_room() {
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1, "{results:?}");
     let refused = results.into_iter().find_map(Result::err).unwrap();
     assert_eq!(refused.kind(), Kind::Conflict);
-    assert!(refused.message().contains("mira may have 1 machine in all and has 1 machine already"), "{refused}");
+    assert!(refused.message().contains("mira may have 1 machine in all and already has 1 machine"), "{refused}");
     assert_eq!(house.app.jobs().open(&actor).unwrap().len(), 1, "the refused one left nothing");
     assert_eq!(used(&house, &mira), (1, 2), "the one that is being made counts");
     cluster.stop().await;
@@ -263,7 +263,7 @@ async fn an_admin_sets_quotas_on_the_pages_and_the_person_sees_their_own() {
     let view = house.app.quotas().mine(&mira.actor()).unwrap();
     assert_eq!(view.quota, Quota { machines: Some(3), disk: Some(50), ..Quota::default() });
     for path in ["/", "/profile"] {
-        assert!(mira.get(path).await.body.contains("What your machines may have"), "{path}");
+        assert!(mira.get(path).await.body.contains("Your quota"), "{path}");
     }
     assert_eq!(mira.get("/api/v1/me/quota").await.json()["limits"]["machines"], 3);
     for path in [format!("/api/v1/users/{user}/quota"), "/api/v1/quota".to_owned()] {

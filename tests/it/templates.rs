@@ -110,7 +110,7 @@ async fn an_image_that_is_not_what_its_publisher_lists_is_thrown_away() {
     publisher.corrupt(DEBIAN, true);
     let job = build(&appliance, wanted()).await;
     assert_eq!(job["state"], "failed", "{job:#}");
-    assert!(job["error"].as_str().unwrap().contains("its checksum is another"), "{job:#}");
+    assert!(job["error"].as_str().unwrap().contains("its checksum differs"), "{job:#}");
     nothing_left(&appliance, &cluster).await;
     // With the right list the same request works.
     publisher.corrupt(DEBIAN, false);
@@ -133,7 +133,7 @@ async fn a_missing_file_a_full_storage_and_an_unlisted_image_are_said_and_leave_
     let mut small = wanted();
     small["images"] = json!("nas");
     let job = build(&appliance, small.clone()).await;
-    assert!(job["error"].as_str().unwrap().contains("no room for the image"), "{job:#}");
+    assert!(job["error"].as_str().unwrap().contains("no space for the image"), "{job:#}");
     cluster.faults().full("nas", false);
     nothing_left(&appliance, &cluster).await;
 

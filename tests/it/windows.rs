@@ -307,7 +307,7 @@ async fn a_machine_from_a_windows_template_gets_its_user_by_cloudbase_init_and_n
     let linux = json!({ "recipe": "software-nginx", "options": {} });
     let refused = appliance.ask("POST", &format!("{guest}/software"), Some(linux)).await;
     assert_eq!(refused.status, 422, "{}", refused.body);
-    assert!(refused.body.contains("can't be put on a machine with Windows"), "{}", refused.body);
+    assert!(refused.body.contains("can't be installed on a machine with Windows"), "{}", refused.body);
     assert!(!appliance.log().contains("kettles"));
     appliance.stop().await;
     assert!(!in_files(&appliance.path("data"), "kettles"));

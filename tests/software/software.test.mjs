@@ -66,15 +66,15 @@ test('a machine is made with two recipes from the wizard, and both answer', { ti
   await page.getByLabel(/^Mosquitto/).check();
   await assertAccessible(page);
   await page.locator('form').evaluateAll((forms) => forms.forEach((f) => (f.noValidate = true)));
-  await page.getByRole('button', { name: 'Next: look it over' }).click();
+  await page.getByRole('button', { name: 'Next: review' }).click();
   await page.getByText('Choose 1 to 65535.').waitFor();
   await page.locator('[name="software.software-nginx.port"]').fill('8088');
-  await page.getByRole('button', { name: 'Next: look it over' }).click();
+  await page.getByRole('button', { name: 'Next: review' }).click();
   await page.getByText('Mosquitto, Nginx').waitFor();
   await page.getByText(/needs about .* of memory; the machine has 512/).waitFor();
   await page.locator('[name="software.software-mosquitto.password"]').fill(PASSWORD);
   await assertAccessible(page);
-  await page.getByRole('button', { name: 'Make the machine' }).click();
+  await page.getByRole('button', { name: 'Create the machine' }).click();
   await page.waitForURL(/\/machines\/[0-9a-f]{32}$/);
   guest = page.url().split('/').pop();
   assertQuiet(page, /422/);
@@ -153,7 +153,7 @@ test('failures are told by their cause, and a retry goes on when it is gone', { 
   inside('testparm -s 2>/dev/null | grep -q "path = /srv/films" && systemctl is-active --quiet smbd');
 });
 
-test('a machine that shows another host key is refused until somebody forgets the old one', { timeout: 200_000 }, async () => {
+test('a machine that shows different host key is refused until somebody forgets the old one', { timeout: 200_000 }, async () => {
   inside('rm /etc/ssh/ssh_host_*; ssh-keygen -q -A; systemctl restart ssh');
   const ask = { recipe: 'software-docker', options: {} };
   // Steward's kept connection would go on with the key that it knows.
@@ -164,7 +164,7 @@ test('a machine that shows another host key is refused until somebody forgets th
     const now = await job(id);
     return now.state === 'failed' && now;
   });
-  assert.match(over.error, /another host key/);
+  assert.match(over.error, /different host key/);
   assert.equal((await api(steward, 'DELETE', `/api/v1/guests/${guest}/ssh/host-key`)).status, 204);
   await api(steward, 'POST', `/api/v1/jobs/${id}/retry`);
   await until('it goes on', 60_000, async () => (await job(id)).log.some((l) => /The machine answers/.test(l.text)));

@@ -119,10 +119,10 @@ test('in a browser', { timeout: 900_000 }, async () => {
   await page.locator('[name="software.software-nginx.port"]').fill('8088');
   await page.getByLabel(/^Mosquitto/).check();
   await picture(page, 'wizard-5');
-  await page.getByRole('button', { name: 'Next: look it over' }).click();
+  await page.getByRole('button', { name: 'Next: review' }).click();
   await page.locator('[name="software.software-mosquitto.password"]').fill(PASSWORD);
   await picture(page, 'wizard-6');
-  await page.getByRole('button', { name: 'Make the machine' }).click();
+  await page.getByRole('button', { name: 'Create the machine' }).click();
   await page.waitForURL(/\/machines\/[0-9a-f]{32}$/);
   const guest = page.url().split('/').pop();
   await picture(page, 'machine-making');
@@ -160,7 +160,7 @@ test('in a browser', { timeout: 900_000 }, async () => {
   await settled(guest);
   await page.goto(`/machines/${guest}/hardware`);
   await page.locator('#disks').getByRole('link', { name: disk.key, exact: true }).click();
-  await page.getByRole('button', { name: 'Take it off' }).click();
+  await page.getByRole('button', { name: 'Detach' }).click();
   const sure = page.getByRole('dialog').getByRole('button', { name: /take it off|yes|ok/i }).first();
   if (await sure.isVisible().catch(() => false)) await sure.click();
   await until('the accident', JOB_MS, async () => !(await get(`/guests/${guest}/hardware`)).disks.some((d) => d.key === disk.key));
@@ -190,7 +190,7 @@ test('in a browser', { timeout: 900_000 }, async () => {
   await page.goto('/users/new');
   await page.getByLabel('Login').fill(ANOTHER.login);
   await picture(page, 'invite');
-  await page.getByRole('button', { name: 'Make the invite link' }).click();
+  await page.getByRole('button', { name: 'Create the invite link' }).click();
   const link = await page.getByText(/\/invite\//).first().innerText();
   await picture(page, 'invited');
   const other = await open(browser, steward, {});

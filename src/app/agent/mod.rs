@@ -68,7 +68,7 @@ impl Agent<'_> {
     /// Carries out what a script asked.
     ///
     /// # Errors
-    /// `Unreachable` while the agent does not answer; `Invalid` on a machine that is none of Windows; what the
+    /// `Unreachable` while the agent does not answer; `Invalid` on a machine that does not run Windows; what the
     /// provider says.
     pub(super) async fn call(
         &self,
@@ -87,10 +87,11 @@ impl Agent<'_> {
             MachineCall::Ready => self.ready(guest).await.map(plain),
             MachineCall::Boot => {
                 let ended = self.powershell(guest, &Asked::Boot, SHORT).await?;
-                well(ended, "the start of the system could not be told").map(|e| plain(json!(text_of(e.out).trim())))
+                well(ended, "the start of the system could not be determined")
+                    .map(|e| plain(json!(text_of(e.out).trim())))
             }
             MachineCall::Start { name, command } => {
-                let text = "Only a job can start a command that goes on.";
+                let text = "Only a job can start a command that keeps running.";
                 let job = job.ok_or_else(|| refused(CallErrorKind::Forbidden, text))?;
                 self.start(guest, job, &name, &command).await.map(plain)
             }
@@ -111,11 +112,11 @@ impl Agent<'_> {
         secrets: Secrets,
     ) -> Result<Value, CallError> {
         let guest = self.0.live().snapshot().guest(id).cloned();
-        let gone = || refused(CallErrorKind::NotFound, "This machine does not exist (any more).");
+        let gone = || refused(CallErrorKind::NotFound, "This machine does not exist.");
         let guest = guest.ok_or_else(gone)?;
         let vmid = guest.row.vmid.ok_or_else(gone)?;
         if guest.row.kind != GuestKind::Qemu || !self.0.guests().features(&guest).contains(&Feature::Agent) {
-            let text = "What this machine runs on has no way to its guest agent.";
+            let text = "This machine's host has no way to reach its guest agent.";
             return Err(refused(CallErrorKind::Invalid, text));
         }
         let mut args = vec![json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node })];
@@ -155,12 +156,12 @@ impl Agent<'_> {
             match self.hook(guest, "guest_exec_status", vec![pid.clone()]).await {
                 Ok(status) if status["done"] == true => return Ok(ended(&status)),
                 Ok(_) => {}
-                // It may be back before the time is over.
+                // It may be back before the time is up.
                 Err(e) if e.kind.may_have_happened() && began.elapsed() < limit => {}
                 Err(e) => return Err(e),
             }
             if began.elapsed() >= limit {
-                let text = format!("The command is not over after {} s.", limit.as_secs());
+                let text = format!("The command had not finished after {} s.", limit.as_secs());
                 return Err(refused(CallErrorKind::Timeout, text));
             }
         }
@@ -170,7 +171,7 @@ impl Agent<'_> {
         let not_yet = |why: &str| Ok(json!({ "ok": false, "why": why, "system": "" }));
         match self.0.live().snapshot().guest(guest).map(|g| g.state.status.clone()).as_deref() {
             Some("running") => {}
-            None => return Err(refused(CallErrorKind::NotFound, "This machine does not exist (any more).")),
+            None => return Err(refused(CallErrorKind::NotFound, "This machine does not exist.")),
             Some(_) => return not_yet("The machine is not running."),
         }
         let now = match self.hook(guest, "guest_agent", Vec::new()).await {
@@ -204,7 +205,7 @@ impl Agent<'_> {
         well(read, &format!("{path} could not be read")).map(|read| json!(text_of(read.out)))
     }
 
-    /// Only starts it: by the word in its id whoever looks knows whether this start has begun already.
+    /// Only starts it: the word in its id tells whether this particular start has begun already.
     async fn start(&self, guest: GuestId, job: JobId, name: &str, script: &str) -> Result<Value, CallError> {
         let row = self.0.store().read(|tx| tx.get(tables::JOBS, &job)).map_err(|e| from_ours(&e))?;
         let round = row.and_then(|j| j.started).map_or(0, |t| t.0).to_string();
@@ -259,13 +260,13 @@ fn told(ended: Ended, quiet: bool) -> Told {
     if !quiet {
         lines.extend(out.lines().chain(err.lines()).filter(|l| !l.trim().is_empty()).map(str::to_owned));
         if truncated {
-            lines.push("It wrote more than is kept: the rest is left out.".to_owned());
+            lines.push("It wrote more than Steward keeps: the rest is left out.".to_owned());
         }
     }
     Told { value: json!({ "code": code, "out": out, "err": err, "truncated": truncated }), lines }
 }
 
-/// A command of our own must go well.
+/// A command of our own must succeed.
 fn well(ended: Ended, what: &str) -> Result<Ended, CallError> {
     if ended.code == 0 {
         return Ok(ended);
@@ -295,7 +296,7 @@ mod tests {
         let much = Ended { code: CUT, out: b"a\r\nb\n".to_vec(), ..Ended::default() };
         let told = told(much.clone(), false);
         assert_eq!(told.value, json!({ "code": 0, "out": "a\nb\n", "err": "", "truncated": true }));
-        assert_eq!(told.lines, ["a", "b", "It wrote more than is kept: the rest is left out."]);
+        assert_eq!(told.lines, ["a", "b", "It wrote more than Steward keeps: the rest is left out."]);
         assert!(super::told(much, true).lines.is_empty());
         let failed = Ended { code: 1, err: b"Access is denied.\n\n".to_vec(), ..Ended::default() };
         assert_eq!(well(failed, "it failed").unwrap_err().message, "it failed: Access is denied.");

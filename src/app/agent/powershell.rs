@@ -1,4 +1,4 @@
-//! The few PowerShell texts that Steward itself sends to a Windows machine. One short text, always the same, stands
+//! The few PowerShell scripts that Steward itself sends to a Windows machine. One short text, always the same, stands
 //! in the command line; what it is to do, with scripts and secrets, is read by it.
 
 use base::Secret;
@@ -32,7 +32,7 @@ pub(super) enum Asked<'a> {
         input: &'a str,
     },
     /// Runs until the script is over. `dir` keeps what became of it; `sum` and `round` tell whether it is the same
-    /// one as before; by `nonce` a look knows that it sees this start.
+    /// one as before; by `nonce` a poll knows that it sees this start.
     Start {
         dir: &'a str,
         sum: &'a str,
@@ -105,7 +105,7 @@ pub(super) fn bytes_of(text: &str) -> Vec<u8> {
     bytes.unwrap_or_else(|_| text.as_bytes().to_vec())
 }
 
-/// Windows writes UTF-8 only where it was asked to: what is none is read byte by byte.
+/// Windows writes UTF-8 only where it was asked to: anything else is read byte by byte.
 pub(super) fn text_of(bytes: Vec<u8>) -> String {
     let text = String::from_utf8(bytes).unwrap_or_else(|e| e.as_bytes().iter().map(|b| char::from(*b)).collect());
     text.replace("\r\n", "\n")

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// The plugin behind a cluster.
 pub(super) const PLUGIN: &str = "proxmox";
 
-/// How the person proves to Proxmox that Steward may come in.
+/// How the person proves to Proxmox that Steward may have access.
 #[derive(Debug)]
 pub enum Credential {
     /// A token that they made.
@@ -108,7 +108,7 @@ impl Connections<'_> {
         let mut probe: Probe = serde_json::from_value(value).map_err(|e| {
             Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
         })?;
-        // A plugin does not know with which token it asks.
+        // A plugin does not know which token it asks with.
         if let Transport::Pve(pve) = &self.links().find(id)?.row.transport {
             for right in &mut probe.missing {
                 right.command = right.command.replace("{token}", &pve.token_id);
@@ -132,7 +132,7 @@ impl Connections<'_> {
         let wrong = |e: PveError| Error::field("user", format!("Proxmox refused: {}", e.message));
         let version = ticket.version().await.map_err(wrong)?;
         let mut plan = self.plan(&version, self.mark()).await?;
-        // A connection of ours may be one to the same cluster, and remaking its token would cut it off.
+        // One of our connections may be to the same cluster, and recreating its token would cut it off.
         while self.id_of_token(&plan.token_id()).is_some() {
             plan = self.plan(&version, &format!("{}-{}", self.mark(), hex::encode(random::bytes::<2>()))).await?;
         }

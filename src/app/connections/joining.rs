@@ -1,5 +1,5 @@
 //! Joining the Proxmox cluster of the host that Steward itself runs on. Root makes role, user and token there
-//! (`steward proxmox join`); what comes in here is only what Steward must know and keep.
+//! (`steward proxmox join`); this gets only what Steward must know and keep.
 
 use super::access::{PLUGIN, Probe};
 use super::links::Link;
@@ -119,5 +119,5 @@ fn trust(address: &NodeAddress) -> Result<Trust> {
     let pins: Option<Vec<Vec<u8>>> =
         address.pins.iter().map(|p| hex::decode(p).ok().filter(|b| b.len() == 32)).collect();
     let pins = pins.filter(|p| !p.is_empty());
-    Ok(Trust::Fingerprints(pins.ok_or_else(|| Error::invalid("Nothing says whom to trust."))?))
+    Ok(Trust::Fingerprints(pins.ok_or_else(|| Error::invalid("Nothing says which certificate to trust."))?))
 }

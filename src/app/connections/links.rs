@@ -29,7 +29,7 @@ impl Links {
         Ok(Self(ArcSwap::from_pointee(map)))
     }
 
-    /// Tells the live state which connections there are: their reports are taken in only then.
+    /// Tells the live state which connections there are: only then are their reports accepted.
     pub(crate) fn announce(&self, live: &Live) {
         for (id, link) in self.0.load().iter() {
             live.set_connection(*id, &link.row.name, Reach::Unknown);
@@ -42,7 +42,7 @@ impl Links {
 
     pub(super) fn find(&self, id: ConnectionId) -> Result<Arc<Link>> {
         let found = self.0.load().get(&id).cloned();
-        found.ok_or_else(|| Error::not_found("This connection does not exist (any more)."))
+        found.ok_or_else(|| Error::not_found("This connection does not exist."))
     }
 
     pub(super) fn put(&self, link: &Arc<Link>) {
@@ -81,11 +81,11 @@ impl Link {
     }
 
     pub fn client(&self) -> Result<&PveClient> {
-        self.client.as_ref().ok_or_else(|| Error::conflict("This connection is by SSH; it has no Proxmox API."))
+        self.client.as_ref().ok_or_else(|| Error::conflict("This connection uses SSH; it has no Proxmox API."))
     }
 
     /// How to sign in; without the key.
     pub fn ssh(&self) -> Result<&SshAccess> {
-        self.row.ssh().ok_or_else(|| Error::conflict("This connection is not by SSH."))
+        self.row.ssh().ok_or_else(|| Error::conflict("This connection does not use SSH."))
     }
 }

@@ -1,5 +1,5 @@
-//! Connections to Proxmox clusters and to hosts by SSH: reading, changing, limiting and forgetting them. How one comes
-//! to be: `access` (a cluster, by token or one-time login), `ssh_hosts`, `joining` (the cluster of this very host).
+//! Connections to Proxmox clusters and to hosts by SSH: reading, changing, limiting and forgetting them. How one is
+//! created: `access` (a cluster, by token or one-time login), `ssh_hosts`, `joining` (the cluster of this very host).
 
 pub mod access;
 pub mod joining;
@@ -155,7 +155,7 @@ impl Connections<'_> {
     /// The stored row, with its secrets.
     fn row(&self, id: ConnectionId) -> Result<Connection> {
         let row = self.0.store().read(|tx| tx.get(tables::CONNECTIONS, &id))?;
-        row.ok_or_else(|| Error::not_found("This connection does not exist (any more)."))
+        row.ok_or_else(|| Error::not_found("This connection does not exist."))
     }
 
     /// The key for a host by SSH, read for one sign-in.
@@ -213,7 +213,7 @@ impl Connections<'_> {
         let ConnectionChange { name, addresses, fingerprints, ca, limits } = change;
         let name = check_name(&name)?;
         if limits.vmid_min.is_some_and(|v| v < 100) {
-            return Err(Error::field("vmid_min", "Proxmox' numbers start at 100."));
+            return Err(Error::field("vmid_min", "Proxmox's numbers start at 100."));
         }
         if let (Some(low), Some(high)) = (limits.vmid_min, limits.vmid_max)
             && low > high
@@ -281,7 +281,7 @@ fn endpoints(addresses: &[String]) -> Result<Vec<String>> {
     let in_field = |e: Error| Error::field("addresses", e.fields().values().cloned().collect::<Vec<_>>().join(" "));
     let endpoints = addresses.iter().map(|a| trust::endpoint(a).map_err(in_field)).collect::<Result<Vec<_>>>()?;
     if endpoints.is_empty() || endpoints.len() > 16 {
-        return Err(Error::field("addresses", "Give 1 to 16 addresses, one a line."));
+        return Err(Error::field("addresses", "Give 1 to 16 addresses, one per line."));
     }
     Ok(endpoints)
 }

@@ -1,5 +1,5 @@
 //! Hosts that are reached by SSH and have no API of their own: a plain KVM host with libvirt. Each is a connection
-//! like a Proxmox cluster; only how Steward gets in differs.
+//! like a Proxmox cluster; only how Steward signs in differs.
 
 use super::links::Link;
 use super::{Connections, check_name};
@@ -15,7 +15,7 @@ use store::tables;
 /// The plugin behind such a connection.
 const LIBVIRT: &str = "libvirt";
 
-/// How the person lets Steward in, once: Steward places a key of its own and forgets this.
+/// How the person gives Steward access, once: Steward installs a key of its own and forgets this.
 #[derive(Debug)]
 pub enum LetIn {
     Password(Secret<String>),
@@ -29,7 +29,7 @@ pub struct NewSshHost {
     pub name: String,
     /// A name or an address, with `:port` when it is not 22.
     pub address: String,
-    /// root, or one who may use sudo without a password.
+    /// root, or a user who may use sudo without a password.
     pub user: String,
     /// The host key that the person accepted, `SHA256:...`.
     pub fingerprint: String,
@@ -144,7 +144,7 @@ impl Connections<'_> {
         let mut row = self.row(id)?;
         match &mut row.transport {
             Transport::Ssh(ssh) => ssh.host_keys = host_keys,
-            Transport::Pve(_) => return Err(Error::conflict("This connection is not by SSH.")),
+            Transport::Pve(_) => return Err(Error::conflict("This connection does not use SSH.")),
         }
         Ok(row)
     }
@@ -174,7 +174,7 @@ async fn become_root(session: &SshSession, user: &str) -> std::result::Result<()
         return Ok(());
     }
     run(session, "sudo -n true").await.map_err(|_| {
-        let text = format!("{user} may not use sudo without a password there. Take root, or allow it in sudoers.");
+        let text = format!("{user} may not use sudo without a password there. Use root, or allow it in sudoers.");
         SshError::new(SshErrorKind::Refused, text)
     })
 }

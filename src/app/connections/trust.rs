@@ -13,7 +13,7 @@ pub(super) fn endpoint(address: &str) -> Result<String> {
     if url.scheme() != "https" || !url.username().is_empty() {
         return Err(wrong());
     }
-    // `Url` hides 443 as https' default; Proxmox' own is 8006.
+    // `Url` hides 443 as https' default; Proxmox's own is 8006.
     let port = url.port().unwrap_or(if text.ends_with(":443") { 443 } else { 8006 });
     Ok(format!("https://{host}:{port}"))
 }
@@ -28,7 +28,7 @@ pub(super) fn parse_pins(lines: &[String]) -> Result<Vec<Vec<u8>>> {
     let wrong = |text| Error::field("fingerprints", text);
     let pins = pins.map_err(|_| wrong("Each line is one SHA-256 fingerprint: 32 pairs of hex digits."))?;
     if pins.is_empty() {
-        return Err(wrong("Without an accepted certificate nothing could be trusted."));
+        return Err(wrong("Accept at least one certificate; otherwise nothing could be trusted."));
     }
     Ok(pins)
 }

@@ -14,7 +14,7 @@ const IN_ALL: usize = 64;
 /// Unused tickets of one person.
 const TICKETS: usize = 16;
 
-/// A ticket that nobody showed yet.
+/// A ticket that has not been used yet.
 pub(super) struct Ticket {
     pub secret: Secret<[u8; 32]>,
     pub user: UserId,
@@ -50,7 +50,7 @@ impl Desk {
         let mut tickets = locked(&self.tickets);
         tickets.retain(|_, t| now < t.expires);
         if tickets.values().filter(|t| t.user == ticket.user).count() >= TICKETS {
-            return Err(Error::too_many("You asked for many consoles and opened none. Try again in 30 seconds.", 30));
+            return Err(Error::too_many("You requested many consoles and opened none. Try again in 30 seconds.", 30));
         }
         tickets.insert(key, ticket);
         Ok(())
@@ -65,10 +65,10 @@ impl Desk {
     pub(super) fn sit(&self, user: UserId, guest: GuestId) -> Result<Place> {
         let mut open = locked(&self.open);
         if open.values().sum::<usize>() >= IN_ALL {
-            return Err(Error::too_many("Too many consoles are open in this house. Try again later.", 60));
+            return Err(Error::too_many("Too many consoles are open on this Steward. Try again later.", 60));
         }
         if open.iter().filter(|((u, _), _)| *u == user).map(|(_, n)| n).sum::<usize>() >= PER_PERSON {
-            let text = format!("You have {PER_PERSON} consoles open, which is the most. Close one of them.");
+            let text = format!("You have {PER_PERSON} consoles open, which is the limit. Close one of them.");
             return Err(Error::too_many(text, 30));
         }
         *open.entry((user, guest)).or_default() += 1;
@@ -86,7 +86,7 @@ impl Desk {
     }
 }
 
-/// One open console of a person; counted off when it is dropped.
+/// One open console of a person; no longer counted when it is dropped.
 pub(super) struct Place {
     open: Arc<Mutex<Open>>,
     key: (UserId, GuestId),

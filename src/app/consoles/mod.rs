@@ -30,12 +30,12 @@ use stream::ConsoleStream;
 pub const TICKET: Duration = Duration::from_secs(30);
 /// How often an open console's person is judged again.
 const RECHECK: Duration = Duration::from_secs(2);
-/// The provider's patience is ten seconds for each of its two steps; more is a fault.
+/// The provider waits ten seconds for each of its two steps; anything longer is an error.
 const OPENING: Duration = Duration::from_secs(25);
 
 pub struct Consoles<'a>(pub(super) &'a App);
 
-/// What a person got to come back with.
+/// What a person gets and has to present again.
 #[derive(Debug)]
 pub struct ConsoleTicket {
     pub text: Secret<String>,
@@ -47,14 +47,14 @@ pub struct ConsoleTicket {
 #[derive(Deserialize)]
 #[serde(tag = "via", rename_all = "lowercase")]
 enum Way {
-    /// A websocket of Proxmox' API, at the node that answered the hook's last change.
+    /// A websocket of Proxmox's API, at the node that answered the hook's last change.
     Pve {
         path: String,
         params: Value,
         /// For VNC's own password check.
         #[serde(default)]
         password: Option<Secret<String>>,
-        /// What a terminal wants to hear first.
+        /// What a terminal expects first.
         #[serde(default)]
         hello: Option<Secret<String>>,
     },
@@ -99,7 +99,7 @@ impl Consoles<'_> {
         self.offered(&guest).await
     }
 
-    /// The machine, when this actor may sit in front of it now.
+    /// The machine, if this actor may use its console now.
     fn usable(&self, actor: &Actor, id: GuestId) -> Result<Arc<GuestLive>> {
         let guests = self.0.guests();
         let guest = guests.get_for(actor, id, GuestRight::Use)?;
@@ -148,7 +148,7 @@ impl Consoles<'_> {
         Ok(ConsoleTicket { text, kind, expires })
     }
 
-    /// Takes a ticket: whatever comes of it, it can't be used again.
+    /// Redeems a ticket: whatever the outcome, it can't be used again.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden` (also for a ticket that is not good), `Conflict`, `Unavailable`; `TooMany` when
@@ -159,7 +159,7 @@ impl Consoles<'_> {
         let good = parse_bearer(ticket).and_then(|(key, secret)| self.0.0.consoles.take(&key, &secret));
         let good = good.filter(|t| t.is_for(user, actor.via(), id, self.0.now()));
         let Some(ticket) = good else {
-            return Err(Error::forbidden("This console ticket is not good (any more). Ask for a new one."));
+            return Err(Error::forbidden("This console ticket is not valid. Ask for a new one."));
         };
         let place = self.0.0.consoles.sit(user, id)?;
         Ok(Entry { app: self.0.clone(), actor: actor.clone(), guest, kind: ticket.kind, place })
@@ -175,7 +175,7 @@ fn unreadable(e: serde_json::Error) -> Error {
     Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
 }
 
-/// A person with a good ticket, for whom the machine's side is not open yet.
+/// A person with a valid ticket, for whom the machine's side is not open yet.
 pub struct Entry {
     app: App,
     actor: Actor,
@@ -277,8 +277,8 @@ impl Watch {
         self.kind
     }
 
-    /// Returns, with the reason, as soon as the person may not sit here any more: signed out, revoked,
-    /// deactivated, the machine taken away. Looks every two seconds.
+    /// Returns, with the reason, as soon as the person may no longer use the console: signed out, revoked,
+    /// deactivated, the machine no longer theirs. Checks every two seconds.
     pub async fn refused(&self) -> &'static str {
         let role = self.actor.role();
         loop {

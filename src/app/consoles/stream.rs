@@ -1,4 +1,4 @@
-//! The machine's side of a console as bytes, whatever way the provider has to it.
+//! The machine's side of a console as bytes, whichever way the provider reaches it.
 
 use base::{Error, Result, Secret};
 use remote::ssh::SshSession;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 
 /// How long a terminal may take to greet.
 const GREETING: Duration = Duration::from_secs(10);
-/// The largest input in one frame of Proxmox' terminals.
+/// The largest input in one frame of Proxmox's terminals.
 const PIECE: usize = 8 * 1024;
 /// A broken SSH connection ends its streams a moment before it says that it is closed.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ impl ConsoleStream {
         Self { link: Some(Arc::new(session)), ..Self::plain(line) }
     }
 
-    /// A terminal of Proxmox' `termproxy`, which wants to hear user and ticket and says OK.
+    /// A terminal of Proxmox's `termproxy`, which wants to hear user and ticket and says OK.
     ///
     /// # Errors
     /// `Unavailable` when it says anything else, or nothing.
@@ -146,7 +146,7 @@ impl ConsoleWriter {
         }
     }
 
-    /// A sign of life: a terminal that hears nothing for long is closed by Proxmox.
+    /// A keep-alive: Proxmox closes a terminal that is silent for long.
     ///
     /// # Errors
     /// The line broke.

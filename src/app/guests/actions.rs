@@ -99,7 +99,7 @@ impl Guests<'_> {
             GuestAction::Revert(revert) if revert.keys.is_empty() => {
                 let keys = self.hardware(actor, id).await?.waiting;
                 if keys.is_empty() {
-                    return Err(Error::conflict("No change waits for a restart."));
+                    return Err(Error::conflict("No change is waiting for a restart."));
                 }
                 ask = Ask::of(&RevertSettings { keys }.into(), &guest.state.name);
             }
@@ -134,7 +134,7 @@ impl Guests<'_> {
         action.refusal(guest.row.kind, &guest.state).or_else(|| self.clone_refusal(guest, action))
     }
 
-    /// What whoever may use the machine can do with it now, each with the reason why not, where there is one. What its
+    /// What people who may use the machine can do with it now, each with the reason why not, where there is one. What its
     /// provider does not offer is left out.
     pub fn power_actions(&self, actor: &Actor, guest: &GuestLive) -> Vec<(ActionKind, Option<String>)> {
         let features = self.all_features(guest);
@@ -163,7 +163,7 @@ impl Guests<'_> {
     pub(crate) fn target(guest: &GuestLive) -> Result<Value> {
         match guest.row.vmid.filter(|_| guest.row.making.is_none()) {
             Some(vmid) => Ok(Self::target_now(guest, vmid)),
-            None => Err(Error::conflict("It is being made right now.")),
+            None => Err(Error::conflict("It is being created right now.")),
         }
     }
 

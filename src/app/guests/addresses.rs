@@ -1,4 +1,4 @@
-//! Where a machine can be reached: as its provider tells, else as the own network knows its cards.
+//! Where a machine can be reached: as its provider reports, else as Steward's own network knows its cards.
 
 use super::Guests;
 use crate::live::GuestLive;
@@ -9,8 +9,8 @@ use model::guests::hardware::Hardware;
 use model::providers::Feature;
 
 impl Guests<'_> {
-    /// The machine's addresses, as its guest agent or settings tell. Of a running machine that tells none: what the
-    /// kernel knows of its network cards.
+    /// The machine's addresses, as its guest agent or settings tell. For a running machine that reports none: what the
+    /// kernel knows about its network cards.
     ///
     /// # Errors
     /// `Unavailable` when Proxmox does not answer.

@@ -90,14 +90,15 @@ impl Guests<'_> {
     fn pointless(&self, guest: &GuestLive, action: &GuestAction) -> Option<String> {
         match action {
             GuestAction::Tags(tags) if tags.changes_nothing(&guest.state.tags) => {
-                Some("It has just these tags already.".to_owned())
+                Some("It already has exactly these tags.".to_owned())
             }
             GuestAction::Migrate(Migrate { node, .. }) if *node == guest.state.node => {
-                Some("It is on this node already.".to_owned())
+                Some("It is already on this node.".to_owned())
             }
             GuestAction::Migrate(Migrate { node, .. }) if !node.is_empty() => {
                 let there = self.0.nodes().usable(guest.row.connection).unwrap_or_default();
-                (!there.contains(node)).then(|| "Its cluster has no such node that Steward may use now.".to_owned())
+                (!there.contains(node))
+                    .then(|| "Its cluster has no such node, or Steward may not use it right now.".to_owned())
             }
             _ => None,
         }

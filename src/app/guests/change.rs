@@ -102,7 +102,7 @@ impl Guests<'_> {
             GuestAction::AddNic(AddNic { nic }) | GuestAction::ChangeNic(ChangeNic { nic, .. })
                 if !limits.allows_bridge(&nic.bridge) =>
             {
-                let text = format!("Steward may not plug machines into {}. Choose another.", nic.bridge);
+                let text = format!("Steward may not connect machines to {}. Choose another.", nic.bridge);
                 Err(Error::field("bridge", text))
             }
             _ => Ok(()),

@@ -17,7 +17,7 @@ use store::{Read, WriteTx, tables};
 /// Makes a request harmless when it is sent twice.
 #[derive(Clone, Debug)]
 pub struct Once {
-    /// Whoever asks chooses it.
+    /// The caller chooses it.
     pub key: String,
     /// Stands for what was asked for: the same request has the same mark. Nothing can be read from it.
     pub mark: String,
@@ -29,7 +29,7 @@ pub(super) fn same_request(first: &Job, mark: Option<&str>) -> Result<()> {
     if request_of(&first.kind) == mark {
         return Ok(());
     }
-    Err(Error::conflict("This Idempotency-Key was used for another request, which is under way. Use another key."))
+    Err(Error::conflict("This Idempotency-Key was used for another request, which is under way. Use a different key."))
 }
 
 fn request_of(kind: &JobKind) -> Option<&str> {
@@ -71,7 +71,7 @@ impl Guests<'_> {
                 if let Some(first) = job.subject.guest().filter(|id| *id != guest.id) {
                     same_request(&job, mark.as_deref())?;
                     let row = tx.get(tables::GUESTS, &first)?;
-                    return Ok((row.ok_or_else(|| Error::conflict("This machine was asked for already."))?, job));
+                    return Ok((row.ok_or_else(|| Error::conflict("This machine has already been requested."))?, job));
                 }
                 guest.making = Some(job.id);
                 tx.put(tables::GUESTS, &guest.id, &guest)?;
@@ -92,7 +92,7 @@ impl Guests<'_> {
         let row = self.0.store().write_blocking(move |tx| {
             let key = (connection, vmid);
             if tx.get(tables::VMID_RESERVATIONS, &key)?.is_some() {
-                return Err(Error::conflict("Another job took this number just now."));
+                return Err(Error::conflict("Another job has just taken this number."));
             }
             tx.put(tables::VMID_RESERVATIONS, &key, &job)?;
             let guest = tx.get(tables::JOBS, &job)?.and_then(|j| j.subject.guest());

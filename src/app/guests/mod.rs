@@ -60,13 +60,13 @@ pub struct GuestHistory {
 
 pub struct Guests<'a>(pub(super) &'a App);
 
-/// What somebody may do with a machine who asked for more.
+/// What somebody who asked for more may do with a machine.
 fn too_little(have: Option<GuestRight>) -> &'static str {
     match have {
         Some(GuestRight::Use | GuestRight::Manage) => {
             "You may switch this machine on and off and open its console, but not change it."
         }
-        Some(GuestRight::See) | None => "You may look at this machine, but not change it.",
+        Some(GuestRight::See) | None => "You may view this machine, but not change it.",
     }
 }
 
@@ -116,7 +116,7 @@ impl Guests<'_> {
         let guest = self.0.live().snapshot().guest(id).cloned();
         guest
             .filter(|g| actor.guest_right(&g.row).is_some())
-            .ok_or_else(|| Error::not_found("This machine does not exist (any more)."))
+            .ok_or_else(|| Error::not_found("This machine does not exist."))
     }
 
     /// One machine on which the actor has at least this right.
@@ -132,7 +132,7 @@ impl Guests<'_> {
             return Some(too_little(actor.guest_right(&guest.row)).to_owned());
         }
         if guest.row.making.is_some() {
-            return Some("It is being made right now.".to_owned());
+            return Some("It is being created right now.".to_owned());
         }
         if let Err(e) = self.check_reach(guest.row.connection) {
             return Some(e.message().to_owned());
@@ -190,7 +190,7 @@ impl Guests<'_> {
         Ok(())
     }
 
-    /// The machine's charts, from Proxmox' own history.
+    /// The machine's charts, from Proxmox's own history.
     ///
     /// # Errors
     /// `Invalid` on `range`; `Unavailable` when Proxmox does not answer.
@@ -207,7 +207,7 @@ impl Guests<'_> {
         })
     }
 
-    /// Jobs and audit entries of a machine. Those who do not manage it are not told with whom it is shared, and
+    /// Jobs and audit entries of a machine. Those who do not manage it are not told who it is shared with, and
     /// nobody but admins from where others came.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use model::quotas::Amounts;
 use model::subject::Subject;
 
 impl Guests<'_> {
-    /// A copy: one commit holds the wanted machine, its job, the event and the audit entry. The copy belongs to whoever
+    /// A copy: one commit holds the wanted machine, its job, the event and the audit entry. The copy belongs to the person who
     /// asks. Asked again under the same name while the job is open gives the first one.
     pub(super) async fn request_clone(
         &self,
@@ -36,7 +36,7 @@ impl Guests<'_> {
         self.check_named(actor, source, action).await?;
         let snapshot = self.0.live().snapshot();
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
-        // What was made a moment ago has no name in Proxmox' list yet.
+        // What was made a moment ago has no name in Proxmox's list yet.
         if others.any(|g| g.state.name == *name || g.row.name == *name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
@@ -44,7 +44,7 @@ impl Guests<'_> {
         self.check_place(source, to)?;
         let limits = self.0.connections().limits(connection)?;
         if source.state.template && source.row.vmid.is_some_and(|vmid| !limits.allows_template(vmid)) {
-            return Err(Error::conflict("Machines may not be made from this template. Choose another."));
+            return Err(Error::conflict("Machines may not be created from this template. Choose another."));
         }
         if let Some(storage) = storage.as_deref().filter(|s| !limits.allows_storage(s)) {
             return Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")));
@@ -76,7 +76,7 @@ impl Guests<'_> {
         self.make(actor, Wanted { guest, job: new, takes, record }, |_, _, _| Ok(())).await.map(|(_, job)| job)
     }
 
-    /// What stands in the way of moving the machine to each other node, asked from its provider now.
+    /// What prevents moving the machine to each of the other nodes, asked from its provider now.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` when the provider can't move machines; `Unavailable` when it does not answer.
@@ -96,7 +96,7 @@ impl Guests<'_> {
     pub(super) async fn check_move(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Result<()> {
         let GuestAction::Migrate(Migrate { node, disks, storage }) = action else { return Ok(()) };
         if *node == guest.state.node {
-            return Err(Error::field("node", "It is on this node already."));
+            return Err(Error::field("node", "It is already on this node."));
         }
         self.migrate_check(actor, guest.row.id).await?.allows(node, *disks, storage.as_deref())
     }
@@ -105,7 +105,7 @@ impl Guests<'_> {
         if self.0.nodes().usable(guest.row.connection)?.iter().any(|n| n == node) {
             Ok(())
         } else {
-            Err(Error::field("node", "This node is away, or Steward may not use it."))
+            Err(Error::field("node", "This node is not available, or Steward may not use it."))
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a wish names must be there: disks, network cards, snapshots; storages, bridges and images of a node. The
+//! What a request names must exist: disks, network cards, snapshots; storages, bridges and images of a node. The
 //! provider is asked before there is a job, so that a mistyped name is told at once and beside its field.
 
 use super::Guests;
@@ -11,7 +11,7 @@ use model::guests::{GuestAction, GuestSource, GuestSpec};
 use model::providers::Feature;
 
 impl Guests<'_> {
-    /// Asks the provider whether the wish can be: its parts are there, it takes the values.
+    /// Asks the provider whether the request is possible: its parts exist and the values are accepted.
     ///
     /// # Errors
     /// `NotFound` when the machine has no such part, `Invalid` where a field names it; what asking the provider says.
@@ -24,13 +24,13 @@ impl Guests<'_> {
         let sentence = match part {
             Part::Disk(_) | Part::Nic(_) if !features.contains(&Feature::Hardware) => return Ok(()),
             Part::Disk(key) if !self.hardware(actor, id).await?.disks.iter().any(|d| d.key == key) => {
-                format!("The machine has no disk {key} (any more).")
+                format!("The machine has no disk {key}.")
             }
             Part::Nic(key) if !self.hardware(actor, id).await?.nics.iter().any(|n| n.key == key) => {
-                format!("The machine has no network card {key} (any more).")
+                format!("The machine has no network card {key}.")
             }
             Part::Snapshot(name) if self.snapshots(actor, id).await?.get(name).is_none() => {
-                format!("The machine has no snapshot {name} (any more).")
+                format!("The machine has no snapshot {name}.")
             }
             Part::NewSnapshot(name) if self.snapshots(actor, id).await?.get(name).is_some() => {
                 format!("There is a snapshot called {name} already. Choose another name.")

@@ -1,5 +1,5 @@
 //! Applying a hardware profile to a machine that is there, and what the profile of a machine fixes for those who are
-//! no admins.
+//! not admins.
 
 use super::Guests;
 use crate::Actor;
@@ -21,7 +21,7 @@ pub struct ApplyPlan {
     /// What was looked at.
     pub digest: String,
     pub running: bool,
-    /// Values that are as wished already are left out.
+    /// Values that are as requested already are left out.
     pub changes: Vec<Planned>,
     /// The first disk and its GiB before.
     pub grow: Option<(DiskGrowth, u64)>,
@@ -42,7 +42,7 @@ impl Guests<'_> {
         guest.row.profile.map_or(Ok(None), |id| self.0.hardware_profiles().known(id))
     }
 
-    /// Whoever applies a profile must manage the machine.
+    /// Applying a profile needs the right to manage the machine.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`.
@@ -53,7 +53,7 @@ impl Guests<'_> {
     /// What applying a profile would do. Nothing is changed. `disks`: its disks too.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` when the provider can't, or when an admin's profile stands in the way; `Unavailable`.
+    /// `NotFound`; `Conflict` when the provider can't, or when an admin's profile forbids it; `Unavailable`.
     pub async fn plan_profile(&self, actor: &Actor, id: GuestId, profile: ProfileId, disks: bool) -> Result<ApplyPlan> {
         let guest = self.get_for(actor, id, GuestRight::Manage)?;
         let profile = self.0.hardware_profiles().get(actor, profile)?;
@@ -135,7 +135,7 @@ impl Guests<'_> {
     fn check_places(&self, guest: &GuestLive, profile: &Profile, disks: bool) -> Result<()> {
         let limits = self.0.connections().limits(guest.row.connection)?;
         if let Some(bridge) = profile.value("bridge").filter(|b| !limits.allows_bridge(b)) {
-            return Err(Error::conflict(format!("Steward may not plug machines into {bridge}.")));
+            return Err(Error::conflict(format!("Steward may not connect machines to {bridge}.")));
         }
         let mut more = profile.disks.iter().filter_map(|d| d.storage.as_deref());
         match more.find(|s| disks && !limits.allows_storage(s)) {
@@ -195,7 +195,7 @@ fn fixed_in_card(profile: &Profile, nic: &NicSpec) -> Vec<String> {
 /// What becomes of a profile's values on a machine that is there.
 struct Changeable {
     values: BTreeMap<String, String>,
-    /// Values that the provider does not take.
+    /// Values that the provider does not accept.
     refused: Vec<Planned>,
     /// Keys that stay, with the reason.
     stays: Vec<(String, String)>,
@@ -229,13 +229,13 @@ fn changeable(settings: &MachineSettings, profile: &Profile, all: &Hardware, dis
 }
 
 fn why_it_stays(spec: Option<&OptionSpec>, key: &str, all: &Hardware, disks: bool) -> Option<String> {
-    let none = "This machine has no such thing.";
+    let none = "This machine has no such setting.";
     let why = match spec {
         None => none,
-        Some(s) if s.when == When::New && s.stays.is_empty() => "Only a new machine gets it.",
+        Some(s) if s.when == When::New && s.stays.is_empty() => "This applies to new machines only.",
         Some(s) if s.when == When::New => s.stays.as_str(),
         Some(_) if key == "disk" || key == DISKS => {
-            return (!disks).then(|| "Disks were not asked for.".to_owned());
+            return (!disks).then(|| "Disks were not included.".to_owned());
         }
         Some(_) if all.value(key).is_none() => none,
         Some(_) => return None,

@@ -184,7 +184,7 @@ impl Guests<'_> {
     fn check_against_cluster(&self, connection: ConnectionId, spec: &GuestSpec) -> Result<()> {
         let snapshot = self.0.live().snapshot();
         if !self.0.nodes().usable(connection)?.contains(&spec.node) {
-            return Err(Error::field("node", "This node is away, or Steward may not use it."));
+            return Err(Error::field("node", "This node is not available, or Steward may not use it."));
         }
         let threads = snapshot.node(connection, &spec.node).map_or(0.0, |n| n.node.maxcpu);
         #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
@@ -195,13 +195,13 @@ impl Guests<'_> {
             ));
         }
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
-        // What was made a moment ago has no name in Proxmox' list yet.
+        // What was made a moment ago has no name in Proxmox's list yet.
         if others.any(|g| g.state.name == spec.name || g.row.name == spec.name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
         for (asked, feature, field, text) in [
-            (spec.vlan.is_some(), Feature::Vlan, "vlan", "This host has no VLAN tags. Leave it empty."),
-            (!spec.tags.is_empty(), Feature::Tags, "tags", "Machines of this host have no tags. Leave it empty."),
+            (spec.vlan.is_some(), Feature::Vlan, "vlan", "This host does not support VLAN tags. Leave this empty."),
+            (!spec.tags.is_empty(), Feature::Tags, "tags", "Machines on this host can't have tags. Leave this empty."),
         ] {
             if asked && !self.can(connection, GuestKind::Qemu, feature) {
                 return Err(Error::field(field, text));
@@ -212,16 +212,19 @@ impl Guests<'_> {
             return Err(Error::field("storage", format!("Steward may not put disks on {storage}. Choose another.")));
         }
         if !limits.allows_bridge(&spec.bridge) {
-            let text = format!("Steward may not plug machines into {}. Choose another.", spec.bridge);
+            let text = format!("Steward may not connect machines to {}. Choose another.", spec.bridge);
             return Err(Error::field("bridge", text));
         }
         if let GuestSource::Template { vmid, .. } = spec.source {
             if !limits.allows_template(vmid) {
-                return Err(Error::field("template", "Machines may not be made from this template. Choose another."));
+                return Err(Error::field(
+                    "template",
+                    "Machines may not be created from this template. Choose another.",
+                ));
             }
             let template = snapshot.guests.iter().find(|g| g.row.connection == connection && g.row.vmid == Some(vmid));
             let Some(template) = template.filter(|g| g.state.template) else {
-                return Err(Error::field("template", "This template does not exist (any more). Choose another."));
+                return Err(Error::field("template", "This template does not exist. Choose another."));
             };
             let least = template.state.maxdisk.div_ceil(1 << 30);
             if spec.disk < least {
@@ -246,7 +249,7 @@ impl Guests<'_> {
         let mut all = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         let Some(template) = all.find(|g| g.row.vmid == Some(*vmid)) else { return Ok(()) };
         if !self.can(connection, template.row.kind, Feature::Hardware) {
-            return Err(Error::field("storage", "Choose a storage: Steward may put disks on some only."));
+            return Err(Error::field("storage", "Choose a storage: Steward may put disks on some storages only."));
         }
         let value = plugin_host::call(self.0, connection, "guest_hardware", vec![Self::target(template)?]).await?;
         let hardware: Hardware = serde_json::from_value(value).map_err(|e| {
@@ -271,7 +274,7 @@ impl Guests<'_> {
                 Ok(())
             }
             Some(job) => Err(Error::conflict(format!(
-                "“{}” works on this machine now. Wait until it is done, or cancel it.",
+                "“{}” is working on this machine now. Wait until it is done, or cancel it.",
                 job.title
             ))),
             None => Ok(()),

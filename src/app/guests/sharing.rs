@@ -22,7 +22,7 @@ const MOST: usize = 100;
 #[derive(Default)]
 pub struct Grants {
     now: ArcSwap<Index>,
-    /// Held while rows are read and put in: whoever comes last has read last.
+    /// Held while rows are read and inserted, so that the last writer has also read last.
     work: Mutex<()>,
 }
 
@@ -53,7 +53,7 @@ impl Grants {
         self.now.load().version
     }
 
-    /// With whom a machine is shared.
+    /// Who a machine is shared with.
     pub(crate) fn on(&self, guest: GuestId) -> Vec<(UserId, GuestRight)> {
         self.now.load().by_guest.get(&guest).cloned().unwrap_or_default()
     }
@@ -102,8 +102,8 @@ impl App {
     }
 }
 
-/// Takes away what hangs on a machine, its grants and what counts for its owner's quota, in the commit that takes
-/// the machine away; open pages of those whom it was shared with look again. Call [`Grants::reload`] afterwards.
+/// Removes what depends on a machine, its grants and what counts for its owner's quota, in the commit that takes
+/// the machine away; open pages of the people it was shared with reload. Call [`Grants::reload`] afterwards.
 pub(crate) fn drop_of_guest(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
     for (key, _) in tx.list(tables::GUEST_GRANTS, Scan::prefix(&guest), usize::MAX)? {
         tx.delete(tables::GUEST_GRANTS, &key)?;
@@ -117,7 +117,7 @@ pub(crate) fn drop_of_guest(tx: &mut WriteTx, guest: GuestId) -> Result<()> {
     quotas::forget(tx, guest)
 }
 
-/// Takes all that was shared with a person away, in the commit that deletes them.
+/// Removes everything shared with a person, in the commit that deletes them.
 pub(crate) fn drop_of_user(tx: &mut WriteTx, user: UserId) -> Result<Vec<GuestId>> {
     let all = tx.list(tables::GUEST_GRANTS, Scan::all(), usize::MAX)?;
     let theirs: Vec<GuestId> = all.into_iter().filter(|((_, u), _)| *u == user).map(|((g, _), _)| g).collect();
@@ -140,14 +140,14 @@ pub struct GrantView {
 }
 
 impl Guests<'_> {
-    /// With whom a machine is shared, by login. For those who manage it, also through a token that only reads.
+    /// Who a machine is shared with, by login. For those who manage it, also through a read-only token.
     ///
     /// # Errors
     /// `NotFound`; `Forbidden` for those who may not manage it.
     pub fn shared(&self, actor: &Actor, id: GuestId) -> Result<Vec<GrantView>> {
         let guest = self.get(actor, id)?;
         if actor.person_right(&guest.row) != Some(GuestRight::Manage) {
-            return Err(Error::forbidden("Only those who manage this machine may see with whom it is shared."));
+            return Err(Error::forbidden("Only people who manage this machine may see who it is shared with."));
         }
         let rows = self.0.store().read(|tx| tx.list(tables::GUEST_GRANTS, Scan::prefix(&id), usize::MAX))?;
         let mut all: Vec<GrantView> = rows.into_iter().filter_map(|((_, user), g)| self.grant_view(user, g)).collect();
@@ -234,8 +234,8 @@ impl Guests<'_> {
         self.grant_view(with, grant).ok_or_else(|| Error::field("login", "There is nobody with this login."))
     }
 
-    /// Takes back what was shared with somebody. It counts at once, for open pages too. Everybody may give
-    /// back what was shared with themselves.
+    /// Stops sharing with somebody. It takes effect at once, for open pages too. People may always
+    /// give back what was shared with them.
     ///
     /// # Errors
     /// `NotFound`, also when it was not shared with them; `Forbidden`.
@@ -289,7 +289,7 @@ impl Guests<'_> {
         match owner.map(|o| self.0.people().get(o)) {
             None => actor.require_full_admin()?,
             Some(person) if !person.as_ref().is_some_and(|p| p.active) => {
-                return Err(Error::field("owner", "This user does not exist (any more), or can't sign in."));
+                return Err(Error::field("owner", "This user does not exist, or can't sign in."));
             }
             Some(_) => {}
         }
@@ -335,9 +335,9 @@ fn in_owner(e: Error) -> Error {
 }
 
 /// The machine's row, when the actor still manages it at the moment of the commit: somebody whose right is being
-/// taken away can't pass it on meanwhile.
+/// removed can't pass it on in the meantime.
 fn still_managed(tx: &WriteTx, actor: &Actor, id: GuestId) -> Result<Guest> {
-    let gone = || Error::not_found("This machine does not exist (any more).");
+    let gone = || Error::not_found("This machine does not exist.");
     let row = tx.get(tables::GUESTS, &id)?.ok_or_else(gone)?;
     let Some(user) = actor.user_id() else { return Ok(row) };
     if actor.is_admin() || row.owner == Some(user) {

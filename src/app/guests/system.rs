@@ -1,4 +1,4 @@
-//! What runs inside machines: Windows is handled in other ways than the rest. The provider tells it; the answer is
+//! What runs inside machines: Windows is handled differently from the rest. The provider tells it; the answer is
 //! kept for a while, as pages ask often.
 
 use super::Guests;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const KEEP: Duration = Duration::from_secs(600);
-/// An answer that told nothing is asked for again sooner.
+/// An answer without content is asked for again sooner.
 const KEEP_UNKNOWN: Duration = Duration::from_secs(15);
 /// A page must not wait long for it.
 const LIMIT: Duration = Duration::from_secs(3);

@@ -1,5 +1,5 @@
-//! What hangs on a machine before it is stopped, moved, changed or taken away. Each source of facts is one function
-//! in `sources.rs`; whoever adds a noun that hangs on machines adds one there.
+//! What depends on a machine, before it is stopped, moved, changed or deleted. Each source of facts is one function
+//! in `sources.rs`; a new noun that depends on machines needs a new one there.
 
 mod own;
 mod sources;
@@ -19,7 +19,7 @@ use own::Own;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A person waits for the answer; what the provider has not told by then is said to be unknown.
+/// A person waits for the answer; what the provider has not reported by then is shown as unknown.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 pub struct Impacts<'a>(pub(super) &'a App);
@@ -73,7 +73,7 @@ impl Impacts<'_> {
         if let (Some(name), Some(all)) = (&asked.snapshot, &told.snapshots)
             && all.get(name).is_none()
         {
-            return Err(Error::field("snapshot", "There is no such snapshot (any more)."));
+            return Err(Error::field("snapshot", "There is no such snapshot."));
         }
         let open = self.0.jobs().all_open()?;
         let scene = Scene { app: self.0, actor, guest: &guest, asked, told: &told, open: &open, own: &own };
@@ -124,7 +124,7 @@ impl Impacts<'_> {
             return Told { software: software.await, ..Told::default() };
         }
         if let Err(e) = guests.check_reach(guest.row.connection) {
-            let unknown = vec![format!("Its disks, snapshots and devices can't be asked for now. {}", e.message())];
+            let unknown = vec![format!("Its disks, snapshots and devices can't be read right now. {}", e.message())];
             return Told { software: self.0.software().known(id).unwrap_or_default(), unknown, ..Told::default() };
         }
         let has = |feature| features.contains(&feature);
@@ -154,14 +154,14 @@ impl Told {
     }
 }
 
-/// Asks when it is wanted, and waits so long and no longer.
+/// Asks if it is wanted, and waits only that long.
 async fn wanted<T>(wanted: bool, what: &str, ask: impl Future<Output = Result<T>>) -> Option<Result<T, String>> {
     if !wanted {
         return None;
     }
     Some(match tokio::time::timeout(PATIENCE, ask).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(e)) => Err(format!("Its {what} can't be asked for now. {}", e.message())),
-        Err(_) => Err(format!("Its {what} are not known: the answer takes too long.")),
+        Ok(Err(e)) => Err(format!("Its {what} can't be read right now. {}", e.message())),
+        Err(_) => Err(format!("Its {what} are not known: the answer is taking too long.")),
     })
 }

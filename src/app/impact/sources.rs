@@ -91,7 +91,7 @@ fn software(s: &Scene<'_>) -> Result<Vec<Fact>> {
     Ok(if programs.is_empty() { Vec::new() } else { vec![Fact::Software(programs)] })
 }
 
-/// May the actor know with whom the machine is shared?
+/// May the actor know who the machine is shared with?
 fn manages(s: &Scene<'_>) -> bool {
     s.actor.person_right(&s.guest.row) == Some(GuestRight::Manage)
 }

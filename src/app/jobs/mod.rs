@@ -1,4 +1,4 @@
-//! Jobs: asking for them, reading them, and what people do with them. Running them is the runner's business.
+//! Jobs: asking for them, reading them, and what people do with them. Running them is up to the runner.
 
 mod end;
 pub(crate) mod secrets;
@@ -137,9 +137,9 @@ fn is_theirs(actor: &Actor, job: &Job) -> bool {
 }
 
 impl Jobs<'_> {
-    /// Rights on a job are rights on its subject: whoever may look at a machine sees its jobs, and who lost that
-    /// right sees also those that they asked for themselves no longer. Jobs whose subject has no rights of its own
-    /// belong to whoever asked for them.
+    /// Rights on a job are rights on its subject: people who may see a machine see its jobs, and people who lost
+    /// that right no longer see even those that they requested themselves. Jobs whose subject has no rights of its own belong
+    /// to the person who requested them.
     pub(super) fn may_see(&self, actor: &Actor, job: &Job) -> bool {
         match self.0.right_on(actor, job.subject) {
             Standing::Admin => true,
@@ -243,7 +243,7 @@ impl Jobs<'_> {
 
     fn find(&self, actor: &Actor, id: JobId) -> Result<Job> {
         let job = self.0.store().read(|tx| tx.get(tables::JOBS, &id))?;
-        job.filter(|j| self.may_see(actor, j)).ok_or_else(|| Error::not_found("This job does not exist (any more)."))
+        job.filter(|j| self.may_see(actor, j)).ok_or_else(|| Error::not_found("This job does not exist."))
     }
 
     /// Log lines from number `from` (0 is the first) on, at most `limit`, each with its number.
@@ -257,7 +257,7 @@ impl Jobs<'_> {
         Ok(rows.into_iter().map(|((_, n), line)| (n, line)).collect())
     }
 
-    /// Asks a job to stop. What it did is taken back; a step that runs is finished first.
+    /// Asks a job to stop. What it did is undone; a running step is finished first.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` when it is over.
@@ -272,7 +272,7 @@ impl Jobs<'_> {
         .await
     }
 
-    /// Tries a failed or cancelled job again. What could not be taken back is taken back first. A provider's job
+    /// Tries a failed or cancelled job again. What could not be undone before is undone first. A provider's job
     /// then starts from nothing, as the world may have changed since, unless nobody knows whether its last step
     /// happened; another job (a recipe) goes on where it stands.
     ///
@@ -283,7 +283,10 @@ impl Jobs<'_> {
         if let Some(guest) = view.job.subject.guest()
             && let Some(open) = self.open_of_guest(guest)?
         {
-            return Err(Error::conflict(format!("“{}” works on this machine now. Wait until it is done.", open.title)));
+            return Err(Error::conflict(format!(
+                "“{}” is working on this machine now. Wait until it is done.",
+                open.title
+            )));
         }
         let plugins = self.0.plugin_set();
         let plugin_gone = view.job.plugin_hash.as_deref().is_some_and(|h| plugins.by_hash(h).is_none());
@@ -309,7 +312,7 @@ impl Jobs<'_> {
                 if half && !plugin_gone {
                     (job.state, job.again, job.plugin_hash) = (JobState::Undoing, true, hash);
                 } else if anew {
-                    // It was taken back whole, so it starts from nothing, with the plugin of today.
+                    // It was undone completely, so it starts from nothing, with the current plugin.
                     tx.delete_all(tables::STEPS, Scan::prefix(&id))?;
                 } else {
                     (job.plugin_hash, job.progress) = (hash, progress);
@@ -349,7 +352,7 @@ impl Jobs<'_> {
         actor.require_scope(Scope::Operate)?;
         let job = self.find(actor, id)?;
         if !self.may_act(actor, &job) {
-            return Err(Error::forbidden("You may look at this job, but not change it."));
+            return Err(Error::forbidden("You may view this job, but not change it."));
         }
         let record = actor.record(self.0.now(), action, &job.title, "");
         let result = self
@@ -367,7 +370,7 @@ impl Jobs<'_> {
         Ok(result)
     }
 
-    /// The owner's name for a job, in today's words.
+    /// The owner's name for a job, as it is called today.
     pub fn owner_name(&self, job: &Job) -> String {
         let user = job.owner.and_then(|id| self.0.people().get(id));
         user.map_or_else(|| job.asked_by.clone(), |u: Arc<_>| u.login.clone())

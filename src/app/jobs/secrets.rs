@@ -1,4 +1,4 @@
-//! The secrets of jobs. They lie sealed in rows of their own, named by the places in the job's arguments where a script
+//! The secrets of jobs. They are sealed in rows of their own, named by the places in the job's arguments where a script
 //! finds their handles, and are erased in the commit in which the job is over for good. A job that failed or was
 //! cancelled can be tried again, so it keeps them a while longer.
 

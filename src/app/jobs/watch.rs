@@ -13,7 +13,7 @@ use std::time::Duration;
 pub enum Watch {
     Task(TaskWatch),
     Command(Box<CommandWatch>),
-    /// What it waits for is none of its own.
+    /// What it waits for is not its own.
     Nothing,
 }
 
@@ -70,7 +70,7 @@ impl Watch {
             }
             Self::Command(command) => {
                 let poll = command.poll(app).await;
-                let away = poll.away.map(|why| format!("{why} The command goes on there; Steward waits."));
+                let away = poll.away.map(|why| format!("{why} The command keeps running there; Steward waits."));
                 let lines = poll.lines.into_iter().map(|line| (LogLevel::Info, line));
                 Poll {
                     lines: lines.chain(away.map(|text| (LogLevel::Warn, text))).collect(),
@@ -79,7 +79,7 @@ impl Watch {
                 }
             }
             Self::Nothing => {
-                let end = TaskEnd::failed("This is no command of this job.");
+                let end = TaskEnd::failed("This is not a command of this job.");
                 Poll { end: Some(end), ..Poll::default() }
             }
         }

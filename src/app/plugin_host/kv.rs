@@ -6,7 +6,7 @@ use plugin::{CallError, CallErrorKind, Run};
 use serde_json::Value;
 use store::{Json, Name, Read as _, tables};
 
-/// At most so many bytes of JSON under one key.
+/// At most this many bytes of JSON under one key.
 const LIMIT: usize = 64 * 1024;
 
 impl PluginHost {

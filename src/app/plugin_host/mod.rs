@@ -1,4 +1,4 @@
-//! What plugins reach of the world: each host call is checked against the run's connection and its limits,
+//! What plugins can reach outside: each host call is checked against the run's connection and its limits,
 //! then carried out. One file for each host module. Runs on blocking threads only.
 
 mod errors;
@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 struct PluginHost {
     app: App,
     runtime: Handle,
-    /// Where the last changing call was answered: what it gave may be good only there.
+    /// Where the last changing call was answered: what it returned may be valid only there.
     answered_at: Mutex<Option<EndpointIndex>>,
     /// The secrets of a hook's arguments. Those of a job are read when one is needed.
     secrets: Secrets,

@@ -1,4 +1,4 @@
-//! `pve::`: Proxmox' API on the run's connection, within its allow-list.
+//! `pve::`: Proxmox's API on the run's connection, within its allow-list.
 
 use super::errors::{from_error, from_pve};
 use super::secrets::{fill_in, without};

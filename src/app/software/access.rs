@@ -27,7 +27,7 @@ pub struct KeyView {
     pub port: u16,
 }
 
-/// Letting Steward in to a machine that it did not make.
+/// Giving Steward access to a machine that it did not create.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LetIn {
@@ -38,7 +38,7 @@ pub struct LetIn {
     pub address: String,
     #[serde(default = "ssh_port")]
     pub port: u16,
-    /// Used once to place the key, then forgotten. Left out: place the answer's `public_key` yourself.
+    /// Used once to install the key, then forgotten. Left out: install the answer's `public_key` yourself.
     #[schema(value_type = Option<String>, format = Password)]
     pub password: Option<Secret<String>>,
 }
@@ -87,7 +87,7 @@ impl SoftwarePages<'_> {
         Ok(self.0.ssh().key(id)?.map(view))
     }
 
-    /// Makes a key for a machine, or keeps the one it has, and places it with a password if one is given.
+    /// Creates a key for a machine, or keeps the one it has, and installs it with a password if one is given.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`; `Invalid` beside the field; `Unavailable` when the machine does not answer.
@@ -122,7 +122,10 @@ impl SoftwarePages<'_> {
         let (user, address) = (wanted.user.trim(), wanted.address.trim());
         let mut wrong = Vec::new();
         if !is_unix_user(user) {
-            wrong.push(("user", "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter."));
+            wrong.push((
+                "user",
+                "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter.",
+            ));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || ".:-_%".contains(c);
         if !address.chars().all(plain) || address.len() > 253 || address.starts_with('-') {
@@ -140,7 +143,7 @@ impl SoftwarePages<'_> {
             None => new_key(guest.row.id, &guest.row.name, user, self.0.now())?,
         };
         let address = Some(address.to_owned()).filter(|a| !a.is_empty());
-        // Another place or user: whoever answers there is met for the first time.
+        // A different address or user: the host key there is seen for the first time.
         let same = key.address == address && key.port == wanted.port;
         let host_keys = if same { key.host_keys.clone() } else { Vec::new() };
         Ok(GuestKey { user: user.to_owned(), address, port: wanted.port, host_keys, ..key })
@@ -152,7 +155,7 @@ impl SoftwarePages<'_> {
             Some(address) => address.clone(),
             None => {
                 let found = self.0.ssh().address(id).await?;
-                found.ok_or_else(|| Error::field("address", "The machine does not tell its address. Give one here."))?
+                found.ok_or_else(|| Error::field("address", "The machine's address is not known. Enter one here."))?
             }
         };
         let auth = Auth::Password(Arc::new(password.clone()));

@@ -62,7 +62,7 @@ impl SoftwarePages<'_> {
         Ok(())
     }
 
-    /// Those who asked for software on a machine and may not change it any more.
+    /// People who requested software on a machine and may no longer change it.
     fn lost_rights(&self, id: GuestId) -> Result<Vec<UserId>> {
         let Some(guest) = self.0.store().read(|tx| tx.get(tables::GUESTS, &id))? else { return Ok(Vec::new()) };
         let mut askers: Vec<UserId> = self.rows(id)?.iter().filter_map(is_wanted_by).collect();
@@ -75,7 +75,7 @@ impl SoftwarePages<'_> {
         Ok(askers)
     }
 
-    /// The net under `settle`: what a crash left undone, and rows of machines that are gone.
+    /// The safety net for `settle`: what a crash left undone, and rows of machines that are gone.
     ///
     /// # Errors
     /// What the store says.
@@ -170,7 +170,7 @@ fn is_wanted_by(row: &Software) -> Option<UserId> {
     row.owner.filter(|_| row.state == SoftwareState::Wanted)
 }
 
-/// What these people asked for is not done.
+/// What these people requested is not done.
 fn refuse(tx: &mut WriteTx, guest: GuestId, lost: &[UserId]) -> Result<()> {
     if lost.is_empty() {
         return Ok(());
@@ -225,7 +225,7 @@ fn new_job(guest: &Guest, row: &Software) -> NewJob {
     }
 }
 
-/// Rows of wishes for a machine that is just being asked for.
+/// Rows of requests for a machine that is just being requested.
 pub(crate) fn put_wishes(tx: &mut WriteTx, guest: GuestId, rows: &[Software], now: Timestamp) -> Result<()> {
     for row in rows {
         tx.put(tables::SOFTWARE, &row_key(guest, &row.recipe), &Software { asked: now, ..row.clone() })?;

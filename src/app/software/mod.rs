@@ -1,5 +1,5 @@
 //! The software menu: what can be put on machines, asking for it, what is there. The work is done by jobs of
-//! the recipes' plugins; `install.rs` makes them and takes in what became of them.
+//! the recipes' plugins; `install.rs` creates them and records their outcome.
 
 mod access;
 mod install;
@@ -46,7 +46,7 @@ pub struct SoftwareView {
     pub state: SoftwareState,
     /// The job that works on it, or did.
     pub job: Option<JobId>,
-    /// With the machine's address of today, where it is known.
+    /// With the machine's current address, where it is known.
     pub links: Vec<Link>,
     pub asked: Timestamp,
     pub asked_by: String,
@@ -81,17 +81,17 @@ impl SoftwarePages<'_> {
         all
     }
 
-    /// Checks wishes and makes the rows for them; fields are named `software.RECIPE.KEY`.
+    /// Checks requests and makes the rows for them; fields are named `software.RECIPE.KEY`.
     pub(super) fn accept(&self, actor: &Actor, wishes: &[SoftwareRequest]) -> Result<Vec<Software>> {
         let menu = self.recipes();
         let mut rows: Vec<Software> = Vec::new();
         let mut wrong: Option<Error> = None;
         for wish in wishes {
             let Some(item) = menu.iter().find(|i| i.name == wish.recipe) else {
-                return Err(Error::field("software", format!("There is no recipe “{}” (any more).", wish.recipe)));
+                return Err(Error::field("software", format!("There is no recipe “{}”.", wish.recipe)));
             };
             if rows.iter().any(|r| r.recipe == wish.recipe) {
-                return Err(Error::field("software", format!("“{}” is there twice.", item.recipe.title)));
+                return Err(Error::field("software", format!("“{}” is listed twice.", item.recipe.title)));
             }
             match item.recipe.check(&wish.options, &format!("software.{}.", item.name)) {
                 Ok(asked) => rows.push(Software {
@@ -221,22 +221,23 @@ impl SoftwarePages<'_> {
     /// Can something be installed there at all?
     fn check_place(&self, guest: &Arc<GuestLive>, recipe: &str) -> Result<()> {
         if guest.state.template {
-            return Err(Error::conflict("Nothing can be installed on a template. Make a machine from it."));
+            return Err(Error::conflict("Nothing can be installed on a template. Create a machine from it."));
         }
         if self.is_by_agent(recipe) {
             if self.0.guests().features(guest).contains(&Feature::Agent) {
                 return Ok(());
             }
-            return Err(Error::conflict("What this machine runs on has no way to its guest agent."));
+            return Err(Error::conflict("This machine's host has no way to reach its guest agent."));
         }
         if guest.row.making.is_none() && self.0.ssh().key(guest.row.id)?.is_none() {
-            let text = "Steward can't sign in to this machine yet. Let it in first, on the machine's Software page.";
+            let text =
+                "Steward can't sign in to this machine yet. Give it access first, on the machine's Software page.";
             return Err(Error::conflict(text));
         }
         Ok(())
     }
 
-    /// Takes a recipe off the list of a machine. What is installed stays there.
+    /// Removes a recipe from a machine's list. What is installed stays there.
     ///
     /// # Errors
     /// `NotFound`, `Forbidden`; `Conflict` while its job is open.
@@ -249,7 +250,7 @@ impl SoftwarePages<'_> {
             .store()
             .write(move |tx| {
                 let row = tx.get(tables::SOFTWARE, &key)?;
-                let row = row.ok_or_else(|| Error::not_found("This is not on the machine's list (any more)."))?;
+                let row = row.ok_or_else(|| Error::not_found("This is not on the machine's list."))?;
                 let job = row.job.map(|job| tx.get(tables::JOBS, &job)).transpose()?.flatten();
                 if job.is_some_and(|j| !j.state.is_over()) {
                     return Err(Error::conflict("It is being installed right now. Cancel its job first."));
@@ -269,7 +270,7 @@ impl SoftwarePages<'_> {
             return Ok(());
         }
         let (title, is) = (item.recipe.title, if system == System::Windows { "Windows" } else { "Linux" });
-        Err(Error::field("software", format!("“{title}” can't be put on a machine with {is}.")))
+        Err(Error::field("software", format!("“{title}” can't be installed on a machine with {is}.")))
     }
 
     /// Does this recipe work by the guest agent, without SSH?

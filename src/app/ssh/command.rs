@@ -1,4 +1,4 @@
-//! The few shell texts that Steward itself sends: becoming root, files, commands that outlive the connection.
+//! The few shell scripts that Steward itself sends: becoming root, files, commands that outlive the connection.
 
 use crate::ssh::{Ssh, SshTarget};
 use base::Secret;
@@ -56,10 +56,10 @@ impl Ssh<'_> {
             MachineCall::Ready => self.ready(place).await,
             MachineCall::Boot => {
                 let ran = self.ask(place, "cat /proc/sys/kernel/random/boot_id").await?;
-                done(ran, "the start of the system could not be told").map(|ran| json!(ran.out.trim()))
+                done(ran, "the start of the system could not be determined").map(|ran| json!(ran.out.trim()))
             }
             MachineCall::Start { name, command } => {
-                let job = job.ok_or_else(|| super::invalid("Only a job can start a command that goes on."))?;
+                let job = job.ok_or_else(|| super::invalid("Only a job can start a command that keeps running."))?;
                 self.start(place, job, &name, command).await
             }
         }
@@ -153,7 +153,7 @@ n=0; while [ ! -s "$d/pid" ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done; [
 /// A path that is safe to show and to quote.
 fn plain_path(path: &str) -> Result<&str, SshError> {
     let fits = path.starts_with('/') && !path.ends_with('/') && !path.chars().any(char::is_control);
-    if fits { Ok(path) } else { Err(super::invalid(format!("“{path}” is no path of a file."))) }
+    if fits { Ok(path) } else { Err(super::invalid(format!("“{path}” is not a file path."))) }
 }
 
 fn done(ran: Ran, what: &str) -> Result<Ran, SshError> {

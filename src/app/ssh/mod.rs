@@ -1,4 +1,4 @@
-//! SSH to machines and hosts: which place a run may reach, how to sign in there, commands as root, files.
+//! SSH to machines and hosts: which host a run may reach, how to sign in there, commands as root, files.
 
 pub(crate) mod command;
 
@@ -62,9 +62,9 @@ impl Ssh<'_> {
             Some(PluginKind::Provider) => {
                 let id = run.connection.filter(|id| self.0.connections().is_by_ssh(*id));
                 id.map(SshTarget::Connection)
-                    .ok_or_else(|| refused("This run belongs to no connection by SSH, so it can't call ssh::."))
+                    .ok_or_else(|| refused("This run belongs to no SSH connection, so it can't call ssh::."))
             }
-            _ => Err(refused("Only plugins of kind software and provider reach a machine by SSH.")),
+            _ => Err(refused("Only plugins of kind software and provider reach a machine over SSH.")),
         }
     }
 
@@ -127,12 +127,12 @@ impl Ssh<'_> {
             SshTarget::Guest(id) => {
                 let key = self.key(id).map_err(|e| from_ours(&e))?;
                 let key = key.ok_or_else(|| {
-                    invalid("Steward has no key for this machine. Let it in on the machine's Software page.")
+                    invalid("Steward has no key for this machine. Give it access on the machine's Software page.")
                 })?;
                 let host = match &key.address {
                     Some(address) => address.clone(),
                     None => self.address(id).await?.ok_or_else(|| {
-                        let text = "The machine has no address yet: its guest agent does not answer, and nobody in Steward's own network has its card.";
+                        let text = "The machine has no address yet: its guest agent does not answer, and Steward does not see its network card in its own network.";
                         SshError::new(SshErrorKind::Unreachable, text)
                     })?,
                 };
@@ -155,7 +155,7 @@ impl Ssh<'_> {
     /// The machine's address by its provider or the own network: the first that others can reach, IPv4 before IPv6.
     pub(super) async fn address(&self, id: GuestId) -> Result<Option<String>, SshError> {
         let guest = self.0.live().snapshot().guest(id).cloned();
-        let Some(guest) = guest else { return Err(invalid("This machine does not exist (any more).")) };
+        let Some(guest) = guest else { return Err(invalid("This machine does not exist.")) };
         let list = self.0.guests().addresses_of(&guest, true).await.unwrap_or_default();
         Ok(best_address(&list))
     }
@@ -221,13 +221,13 @@ impl Ssh<'_> {
     /// Can commands be run there now? `{ok, why, address}`; `why` is a sentence for people.
     ///
     /// # Errors
-    /// What waiting does not help: no key, another host key.
+    /// Where waiting does not help: no key, a different host key.
     pub(super) async fn ready(&self, place: SshTarget) -> Result<Value, SshError> {
         let not_yet = |why: &str| Ok(json!({ "ok": false, "why": why, "address": "" }));
         if let SshTarget::Guest(id) = place {
             let snapshot = self.0.live().snapshot();
             match snapshot.guest(id).map(|g| g.state.status.as_str()) {
-                None => return Err(invalid("This machine does not exist (any more).")),
+                None => return Err(invalid("This machine does not exist.")),
                 Some("running") => {}
                 Some(_) => return not_yet("The machine is not running."),
             }
@@ -239,9 +239,7 @@ impl Ssh<'_> {
         };
         match self.ask(place, command::LOOK).await {
             Ok(ran) if ran.out.contains("ready") => Ok(json!({ "ok": true, "why": "", "address": target.host })),
-            Ok(ran) if ran.out.contains("busy") => {
-                not_yet("The machine's first set-up (cloud-init) is still going on.")
-            }
+            Ok(ran) if ran.out.contains("busy") => not_yet("The machine's first set-up (cloud-init) is still running."),
             Ok(ran) => {
                 let said = ran.err.lines().last().unwrap_or("it did not say why").trim().to_owned();
                 not_yet(&format!("The user {} may not act as root there: {said}.", target.user))

@@ -107,7 +107,7 @@ impl Templates<'_> {
         Ok(job)
     }
 
-    /// Asks for a new template of the image and in the place of an earlier one.
+    /// Asks for a new template of the same image, in the same place as an earlier one.
     ///
     /// # Errors
     /// As [`Self::request_build`]; `Conflict` for a template that was not made from the catalogue.
@@ -117,7 +117,7 @@ impl Templates<'_> {
         let known = self.known(guest.row.connection)?;
         let made = guest.row.vmid.and_then(|v| known.get(&v)).filter(|t| t.of_catalogue).ok_or_else(|| {
             Error::conflict(
-                "Steward did not make this template from an image of the catalogue, so it can't make it anew.",
+                "Steward did not make this template from an image of the catalogue, so it can't rebuild it.",
             )
         })?;
         let request = BuildRequest {
@@ -188,7 +188,7 @@ impl Templates<'_> {
         })?;
         find_checksum(&text, image.file(), image.algorithm).ok_or_else(|| {
             Error::unavailable(format!(
-                "The publisher's list of checksums ({list}) does not name {}. Perhaps there is a newer release with another name.",
+                "The publisher's list of checksums ({list}) does not name {}. There may be a newer release with another name.",
                 image.file()
             ))
         })
@@ -200,10 +200,10 @@ impl Templates<'_> {
         let snapshot = self.0.live().snapshot();
         let reach = snapshot.connection(found).map(|c| c.reach.clone());
         if !matches!(reach, Some(Reach::Here { .. })) {
-            return Err(Error::unavailable("Proxmox does not answer now. Try again when it is back."));
+            return Err(Error::unavailable("Proxmox is not answering. Try again when it is back."));
         }
         if !self.0.nodes().usable(found)?.iter().any(|n| n == node) {
-            return Err(Error::field("node", "This node is away, or Steward may not use it."));
+            return Err(Error::field("node", "This node is not available, or Steward may not use it."));
         }
         let plugin = self.0.plugin_set().get(&self.0.connections().plugin_of(found)?);
         let can = plugin
@@ -255,16 +255,16 @@ pub(super) fn check(image: &Image, place: &Place, source: Source) -> Result<()> 
         wrong.push(("bridge", "Choose a bridge.".to_owned()));
     }
     if !is_name(&place.storage) {
-        wrong.push(("storage", "This is no name of a storage.".to_owned()));
+        wrong.push(("storage", "This is not the name of a storage.".to_owned()));
     }
     if !is_name(&place.images) {
-        wrong.push(("images", "This is no name of a storage.".to_owned()));
+        wrong.push(("images", "This is not the name of a storage.".to_owned()));
     }
     if place.vlan.is_some_and(|v| !(1..=4094).contains(&v)) {
         wrong.push(("vlan", "A VLAN tag is 1 to 4094.".to_owned()));
     }
     if place.disk < image.disk || place.disk > 65_536 {
-        wrong.push(("disk", format!("{} needs at least {} GiB; 65536 GiB is the most.", image.title(), image.disk)));
+        wrong.push(("disk", format!("{} needs at least {} GiB; 65536 GiB is the limit.", image.title(), image.disk)));
     }
     if wrong.is_empty() {
         return Ok(());

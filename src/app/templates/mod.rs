@@ -148,13 +148,13 @@ impl Templates<'_> {
     pub async fn choices(&self, actor: &Actor, connection: ConnectionId, node: &str) -> Result<TemplateChoices> {
         actor.require_admin()?;
         if !self.0.nodes().usable(connection)?.iter().any(|n| n == node) {
-            return Err(Error::field("node", "This node is away, or Steward may not use it."));
+            return Err(Error::field("node", "This node is not available, or Steward may not use it."));
         }
         let value = plugin_host::call(self.0, connection, "template_choices", vec![json!(node)]).await?;
         readable(value)
     }
 
-    /// The machines that hang on a template because their disks are linked to its disk. Where the storage does
+    /// The machines that depend on a template because their disks are linked to its disk. Where the storage does
     /// not record it they do not depend on it.
     ///
     /// # Errors
@@ -173,13 +173,13 @@ impl Templates<'_> {
 
     fn template(&self, actor: &Actor, id: GuestId) -> Result<Arc<GuestLive>> {
         let guest = self.0.guests().get(actor, id)?;
-        if guest.state.template { Ok(guest) } else { Err(Error::not_found("This is not a template (any more).")) }
+        if guest.state.template { Ok(guest) } else { Err(Error::not_found("This is not a template.")) }
     }
 
-    /// Asks to delete a template.
+    /// Requests deleting a template.
     ///
     /// # Errors
-    /// `Forbidden`, `NotFound`; `Conflict` with the machines that hang on it; `Unavailable`.
+    /// `Forbidden`, `NotFound`; `Conflict` with the machines that depend on it; `Unavailable`.
     pub async fn request_delete(&self, actor: &Actor, id: GuestId) -> Result<Job> {
         actor.require_full_admin()?;
         self.template(actor, id)?;

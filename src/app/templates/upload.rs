@@ -1,5 +1,5 @@
-//! A template from an image that the person uploads, for hosts without a way to the Internet. The file goes
-//! through Steward piece by piece and is nowhere kept whole.
+//! A template from an image that the person uploads, for hosts without Internet access. The file passes
+//! through Steward in pieces and is never stored as a whole.
 
 use super::{BuildRequest, ImageChoice, Templates, build};
 use crate::Actor;
@@ -23,7 +23,7 @@ impl Templates<'_> {
     ///
     /// # Errors
     /// `Forbidden`; `Invalid` with a sentence per field (`file` for the file itself), before anything is read of
-    /// it where possible; `Unavailable` while Proxmox is away or when the upload breaks off.
+    /// it where possible; `Unavailable` while Proxmox is unreachable or when the upload is cut off.
     pub async fn request_upload<S>(&self, actor: &Actor, request: BuildRequest, size: u64, body: S) -> Result<Job>
     where
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
@@ -80,7 +80,7 @@ impl Templates<'_> {
     }
 }
 
-/// The image with the algorithm that its checksum has by its length, and the checksum in small letters.
+/// The image with the algorithm that its checksum has by its length, and the checksum in lowercase letters.
 fn checked(mut image: Image) -> Result<(Image, Option<String>)> {
     let text = image.checksum.take().unwrap_or_default();
     let text = text.trim();
@@ -93,7 +93,7 @@ fn checked(mut image: Image) -> Result<(Image, Option<String>)> {
             return Ok((image, Some(digest)));
         }
     }
-    Err(Error::field("checksum", "A SHA-256 checksum has 64 hex digits, a SHA-512 checksum 128. It may stay empty."))
+    Err(Error::field("checksum", "A SHA-256 checksum has 64 hex digits, a SHA-512 checksum 128. It may be left empty."))
 }
 
 /// Looks at the first bytes: a file that is not what it should be is refused before it is sent anywhere.
@@ -106,7 +106,7 @@ where
 {
     let mut start = BytesMut::new();
     while start.len() < 4 {
-        let broke = || Error::field("file", "The file did not arrive whole. Try again.");
+        let broke = || Error::field("file", "The file arrived incomplete. Try again.");
         match body.next().await {
             Some(Ok(chunk)) => start.extend_from_slice(&chunk),
             Some(Err(e)) => return Err(broke().with_cause(e)),

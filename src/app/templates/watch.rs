@@ -1,4 +1,4 @@
-//! Looking for newer images by the clock, making templates anew, and taking away those that were replaced.
+//! Looking for newer images on a schedule, rebuilding templates, and deleting those that were replaced.
 
 use super::{BuildRequest, ImageChoice, LOOKED, POLICY, Templates, supersedes};
 use crate::Actor;
@@ -17,7 +17,7 @@ use store::{Json, Name, Read, tables};
 
 /// When the clock looked last.
 const LAST: &str = "images.last";
-/// A new template is not in Proxmox' list at once.
+/// A new template is not in Proxmox's list at once.
 const YOUNG: Duration = Duration::from_secs(600);
 
 /// The policy as stored.
@@ -25,7 +25,7 @@ const YOUNG: Duration = Duration::from_secs(600);
 struct PolicyRow {
     #[serde(flatten)]
     policy: Policy,
-    /// The admin who set it, as whom templates are made and taken away; `None`: the host's console.
+    /// The admin who set it, as whom templates are made and deleted; `None`: the host's console.
     #[serde(default)]
     by: Option<UserId>,
 }
@@ -137,7 +137,10 @@ impl Templates<'_> {
                 }
             }
             Err(e) if due => {
-                tracing::warn!(error = e.chain(), "whoever set what happens to old templates may not do it now")
+                tracing::warn!(
+                    error = e.chain(),
+                    "the person who chose what happens to old templates may not do it now"
+                )
             }
             Err(_) => {}
         }
@@ -176,13 +179,17 @@ impl Templates<'_> {
             };
             // One that can't be made now must not keep the others from it; the next look asks again.
             if let Err(e) = self.request_build(actor, request).await {
-                tracing::warn!(image = old.image, error = e.chain(), "the template could not be asked for anew");
+                tracing::warn!(
+                    image = old.image,
+                    error = e.chain(),
+                    "the rebuild of the template could not be requested"
+                );
             }
         }
         Ok(())
     }
 
-    /// Takes away templates that a newer one has replaced and on which no machine hangs.
+    /// Deletes templates that a newer one has replaced and that no machine depends on.
     async fn remove_replaced(&self, actor: &Actor) -> Result<()> {
         let existing = self.existing()?;
         let snapshot = self.0.live().snapshot();
@@ -190,11 +197,13 @@ impl Templates<'_> {
             let guest = snapshot.guests.iter().find(|g| {
                 g.row.connection == old.connection && g.row.vmid == Some(old.vmid) && g.state.template && !g.stale
             });
-            // A template that was renamed or locked is somebody's own business by now.
+            // A template that was renamed or locked belongs to somebody now, so it is left alone.
             let Some(guest) = guest.filter(|g| g.state.name == old.name && g.state.lock.is_none()) else { continue };
             match self.request_delete(actor, guest.row.id).await {
-                Ok(job) => tracing::info!(job.id = %job.id, template = old.name, "a replaced template is taken away"),
-                // Machines hang on it, a job works on it, or Proxmox is away: another time.
+                Ok(job) => {
+                    tracing::info!(job.id = %job.id, template = old.name, "a replaced template is being deleted")
+                }
+                // Machines depend on it, a job works on it, or Proxmox is away: another time.
                 Err(e) if matches!(e.kind(), Kind::Conflict | Kind::Unavailable) => {}
                 Err(e) => tracing::warn!(template = old.name, error = e.chain(), "a replaced template stays"),
             }
@@ -202,7 +211,7 @@ impl Templates<'_> {
         Ok(())
     }
 
-    /// Forgets what was known of templates that are gone from Proxmox, or are none any more.
+    /// Forgets what was known of templates that are gone from Proxmox, or are no longer templates.
     async fn forget_gone(&self) -> Result<()> {
         let snapshot = self.0.live().snapshot();
         let limit = self.0.now().minus(YOUNG);

@@ -34,7 +34,7 @@ impl Templates<'_> {
         let able =
             self.0.plugin_set().get(&plugin).is_some_and(|p| p.manifest().hooks.contains_key(JobKind::BUILD_WINDOWS));
         if !able {
-            return Err(Error::conflict("What this node runs on can't make Windows templates."));
+            return Err(Error::conflict("This node's provider can't make Windows templates."));
         }
         let id = JobId::new();
         let title = wish.release().map_or("Windows", |r| r.1);

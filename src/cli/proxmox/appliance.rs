@@ -37,7 +37,7 @@ impl Appliance {
         }
         // Made by root, a store would be of no use to the service.
         if !Store::exists(&settings.store_file()) {
-            return Err(Error::unavailable("Steward never ran here. Start it first: systemctl start steward"));
+            return Err(Error::unavailable("Steward has never run here. Start it first: systemctl start steward"));
         }
         let key = appliance::load(None, &settings.key_file, false)?;
         Ok(Self::Stopped(App::open(settings, key, Arc::new(SystemClock))?))

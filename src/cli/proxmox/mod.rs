@@ -1,9 +1,9 @@
 //! `steward proxmox join` and `leave`: root on a Proxmox node makes, or removes, what Steward needs there, with
-//! Proxmox' own tools. Each command is printed before it is run, so nothing happens that a person could not
+//! Proxmox's own tools. Each command is printed before it is run, so nothing happens that a person could not
 //! have typed. The service itself has no rights on the host; it only gets the token.
 //!
-//! Root does not obey the service: what is made stands in this program (the built-in plugin, whatever a folder
-//! overrides). The service only says the mark at the end of the token's name, and that is checked.
+//! Root does not take orders from the service: what is created is defined in this program (the built-in plugin, whatever a folder
+//! overrides). The service only supplies the mark at the end of the token's name, and that is checked.
 
 mod appliance;
 mod record;
@@ -27,9 +27,9 @@ use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Make a role, a user and a token for Steward on this host's Proxmox, and connect to it. May be run again.
+    /// Create a role, a user and a token for Steward on this host's Proxmox, and connect to it. May be run again.
     Join(Join),
-    /// Take away what `join` made: the connection, the token, and user and role when no other Steward uses them.
+    /// Remove what `join` created: the connection, the token, and user and role when no other Steward uses them.
     Leave(Leave),
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Join {
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
-    /// What the connection is called; the cluster's or the host's name when left out.
+    /// The connection's name; the cluster's or the host's name if left out.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// As the package's timer does: nothing on a host without Proxmox or after `leave`, wait for the cluster, and
@@ -63,10 +63,10 @@ struct Place {
     /// Where this node's API answers, when pveproxy does not listen on 127.0.0.1.
     #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:8006")]
     endpoint: String,
-    /// Proxmox' settings.
+    /// Proxmox's settings.
     #[arg(long, value_name = "FOLDER", default_value = "/etc/pve", hide = true)]
     pve_dir: PathBuf,
-    /// Where it is written down what was made, for the package's purge.
+    /// Where `join` records what it created, for the package's purge.
     #[arg(long, value_name = "FILE", default_value = record::FILE, hide = true)]
     record: PathBuf,
 }
@@ -109,7 +109,7 @@ impl Join {
             Err(e) => return Err(e),
         };
         if Record::read(&self.place.record)?.is_some_and(|r| r.left) {
-            say("Somebody left this Proxmox (steward proxmox leave); “steward proxmox join” joins again.");
+            say("Steward was made to leave this Proxmox (steward proxmox leave); “steward proxmox join” joins again.");
             return Ok(ExitCode::SUCCESS);
         }
         let plugins = settings.built_in.plugins;
@@ -131,7 +131,7 @@ impl Join {
             Some(false) => {
                 let keep = Request::ProxmoxKeep { name: String::new(), token_id, secret: None, address };
                 appliance.ask::<bool>(keep).await?;
-                say("The node's certificate is another one now; Steward accepts it.");
+                say("The node's certificate has changed; Steward accepts the new one.");
             }
             Some(true) => tracing::debug!("joined already, and the certificate is the same"),
         }
@@ -167,7 +167,7 @@ impl Join {
         say(&match (changed, fresh) {
             (_, true) => format!("Steward keeps the token, sealed, and {}.", believes),
             (true, false) => format!("Steward {} from now on.", believes),
-            (false, false) => "Steward has all it needs already.".to_owned(),
+            (false, false) => "Steward already has all it needs.".to_owned(),
         });
         check(appliance, &plan).await
     }
@@ -177,7 +177,7 @@ impl Join {
 async fn access_plan(appliance: &Appliance, plugins: Files, version: &str) -> Result<AccessPlan> {
     let mark: String = appliance.ask(Request::ProxmoxMark).await?;
     if !is_mark(&mark) {
-        tracing::error!(?mark, "the service did not tell the mark of a Steward");
+        tracing::error!(?mark, "the service did not send the mark of a Steward");
         return Err(Error::forbidden("The service's answer is not the mark of a Steward. Nothing was done."));
     }
     let plugin = Plugins::built_in(plugins, "proxmox")?;
@@ -214,7 +214,7 @@ async fn check(appliance: &Appliance, plan: &AccessPlan) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
         Err(e) => Err(Error::unavailable(format!(
-            "All is made and kept, but the API does not answer with it yet: {} Is pveproxy running, and does it listen \
+            "Everything is created and stored, but the API does not accept it yet: {} Is pveproxy running, and does it listen \
              there (--endpoint)?",
             e.message()
         ))),
@@ -223,7 +223,7 @@ async fn check(appliance: &Appliance, plan: &AccessPlan) -> Result<ExitCode> {
 
 fn dry(steps: &[Step], then: &str) -> ExitCode {
     if steps.is_empty() {
-        say("Nothing is to be done on Proxmox.");
+        say("There is nothing to do on Proxmox.");
     } else {
         say("Would run:");
     }
@@ -268,7 +268,7 @@ impl Leave {
         }
         // First, as it refuses while jobs are under way, and then nothing is taken from them.
         if appliance.ask::<bool>(Request::ProxmoxForget { token_id: plan.token_id() }).await? {
-            say("Steward has forgotten the connection. The machines go on.");
+            say("Steward has forgotten the connection. The machines keep running.");
         }
         carry_out(host, &steps).await?;
         kept.iter().for_each(|line| say(line));

@@ -1,5 +1,5 @@
 //! What `join` made, written down in plain lines: the package's purge reads it when this program is gone already.
-//! No secret stands in it.
+//! It contains no secret.
 
 use super::shown;
 use base::{Error, Result};
@@ -64,7 +64,7 @@ impl Record {
         let wrong = |e: std::io::Error| Error::invalid(format!("{} can't be written: {e}", shown(path)));
         let word = |b: bool| if b { "yes" } else { "no" };
         let text = format!(
-            "# Written by “steward proxmox”; the package's purge removes what stands here.\nuser={}\ntoken={}\nrole={}\nmade_user={}\nleft={}\n",
+            "# Written by “steward proxmox”; the package's purge removes what is listed here.\nuser={}\ntoken={}\nrole={}\nmade_user={}\nleft={}\n",
             self.user,
             self.token,
             self.role,

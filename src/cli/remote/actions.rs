@@ -13,10 +13,10 @@ use web::jobs::rest::{JobView, JobWhole};
 /// Whether to stay with the job.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Wait {
-    /// Stay until the job is over, show its log, and end with code 6 when it did not succeed.
+    /// Wait until the job is over, show its log, and end with code 6 if it did not succeed.
     #[arg(long, short)]
     pub wait: bool,
-    /// Stay no longer than so many seconds; the job goes on.
+    /// Wait at most this many seconds; the job continues.
     #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 3600)]
     timeout: u64,
 }
@@ -88,7 +88,7 @@ pub async fn follow(api: &mut Api, job: &str, until: Instant) -> Result<JobWhole
         }
         if Instant::now() >= until {
             bar.clear();
-            return Err(Error::unavailable(format!("It is not over yet and goes on. steward jobs watch {job}")));
+            return Err(Error::unavailable(format!("It is still running. To watch it: steward jobs watch {job}")));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 5 / 4).min(LATER);

@@ -35,12 +35,12 @@ enum What {
         #[command(flatten)]
         which: Which,
     },
-    /// Add tags to each, or take them away.
+    /// Add tags to each, or remove them.
     Tags {
         /// A tag to add; may be given several times.
         #[arg(long, value_name = "TAG")]
         add: Vec<String>,
-        /// A tag to take away; may be given several times.
+        /// A tag to remove; may be given several times.
         #[arg(long, value_name = "TAG")]
         remove: Vec<String>,
         #[command(flatten)]
@@ -51,7 +51,7 @@ enum What {
         /// The node to go to.
         #[arg(value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
         node: String,
-        /// Take disks along that only the present node has.
+        /// Also move disks that only the present node has.
         #[arg(long)]
         disks: bool,
         #[command(flatten)]
@@ -111,7 +111,7 @@ impl Bulk {
                 return e;
             }
             for (name, why) in e.fields() {
-                complain(&format!("Not for {}: {}", table::plain(name), table::plain(why)));
+                complain(&format!("Skipped {}: {}", table::plain(name), table::plain(why)));
             }
             Error::conflict(e.message())
         })?;
@@ -134,14 +134,14 @@ impl Which {
             found.push(find::guest(api, name).await?);
         }
         if found.is_empty() {
-            return Err(Error::invalid("Say which machines, by name or with --filter."));
+            return Err(Error::invalid("Name the machines, or use --filter."));
         }
         Ok(found.iter().map(|g| g.id).collect())
     }
 }
 
-/// What would be refused and what hangs on the others, then the question. Without a terminal only what can't be
-/// taken back wants an answer.
+/// What would be refused and what depends on the others, then the question. Without a terminal only what can't be
+/// reverted needs an answer.
 async fn look(api: &mut Api, ids: &[GuestId], action: &GuestAction) -> Result<()> {
     let for_good = matches!(action, GuestAction::Delete(_) | GuestAction::Give(_));
     if !for_good && !terminal::somebody() {
@@ -162,6 +162,6 @@ async fn look(api: &mut Api, ids: &[GuestId], action: &GuestAction) -> Result<()
 /// For which machines it can't be done.
 pub fn tell(answer: &BulkView) {
     for r in &answer.refused {
-        complain(&format!("Not for {}: {}", table::plain(&r.name), table::plain(&r.why)));
+        complain(&format!("Skipped {}: {}", table::plain(&r.name), table::plain(&r.why)));
     }
 }

@@ -119,7 +119,7 @@ impl Api {
         }
         let text = if text.is_empty() { b"null".as_slice() } else { text.as_ref() };
         serde_json::from_slice(text).map_err(|e| {
-            Error::unavailable("What answers there is no Steward, or one of another version.").with_cause(e)
+            Error::unavailable("What answers there is not a Steward, or is one of another version.").with_cause(e)
         })
     }
 
@@ -161,12 +161,12 @@ impl Api {
         }
         let request = request
             .body(Full::new(Bytes::from(body.unwrap_or_default())))
-            .map_err(|e| Error::invalid("This path can't be asked for.").with_cause(e))?;
+            .map_err(|e| Error::invalid("This path can't be requested.").with_cause(e))?;
         let all = async {
             let response = sender.send_request(request).await.map_err(|e| away("it hung up.").with_cause(e))?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, LARGEST).collect().await;
-            let body = body.map_err(|_| away("the answer broke off or is too large."))?.to_bytes();
+            let body = body.map_err(|_| away("the answer was cut off or is too large."))?.to_bytes();
             Ok::<_, Error>((parts.status, body))
         };
         let answer = tokio::time::timeout(ANSWER, all).await.map_err(|_| away("nothing for more than a minute."))??;

@@ -38,7 +38,7 @@ fn broken(e: tungstenite::Error) -> Error {
             let body = response.body().as_deref().unwrap_or_default();
             super::client::problem(response.status(), body)
         }
-        other => Error::unavailable("The console broke off.").with_cause(other),
+        other => Error::unavailable("The console was cut off.").with_cause(other),
     }
 }
 
@@ -55,7 +55,7 @@ impl Console {
         let path = format!("{}/console", find::path(&mut api, &self.guest).await?);
         let ticket: ConsoleTicketView = api.post(&path, &json!({ "kind": ConsoleKind::Serial })).await?;
         let address = url::Url::parse(&ticket.websocket)
-            .map_err(|e| Error::unavailable("Steward told no address for the console.").with_cause(e))?;
+            .map_err(|e| Error::unavailable("Steward gave no address for the console.").with_cause(e))?;
         let path = format!("{}?{}", address.path(), address.query().unwrap_or_default());
         let (url, token, tls) = api.bare().await?;
         // Ours, not the one that the answer names: the certificate was accepted for this one.

@@ -52,7 +52,7 @@ fn file() -> Result<PathBuf> {
 
 impl Contexts {
     /// # Errors
-    /// `Invalid` when the file can't be read, is no such file, or is readable by others.
+    /// `Invalid` when the file can't be read, is not such a file, or is readable by others.
     pub fn load() -> Result<Self> {
         Self::read(&file()?)
     }
@@ -67,7 +67,7 @@ impl Contexts {
         let mode = std::fs::metadata(path).map_err(|e| wrong(e.to_string()))?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(wrong(format!(
-                "others can read the token in it. Take it back (steward logout), or run: chmod 600 {}",
+                "others can read the token in it. Revoke it (steward logout), or run: chmod 600 {}",
                 path.display()
             )));
         }
@@ -116,7 +116,7 @@ impl Contexts {
             Error::unauthenticated(if self.contexts.is_empty() {
                 "This computer is signed in to no Steward. Run: steward login https://HOST:8443"
             } else {
-                "Say which Steward: --context NAME, or once: steward context use NAME"
+                "Choose a Steward: --context NAME, or once: steward context use NAME"
             })
         })
     }

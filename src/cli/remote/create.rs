@@ -15,7 +15,7 @@ use web::guests::rest::Created;
 pub struct Create {
     /// 1 to 63 letters, digits and dashes.
     name: Option<String>,
-    /// A file with the whole request as JSON, `-` for standard input; options besides are stronger.
+    /// A file with the whole request as JSON, `-` for standard input; options given as well take precedence.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// The node to make it on.
@@ -87,16 +87,16 @@ pub struct Create {
 /// An amount with a unit, in `unit` bytes.
 fn amount(text: &str, unit: u64) -> std::result::Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.trim().parse().map_err(|_| "this is no number".to_owned())?;
+    let number: u64 = digits.trim().parse().map_err(|_| "this is not a number".to_owned())?;
     let bytes = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" => return Ok(number),
         "m" | "mb" | "mib" => number.checked_mul(1 << 20),
         "g" | "gb" | "gib" => number.checked_mul(1 << 30),
         "t" | "tb" | "tib" => number.checked_mul(1 << 40),
-        other => return Err(format!("“{other}” is no unit: M, G or T")),
+        other => return Err(format!("“{other}” is not a unit: use M, G or T")),
     };
     let bytes = bytes.ok_or("this is too much")?;
-    if bytes.is_multiple_of(unit) { Ok(bytes / unit) } else { Err("this is too fine".to_owned()) }
+    if bytes.is_multiple_of(unit) { Ok(bytes / unit) } else { Err("this is too precise".to_owned()) }
 }
 
 pub fn mebibytes(text: &str) -> std::result::Result<u64, String> {
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(mebibytes("2048"), Ok(2048));
         assert_eq!(mebibytes("2G"), Ok(2048));
         assert_eq!(gibibytes("1TiB"), Ok(1024));
-        assert_eq!(gibibytes("512M").unwrap_err(), "this is too fine");
+        assert_eq!(gibibytes("512M").unwrap_err(), "this is too precise");
         assert!(mebibytes("2x").unwrap_err().contains("no unit"));
         assert!(mebibytes("much").is_err() && mebibytes("99999999999999T").is_err());
     }

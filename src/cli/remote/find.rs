@@ -1,4 +1,4 @@
-//! From what a person writes (a name, Proxmox' number, an id) to one machine.
+//! From what a person writes (a name, Proxmox's number, an id) to one machine.
 
 use super::client::{Api, part, query};
 use base::{Error, Result};
@@ -49,7 +49,7 @@ fn one(found: Vec<GuestView>, wanted: &str) -> Result<GuestView> {
             let number = |g: &GuestView| g.vmid.map_or_else(|| "none".to_owned(), |v| v.to_string());
             let ids = exact.iter().map(|g| format!("{} (number {}, on {})", g.id, number(g), g.node));
             let ids: Vec<String> = ids.collect();
-            Err(Error::conflict(format!("{n} machines are called “{wanted}”. Say which, by id: {}.", ids.join(", "))))
+            Err(Error::conflict(format!("{n} machines are called “{wanted}”. Give the id of one: {}.", ids.join(", "))))
         }
     }
 }

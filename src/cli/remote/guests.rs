@@ -38,7 +38,7 @@ enum Verb {
             allow_hyphen_values = true
         )]
         filter: String,
-        /// name, status, node, cpu, memory, vmid or uptime; `-` in front for falling order.
+        /// name, status, node, cpu, memory, vmid or uptime; `-` in front for descending order.
         #[arg(long, default_value = "name", value_name = "KEY", allow_hyphen_values = true)]
         sort: String,
         /// At most so many.
@@ -47,7 +47,7 @@ enum Verb {
     },
     /// One machine.
     Show(One),
-    /// Make a machine from a template or an ISO image.
+    /// Create a machine from a template or an ISO image.
     Create(Box<Create>),
     /// Start machines.
     Start(Asking),
@@ -61,13 +61,13 @@ enum Verb {
     Reset(Asking),
     /// Freeze machines in memory.
     Suspend(Asking),
-    /// Let frozen machines go on.
+    /// Resume frozen machines.
     Resume(Asking),
-    /// Write what is in memory to a disk and switch off; a start goes on where it was.
+    /// Write what is in memory to a disk and switch off; starting it resumes where it left off.
     Hibernate(Asking),
     /// Make a copy.
     Clone(Box<Copy>),
-    /// Make a template of a stopped machine, for good.
+    /// Turn a stopped machine into a template, which can't be undone.
     Template(Template),
     /// Move a machine to another node of its cluster.
     Migrate(Migrate),
@@ -83,7 +83,7 @@ enum Verb {
     Bulk(Bulk),
     /// Delete machines with their disks. One that runs is switched off first.
     Delete(Asking),
-    /// What hangs on a machine: what would be lost, who would be cut off. Nothing is changed.
+    /// What depends on a machine: what would be lost, who would be cut off. Nothing is changed.
     Impact {
         #[command(flatten)]
         guest: One,
@@ -103,7 +103,7 @@ struct One {
     guest: String,
 }
 
-/// What may cut people off: on a terminal it is shown what hangs on the machines, and asked.
+/// What may cut people off: on a terminal it is shown what depends on the machines, and asked.
 #[derive(Debug, clap::Args)]
 struct Asking {
     /// Names, numbers or ids.
@@ -184,7 +184,7 @@ async fn list(api: &mut Api, common: &Common, filter: &str, sort: &str, limit: O
         return Err(Error::invalid("--limit must be 1 or more."));
     }
     let guests = find::guests(api, filter, sort, limit.unwrap_or(usize::MAX)).await?;
-    let nothing = if filter.is_empty() { "There is no machine that you may see." } else { "No machine fits." };
+    let nothing = if filter.is_empty() { "There is no machine that you may see." } else { "No machine matches." };
     table::list(common, &guests, nothing);
     Ok(ExitCode::SUCCESS)
 }
@@ -210,7 +210,7 @@ async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> 
         ("Lock", Cell::maybe(g.lock.as_ref())),
     ];
     if g.stale {
-        let note = "Proxmox does not answer now; this is the last known state.";
+        let note = "Proxmox is not answering; this is the last known state.";
         facts.push(("Note", Cell::text(note).tone(table::Tone::Bad)));
     }
     facts.retain(|(_, cell)| !cell.is_empty());

@@ -37,16 +37,16 @@ enum Verb {
     Set {
         #[command(flatten)]
         guest: Guest,
-        /// New values; nothing behind the `=` takes a value away. `steward hardware show` lists the keys.
+        /// New values; nothing behind the `=` removes a value. `steward hardware show` lists the keys.
         #[arg(value_name = "KEY=VALUE", required = true)]
         values: Vec<String>,
-        /// Only say what would change, and when.
+        /// Only show what would change, and when.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
         wait: Wait,
     },
-    /// Take back changes that wait for a restart.
+    /// Revert changes that are waiting for a restart.
     Revert {
         #[command(flatten)]
         guest: Guest,
@@ -123,9 +123,9 @@ enum DiskVerb {
         #[arg(long)]
         keep: bool,
     },
-    /// Off the machine; its data stays as an unused disk.
+    /// Detach a disk; its data stays as an unused disk.
     Detach(Disk),
-    /// An unused disk back onto the machine.
+    /// Attach an unused disk to the machine again.
     Attach {
         #[command(flatten)]
         disk: Disk,
@@ -177,7 +177,7 @@ enum NicVerb {
         #[command(flatten)]
         card: Card,
     },
-    /// Other settings for a card; MAC and model stay unless named.
+    /// New settings for a card; MAC and model stay unless given.
     Change {
         #[command(flatten)]
         guest: Guest,
@@ -207,7 +207,7 @@ fn values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
             .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| Error::invalid(format!("“{text}” changes nothing: write KEY=VALUE.")))?;
         if all.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(Error::invalid(format!("{key} is there twice.")));
+            return Err(Error::invalid(format!("{key} is given twice.")));
         }
     }
     Ok(all)
@@ -330,7 +330,7 @@ impl NicVerb {
 /// What a change would do.
 fn planned(common: &Common, plan: &Plan) {
     if !common.prints(plan) {
-        table::rows(&plan.changes, "All of this is so already.");
+        table::rows(&plan.changes, "All of this is already set.");
     }
 }
 

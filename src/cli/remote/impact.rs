@@ -1,4 +1,4 @@
-//! What hangs on machines, shown before a question is asked.
+//! What depends on machines, shown before a question is asked.
 
 use super::super::say::complain;
 use super::client::{Api, query};
@@ -12,7 +12,7 @@ use web::guests::bulk::rest::BulkView;
 use web::guests::impact::rest::ImpactView;
 use web::guests::rest::GuestView;
 
-/// Shows what hangs on the machines and asks; nothing is shown or asked with `yes`.
+/// Shows what depends on the machines and asks; nothing is shown or asked with `yes`.
 pub async fn sure(api: &mut Api, guests: &[GuestView], action: &GuestAction, question: &str, yes: bool) -> Result<()> {
     let confirm = action.spec().confirm;
     if yes || confirm == Confirm::Never || (confirm != Confirm::Required && !terminal::somebody()) {
@@ -70,7 +70,7 @@ pub fn lines(impact: &ImpactView) -> Vec<String> {
     }
     out.extend(impact.unknown.iter().map(|text| format!(" ? {}", table::plain(text))));
     if out.is_empty() {
-        out.push(" Nothing else hangs on it.".to_owned());
+        out.push(" Nothing else depends on it.".to_owned());
     }
     out
 }
@@ -103,6 +103,6 @@ mod tests {
         assert_eq!(told[2], "     and 1 more");
         assert!(told[4].ends_with("  http://192.0.2.7:8096") && !told[4].contains('\u{1b}'), "{told:?}");
         assert_eq!(told[5], " ? Its disks are not known.");
-        assert_eq!(lines(&Impact::default().into()), [" Nothing else hangs on it."]);
+        assert_eq!(lines(&Impact::default().into()), [" Nothing else depends on it."]);
     }
 }

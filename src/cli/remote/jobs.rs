@@ -25,7 +25,7 @@ pub struct Jobs {
 enum Verb {
     /// The newest jobs.
     List {
-        /// queued, running, waiting, undoing, succeeded, failed, cancelled, discarded, or `open`; several with commas.
+        /// queued, running, waiting, undoing, succeeded, failed, cancelled, discarded, or `open`; several separated by commas.
         #[arg(long, default_value = "", hide_default_value = true)]
         state: String,
         /// How many, 1 to 1000.
@@ -34,9 +34,9 @@ enum Verb {
     },
     /// One job with its steps and its log.
     Show(One),
-    /// Stay with a job until it is over; ends with code 6 when it did not succeed.
+    /// Wait for a job to finish; ends with code 6 if it did not succeed.
     Watch(One),
-    /// Ask a job to stop; what it did is taken back.
+    /// Ask a job to stop; what it did is undone.
     Cancel(Change),
     /// Try a failed or cancelled job again.
     Retry(Change),
@@ -119,7 +119,7 @@ async fn show(api: &mut Api, common: &Common, id: &str) -> Result<ExitCode> {
     let mut facts = vec![
         ("What", Cell::text(&job.title)),
         ("State", state(job.state.name())),
-        ("Asked by", Cell::text(&job.asked_by)),
+        ("Requested by", Cell::text(&job.asked_by)),
         ("Asked", Cell::text(table::time(job.created))),
         ("Over", Cell::maybe(job.finished.map(table::time))),
         ("Tries", Cell::text(format!("{} of {} failed", job.attempts, job.max_attempts))),
@@ -139,7 +139,7 @@ async fn show(api: &mut Api, common: &Common, id: &str) -> Result<ExitCode> {
 }
 
 async fn watch(api: &mut Api, common: &Common, id: &str) -> Result<ExitCode> {
-    // A person ends this with Ctrl-C; the job goes on.
+    // A person ends this with Ctrl-C; the job continues.
     ended(api, common, id, 7 * 86_400, JobState::Succeeded).await
 }
 

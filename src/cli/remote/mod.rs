@@ -40,30 +40,30 @@ use std::process::ExitCode;
 pub(super) enum Verb {
     /// Sign this computer in to a Steward somewhere else.
     Login(sign_in::Login),
-    /// Take this computer's token back and forget it.
+    /// Revoke this computer's token and forget it.
     Logout(sign_in::Logout),
     /// Say who is signed in where.
     Whoami(sign_in::Whoami),
     /// Choose between several Stewards that this computer is signed in to.
     Context(sign_in::ContextArgs),
-    /// Machines: list, look, make, start, stop, delete.
+    /// Machines: list, show, create, start, stop, delete.
     #[command(visible_alias = "machines")]
     Guests(guests::Guests),
     /// A machine's serial line, or a container's terminal, in this terminal.
     Console(console::Console),
-    /// Snapshots of machines: list, take, go back, delete.
+    /// Snapshots of machines: list, take, roll back, delete.
     Snapshots(snapshots::Snapshots),
     /// Settings, disks and network cards of machines.
     Hardware(hardware::Hardware),
-    /// Named sizes and hardware for machines: list, look, apply.
+    /// Named sizes and hardware for machines: list, show, apply.
     Profiles(profiles::Profiles),
     /// What can be installed on machines, and what is.
     Software(software::Software),
     /// What machines are made from: list, build from cloud images, delete.
     Templates(templates::Templates),
-    /// What is being done, and what became of it.
+    /// What is being done, and how it ended.
     Jobs(jobs::Jobs),
-    /// How much everybody may have, and has: list, show, set.
+    /// Everyone's quota and usage: list, show, set.
     Quotas(quotas::Quotas),
     /// The nodes that the machines are on.
     Nodes(nodes::Nodes),

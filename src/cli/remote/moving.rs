@@ -33,7 +33,7 @@ pub struct Copy {
     /// A note; left out: that of the machine.
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
-    /// Start it when it is made.
+    /// Start it when it is created.
     #[arg(long)]
     start: bool,
     #[command(flatten)]
@@ -69,7 +69,7 @@ impl Template {
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let found = find::guest(api, &self.guest).await?;
         let question =
-            format!("Make a template of “{}”? It can't be started any more, and there is no way back.", self.guest);
+            format!("Turn “{}” into a template? It can't be started any more, and this can't be undone.", self.guest);
         let action = MakeTemplate {}.into();
         impact::sure(api, std::slice::from_ref(&found), &action, &question, self.yes).await?;
         let job = api.act(&found, action).await?;
@@ -82,13 +82,13 @@ pub struct Migrate {
     /// The machine's name, number or id.
     #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
     guest: String,
-    /// The node to go to; left out: says what stands in the way on each.
+    /// The node to go to; left out: lists what prevents it on each.
     #[arg(add = ArgValueCandidates::new(complete::nodes))]
     node: Option<String>,
-    /// Take the disks along that only its present node has.
+    /// Also move the disks that only its present node has.
     #[arg(long)]
     disks: bool,
-    /// Where they go there; left out: a storage of the same name.
+    /// The storage they go to there; left out: one of the same name.
     #[arg(long, requires = "disks")]
     storage: Option<String>,
     /// Ask nothing.

@@ -41,10 +41,10 @@ enum Verb {
         /// The profile's name or id.
         #[arg(value_name = "PROFILE", add = ArgValueCandidates::new(complete::profiles))]
         profile: String,
-        /// Also enlarge the first disk and add the further ones that lack. Disks never get smaller.
+        /// Also enlarge the first disk and add missing further disks. Disks never get smaller.
         #[arg(long)]
         disks: bool,
-        /// Only say what would change, and when.
+        /// Only show what would change, and when.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
@@ -92,7 +92,7 @@ async fn list(api: &mut Api, common: &Common) -> Result<ExitCode> {
     let all: ProfileList = api.get("/profiles").await?;
     table::list(common, &all.profiles, "There is no hardware profile.");
     if all.required && !common.json() {
-        say("Whoever is no admin must choose one for a new machine.");
+        say("Everyone except admins must choose one for a new machine.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,7 +136,7 @@ fn preview(common: &Common, plan: &ProfilePlanView) {
         rows.push(line(disk, &format!("{from} GiB"), &format!("{to} GiB"), Cell::text("at once")));
     }
     rows.extend(plan.add.iter().map(|d| line("new disk", "", &disk(d), Cell::text(""))));
-    table::print(Planned::HEADS, &rows, "The machine has all of it already.");
+    table::print(Planned::HEADS, &rows, "The machine already has all of it.");
     for StaysView { key, why } in &plan.stays {
         say(&format!("{} stays: {}", table::plain(key), table::plain(why)));
     }

@@ -1,4 +1,4 @@
-//! `steward quotas`: how much everybody may have, and has.
+//! `steward quotas`: everyone's quota and usage.
 
 use super::super::say::say;
 use super::Common;
@@ -23,9 +23,9 @@ pub struct Quotas {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Everybody's quota and use. For admins.
+    /// Everyone's quota and usage. For admins.
     List,
-    /// Somebody's quota and use; your own when nobody is named.
+    /// Somebody's quota and usage; your own if nobody is named.
     Show {
         /// Their login or id; for admins.
         #[arg(value_name = "LOGIN")]
@@ -33,7 +33,7 @@ enum Verb {
     },
     /// Set limits: `steward quotas set mira machines=5 memory=16G cores=usual`. For admins.
     Set {
-        /// Their login or id, or `everybody` for those for whom nothing else is set.
+        /// Their login or id, or `everybody` for everyone without limits of their own.
         #[arg(value_name = "LOGIN")]
         login: String,
         /// machines, cores, memory (MiB) or disk (GiB), each with a number, `unlimited` or `usual`; the others stay.
@@ -94,7 +94,7 @@ fn limit(text: &str, usual: bool) -> Result<(Resource, Allowance)> {
     let number = || match what {
         Resource::Memory => mebibytes(value),
         Resource::Disk => gibibytes(value),
-        _ => value.parse().map_err(|_| "this is no number".to_owned()),
+        _ => value.parse().map_err(|_| "this is not a number".to_owned()),
     };
     let allowance = match value {
         "unlimited" => Allowance::NoLimit,
@@ -133,7 +133,7 @@ fn usual(common: &Common, quota: Quota) {
     if common.prints(&quota) {
         return;
     }
-    say("For everybody for whom nothing else is set:");
+    say("For everyone without limits of their own:");
     let row = |what: Resource| vec![Cell::text(what.name()), Cell::number(amount(what, quota.get(what)))];
     table::print(&["what", "limit"], &Resource::ALL.map(row), "");
 }

@@ -31,7 +31,9 @@ impl Raw {
             "PUT" => Method::PUT,
             "PATCH" => Method::PATCH,
             "DELETE" => Method::DELETE,
-            other => return Err(Error::invalid(format!("“{other}” is no method: GET, POST, PUT, PATCH or DELETE."))),
+            other => {
+                return Err(Error::invalid(format!("“{other}” is not a method: use GET, POST, PUT, PATCH or DELETE.")));
+            }
         };
         let path = match self.path.trim_start_matches('/') {
             p if p.starts_with("api/") => format!("/{p}"),

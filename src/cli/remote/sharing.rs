@@ -56,7 +56,7 @@ pub struct Share {
 pub struct Unshare {
     #[command(flatten)]
     access: Access,
-    /// From whom; everybody may give back what was shared with them.
+    /// From whom; people may always give back what was shared with them.
     #[arg(value_name = "LOGIN")]
     login: String,
 }
@@ -68,7 +68,7 @@ pub struct Give {
     /// The new owner.
     #[arg(value_name = "LOGIN")]
     login: String,
-    /// What the owner of before may still do; nothing when left out.
+    /// What the previous owner may still do; nothing if left out.
     #[arg(long, value_enum)]
     keep: Option<Right>,
 }
@@ -109,7 +109,7 @@ impl Share {
         let right = self.right.right();
         let made: GrantView = api.call(&Method::PUT, &path, &GrantPut { right }).await?;
         if !common.prints(&made) {
-            say(&format!("{} may {} it now.", table::plain(&self.login), right.name()));
+            say(&format!("{} may now {} it.", table::plain(&self.login), right.name()));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -129,7 +129,7 @@ impl Give {
         let path = format!("{}/owner", self.access.path(api).await?);
         let body = OwnerPut { owner: Some(self.login.clone()), keep: self.keep.map(Right::right) };
         let () = api.call(&Method::PUT, &path, &body).await?;
-        say(&format!("It belongs to {} now.", table::plain(&self.login)));
+        say(&format!("It now belongs to {}.", table::plain(&self.login)));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -30,7 +30,7 @@ pub struct Login {
     /// Take an API token from standard input instead of asking for the password.
     #[arg(long)]
     token_stdin: bool,
-    /// The certificate's SHA-256 fingerprint, so that nothing has to be asked.
+    /// The certificate's SHA-256 fingerprint, so that no question is asked.
     #[arg(long, value_name = "HEX")]
     fingerprint: Option<String>,
     /// What this computer may do: read, operate machines and jobs, or all that you may.
@@ -91,7 +91,7 @@ impl Login {
         if let Some(old) = old.filter(|o| o.token != *token.expose())
             && let Err(e) = take_back(old).await
         {
-            tracing::debug!(error = e.chain(), "the token before could not be taken back");
+            tracing::debug!(error = e.chain(), "the previous token could not be revoked");
         }
         say(&format!(
             "Signed in to {origin} as {} ({}), called “{name}” here.",
@@ -110,7 +110,7 @@ impl Login {
                 Ok(Trust::Fingerprints(vec![wanted]))
             } else {
                 Err(Error::unauthenticated(format!(
-                    "{} shows another certificate: {}. Nothing was sent.",
+                    "{} presents a different certificate: {}. Nothing was sent.",
                     url.origin().ascii_serialization(),
                     shown.fingerprint()
                 )))
@@ -120,14 +120,14 @@ impl Login {
             return Ok(Trust::System);
         }
         complain(&format!(
-            "{} shows a certificate that no authority known here vouches for:\n\n  For        {}\n  Signed by  {}\n  SHA-256    {}\n\nCompare the fingerprint with what “steward doctor” prints on its host.",
+            "{} presents a certificate that no authority known here vouches for:\n\n  For        {}\n  Signed by  {}\n  SHA-256    {}\n\nCompare the fingerprint with what “steward doctor” prints on its host.",
             url.origin().ascii_serialization(),
             table::plain(&shown.subject),
             table::plain(&shown.issuer),
             shown.fingerprint(),
         ));
         if !terminal::somebody() {
-            return Err(Error::unauthenticated("Nobody is here to accept it. Give it with --fingerprint."));
+            return Err(Error::unauthenticated("Nobody is at the terminal to accept it. Give it with --fingerprint."));
         }
         if terminal::confirm("Is it the same?")? {
             Ok(Trust::Fingerprints(vec![shown.sha256]))
@@ -199,7 +199,7 @@ pub struct Logout {
     /// Which; the current one when left out.
     #[arg(long, short = 'c', env = "STEWARD_CONTEXT", value_name = "NAME")]
     context: Option<String>,
-    /// Only forget it here; its token stays good until its end. For a Steward that is gone for ever.
+    /// Only forget it here; its token stays valid until it expires. For a Steward that is gone for ever.
     #[arg(long)]
     local: bool,
 }
@@ -211,7 +211,7 @@ impl Logout {
         if !self.local
             && let Err(e) = take_back(context.clone()).await
         {
-            let why = format!("{} The token was not taken back; --local only forgets it here.", e.message());
+            let why = format!("{} The token was not revoked; --local only forgets it here.", e.message());
             return Err(Error::new(e.kind(), why));
         }
         contexts.remove(&name);

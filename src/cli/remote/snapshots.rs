@@ -35,13 +35,13 @@ enum Verb {
         /// A note.
         #[arg(long, default_value = "", hide_default_value = true)]
         description: String,
-        /// Also what is in memory; only of a running virtual machine.
+        /// Include memory; only of a running virtual machine.
         #[arg(long)]
         memory: bool,
         #[command(flatten)]
         wait: Wait,
     },
-    /// Go back to a snapshot: what came after it is lost.
+    /// Roll back to a snapshot: what came after it is lost.
     Rollback {
         #[command(flatten)]
         one: One,
@@ -143,7 +143,7 @@ async fn list(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode>
 fn row(depth: usize, snapshot: &Snapshot, parent: Option<&str>) -> Vec<Cell> {
     let now = if parent == Some(snapshot.name.as_str()) { " (now)" } else { "" };
     let note = match snapshot.broken {
-        true => Cell::text("broken: it broke off while it was made or deleted").tone(Tone::Bad),
+        true => Cell::text("incomplete: taking or deleting it was interrupted").tone(Tone::Bad),
         false => Cell::text(&snapshot.description),
     };
     vec![

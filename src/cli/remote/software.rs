@@ -35,7 +35,7 @@ enum Verb {
     List(Guest),
     /// Install something on a machine.
     Install(Install),
-    /// Take something off a machine's list. What is installed stays on the machine.
+    /// Remove something from a machine's list. What is installed stays on the machine.
     Forget {
         #[command(flatten)]
         guest: Guest,
@@ -58,7 +58,7 @@ struct Install {
     /// The recipe's name; `steward software menu` lists them.
     #[arg(value_name = "RECIPE", add = ArgValueCandidates::new(complete::recipes))]
     recipe: String,
-    /// An option's value; several with commas where several may be chosen.
+    /// An option's value; several separated by commas where several may be chosen.
     #[arg(long, short, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// The same from the first line of a file, for passwords: they don't belong on a command line.
@@ -79,7 +79,7 @@ impl Software {
             Verb::Forget { guest, recipe } => {
                 let path = format!("{}/{}", guest.path(&mut api).await?, part(&recipe));
                 let () = api.delete(&path).await?;
-                say("Off the list. What is installed stays on the machine.");
+                say("Removed from the list. What is installed stays on the machine.");
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -165,7 +165,7 @@ async fn menu(api: &mut Api, common: &Common, wanted: Option<&str>) -> Result<Ex
 async fn list(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
     let path = guest.path(api).await?;
     let all: Vec<SoftwareView> = api.get(&path).await?;
-    table::list(common, &all, "Steward installed nothing on this machine.");
+    table::list(common, &all, "Steward has installed nothing on this machine.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -173,7 +173,7 @@ async fn list(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode>
 fn pair(text: &str) -> Result<(&str, &str)> {
     text.split_once('=')
         .filter(|(key, _)| !key.is_empty())
-        .ok_or_else(|| Error::invalid(format!("“{text}” is no option: write KEY=VALUE.")))
+        .ok_or_else(|| Error::invalid(format!("“{text}” is not an option: write KEY=VALUE.")))
 }
 
 /// The text as the option wants it.
@@ -227,7 +227,7 @@ impl Install {
         if !self.wait.wait {
             if !common.prints(&asked) {
                 let title = table::plain(&asked.title);
-                say(&format!("Asked for {title}. To see how it goes: steward software list"));
+                say(&format!("Queued: {title}. To follow it: steward software list"));
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -248,7 +248,7 @@ impl Install {
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
             let mine = api.get::<Vec<SoftwareView>>(path).await?.into_iter().find(|s| s.recipe == self.recipe);
-            now = mine.ok_or_else(|| Error::conflict("It was taken off the machine's list meanwhile."))?;
+            now = mine.ok_or_else(|| Error::conflict("It was removed from the machine's list in the meantime."))?;
         }
     }
 }

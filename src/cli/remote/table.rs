@@ -35,7 +35,7 @@ impl Cell {
         text.map_or_else(Self::default, Self::text)
     }
 
-    /// Numbers stand at the right.
+    /// Numbers are right-aligned.
     pub fn number(text: impl Display) -> Self {
         Self::text(text).right()
     }

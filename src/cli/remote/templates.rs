@@ -30,15 +30,15 @@ enum Verb {
     List,
     /// The catalogue of cloud images. For admins.
     Images {
-        /// Ask the publishers first whether there are newer ones.
+        /// First ask the publishers whether there are newer ones.
         #[arg(long)]
         look: bool,
     },
-    /// Make a template of an image of the catalogue: download, check, prepare.
+    /// Make a template from an image of the catalogue: download, check, prepare.
     Build(Box<Build>),
-    /// Make a template of the newest image in the place of this one.
+    /// Make a template from the newest image, in the same place as this one.
     Rebuild(One),
-    /// Delete a template, if no machine hangs on it.
+    /// Delete a template, if no machine depends on it.
     Delete {
         #[command(flatten)]
         one: One,
@@ -70,13 +70,13 @@ struct Build {
     bridge: String,
     #[arg(long)]
     vlan: Option<u16>,
-    /// What to call it; left out: the image's id with today's date.
+    /// Its name; left out: the image's id with today's date.
     #[arg(long)]
     name: Option<String>,
-    /// Where its disk goes; left out: the storage with the most room.
+    /// Where its disk goes; left out: the storage with the most free space.
     #[arg(long)]
     storage: Option<String>,
-    /// Where the download lies meanwhile; left out: the storage for such images with the most room.
+    /// Where the download is kept in the meantime; left out: the storage for such images with the most free space.
     #[arg(long, value_name = "STORAGE")]
     images: Option<String>,
     /// GiB; left out: what the image needs.
@@ -100,7 +100,7 @@ impl Templates {
             }
             Verb::Delete { one, yes } => {
                 let found = find::guest(&mut api, &one.template).await?;
-                let question = format!("Delete for good {}?", table::plain(&found.name));
+                let question = format!("Delete {} for good?", table::plain(&found.name));
                 let action = ActionKind::Delete.empty();
                 impact::sure(&mut api, std::slice::from_ref(&found), &action, &question, yes).await?;
                 (api.delete(&path(&found)).await?, one.wait)

@@ -10,7 +10,7 @@ pub fn somebody() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Columns of the terminal that tables are written to; none when it is no terminal.
+/// Columns of the terminal that tables are written to; none when it is not a terminal.
 pub fn width() -> Option<usize> {
     if !std::io::stdout().is_terminal() {
         return None;
@@ -83,9 +83,9 @@ pub struct Raw(Termios);
 
 impl Raw {
     /// # Errors
-    /// `Invalid` when it is no terminal.
+    /// `Invalid` when it is not a terminal.
     pub fn begin() -> Result<Self> {
-        let unable = |e: nix::Error| Error::invalid("This is no terminal.").with_cause(e);
+        let unable = |e: nix::Error| Error::invalid("This is not a terminal.").with_cause(e);
         let before = termios::tcgetattr(std::io::stdin()).map_err(unable)?;
         let mut raw = before.clone();
         termios::cfmakeraw(&mut raw);

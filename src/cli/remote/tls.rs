@@ -36,22 +36,22 @@ fn explain(url: &url::Url, failure: &Failure) -> Error {
     let origin = url.origin().ascii_serialization();
     match (failure, failure.tls()) {
         (Failure::Late, _) => away(url, "no connection within 10 seconds."),
-        (Failure::Host, _) => away(url, "this is no host name."),
+        (Failure::Host, _) => away(url, "this is not a host name."),
         (Failure::Name, _) => away(url, "its name is not known."),
         (Failure::Tcp(e), _) if e.kind() == ErrorKind::ConnectionRefused => {
             away(url, "connection refused. Is it running?")
         }
         (Failure::Tcp(e), _) => away(url, format!("{e}.")),
-        (Failure::Tls(_), None) => away(url, "it broke off the TLS handshake."),
+        (Failure::Tls(_), None) => away(url, "it ended the TLS handshake."),
         (_, Some(rustls::Error::InvalidCertificate(Another))) => Error::unauthenticated(format!(
-            "{origin} shows another certificate than the one that was accepted. Nothing was sent. If it was renewed, compare \
+            "{origin} presents a different certificate from the one that was accepted. Nothing was sent. If it was renewed, compare \
              the new fingerprint and run “steward login” again; if not, somebody may be answering in its place."
         )),
-        (_, Some(rustls::Error::InvalidCertificate(why))) => Error::unauthenticated(format!(
-            "The certificate of {origin} is not good any more ({why}). Nothing was sent."
-        )),
+        (_, Some(rustls::Error::InvalidCertificate(why))) => {
+            Error::unauthenticated(format!("The certificate of {origin} is no longer valid ({why}). Nothing was sent."))
+        }
         (_, Some(rustls::Error::InvalidMessage(_))) => away(url, "what answers there does not speak TLS."),
-        (_, Some(_)) => away(url, "it broke off the TLS handshake."),
+        (_, Some(_)) => away(url, "it ended the TLS handshake."),
     }
 }
 
@@ -72,7 +72,7 @@ pub async fn look(url: &url::Url) -> Result<(CertificateInfo, bool)> {
     let seen = Seen::default();
     let result = open(url, &Trust::Fingerprints(Vec::new()), &seen).await;
     let Some(chain) = seen.last() else {
-        return Err(result.err().unwrap_or_else(|| away(url, "it showed no certificate.")));
+        return Err(result.err().unwrap_or_else(|| away(url, "it presented no certificate.")));
     };
     let info = chain.describe().ok_or_else(|| away(url, "its certificate can't be read."))?;
     Ok((info, chain.is_vouched(url.host_str().unwrap_or_default())))

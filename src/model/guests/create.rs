@@ -109,7 +109,7 @@ pub struct GuestRequest {
     pub tags: Vec<String>,
     #[serde(default)]
     pub description: String,
-    /// Start it when it is made.
+    /// Start it when it is created.
     #[serde(default = "yes")]
     pub start: bool,
     /// What to install on it then, in this order.
@@ -193,7 +193,7 @@ impl GuestRequest {
             (System::Windows, ..) => Ok(()),
             (_, _, Some(_)) => Err(Error::field(
                 "password",
-                "A password is for Windows only. On other systems people sign in by SSH key.",
+                "A password is for Windows only. On other systems people sign in with an SSH key.",
             )),
             (_, Some(user), None) if !is_unix_user(user) => Err(Error::field("user", UNIX_USER)),
             _ => Ok(()),

@@ -19,7 +19,7 @@ pub struct HardwareValue {
     pub key: String,
     /// What it runs with now.
     pub current: String,
-    /// What it has after the next restart, when that is something else.
+    /// Its value after the next restart, if different.
     #[serde(default)]
     pub pending: Option<String>,
     /// A change now takes effect at once.
@@ -51,10 +51,10 @@ pub struct Disk {
     /// It boots from this one.
     #[serde(default)]
     pub boot: bool,
-    /// What waits for a restart: `new`, `removed`, `changed`.
+    /// What is waiting for a restart: `new`, `removed`, `changed`.
     #[serde(default)]
     pub pending: Option<String>,
-    /// It can be taken off a running machine.
+    /// It can be detached from a running machine.
     #[serde(default)]
     pub hot: bool,
 }
@@ -96,7 +96,7 @@ pub struct Hardware {
     /// Ways to attach a disk.
     #[serde(default)]
     pub buses: Vec<String>,
-    /// The provider's keys that wait for a restart, for taking them back.
+    /// The provider's keys that are waiting for a restart, for reverting them.
     #[serde(default)]
     pub waiting: Vec<String>,
     /// Disks come and go while it runs, as far as their bus allows ([`Disk::hot`]).
@@ -106,10 +106,10 @@ pub struct Hardware {
     pub nics_live: bool,
 }
 
-/// The answer of the `guest_change_plan` hook: values that are as wished already are left out.
+/// The answer of the `guest_change_plan` hook: values that are as requested already are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Plan {
-    /// What was looked at; sent back with the change.
+    /// The digest of the state that was looked at; sent back with the change.
     pub digest: String,
     pub changes: Vec<Planned>,
 }
@@ -122,7 +122,7 @@ impl HardwareValue {
 }
 
 impl Hardware {
-    /// Whether a disk can be taken off now, while the machine runs.
+    /// Whether a disk can be detached now, while the machine runs.
     pub fn is_hot(&self, disk: &Disk) -> bool {
         self.disks_live && disk.hot
     }
@@ -132,7 +132,7 @@ impl Hardware {
     }
 }
 
-/// What one wished value would do, as the provider's `guest_change_plan` hook says.
+/// What one requested value would do, as the provider's `guest_change_plan` hook says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Planned {
     pub key: String,

@@ -1,4 +1,4 @@
-//! Guests: Proxmox' word for virtual machines and containers.
+//! Guests: Proxmox's word for virtual machines and containers.
 
 pub mod actions;
 pub mod create;
@@ -53,7 +53,7 @@ pub struct Guest {
     pub id: GuestId,
     #[n(1)]
     pub connection: ConnectionId,
-    /// Proxmox' number, 100 to 999999999; `None` until a wanted guest has got one.
+    /// Proxmox's number, 100 to 999999999; `None` until a wanted guest has got one.
     #[n(2)]
     pub vmid: Option<u32>,
     #[n(3)]
@@ -65,7 +65,7 @@ pub struct Guest {
     pub owner: Option<UserId>,
     #[n(6)]
     pub created: Timestamp,
-    /// The job that is making this guest; gone once it exists.
+    /// The job that is creating this guest; cleared once it exists.
     #[n(7)]
     pub making: Option<JobId>,
     /// When Proxmox first no longer listed it.
@@ -80,7 +80,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// One that is to be made: without a number and a state yet.
+    /// One that is still to be created: without a number and a state.
     pub fn wanted(
         connection: ConnectionId,
         kind: GuestKind,
@@ -104,7 +104,7 @@ impl Guest {
     }
 
     /// What it is called, when its provider's list says `listed`: nothing for a machine without a name, or one that is
-    /// not complete yet. Without any name its number stands for it.
+    /// not complete yet. Without any name its number is used.
     pub fn called(&self, listed: &str) -> String {
         let mut names = [listed, &self.name];
         if self.making.is_some() {
@@ -168,14 +168,14 @@ pub struct GuestState {
     #[n(15)]
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Proxmox' config lock: backup, clone, create, migrate ...
+    /// Proxmox's config lock: backup, clone, create, migrate ...
     #[n(16)]
     #[serde(default)]
     pub lock: Option<String>,
     #[n(17)]
     #[serde(default)]
     pub pool: Option<String>,
-    /// What high availability wants of it: started, stopped ...; `None` when it does not watch over it.
+    /// What high availability wants of it: started, stopped ...; `None` when it does not manage it.
     #[n(18)]
     #[serde(default)]
     pub ha: Option<String>,
@@ -215,9 +215,10 @@ pub fn is_unix_user(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
 }
 
-pub(crate) const UNIX_USER: &str = "Use 1 to 32 small letters, digits, dashes or underscores, starting with a letter.";
+pub(crate) const UNIX_USER: &str =
+    "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter.";
 pub(crate) const WINDOWS_USER: &str =
-    "Use up to 20 characters, none of \" / \\ [ ] : ; | = , + * ? < > @, and no dot or blank at the end.";
+    "Use up to 20 characters, none of \" / \\ [ ] : ; | = , + * ? < > @, and no dot or space at the end.";
 
 /// A local user's name as Windows takes it.
 pub fn is_windows_user(text: &str) -> bool {

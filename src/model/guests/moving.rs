@@ -1,4 +1,4 @@
-//! Moving a machine to another node: what stands in the way, by node, as its provider sees it.
+//! Moving a machine to another node: what prevents it, by node, as its provider sees it.
 
 use base::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ pub struct MoveCheck {
     pub running: bool,
     /// It can move while it runs; else it is stopped here and started there.
     pub live: bool,
-    /// What stands in the way wherever it goes, as sentences.
+    /// What prevents a move to any node, as sentences.
     #[serde(default)]
     pub problems: Vec<String>,
     /// Disks that only its present node has: they are copied to the other one.
@@ -35,7 +35,7 @@ pub struct MoveDisk {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct MoveNode {
     pub name: String,
-    /// What stands in the way there, as sentences.
+    /// What prevents the move there, as sentences.
     #[serde(default)]
     pub problems: Vec<String>,
     /// What should be known before.
@@ -76,13 +76,13 @@ impl MoveCheck {
     /// where they go there, `None` for one of the same name.
     ///
     /// # Errors
-    /// `Invalid` on `node`, `disks` or `storage`; `Conflict` with what stands in the way everywhere.
+    /// `Invalid` on `node`, `disks` or `storage`; `Conflict` with what prevents a move to any node.
     pub fn allows(&self, node: &str, disks: bool, storage: Option<&str>) -> Result<()> {
         if !self.problems.is_empty() {
             return Err(Error::conflict(self.problems.join(" ")));
         }
         let Some(to) = self.node(node) else {
-            return Err(Error::field("node", "There is no such other node. Choose one from the list."));
+            return Err(Error::field("node", "There is no other node of that name. Choose one from the list."));
         };
         if !to.problems.is_empty() {
             return Err(Error::field("node", to.problems.join(" ")));
@@ -92,8 +92,7 @@ impl MoveCheck {
         }
         if !disks {
             let keys: Vec<&str> = self.disks.iter().map(|d| d.key.as_str()).collect();
-            let text =
-                format!("Only its node has its disks ({}). Say that they are to be taken along.", keys.join(", "));
+            let text = format!("Only its node has its disks ({}). Choose to move the disks too.", keys.join(", "));
             return Err(Error::field("disks", text));
         }
         match storage {
@@ -125,7 +124,11 @@ mod tests {
             running: true,
             live: true,
             disks: vec![disk],
-            nodes: vec![node("pve2", None, false), node("pve3", Some("It is away."), true), node("pve4", None, true)],
+            nodes: vec![
+                node("pve2", None, false),
+                node("pve3", Some("It is not reachable."), true),
+                node("pve4", None, true),
+            ],
             ..MoveCheck::default()
         }
     }

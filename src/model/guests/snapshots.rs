@@ -27,7 +27,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Snapshots {
     pub snapshots: Vec<Snapshot>,
-    /// The one that the present state stands on.
+    /// The one that the current state is based on.
     #[serde(default)]
     pub parent: Option<String>,
     /// Why none can be taken, as a sentence.
@@ -111,7 +111,7 @@ pub fn check_name(name: &str) -> Result<()> {
         ));
     }
     if matches!(name, "current" | "pending") {
-        return Err(Error::field("name", "This word has a meaning of its own. Choose another name."));
+        return Err(Error::field("name", "This word is reserved. Choose another name."));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What hangs on a machine: what a person should know before it is stopped, moved, changed or taken away. Here are
+//! What depends on a machine: what a person should know before it is stopped, moved, changed or deleted. Here are
 //! the facts and their words; `app/impact` collects them.
 
 mod words;
@@ -12,11 +12,11 @@ use base::ids::{GuestId, JobId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How much something matters, the worst first.
+/// How much something matters, worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Weight {
-    /// It can't be done as long as this is so.
+    /// It can't be done while this is the case.
     Blocks,
     /// Gone for good.
     Lost,
@@ -47,7 +47,7 @@ impl Weight {
     }
 }
 
-/// What it is about. The order is that of the list among what weighs the same.
+/// What it is about. The order is that of the list among hits of the same weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HitKind {
@@ -70,7 +70,7 @@ pub enum HitKind {
     Since,
     /// High availability and replication.
     Watch,
-    /// Machines that were made from it and stand on their own.
+    /// Machines that were created from it and are independent of it.
     Copies,
     /// The machines of a connection.
     Machines,
@@ -98,7 +98,7 @@ impl HitKind {
         }
     }
 
-    /// The machine's own matter: nothing else hangs on it.
+    /// Only the machine itself is concerned: nothing else depends on it.
     pub fn is_own(self) -> bool {
         matches!(self, Self::State | Self::Disks | Self::Since)
     }
@@ -253,11 +253,11 @@ pub struct Ties {
     pub linked: Vec<u32>,
 }
 
-/// What hangs on it, the worst first.
+/// What depends on it, worst first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Impact {
     pub hits: Vec<Hit>,
-    /// What could not be found out, as sentences.
+    /// What could not be determined, as sentences.
     pub unknown: Vec<String>,
 }
 
@@ -309,7 +309,7 @@ impl Impact {
         Self { hits: words::of_connection(machines, owners), unknown: Vec::new() }.sorted()
     }
 
-    /// A person should look at it before they say yes.
+    /// A person should read it before they confirm.
     pub fn asks(&self) -> bool {
         self.hits.iter().any(|hit| hit.weight < Weight::Known && !hit.kind.is_own())
     }

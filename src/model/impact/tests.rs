@@ -30,12 +30,12 @@ fn the_worst_comes_first() {
     assert_eq!(
         texts(&impact),
         [
-            ("blocks", "It is protected: it can't be deleted until “Protected” is taken off on its Hardware page."),
+            ("blocks", "It is protected: it can't be deleted until “Protected” is switched off on its Hardware page."),
             ("blocks", "3 machines share its disks: it can't be deleted before those."),
             ("lost", "It has been running for 3 days and is stopped first, at once: what it has not saved is lost."),
             ("lost", "Its disks, 40 GiB in all, go with everything on them."),
             ("cut", "1 other person uses it, and loses it."),
-            ("known", "High availability watches over it; it is taken out of that too."),
+            ("known", "High availability manages it; it is taken out of that too."),
         ]
     );
     assert!(impact.blocks() && impact.asks() && !impact.is_alone());
@@ -48,12 +48,12 @@ fn nothing_but_the_machine_itself_asks_no_question() {
     let impact = Impact::of(ActionKind::Reboot, facts(), Vec::new());
     assert_eq!(texts(&impact), [("known", "It has been running for 2 h 1 min. It is asked to restart by itself.")]);
     assert!(!impact.asks() && impact.is_alone());
-    // One's own console is no surprise, somebody else's is.
+    // Your own console is no surprise, somebody else's is.
     let own = Fact::Consoles { own: 1, names: Vec::new(), others: 0 };
     assert!(!Impact::of(ActionKind::Stop, vec![own], Vec::new()).asks());
     let theirs = Fact::Consoles { own: 0, names: Vec::new(), others: 1 };
     assert!(Impact::of(ActionKind::Stop, vec![theirs], Vec::new()).asks());
-    // Whoever only looks at a machine is not cut off by a reboot.
+    // People who only view a machine are not cut off by a reboot.
     let look = Fact::People { owner: None, shared: vec![("tom".into(), GuestRight::See)], others: 0 };
     assert!(!Impact::of(ActionKind::Reboot, vec![look], Vec::new()).asks());
 }
@@ -109,7 +109,7 @@ fn steward_itself_is_said_first_of_what_weighs_the_same() {
     let text = "Steward itself runs here: this page will go away, and nobody can start the machine from here.";
     assert_eq!(impact.hits[0].text, text);
     let guessed = Impact::of(ActionKind::Stop, vec![Fact::Steward { sure: false }], Vec::new());
-    assert!(guessed.hits[0].text.starts_with("It has the name of the computer that Steward runs on."));
+    assert!(guessed.hits[0].text.starts_with("It has the same name as the computer that Steward runs on."));
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Hit {
     }
 }
 
-/// Whoever uses the machine is cut off by it, for a while or for good.
+/// People who use the machine are cut off by it, temporarily or for good.
 fn interrupts(action: ActionKind) -> bool {
     !matches!(action, A::Migrate | A::Template)
 }
@@ -56,14 +56,15 @@ impl Fact {
         match self {
             Self::Steward { sure } => Some(steward(*sure, action)),
             Self::Protected => (action == A::Delete).then(|| {
-                let text = "It is protected: it can't be deleted until “Protected” is taken off on its Hardware page.";
+                let text =
+                    "It is protected: it can't be deleted until “Protected” is switched off on its Hardware page.";
                 hit(HitKind::Protection, Weight::Blocks, text, "protected")
             }),
             Self::Locked(lock) => Some(locked(lock, action)),
             Self::Linked { machines: list, more } => linked(list, *more, action),
             Self::Copies { machines: list, more } => (action == A::Delete && list.len() + more > 0).then(|| {
                 let n = list.len() + more;
-                let words = count(n, "machine was made from it and stays", "machines were made from it and stay");
+                let words = count(n, "machine was created from it and stays", "machines were created from it and stay");
                 let text = format!("{words}: nothing changes for {}.", if n == 1 { "it" } else { "them" });
                 hit(HitKind::Copies, Weight::Known, text, words).with(machines(list), *more)
             }),
@@ -94,9 +95,14 @@ fn steward(sure: bool, action: ActionKind) -> Hit {
     };
     let text = match sure {
         true => format!("Steward itself runs here: {after}."),
-        false => format!("It has the name of the computer that Steward runs on. Should that be this machine: {after}."),
+        false => format!("It has the same name as the computer that Steward runs on. If it is that computer: {after}."),
     };
-    hit(HitKind::Steward, weight, text, if sure { "Steward itself runs here" } else { "called like Steward's own" })
+    hit(
+        HitKind::Steward,
+        weight,
+        text,
+        if sure { "Steward itself runs here" } else { "named like Steward's own machine" },
+    )
 }
 
 fn locked(lock: &str, action: ActionKind) -> Hit {
@@ -133,9 +139,9 @@ fn at_work(list: &[(JobId, String)], more: usize, overtaken: bool) -> Option<Hit
     let n = list.len() + more;
     let (weight, text) = match (n, overtaken) {
         (0, _) => return None,
-        (_, true) => (Weight::Known, "What was asked of it before is overtaken by this.".to_owned()),
-        (1, _) => (Weight::Blocks, "A job works on it now. Wait until it is done, or cancel it.".to_owned()),
-        _ => (Weight::Blocks, format!("{n} jobs work on it. Wait until they are done, or cancel them.")),
+        (_, true) => (Weight::Known, "This replaces the power action that is still pending.".to_owned()),
+        (1, _) => (Weight::Blocks, "A job is working on it now. Wait until it is done, or cancel it.".to_owned()),
+        _ => (Weight::Blocks, format!("{n} jobs are working on it. Wait until they are done, or cancel them.")),
     };
     Some(hit(HitKind::Jobs, weight, text, count(n, "job", "jobs")).with(jobs(list), more))
 }
@@ -145,8 +151,8 @@ fn making(list: &[(JobId, String)], more: usize, action: ActionKind) -> Option<H
     if n == 0 || !matches!(action, A::Delete | A::Migrate) {
         return None;
     }
-    let words = count(n, "machine is being made from it now", "machines are being made from it now");
-    let text = format!("{words}. That fails when it goes away meanwhile.");
+    let words = count(n, "machine is being created from it now", "machines are being created from it now");
+    let text = format!("{words}. That fails if this machine goes away in the meantime.");
     Some(hit(HitKind::Jobs, Weight::Cut, text, words).with(jobs(list), more))
 }
 
@@ -158,7 +164,7 @@ fn devices(list: &[String], action: ActionKind) -> Option<Hit> {
         A::Migrate => (Weight::Blocks, "It uses devices of its node, which can't move along."),
         A::Hibernate | A::Suspend => (Weight::Known, "It uses devices of its node; with those this often fails."),
         A::Delete => (Weight::Known, "Devices of its node become free again."),
-        A::Template => (Weight::Known, "Machines made from it will want the same devices of the node."),
+        A::Template => (Weight::Known, "Machines created from it will need the same devices of the node."),
         _ => return None,
     };
     let items = list.iter().map(Item::new).collect();
@@ -190,7 +196,9 @@ fn state(status: &str, uptime: u64, action: ActionKind) -> Option<Hit> {
         A::Shutdown => (Weight::Known, format!("{runs}. It is asked to shut down by itself.")),
         A::Reboot => (Weight::Known, format!("{runs}. It is asked to restart by itself.")),
         A::Suspend => (Weight::Known, format!("{runs}. It stands still until it is resumed, and keeps its memory.")),
-        A::Hibernate => (Weight::Known, format!("{runs}. Its memory goes to a disk; a start goes on where it was.")),
+        A::Hibernate => {
+            (Weight::Known, format!("{runs}. Its memory is saved to disk; starting it resumes where it left off."))
+        }
         A::Template => (Weight::Blocks, format!("{runs}. Shut it down first.")),
         _ => return None,
     };
@@ -222,8 +230,10 @@ fn software(list: &[Program], action: ActionKind) -> Option<Hit> {
     let (weight, text) = match action {
         A::Delete => (Weight::Lost, format!("{n} on it go{} away:", if one { "es" } else { "" })),
         A::Template => (Weight::Cut, format!("{n} on it can't be used any more:")),
-        A::Migrate => (Weight::Known, format!("{n} on it move{s} along:")),
-        A::Rollback => (Weight::Cut, format!("{n} on it stop{s} meanwhile, and may be older afterwards or not there:")),
+        A::Migrate => (Weight::Known, format!("{n} on it move{s} with it:")),
+        A::Rollback => {
+            (Weight::Cut, format!("{n} on it stop{s} in the meantime, and may be older or missing afterwards:"))
+        }
         A::Reboot | A::Reset => (Weight::Cut, format!("{n} on it stop{s} until it is back:")),
         _ => (Weight::Cut, format!("{n} on it stop{s}:")),
     };
@@ -274,7 +284,7 @@ fn consoles(own: usize, names: &[String], others: usize, action: ActionKind) -> 
     };
     let items: Vec<Item> = mine.into_iter().chain(names.iter().map(|name| Item::new(format!("{name}'s")))).collect();
     let open = count(n, "console is open", "consoles are open");
-    // One's own console is no surprise.
+    // Your own console is no surprise.
     let weight = if names.len() + others > 0 { Weight::Cut } else { Weight::Known };
     let text = match action {
         A::Reboot | A::Reset => format!("{open} on it; the screen goes dark for a while."),
@@ -320,7 +330,7 @@ fn snapshots(list: &[Kept], now: Timestamp, action: ActionKind) -> Option<Hit> {
 fn since(to: &Kept, newer: &[Kept], now: Timestamp) -> Hit {
     let (exact, ago) = when(to.taken, now);
     let text = format!(
-        "What was written to its disks since {exact} ({ago}) is lost, and so are changes of its hardware and options."
+        "What was written to its disks since {exact} ({ago}) is lost, and so are changes to its hardware and options."
     );
     let later = newer.iter().map(|s| kept(s, now)).collect::<Vec<_>>();
     let text = match later.len() {
@@ -331,16 +341,16 @@ fn since(to: &Kept, newer: &[Kept], now: Timestamp) -> Hit {
             if n == 1 { "s" } else { "" }
         ),
     };
-    hit(HitKind::Since, Weight::Lost, text, format!("all since {exact}")).with(later, 0)
+    hit(HitKind::Since, Weight::Lost, text, format!("everything since {exact}")).with(later, 0)
 }
 
 fn high_availability(state: &str, action: ActionKind) -> Option<Hit> {
     let text = match action {
-        A::Delete => "High availability watches over it; it is taken out of that too.".to_owned(),
+        A::Delete => "High availability manages it; it is taken out of that too.".to_owned(),
         A::Stop | A::Shutdown | A::Migrate => {
-            format!("High availability watches over it ({state}): the cluster carries this out in its own time.")
+            format!("High availability manages it ({state}): the cluster carries this out in its own time.")
         }
-        A::Template => "High availability watches over it, which makes no sense for a template.".to_owned(),
+        A::Template => "High availability manages it, which makes no sense for a template.".to_owned(),
         _ => return None,
     };
     Some(hit(HitKind::Watch, Weight::Known, text, format!("high availability ({state})")))
@@ -352,8 +362,8 @@ fn replication(nodes: &[String], action: ActionKind) -> Option<Hit> {
     }
     let to = nodes.join(", ");
     let text = match action {
-        A::Delete => format!("It is copied to {to} again and again (replication); that ends."),
-        A::Migrate => format!("It is copied to {to} again and again (replication); a move there is quick."),
+        A::Delete => format!("It is replicated to {to}; that ends."),
+        A::Migrate => format!("It is replicated to {to}; moving it there is quick."),
         _ => return None,
     };
     Some(hit(HitKind::Watch, Weight::Known, text, format!("replicated to {to}")))
@@ -365,14 +375,14 @@ pub(super) fn of_connection(list: Vec<(GuestId, String)>, owners: &[(String, usi
     if !list.is_empty() {
         let forgets = count(list.len(), "machine", "machines");
         let text = format!(
-            "Steward forgets {forgets}, with owners, sharing and installed programs. Nothing happens to them themselves: they go on as they are."
+            "Steward forgets {forgets}, including owners, sharing and installed programs. The machines themselves are not touched."
         );
         hits.push(hit(HitKind::Machines, Weight::Lost, text, forgets).with(machines(&list), 0));
     }
     if !owners.is_empty() {
         let who = count(owners.len(), "person loses", "people lose");
         let items = owners.iter().map(|(login, n)| Item::new(format!("{login}: {}", count(*n, "machine", "machines"))));
-        let text = format!("{who} the way to their machines:");
+        let text = format!("{who} access to their machines:");
         hits.push(hit(HitKind::People, Weight::Cut, text, who).with(items.collect(), 0));
     }
     hits
@@ -387,7 +397,7 @@ pub(super) fn of_many(kind: HitKind, action: ActionKind, n: usize, bytes: u64) -
         HitKind::Linked => {
             format!("{} disks with other machines.", of_them("of them shares its", "of them share their"))
         }
-        HitKind::Jobs => format!("{} a job at work now.", of_them("of them has", "of them have")),
+        HitKind::Jobs => format!("{} a job running now.", of_them("of them has", "of them have")),
         HitKind::Lock => format!("{} locked.", of_them("of them is", "of them are")),
         HitKind::Devices => format!("{} devices of a node.", of_them("of them uses", "of them use")),
         HitKind::State => {
@@ -407,11 +417,11 @@ pub(super) fn of_many(kind: HitKind, action: ActionKind, n: usize, bytes: u64) -
         HitKind::Consoles => format!("{} an open console.", of_them("of them has", "of them have")),
         HitKind::Disks => format!("Their disks, {} in all, go with everything on them.", size(bytes)),
         HitKind::Snapshots => format!("{} snapshots.", of_them("of them has", "of them have")),
-        HitKind::Since => "What was written since is lost.".to_owned(),
+        HitKind::Since => "Anything written since then is lost.".to_owned(),
         HitKind::Watch => {
-            format!("{} watched by high availability or replicated.", of_them("of them is", "of them are"))
+            format!("{} managed by high availability or replicated.", of_them("of them is", "of them are"))
         }
-        HitKind::Copies => format!("Machines were made from {}; those stay.", of_them("of them", "of them")),
+        HitKind::Copies => format!("Machines were created from {}; those stay.", of_them("of them", "of them")),
         HitKind::Machines => format!("{n} machines."),
     }
 }

@@ -24,14 +24,14 @@ pub enum JobKind {
     BuildWindows(Box<BuildWindows>),
     /// A recipe on a machine.
     Install(Install),
-    /// A job function of any plugin, as schedules name it.
+    /// A job function of any plugin, as named by a schedule.
     Plugin {
         hook: String,
         args: Value,
     },
 }
 
-/// For a row of the time before jobs had kinds: no plugin has such a function, so it fails with a sentence.
+/// For a row from before jobs had kinds: no plugin has such a function, so it fails with a sentence.
 impl Default for JobKind {
     fn default() -> Self {
         Self::Plugin { hook: String::new(), args: Value::Null }
@@ -80,7 +80,7 @@ pub struct GuestJob {
     pub change: Option<ProfileChange>,
     /// What it makes of the machine, for its owner's quota; a retry claims it again.
     pub growth: Option<Growth>,
-    /// What a copy's own row begins with; a job that is tried again makes it anew.
+    /// What a copy's own row begins with; a job that is tried again recreates it.
     pub copy: Option<CopyOf>,
 }
 
@@ -94,7 +94,7 @@ pub struct CopyOf {
 pub struct BuildWindows {
     pub wish: WindowsWish,
     pub title: String,
-    /// The image with the answers to Windows' set-up.
+    /// The image with the answers to Windows Setup.
     pub file: String,
     pub notes: String,
 }
@@ -233,7 +233,7 @@ impl JobKind {
         matches!(self, Self::Install(_))
     }
 
-    /// What one must be allowed on the machine to ask for it.
+    /// The right on the machine that the action needs.
     pub fn right(&self) -> GuestRight {
         match self {
             Self::Guest(job) => job.action.spec().right,

@@ -154,14 +154,14 @@ pub struct Job {
     /// The connection whose provider it drives.
     #[n(24)]
     pub connection: Option<ConnectionId>,
-    /// It was tried again before all was taken back: when that is done, it starts from nothing.
+    /// It was tried again before everything was undone: when that is done, it starts from nothing.
     #[n(25)]
     #[cbor(default)]
     pub again: bool,
 }
 
 impl Job {
-    /// As it was when it was asked for, with the plugin of today. Its steps must go in the same commit.
+    /// As it was when it was requested, with the current plugin. Its steps must go in the same commit.
     pub fn start_anew(&mut self, now: Timestamp) {
         (self.state, self.attempts, self.cancel_asked, self.again) = (JobState::Queued, 0, false, false);
         (self.not_before, self.error, self.wait) = (now, None, None);

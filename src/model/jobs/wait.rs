@@ -40,7 +40,7 @@ pub struct Command {
 pub enum CommandVia {
     #[n(0)]
     Ssh,
-    /// The guest agent only begins it, so the start that is looked for has a word of its own.
+    /// The guest agent only starts it, so each start has a word of its own to look for.
     #[n(1)]
     Agent {
         #[n(0)]
@@ -59,7 +59,7 @@ impl fmt::Display for Command {
 }
 
 impl Wait {
-    /// What a script's handle stands for: a command, or else a task of its provider. `None`: it is no handle.
+    /// What a script's handle stands for: a command, or else a task of its provider. `None`: it is not a handle.
     pub fn of_handle(text: &str) -> Option<Self> {
         let plain = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let (via, name) = match text.split(':').collect::<Vec<_>>().as_slice() {

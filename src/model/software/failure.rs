@@ -20,7 +20,7 @@ pub enum FailureClass {
 pub enum Remedy {
     MoreMemory,
     BiggerDisk,
-    /// Nothing but another try, when the cause is gone.
+    /// Nothing but another try, once the cause is gone.
     Retry,
 }
 
@@ -128,7 +128,7 @@ impl FailureClass {
             Self::NameResolution => "The machine can't look up names: its name server does not answer.",
             Self::PackageNotFound => "The machine's package sources do not have a package that is needed.",
             Self::AptLock => "Another program on the machine is installing packages right now.",
-            Self::NoNetwork => "The machine can't reach the place that it downloads from.",
+            Self::NoNetwork => "The machine can't reach the server that it downloads from.",
             Self::Permission => "The machine does not let Steward do this.",
         }
     }
@@ -137,12 +137,12 @@ impl FailureClass {
     pub fn advice(self) -> &'static str {
         match self {
             Self::OutOfMemory => "Give the machine more memory, then try again.",
-            Self::DiskFull => "Make the disk larger or free some room on it, then try again.",
+            Self::DiskFull => "Make the disk larger or free some space on it, then try again.",
             Self::NameResolution => {
                 "Look at the name server in its network settings (often the router), then try again."
             }
             Self::PackageNotFound => {
-                "Its system may be too old or another one than the recipe is for; or its package sources lack a part."
+                "Its system may be too old, or not one that the recipe is for; or one of its package sources is missing."
             }
             Self::AptLock => "Automatic updates do this after the first start. Try again in a few minutes.",
             Self::NoNetwork => "Look at its bridge, VLAN, router and firewall, then try again.",
@@ -170,7 +170,7 @@ pub fn classify(code: Option<u32>, output: &str) -> Option<FailureClass> {
     }
     let text = output.to_lowercase();
     let told = WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(w))).map(|(class, _)| *class);
-    // 137 is the kernel's SIGKILL: nearly always its way out of a lack of memory.
+    // 137 is the kernel's SIGKILL: nearly always because memory ran out.
     told.or_else(|| (code == Some(137) || text.trim_end().ends_with("killed")).then_some(FailureClass::OutOfMemory))
 }
 

@@ -1,4 +1,4 @@
-//! Software that Steward can put on a machine: what a recipe declares, what was asked for, what became of it.
+//! Software that Steward can install on a machine: what a recipe declares, what was requested, and what came of it.
 
 pub mod failure;
 pub mod recipe;
@@ -32,7 +32,7 @@ impl std::fmt::Debug for SoftwareRequest {
     }
 }
 
-/// Where a recipe stands on a machine.
+/// The state of a recipe on a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
@@ -64,7 +64,7 @@ impl SoftwareState {
     }
 }
 
-/// Where to find what was installed. `{address}` stands for the machine's address of today.
+/// Where to find what was installed. `{address}` stands for the machine's current address.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Link {
     #[n(0)]
@@ -117,7 +117,7 @@ pub struct Software {
 pub struct GuestKey {
     #[n(0)]
     pub guest: GuestId,
-    /// The user on the machine: root, or one who may use sudo without a password.
+    /// The user on the machine: root, or a user who may use sudo without a password.
     #[n(1)]
     pub user: String,
     /// Not part of any view.

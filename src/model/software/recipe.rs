@@ -1,4 +1,4 @@
-//! What a recipe declares (`[software]` in `plugin.toml`), and whether given values fit it.
+//! What a recipe declares (`[software]` in `plugin.toml`), and whether given values are valid for it.
 
 use crate::guests::System;
 use crate::options::{OptionKind, OptionSpec};

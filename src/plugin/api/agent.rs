@@ -12,15 +12,15 @@ use rhai::{Dynamic, Map, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {
     name: "agent",
-    about: "Commands and files on a Windows machine by its guest agent: no address and no sign-in is needed. Commands \
+    about: "Commands and files on a Windows machine through its guest agent: no address or sign-in is needed. Commands \
             are PowerShell and run as the system itself. Only for plugins of kind `software`: the machine is the one \
-            that the job works on. A command that fails is no error: look at `code`. Errors are thrown as for `pve`; \
-            while the agent does not answer (the machine starts anew) they are `unreachable`.",
+            that the job works on. A command that fails is not an error: look at `code`. Errors are thrown as for `pve`; \
+            while the agent does not answer (the machine is restarting) they are `unreachable`.",
     functions: &[
         HostFunction {
             signature: "run(command) -> #{code, out, err, truncated}",
             about: "Runs short PowerShell text, at most 60 s; what it wrote goes to the job's log when it is over. \
-                    `code` is the exit code of its last program, or 1 when something was thrown, which `err` then says. \
+                    `code` is the exit code of its last program, or 1 when something was thrown, which is then in `err`. \
                     At most 256 KiB of output are kept; `truncated` says that there was more.",
             example: r#"let ran = agent::run("Set-TimeZone -Id 'W. Europe Standard Time'");"#,
             register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str| run(&ctx, Call::Agent, c, &Map::new())),
@@ -28,7 +28,7 @@ pub(super) const MODULE: HostModule = HostModule {
         HostFunction {
             signature: "run(command, options) -> #{code, out, err, truncated}",
             about: "The same; options are `input` (a secret or a text that the command finds in `$Given`: the way for secrets, as it \
-                    stands in no command line and in no file), `timeout` (1 to 100 seconds), `quiet` (no lines in the log).",
+                    ends up in no command line and no file), `timeout` (1 to 100 seconds), `quiet` (no lines in the log).",
             example: r#"let ran = agent::run("Set-LocalUser mira -Password (ConvertTo-SecureString $Given -AsPlainText -Force)", #{ input: args.options.password });"#,
             register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str, o: Map| run(&ctx, Call::Agent, c, &o)),
         },
@@ -42,9 +42,9 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "start(name, command) -> id",
-            about: "Starts PowerShell text that may take long; it goes on there when Steward stops. `job.wait_task(id)` \
+            about: "Starts PowerShell text that may take a long time; it keeps running there when Steward stops. `job.wait_task(id)` \
                     waits for its end, shows its lines in the log and throws when it failed. The text must not call \
-                    `exit`: `throw` is how it says that it failed. While it runs, starting it again in the same job \
+                    `exit`: `throw` is how it reports a failure. While it runs, starting it again in the same job \
                     does not start it twice, so `job.repeatable` is the right step for it.",
             example: r#"job.wait_task(job.repeatable("Install the tools", || agent::start("tools", "winget install --id WinSCP.WinSCP")));"#,
             register: |m| {
@@ -53,8 +53,8 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "put(path, text)",
-            about: "Writes a file (at most 44 KiB) that only the system and administrators may read, over what is there; \
-                    makes its folder. The text may be a secret.",
+            about: "Writes a file (at most 44 KiB) that only the system and administrators may read, replacing what is there, \
+                    and creates its folder. The text may be a secret.",
             example: r#"agent::put("C:\\ProgramData\\Steward\\policy.inf", text);"#,
             register: |m| set!(m, "put", put),
         },
@@ -72,13 +72,13 @@ pub(super) const MODULE: HostModule = HostModule {
         HostFunction {
             signature: "ready() -> #{ok, why, system}",
             about: "Whether commands can be run there now; if not, `why` says in words what is missing. `system` is what \
-                    the agent tells, `mswindows` for Windows. Throws `invalid` when the machine's system is another.",
+                    the agent reports, `mswindows` for Windows. Throws `invalid` when the machine has another system.",
             example: "let now = agent::ready();",
             register: |m| set!(m, "ready", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Agent(MachineCall::Ready))),
         },
         HostFunction {
             signature: "boot() -> text",
-            about: "A word that stays the same until the system is started anew.",
+            about: "A word that stays the same until the system is restarted.",
             example: "let before = agent::boot();",
             register: |m| set!(m, "boot", |ctx: NativeCallContext<'_>| ask(&ctx, Call::Agent(MachineCall::Boot))),
         },
@@ -93,7 +93,7 @@ fn put(ctx: NativeCallContext<'_>, path: &str, text: Dynamic) -> Answer<Dynamic>
     ask(&ctx, Call::Agent(MachineCall::Put { path: path.to_owned(), text, mode: 0o600 }))
 }
 
-/// `C:\folder\file`, without what Windows does not take in names.
+/// `C:\folder\file`, without characters that Windows does not allow in names.
 fn whole_path(ctx: &NativeCallContext<'_>, path: &str) -> Answer<()> {
     let bytes = path.as_bytes();
     let drive = bytes.len() > 3 && bytes[0].is_ascii_alphabetic() && &bytes[1..3] == b":\\";
@@ -103,5 +103,5 @@ fn whole_path(ctx: &NativeCallContext<'_>, path: &str) -> Answer<()> {
     if fits {
         return Ok(());
     }
-    Err(throw("invalid", &format!("“{path}” is no whole path of a file, like C:\\Data\\list.txt"), ctx.call_position()))
+    Err(throw("invalid", &format!("“{path}” is not a full file path, like C:\\Data\\list.txt"), ctx.call_position()))
 }

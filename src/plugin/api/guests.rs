@@ -12,7 +12,7 @@ pub(super) const MODULE: HostModule = HostModule {
     functions: &[
         HostFunction {
             signature: "reserve_vmid() -> number",
-            about: "Takes a machine number that is free in Proxmox and that no other job gets meanwhile.",
+            about: "Reserves a machine number that is free in Proxmox and that no other job gets in the meantime.",
             example: "let vmid = guests::reserve_vmid();",
             register: |m| set!(m, "reserve_vmid", |ctx: NativeCallContext<'_>| ask(&ctx, Call::ReserveVmid)),
         },

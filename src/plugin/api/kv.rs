@@ -9,7 +9,7 @@ use rhai::{Dynamic, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {
     name: "kv",
-    about: "Small values that the plugin keeps between runs. Every plugin has its own; no name reaches another's.",
+    about: "Small values that the plugin keeps between runs. Every plugin has its own; none can reach another's.",
     functions: &[
         HostFunction {
             signature: "get(key) -> value",

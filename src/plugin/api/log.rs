@@ -6,7 +6,7 @@ use model::jobs::LogLevel;
 
 pub(super) const MODULE: HostModule = HostModule {
     name: "log",
-    about: "Lines for people: in a job they go to the job's log, else to the service's. `print` does the same as \
+    about: "Lines for people: in a job they go to the job's log, otherwise to the service's. `print` does the same as \
             `log::info`. At most 200 lines in one run.",
     functions: &[
         HostFunction {

@@ -1,4 +1,4 @@
-//! `pve::`: Proxmox' REST API on the run's connection.
+//! `pve::`: Proxmox's REST API on the run's connection.
 
 use super::{HostFunction, HostModule, ask, data_with_secrets};
 use crate::error::throw;
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 pub(super) const MODULE: HostModule = HostModule {
     name: "pve",
-    about: "Proxmox' REST API on the connection of the run. Paths start with `/`, without `/api2/json`. The answer is \
-            what stands under `data`. Errors are thrown as `#{kind, status, message, errors}`; `kind` is one of \
+    about: "Proxmox's REST API on the connection of the run. Paths start with `/`, without `/api2/json`. The answer \
+            is the content of `data`. Errors are thrown as `#{kind, status, message, errors}`; `kind` is one of \
             `unreachable`, `auth`, `forbidden`, `invalid`, `locked`, `not_found`, `conflict`, `refused`, `timeout`, `internal`.",
     functions: &[
         HostFunction {
@@ -57,8 +57,8 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "upload_cd(node, storage, cd) -> task",
-            about: "Puts a CD image on a storage, over what has its name there: `cd` is `#{filename, label, files}`, `files` a \
-                    map of names and texts, also with secrets. The answer is the id of the task that puts it in its place.",
+            about: "Puts a CD image on a storage, replacing one of the same name: `cd` is `#{filename, label, files}`, `files` a \
+                    map of names and texts, which may contain secrets. The answer is the id of the task that puts it in its place.",
             example: r#"let task = pve::upload_cd(node, "local", #{filename: "answers.iso", label: "ANSWERS", files: #{"a.txt": text}});"#,
             register: |m| {
                 set!(m, "upload_cd", |ctx: NativeCallContext<'_>, n: &str, s: &str, cd: Map| upload_cd(

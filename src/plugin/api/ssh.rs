@@ -12,13 +12,13 @@ use rhai::{Dynamic, INT, Map, NativeCallContext};
 pub(super) const MODULE: HostModule = HostModule {
     name: "ssh",
     about: "Commands and files on one machine, over SSH, as root. Steward decides which machine: for a plugin of kind \
-            `software` the one that the job works on, for a `provider` the host of its connection. A command that \
-            fails is no error: look at `code`. Errors are thrown as for `pve`; `auth` also when the machine shows \
-            another host key than before.",
+            `software` the one that the job works on, for a `provider`, the host of its connection. A command that \
+            fails is not an error: look at `code`. Errors are thrown as for `pve`; `auth` also when the machine presents \
+            a different host key than before.",
     functions: &[
         HostFunction {
             signature: "run(command) -> #{code, out, err}",
-            about: "Runs a short command by `sh`, at most 60 s; its lines go to the job's log as they come. The end of \
+            about: "Runs a short command with `sh`, at most 60 s; its lines go to the job's log as they come. The end of \
                     each output is kept (64 KiB).",
             example: r#"let ran = ssh::run("systemctl enable --now nginx");"#,
             register: |m| set!(m, "run", |ctx: NativeCallContext<'_>, c: &str| run(&ctx, Call::Ssh, c, &Map::new())),
@@ -39,9 +39,9 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "start(name, command) -> id",
-            about: "Starts a command that may take long; it goes on there when Steward stops. `job.wait_task(id)` waits \
+            about: "Starts a command that may take a long time; it keeps running there when Steward stops. `job.wait_task(id)` waits \
                     for its end, shows its lines in the log and throws when its exit status is not 0. The name has \
-                    small letters, digits and dashes. While it runs, starting it again in the same job only gives its \
+                    lowercase letters, digits and dashes. While it runs, starting it again in the same job only returns its \
                     id, so `job.repeatable` is the right step for it.",
             example: r#"job.wait_task(job.repeatable("Install packages", || ssh::start("packages", "apt-get install -y nginx")));"#,
             register: |m| {
@@ -50,7 +50,7 @@ pub(super) const MODULE: HostModule = HostModule {
         },
         HostFunction {
             signature: "put(path, text)",
-            about: "Writes a file that only root may read (mode 600), over what is there, in one go; makes its folder. \
+            about: "Writes a file that only root may read (mode 600), replacing what is there in one go, and creates its folder. \
                     The text may be a secret.",
             example: r#"ssh::put("/etc/backup.conf", text);"#,
             register: |m| set!(m, "put", |ctx: NativeCallContext<'_>, p: &str, t: Dynamic| put(&ctx, p, &t, 0o600)),
@@ -118,7 +118,7 @@ pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options:
 pub(super) fn start(ctx: &NativeCallContext<'_>, way: Way, name: &str, command: &str) -> Answer<Dynamic> {
     let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     if name.is_empty() || name.len() > 60 || !name.bytes().all(fits) {
-        let message = "the name of a command has 1 to 60 small letters, digits and dashes";
+        let message = "the name of a command has 1 to 60 lowercase letters, digits and dashes";
         return Err(throw("invalid", message, ctx.call_position()));
     }
     ask(ctx, way(MachineCall::Start { name: name.to_owned(), command: command.to_owned() }))

@@ -38,10 +38,10 @@ pub(super) struct State {
     pub kv: BTreeMap<String, Value>,
     pub reserved: Vec<u32>,
     pub now: i64,
-    /// How tasks end; well unless the test says otherwise.
+    /// How tasks end; successfully unless the test says otherwise.
     pub task: Option<TaskEnd>,
     pub job: Option<Started>,
-    /// Commands over SSH: pattern and reply, the newest that fits counts.
+    /// Commands over SSH: pattern and reply; the newest match wins.
     pub ssh: Vec<(String, Value)>,
     /// What was asked over SSH, in order.
     pub commands: Vec<String>,
@@ -49,7 +49,7 @@ pub(super) struct State {
     pub files: BTreeMap<String, String>,
     /// What commands were given to read.
     pub inputs: Vec<String>,
-    /// How often the machine was started anew.
+    /// How often the machine was restarted.
     boots: u32,
     /// How commands that were started end.
     exits: BTreeMap<String, TaskEnd>,
@@ -195,7 +195,7 @@ impl Host for Mock {
 }
 
 impl State {
-    /// Commands go well and say nothing unless the test said otherwise.
+    /// Commands succeed without output unless the test says otherwise.
     fn on_machine(&mut self, via: CommandVia, call: MachineCall) -> Result<Value, CallError> {
         // A test's secrets have no names: what they stand for is in them.
         Ok(match call.resolve(&Secrets::default())? {

@@ -1,4 +1,4 @@
-//! What `tests.rhai` has beside the plugin's own modules: `assert`, `assert_eq` and `mock::`.
+//! What `tests.rhai` has in addition to the plugin's own modules: `assert`, `assert_eq` and `mock::`.
 
 use super::mock::{Answer as Reply, Mock};
 use crate::convert::{from_json, to_json};
@@ -23,13 +23,13 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
     ),
     (
         "mock::pve(method, path, reply)",
-        "From now on answers calls whose path fits; `*` stands for any text. The newest that fits counts. \
+        "From now on answers calls whose path matches; `*` stands for any text. The newest match counts. \
          `pve::upload_cd` has the method `CD` and the path `NODE/STORAGE/FILENAME`.",
         r#"mock::pve("GET", "*/status", #{cpu: 0.5});"#,
     ),
     (
         "mock::once(method, path, reply)",
-        "Answers one call; several answer in their order, before all `mock::pve`.",
+        "Answers one call; several answer in order, before any `mock::pve`.",
         r#"mock::once("GET", "*/nextid", "101");"#,
     ),
     (
@@ -37,7 +37,11 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
         "From now on refuses such calls with that kind of error.",
         r#"mock::pve_error("POST", "*/clone", "locked", "VM is locked (backup)");"#,
     ),
-    ("mock::calls() -> array", "What was asked: `#{method, path, params}` each.", "assert_eq(mock::calls().len(), 1);"),
+    (
+        "mock::calls() -> array",
+        "The calls so far, each as `#{method, path, params}`.",
+        "assert_eq(mock::calls().len(), 1);",
+    ),
     (
         "mock::task(exitstatus)",
         "How tasks end from now on; at first they end with `OK`.",
@@ -50,12 +54,12 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
     ),
     (
         "mock::run_job(hook, args) -> map",
-        "Runs a job to its end, with waits that are over at once: `#{outcome, result, message, error, retry, log, steps}`; \
+        "Runs a job to its end, with waits that end at once: `#{outcome, result, message, error, retry, log, steps}`; \
          `outcome` is `done`, `failed`, `cancelled` or `undone`.",
         r#"let job = mock::run_job("guest_power", #{vmid: 100, action: "start"});"#,
     ),
     ("mock::retry_job() -> map", "Runs the last job again, as another try does.", "let again = mock::retry_job();"),
-    ("mock::undo_job() -> map", "Takes the last job back.", "assert_eq(mock::undo_job().outcome, \"undone\");"),
+    ("mock::undo_job() -> map", "Undoes the last job.", "assert_eq(mock::undo_job().outcome, \"undone\");"),
     (
         "mock::hook(hook, args) -> value",
         "Calls a hook as the appliance does: a pure one without modules.",
@@ -63,14 +67,14 @@ pub(crate) const DOCS: &[(&str, &str, &str)] = &[
     ),
     (
         "mock::ssh(pattern, reply)",
-        "How commands over SSH or by the guest agent that fit go from now on: a text (its output) or `#{code, out, err}`; commands that nothing \
-         fits go well and say nothing. Also for `ssh::start`.",
+        "How matching commands over SSH or by the guest agent end from now on: a text (the output) or `#{code, out, err}`; commands that nothing \
+         matches succeed without output. Also for `ssh::start`.",
         r#"mock::ssh("apt-get install *", #{ code: 100, err: "E: Unable to locate package x" });"#,
     ),
     (
         "mock::secret(text) -> secret",
-        "A secret that stands for the text: for arguments of jobs and hooks. What commands and calls were given is \
-         shown by `mock::inputs`, `mock::file` and `mock::calls` in full.",
+        "A secret that stands for the text: for arguments of jobs and hooks. What commands and calls were given is shown \
+         in full by `mock::inputs`, `mock::file` and `mock::calls`.",
         r#"let job = mock::run_job("install", #{ options: #{ password: mock::secret("three green lamps") } });"#,
     ),
     (
@@ -144,7 +148,7 @@ fn answers(module: &mut Module, mock: &Arc<Mock>) {
     let m = mock.clone();
     set!(module, "pve_error", move |method: &str, path: &str, kind: &str, message: &str| -> Answer<()> {
         let kind: CallErrorKind =
-            serde_json::from_value(json!(kind)).map_err(|_| format!("\"{kind}\" is no kind of error"))?;
+            serde_json::from_value(json!(kind)).map_err(|_| format!("\"{kind}\" is not a kind of error"))?;
         let reply = Err(CallError::new(kind, 500, message));
         let (method, pattern) = (method.to_uppercase(), path.to_owned());
         m.state().answers.push(Reply { method, pattern, reply, once: false });
@@ -178,7 +182,7 @@ fn looks(module: &mut Module, mock: &Arc<Mock>) {
     set!(module, "calls", move || array(m.state().calls.clone()));
     set!(module, "secret", |text: &str| SecretText::from(text));
     set!(module, "expose", |secret: Dynamic| -> Answer<String> {
-        let text = text_of(&secret).ok_or("this is no secret")?;
+        let text = text_of(&secret).ok_or("this is not a secret")?;
         text.resolve(&Secrets::default()).map(|text| text.expose().clone()).map_err(|e| e.message.into())
     });
     let m = mock.clone();

@@ -29,7 +29,7 @@ pub(crate) struct Method {
 pub(crate) static METHODS: &[Method] = &[
     Method {
         signature: "id -> text",
-        about: "The job's id: the mark to leave on what a step makes, so that a later run finds it.",
+        about: "The job's id: the mark to leave on what a step creates, so that a later run finds it.",
         example: "let mark = `steward-job:${job.id}`;",
         register: |e| {
             e.register_get("id", |_: &mut JobHandle| id());
@@ -49,8 +49,8 @@ pub(crate) static METHODS: &[Method] = &[
     },
     Method {
         signature: "step(name, effect, settle) -> value",
-        about: "The same; when the process died inside it, `settle` gets the second it began (unix time) and looks \
-                whether it happened: it returns the result, or `()` to have it done again. It only reads.",
+        about: "The same; when the process died inside it, `settle` gets the time the step began (unix time, in seconds) \
+                and checks whether it happened: it returns the result, or `()` to have it done again. It only reads.",
         example: r#"let upid = job.step("Start it", || pve::post(path, #{}), |began| find_task(node, "qmstart", vmid, began));"#,
         register: |e| {
             set!(e, "step", |ctx: NativeCallContext<'_>, _: JobHandle, name: &str, effect: FnPtr, settle: FnPtr| {
@@ -72,7 +72,7 @@ pub(crate) static METHODS: &[Method] = &[
         signature: "wait_task(id) -> text",
         about: "Waits until a task of the provider, or a command that `ssh::start` or `agent::start` began, is over and \
                 returns how it ended, in the provider's words (`OK`). When it failed, throws `#{kind: \"task\", message}` \
-                (`unreachable` when the provider could not work just then), and the step that started it is done again \
+                (`unreachable` when the provider could not work at that moment), and the step that started it is done again \
                 by the next try.",
         example: "job.wait_task(upid);",
         register: |e| {
@@ -89,8 +89,8 @@ pub(crate) static METHODS: &[Method] = &[
     },
     Method {
         signature: "wait_until(name, every_seconds, timeout_seconds, check) -> value",
-        about: "Asks the closure every so many seconds until it returns something else than `()` or `false`; throws \
-                `#{kind: \"timeout\", message}` when the time is over. The closure only reads.",
+        about: "Calls the closure at this interval until it returns something other than `()` or `false`; throws \
+                `#{kind: \"timeout\", message}` when the time is up. The closure only reads.",
         example: r#"let address = job.wait_until("Wait for an address", 5, 300, || first_address(node, vmid));"#,
         register: |e| {
             set!(e, "wait_until", |ctx: NativeCallContext<'_>,
@@ -105,8 +105,8 @@ pub(crate) static METHODS: &[Method] = &[
     },
     Method {
         signature: "undo(name, closure)",
-        about: "Says how to take something back when the job gives up; undos run in reverse. Register it before the step \
-                that it takes back, and write it so that it may run twice and when nothing was done.",
+        about: "Says how to undo something when the job gives up; undos run in reverse order. Register it before the step \
+                that it undoes, and write it so that it may run twice, and also when nothing was done.",
         example: r#"job.undo("Reserve a number", || guests::release_vmid(vmid));"#,
         register: |e| {
             set!(e, "undo", |ctx: NativeCallContext<'_>, _: JobHandle, name: &str, closure: FnPtr| {

@@ -1,5 +1,5 @@
 //! The `job` object of durable hooks: steps, waits, undo. A run replays finished steps from the
-//! journal and goes on with the first that is not; `state` holds the rules that keep that sound.
+//! journal and continues with the first unfinished one; `state` holds the rules that keep that sound.
 
 mod methods;
 mod replay;

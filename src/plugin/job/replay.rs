@@ -1,14 +1,14 @@
 //! What the journal already knows, and whether the script still fits it.
 //!
 //! A job's function is a function of its arguments and its journal alone (reads from outside are
-//! only possible in steps), so a new run comes to the same entries in the same order. If it does
-//! not, the script is another one, and going on would be a guess.
+//! only possible in steps), so a new run reaches the same entries in the same order. If it does
+//! not, the script has changed, and continuing would be a guess.
 
 use model::jobs::Step;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An entry that the script should have come to first.
+/// An entry that the script should have reached first.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PassedOver(pub String);
 
@@ -52,12 +52,12 @@ impl Replay {
         }
     }
 
-    /// At the end of the function: an entry that it did not come to.
+    /// At the end of the function: an entry that it did not reach.
     pub fn left_over(&self) -> Option<PassedOver> {
         self.missed().next().map(|s| PassedOver(s.name.clone()))
     }
 
-    /// True when undo has begun: there is no way forward any more.
+    /// True when undo has begun: the job can't move forward any more.
     pub fn undo_began(&self) -> bool {
         self.entries.keys().any(|name| name.starts_with("undo:"))
     }

@@ -17,7 +17,7 @@ pub(crate) fn run(plugin: &Plugin, run: &Rc<RunState>, function: impl FnOnce() -
         return failed(plugin, Failed::misuse("the run has no job", Position::NONE));
     };
     if job.mode == Mode::Forward && job.replay.borrow().undo_began() {
-        let message = "this job was taken back; it can only be started anew";
+        let message = "this job was undone; it can only be started again";
         return failed(plugin, Failed::mismatch(message, Position::NONE));
     }
     let result = run.enter(function);
@@ -58,7 +58,7 @@ fn finished(run: &Rc<RunState>, job: &JobRun, value: &Dynamic) -> Result<Outcome
     Ok(Outcome::Done(value))
 }
 
-/// The replay came to its end (or failed on its way, as the forward run did): now the undos.
+/// The replay reached its end (or failed on the way, as the forward run did): now the undos.
 fn back(plugin: &Plugin, run: &Rc<RunState>, job: &JobRun) -> Outcome {
     if let Some(Stop::Failed(why)) = run.take_stop()
         && (why.mismatch || why.retry)

@@ -53,7 +53,7 @@ pub(crate) struct JobRun {
     clocks: Cell<u32>,
     lines: RefCell<Vec<(LogLevel, String)>>,
     pub(super) progress: RefCell<Option<Progress>>,
-    /// How often the present undo made each changing call.
+    /// How often the current undo made each changing call.
     undo_calls: RefCell<BTreeMap<String, u32>>,
 }
 
@@ -88,13 +88,13 @@ impl Now {
 
     pub fn mismatch<T>(&self, missed: &PassedOver) -> Answer<T> {
         let message = format!(
-            "the journal does not fit the script any more: \"{}\" was done in an earlier run and is passed over now",
+            "the journal does not match the script any more: \"{}\" was done in an earlier run and is skipped now",
             missed.0
         );
         self.run.stop(Stop::Failed(Failed::mismatch(message, self.position)))
     }
 
-    /// A journal that can't be written or read ends the run; the next try may find it well.
+    /// A journal that can't be written or read ends the run; the next try may succeed.
     pub fn journal<T>(&self, result: Result<T, Error>) -> Answer<T> {
         result.or_else(|e| {
             let message = format!("the job's journal: {}", e.message());
@@ -102,7 +102,7 @@ impl Now {
         })
     }
 
-    /// Only at the top: not in a step, a look or an undo.
+    /// Only at the top level: not in a step, a check or an undo.
     pub fn at_top(&self, what: &str) -> Answer<()> {
         let why = match &*self.job().place.borrow() {
             Place::Top => return Ok(()),
@@ -122,8 +122,8 @@ impl Now {
         if fresh { Ok(()) } else { self.misuse(format!("the name \"{name}\" is used twice in this job")) }
     }
 
-    /// What the journal has for a claimed name. Decides over the lines that were held back: if the run that
-    /// wrote this entry came here, it wrote them already.
+    /// What the journal has for a claimed name. Decides over the lines that were held back: the run that
+    /// wrote this entry has already written them.
     pub fn visit(&self, key: &str) -> Answer<Option<Step>> {
         let entry = match self.job().replay.borrow().visit(key) {
             Ok(entry) => entry,
@@ -224,7 +224,7 @@ impl JobRun {
         }
     }
 
-    /// Lines of something that goes on now; what was held back comes before them.
+    /// Lines of something still running; held-back lines come before them.
     pub fn say(&self, lines: &[(LogLevel, String)]) {
         self.tell();
         self.journal.log_all(lines);
@@ -245,7 +245,7 @@ impl JobRun {
         }
     }
 
-    /// A host call in a job: only where its answer can't change the way through the script.
+    /// A host call in a job: only where its answer can't change the path through the script.
     pub fn call(&self, run: &RunState, call: Call, position: Position) -> Answer<Result<Value, CallError>> {
         let place = self.place.borrow().clone();
         let misuse = |message: &str| run.stop(Stop::Failed(Failed::misuse(message, position)));

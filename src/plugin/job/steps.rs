@@ -46,7 +46,7 @@ pub(super) fn answer(now: &Now, result: &Value) -> Answer<Dynamic> {
     }
 }
 
-/// Finds out about a step that had begun: its result if it happened, `None` to do it (again).
+/// Settles a step that had begun: its result if it happened, `None` to do it (again).
 fn settled(
     now: &Now,
     ctx: &NativeCallContext<'_>,
@@ -60,7 +60,7 @@ fn settled(
         Again::Never if now.job().mode == crate::journal::Mode::Undo => return Ok(None),
         Again::Never => {
             return now.misuse(format!(
-                "step \"{name}\" may or may not have happened: Steward stopped while it ran. Look at it, then start the job anew"
+                "step \"{name}\" may or may not have happened: Steward stopped while it ran. Look at it, then start the job again"
             ));
         }
     };
@@ -102,7 +102,7 @@ fn run_effect(now: &Now, ctx: &NativeCallContext<'_>, name: &str, effect: &FnPtr
     }
 }
 
-/// The effect threw. If nothing can have happened, it may be tried again; else the entry stays begun.
+/// The effect threw. If nothing can have happened, it may be tried again; otherwise the entry stays begun.
 fn refused(now: &Now, name: &str, error: &EvalAltResult) -> Answer<()> {
     let job = now.job();
     if !job.touched.get() {

@@ -47,7 +47,7 @@ fn run_one(plugin: &Plugin, run: &RunState, job: &JobRun, name: &str, closure: &
             reopen(job).map_err(away)?;
             job.journal.fail(key).map_err(away)?;
             let failed = Failed::from_script(&error);
-            let message = format!("taking back \"{name}\": {}", failed.message);
+            let message = format!("undoing \"{name}\": {}", failed.message);
             Err(Stop::Failed(Failed { message, retry: true, ..failed }))
         }
     }

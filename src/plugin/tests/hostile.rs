@@ -1,4 +1,4 @@
-//! Scripts that mean harm. Each is stopped within its limit, by the reason that is written beside it,
+//! Malicious scripts. Each is stopped within its limit, for the reason noted next to it,
 //! while calls of a small hook on another thread go on.
 
 use super::support::{Fake, load, plugin};
@@ -26,7 +26,7 @@ use End::{Harmless, Hook, Job, Load};
 /// Words that end endless scripts.
 const OPERATIONS: &str = "operations";
 const TOO_LARGE: &str = "too large";
-/// What a script is told that wants to see a secret.
+/// What a script that tries to read a secret is told.
 const HIDDEN: &str = "a secret can't be read";
 
 /// Name, where it ends, wall time in ms, a part of the error, the script's function body (or a whole text).

@@ -333,7 +333,7 @@ fn an_undo_that_fails_is_tried_again() {
     assert!(matches!(w.turn(Mode::Undo), Outcome::Wait(_)));
     w.journal.task_over("UPID:1", &TaskEnd::failed("can't remove: in use"));
     let Outcome::Failed(failure) = w.turn(Mode::Undo) else { panic!() };
-    assert!(failure.retry && failure.error.message == "taking back \"a\": can't remove: in use", "{failure:?}");
+    assert!(failure.retry && failure.error.message == "undoing \"a\": can't remove: in use", "{failure:?}");
     assert!(matches!(w.turn(Mode::Undo), Outcome::Wait(_)), "it removes it again");
     w.journal.task_over("UPID:1", &TaskEnd::ok());
     assert_eq!(w.turn(Mode::Undo), Outcome::Undone);

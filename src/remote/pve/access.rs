@@ -1,5 +1,5 @@
 //! The role, the user and the token that Steward has on a cluster: what they are, and how a person's one sign-in
-//! makes them. Root on a node makes the same with Proxmox' own tools, see `node`.
+//! makes them. Root on a node makes the same with Proxmox's own tools, see `node`.
 
 use super::error::{PveError, PveErrorKind};
 use super::login::Ticket;
@@ -66,7 +66,7 @@ impl Ticket {
         }
         let made = self.call("POST", &path, &json!({ "privsep": false, "comment": plan.comment })).await?;
         let secret = made["value"].as_str().map(|v| Secret::new(v.to_owned()));
-        secret.ok_or_else(|| PveError::new(PveErrorKind::Refused, "Proxmox made no token."))
+        secret.ok_or_else(|| PveError::new(PveErrorKind::Refused, "Proxmox did not create a token."))
     }
 
     /// Whether it was made; not when it is there already.

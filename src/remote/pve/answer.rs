@@ -43,7 +43,7 @@ pub(super) fn read(asked: Asked<'_>, status: u16, reason: Option<&str>, body: &[
         _ => Err(PveError {
             kind: PveErrorKind::Refused,
             status,
-            message: format!("What answers at {} is not Proxmox' API.", asked.endpoint),
+            message: format!("What answers at {} is not Proxmox's API.", asked.endpoint),
             errors: BTreeMap::new(),
         }),
     }
@@ -98,7 +98,7 @@ fn kind(status: u16, text: &str, errors: &BTreeMap<String, String>) -> PveErrorK
         400 if says("already exists") => PveErrorKind::Conflict,
         400 if says("no such task") => PveErrorKind::NotFound,
         400 => PveErrorKind::Invalid,
-        // Nothing was done, and it passes by itself: as if nobody were there.
+        // Nothing was done, and it passes by itself: as if the host were unreachable.
         500 if says("no quorum") => PveErrorKind::Unreachable,
         500 if says("already exists") || says("checksum mismatch") || says("detected modified configuration") => {
             PveErrorKind::Conflict
@@ -142,7 +142,7 @@ fn sentence(
         }
         (502 | 503 | 595, _) => away_sentence(asked),
         (504 | 596..=599, _) => timeout_sentence(asked, text),
-        (300..=399, _) => format!("{} answers with a redirect. Is this Proxmox' own port (8006)?", asked.endpoint),
+        (300..=399, _) => format!("{} answers with a redirect. Is this Proxmox's own port (8006)?", asked.endpoint),
         _ if text.is_empty() => format!("Proxmox at {} answered with status {status}.", asked.endpoint),
         _ => text.to_owned(),
     }
@@ -167,8 +167,8 @@ fn forbidden_sentence(text: &str) -> String {
 
 fn gone_sentence(asked: Asked<'_>) -> String {
     match (asked.vmid(), asked.node()) {
-        (Some(vmid), Some(node)) => format!("Machine {vmid} does not exist on node {node} (any more)."),
-        _ => "This machine does not exist there (any more).".to_owned(),
+        (Some(vmid), Some(node)) => format!("Machine {vmid} does not exist on node {node}."),
+        _ => "This machine does not exist there.".to_owned(),
     }
 }
 
@@ -268,7 +268,7 @@ mod tests {
             "Configuration file 'nodes/pve1/qemu-server/7.conf' does not exist",
             "",
         );
-        assert_eq!(e.message, "Machine 7 does not exist on node pve1 (any more).");
+        assert_eq!(e.message, "Machine 7 does not exist on node pve1.");
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
         let endpoint = "pve1".parse().unwrap();
         let asked = Asked { method: "GET", path: "/version", endpoint: &endpoint };
         let e = read(asked, 200, None, b"<html>hello</html>").unwrap_err();
-        assert_eq!(e.message, "What answers at pve1:8006 is not Proxmox' API.");
+        assert_eq!(e.message, "What answers at pve1:8006 is not Proxmox's API.");
         assert!(error("GET", "/version", 302, "Found", "").message.contains("redirect"));
     }
 }

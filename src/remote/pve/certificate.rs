@@ -5,8 +5,8 @@ use super::endpoint::Endpoint;
 use super::error::PveError;
 use crate::tls::{CertificateInfo, Trust};
 
-/// Fetches the certificate that `endpoint` shows. Nothing is trusted and nothing is sent: the handshake is
-/// broken off as soon as the certificate is there.
+/// Fetches the certificate that `endpoint` presents. Nothing is trusted and nothing is sent: the handshake
+/// is aborted as soon as the certificate is there.
 ///
 /// # Errors
 /// `Invalid` for a malformed address, `Unreachable` when nothing speaks TLS there.

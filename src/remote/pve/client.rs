@@ -72,7 +72,7 @@ impl PveClient {
     /// Checks the target and prepares; nothing is sent yet.
     ///
     /// # Errors
-    /// `Invalid` when an address, the CA or the token can't be what they should be.
+    /// `Invalid` when an address, the CA or the token is malformed.
     pub fn new(target: Target) -> Result<Self, PveError> {
         Self::with_patience(target, ANSWER_TIMEOUT)
     }
@@ -102,7 +102,7 @@ impl PveClient {
     }
 
     /// One call: `method` GET, POST, PUT or DELETE, `path` like `/nodes/pve1/qemu/100/config`, `params` an
-    /// object or null. Returns what stands under `data`.
+    /// object or null. Returns the content of `data`.
     ///
     /// Goes to the next endpoint when this one can't be connected (nothing was sent then), and for a GET
     /// also when its proxy has trouble (595 to 599) or the connection breaks. A write is never sent twice.
@@ -196,14 +196,14 @@ impl PveClient {
     }
 
     fn choice<T>(&self, f: impl FnOnce(&mut Choice) -> T) -> T {
-        // A panic elsewhere leaves at worst an older choice behind.
+        // At worst, a panic elsewhere leaves an older choice behind.
         f(&mut self.0.choice.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Where a task stands. The task's own node is asked, through whichever endpoint works.
+    /// The state of a task. The task's own node is asked, through whichever endpoint works.
     ///
     /// # Errors
-    /// `Invalid` for a text that is no UPID, `NotFound` when Proxmox no longer knows the task.
+    /// `Invalid` for a text that is not a UPID, `NotFound` when Proxmox no longer knows the task.
     pub async fn task(&self, upid: &str) -> Result<TaskStatus, PveError> {
         let upid: Upid = upid.parse()?;
         task::status(&self.call("GET", &upid.path("status"), &Value::Null).await?)
@@ -221,8 +221,8 @@ impl PveClient {
         Ok(task::lines(&answer))
     }
 
-    /// Polls a task every `every` until it is over. Short troubles (`Unreachable`, `Timeout`) are waited
-    /// out until `limit` is over; durable jobs poll by themselves and do not use this.
+    /// Polls a task every `every` until it is over. Short outages (`Unreachable`, `Timeout`) are waited out
+    /// until `limit` has passed; durable jobs poll by themselves and do not use this.
     ///
     /// # Errors
     /// As [`Self::task`]; `Timeout` when the task still runs at the end of `limit`.
@@ -234,7 +234,7 @@ impl PveClient {
                 Ok(_) if Instant::now() >= end => {
                     return Err(PveError::new(
                         PveErrorKind::Timeout,
-                        "The Proxmox task still runs. Its outcome is unknown.",
+                        "The Proxmox task is still running. Its outcome is unknown.",
                     ));
                 }
                 Err(e)

@@ -54,13 +54,11 @@ impl Connector {
             (Failure::Name, _) => away("its name is not known. Is the address written right?"),
             (Failure::Tcp(e), _) => match e.kind() {
                 io::ErrorKind::ConnectionRefused => away("connection refused. Is it switched on?"),
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                    away("there is no way to it in the network.")
-                }
-                io::ErrorKind::ConnectionReset => away("it broke off the connection."),
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => away("there is no route to it."),
+                io::ErrorKind::ConnectionReset => away("it closed the connection."),
                 _ => away(&e.to_string()),
             },
-            (Failure::Tls(_), None) => away("it broke off the TLS handshake. Is this Proxmox' port (8006)?"),
+            (Failure::Tls(_), None) => away("it ended the TLS handshake. Is this Proxmox's port (8006)?"),
             (_, Some(rustls::Error::InvalidCertificate(why))) => self.wrong_certificate(why),
             (_, Some(rustls::Error::InvalidMessage(_))) => away("what answers there does not speak TLS."),
             (_, Some(other)) => away(&format!("the TLS handshake failed ({other}).")),
@@ -71,7 +69,7 @@ impl Connector {
         let endpoint = &self.endpoint;
         let message = match why {
             CertificateError::ApplicationVerificationFailure => format!(
-                "Proxmox at {endpoint} shows another certificate than the one that was accepted. If it was \
+                "Proxmox at {endpoint} presents a different certificate from the one that was accepted. If it was \
                  renewed, compare the new fingerprint and accept it on the connection's page; if not, \
                  somebody may be answering in its place."
             ),

@@ -49,7 +49,7 @@ pub(super) fn check_path(path: &str) -> Result<(), PveError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:@!$&'()*+,;=%".contains(&b);
     let dots = |part: &str| part == "." || part == ".." || part.to_ascii_lowercase().contains("%2e%2e");
     let fine = path.starts_with('/') && path.bytes().all(plain) && !path.contains("//") && !path.split('/').any(dots);
-    if fine { Ok(()) } else { Err(wrong(format!("This is not a path of Proxmox' API: {path:?}"))) }
+    if fine { Ok(()) } else { Err(wrong(format!("This is not a path of Proxmox's API: {path:?}"))) }
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986), for a value inside a path.
@@ -57,7 +57,7 @@ pub(super) fn component(text: &str) -> String {
     percent(text, |b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
 }
 
-/// A cookie's value: only what can't stand in one (RFC 6265 section 4.1.1) is percent-encoded, and `%` itself.
+/// A cookie's value: only what is not allowed in one (RFC 6265 section 4.1.1) is percent-encoded, and `%` itself.
 /// Proxmox decodes it, other implementations of its API compare it as it is; a usual ticket has nothing to encode.
 pub(super) fn cookie(text: &str) -> String {
     percent(text, |b| b.is_ascii_graphic() && !b"%\",;\\".contains(&b))

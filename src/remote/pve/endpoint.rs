@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-/// Proxmox' port when the address names none.
+/// Proxmox's port when the address names none.
 const DEFAULT_PORT: u16 = 8006;
 
 /// One node's address.

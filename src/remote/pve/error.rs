@@ -17,15 +17,15 @@ pub enum PveErrorKind {
     Invalid,
     /// Another operation holds the machine (backup, clone, a running shutdown).
     Locked,
-    /// The machine, node, task or storage is not there (any more).
+    /// The machine, node, task or storage is not there.
     NotFound,
-    /// It is there already, or was changed meanwhile.
+    /// It already exists, or was changed in the meantime.
     Conflict,
-    /// Proxmox says no for another reason; `message` has its words.
+    /// Proxmox refuses for another reason; `message` has its words.
     Refused,
     /// No answer in time. **A write may have been done or not.**
     Timeout,
-    /// A fault of ours: a call that can't be put into Proxmox' form.
+    /// A fault of ours: a call that can't be put into Proxmox's form.
     Internal,
 }
 
@@ -54,7 +54,7 @@ pub struct PveError {
     /// The HTTP status, 0 when there was no answer.
     pub status: u16,
     pub message: String,
-    /// Proxmox' sentences by parameter. Two names of our own: `certificate` (the SHA-256, hex, of a
+    /// Proxmox's sentences by parameter. Two names of our own: `certificate` (the SHA-256, hex, of a
     /// certificate that is not the accepted one) and `otp` (a second factor is needed).
     pub errors: BTreeMap<String, String>,
 }

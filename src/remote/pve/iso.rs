@@ -27,7 +27,7 @@ pub fn image(label: &str, files: &[IsoFile<'_>]) -> Result<Vec<u8>> {
     for (n, name) in wide.iter().enumerate() {
         let fits = |c: char| u32::from(c) <= 0xffff && !c.is_control() && !"/\\:;*?".contains(c);
         if name.is_empty() || name.chars().count() > 64 || !name.chars().all(fits) || wide[..n].contains(name) {
-            return Err(Error::internal(format!("“{name}” is no name for a file on a CD")));
+            return Err(Error::internal(format!("“{name}” is not a name for a file on a CD")));
         }
     }
     let short: Vec<String> = wide.iter().enumerate().map(|(n, name)| short_name(n, name)).collect();
@@ -164,7 +164,7 @@ fn descriptor(joliet: bool, label: &str, sectors: usize, root: usize, tables: us
     if let Ok(record) = record(&[0], root, SECTOR, true) {
         out[156..156 + record.len()].copy_from_slice(&record);
     }
-    // Four dates of 16 digits and a zone: "not told" is zeros as digits.
+    // Four dates of 16 digits and a zone: "not given" is zeros as digits.
     for at in [813, 830, 847, 864] {
         out[at..at + 16].copy_from_slice(b"0000000000000000");
     }

@@ -37,7 +37,7 @@ impl Ticket {
         let ask = Ask::new(method, path, params)?;
         self.wire.exchange(&self.auth, &ask).await.map_err(|miss| match miss {
             Miss::Answered(e) if e.kind == PveErrorKind::Auth => {
-                PveError { message: "The sign-in at Proxmox is over. Sign in again.".to_owned(), ..e }
+                PveError { message: "The Proxmox session has ended. Sign in again.".to_owned(), ..e }
             }
             other => other.into_error(),
         })
@@ -94,12 +94,12 @@ fn code_needed() -> PveError {
 
 fn text(answer: &Value, key: &str) -> Result<String, PveError> {
     let found = answer.get(key).and_then(Value::as_str).map(str::to_owned);
-    found.ok_or_else(|| PveError::new(PveErrorKind::Refused, "Proxmox' answer to the sign-in can't be read."))
+    found.ok_or_else(|| PveError::new(PveErrorKind::Refused, "Proxmox's answer to the sign-in can't be read."))
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue, PveError> {
     let mut value = HeaderValue::from_str(text)
-        .map_err(|_| PveError::new(PveErrorKind::Refused, "Proxmox' answer to the sign-in can't be read."))?;
+        .map_err(|_| PveError::new(PveErrorKind::Refused, "Proxmox's answer to the sign-in can't be read."))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -9,7 +9,7 @@
 //! - the text of an error is in the JSON body, in a plain body or only in the status line: all are read;
 //! - 595 to 599 come from its proxy to another node: 595 did not reach the node, the others leave the
 //!   outcome of a write unknown;
-//! - certificates are self-made: they are pinned, or checked against the cluster's own CA;
+//! - certificates are self-signed: they are pinned, or checked against the cluster's own CA;
 //! - at most [`PARALLEL`] requests run at once per connection, as Proxmox has three workers.
 //!
 //! Any node can answer for the whole cluster, so with several addresses the client stays with the one

@@ -127,7 +127,7 @@ fn check(limits: &Limits, change: &Change<'_>, known: &Known<'_>) -> Result<(), 
     let path = decoded(change.path);
     let parts = parts(&path);
     if parts.iter().any(|p| matches!(*p, "." | "..")) {
-        return Err("This is no address of Proxmox.".to_owned());
+        return Err("This is not an address of Proxmox.".to_owned());
     }
     let resource = Resource::of(&parts);
     if let Resource::Clone { node, vmid, .. } = resource {
@@ -303,7 +303,7 @@ fn storage(limits: &Limits, name: &str) -> Result<(), String> {
 }
 
 fn bridge(limits: &Limits, name: &str) -> Result<(), String> {
-    let text = || format!("Steward may not plug anything into bridge {name}. An admin can allow it in the settings.");
+    let text = || format!("Steward may not connect anything to bridge {name}. An admin can allow it in the settings.");
     if limits.allows_bridge(name) { Ok(()) } else { Err(text()) }
 }
 
@@ -415,7 +415,7 @@ mod tests {
         assert!(clone(9001, json!({ "newid": 150, "storage": "fast" })).unwrap_err().contains("template 9001"));
         assert!(clone(9000, json!({ "newid": 200 })).unwrap_err().contains("100 to 199"));
         assert!(clone(9000, json!({ "newid": 150, "storage": "ceph" })).unwrap_err().contains("storage ceph"));
-        // An ordinary machine is no template; its copy's disks go where its own are.
+        // An ordinary machine is not a template; its copy's disks go where its own are.
         assert!(clone(120, json!({ "newid": 150 })).unwrap_err().contains("storage ceph"));
         clone(120, json!({ "newid": 150, "storage": "fast" })).unwrap();
         assert!(sent("/nodes/pve1/qemu", json!({ "vmid": 200 })).is_err());

@@ -71,10 +71,10 @@ fn request(wire: &Wire, auth: &Auth, path: &str, params: &Value) -> Result<Reque
     builder.body(()).map_err(|_| PveError::internal("The request can't be written."))
 }
 
-/// An answer that is no websocket is read as any other answer of the API.
+/// An answer that is not a websocket is read like any other answer of the API.
 fn refused(wire: &Wire, path: &str, e: SocketError) -> PveError {
     let SocketError::Http(response) = e else {
-        return PveError::unreachable(format!("Proxmox at {} broke off the console's connection.", wire.endpoint));
+        return PveError::unreachable(format!("Proxmox at {} closed the console's connection.", wire.endpoint));
     };
     let status = response.status().as_u16();
     let body = response.into_body().map(Bytes::from).unwrap_or_default();

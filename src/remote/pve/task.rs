@@ -1,4 +1,4 @@
-//! Proxmox' tasks: their ids, where they stand, their log.
+//! Proxmox's tasks: their ids, where they stand, their log.
 
 use super::encode::component;
 use super::error::{PveError, PveErrorKind};
@@ -63,13 +63,13 @@ impl FromStr for Upid {
     }
 }
 
-/// How a task ended, in Proxmox' words.
+/// How a task ended, in Proxmox's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskEnd {
     /// Warnings count as well done.
     pub ok: bool,
     pub text: String,
-    /// The cluster could not do it just then; that comes back by itself.
+    /// The cluster could not do it at that moment; this passes by itself.
     pub unreachable: bool,
 }
 
@@ -112,7 +112,7 @@ pub(super) fn status(answer: &Value) -> Result<TaskStatus, PveError> {
             let exit = text("exitstatus").unwrap_or_else(|| "unexpected status".to_owned());
             Ok(TaskStatus { running: false, exitstatus: Some(exit) })
         }
-        _ => Err(PveError::new(PveErrorKind::Refused, "Proxmox' answer about the task can't be read.")),
+        _ => Err(PveError::new(PveErrorKind::Refused, "Proxmox's answer about the task can't be read.")),
     }
 }
 

@@ -175,7 +175,7 @@ async fn an_unknown_certificate_is_refused_named_and_nothing_is_sent() {
     let client = PveClient::new(target(&[&server.url], Trust::Fingerprints(vec![[7; 32]]))).unwrap();
     let e = client.call("GET", "/version", &Value::Null).await.unwrap_err();
     assert_eq!(e.kind, PveErrorKind::Unreachable);
-    assert!(e.message.contains("another certificate"), "{e}");
+    assert!(e.message.contains("different certificate"), "{e}");
     assert_eq!(e.errors["certificate"], hex::encode(server.pin));
     assert!(server.seen().is_empty());
 }

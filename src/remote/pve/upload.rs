@@ -31,7 +31,7 @@ pub struct FileUpload<'a> {
     pub filename: &'a str,
     /// Algorithm (`sha256` ...) and hex: Proxmox throws a file with another checksum away.
     pub checksum: Option<(&'a str, &'a str)>,
-    /// Bytes; the stream must give exactly so many.
+    /// Bytes; the stream must yield exactly that many.
     pub size: u64,
 }
 
@@ -92,13 +92,13 @@ impl PveClient {
         let sent = send(auth, wire, io, &path, file, body);
         match tokio::time::timeout(PATIENCE, sent).await {
             Ok(answer) => answer.map_err(Miss::into_error)?.as_str().map(str::to_owned).ok_or_else(|| {
-                PveError::new(PveErrorKind::Refused, "Proxmox took the file, but named no task for it.")
+                PveError::new(PveErrorKind::Refused, "Proxmox accepted the file, but named no task for it.")
             }),
             Err(_) => Err(PveError::new(PveErrorKind::Timeout, "The upload took more than 12 hours and was given up.")),
         }
     }
 
-    /// Makes a CD image and sends it. What lies there under the name is written over. Answers the task's UPID.
+    /// Makes a CD image and sends it. A file of the same name is overwritten. Returns the task's UPID.
     ///
     /// # Errors
     /// As [`PveClient::upload`]; `Internal` for names that no CD can have.
@@ -134,7 +134,7 @@ where
     let length = head.len() as u64 + file.size + tail.len() as u64;
     let asked = Asked { method: "POST", path, endpoint: &wire.endpoint };
     let broken = |why: &str| {
-        Miss::Broken(PveError::new(PveErrorKind::Refused, format!("The upload to Proxmox broke off{why}.")))
+        Miss::Broken(PveError::new(PveErrorKind::Refused, format!("The upload to Proxmox was cut off{why}.")))
     };
     let whole = stream::iter([Ok(Bytes::from(head))]).chain(body).chain(stream::iter([Ok(Bytes::from(tail))]));
     let mut sender = crate::http::sender(io).await.map_err(|_| broken(""))?;

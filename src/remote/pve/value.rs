@@ -1,4 +1,4 @@
-//! Reading Proxmox' loosely typed answers: a number may arrive as a string, a boolean as 0 or "1".
+//! Reading Proxmox's loosely typed answers: a number may arrive as a string, a boolean as 0 or "1".
 
 use serde_json::Value;
 

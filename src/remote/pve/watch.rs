@@ -6,7 +6,7 @@ use super::task::TaskEnd;
 
 /// Lines of a failed task's log that are told.
 const QUOTE: usize = 20;
-/// Short tasks are over before anybody could read how far they are: the log is read after so many looks.
+/// Short tasks are over before anybody could read how far they are: the log is read after this many polls.
 const BEFORE_LOG: u32 = 4;
 
 /// What one look found.
@@ -17,7 +17,7 @@ pub struct TaskPoll {
     pub log: Vec<String>,
     /// How far it is, when that changed; empty when it is not known any more.
     pub progress: Option<String>,
-    /// Proxmox does not answer; this is said once.
+    /// Proxmox does not answer; this is logged once.
     pub silence: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl TaskWatch {
             Ok(status) if !status.running => {
                 self.ended(TaskEnd::of(status.exitstatus.as_deref().unwrap_or("unexpected status"))).await
             }
-            // The node forgot the task (its list is short), or was made anew.
+            // The node forgot the task (its list is short), or was reinstalled.
             Err(e) if matches!(e.kind, PveErrorKind::Invalid | PveErrorKind::NotFound) => {
                 self.ended(TaskEnd::of(&format!("Proxmox no longer knows this task: {}", e.message))).await
             }

@@ -53,7 +53,7 @@ impl<'a> Ask<'a> {
             "POST" => Method::POST,
             "PUT" => Method::PUT,
             "DELETE" => Method::DELETE,
-            other => return Err(PveError::internal(format!("Proxmox' API has no method {other}."))),
+            other => return Err(PveError::internal(format!("Proxmox's API has no method {other}."))),
         };
         check_path(path)?;
         Ok(Self { method, path, form: form(params)? })
@@ -188,11 +188,11 @@ fn broken(asked: Asked<'_>, e: &ClientError) -> Miss {
 fn broken_error(asked: Asked<'_>) -> PveError {
     if asked.is_write() {
         let message = format!(
-            "Proxmox at {} broke off the connection. The outcome is unknown: it may have been done or not.",
+            "Proxmox at {} closed the connection. The outcome is unknown: it may have been done or not.",
             asked.endpoint
         );
         PveError::new(PveErrorKind::Timeout, message)
     } else {
-        PveError::unreachable(format!("Proxmox at {} broke off the connection.", asked.endpoint))
+        PveError::unreachable(format!("Proxmox at {} closed the connection.", asked.endpoint))
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 /// For the TCP connection, and again for key exchange and sign-in together.
 const CONNECT: Duration = Duration::from_secs(10);
 const SIGN_IN: Duration = Duration::from_secs(20);
-/// A silent peer is asked this often, and given up after four questions without an answer.
+/// A silent peer is probed this often, and given up after four probes without an answer.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVES: usize = 4;
 
@@ -28,7 +28,7 @@ pub struct Target {
     pub port: u16,
     pub user: String,
     pub auth: Auth,
-    /// Accepted host keys as `SHA256:...`; empty accepts whichever it is (first use), and the caller keeps it.
+    /// Accepted host keys as `SHA256:...`; empty accepts any key (first use), and the caller keeps it.
     pub pins: Vec<String>,
 }
 
@@ -92,25 +92,25 @@ impl SshSession {
         let tcp = timeout(CONNECT, TcpStream::connect((target.host.as_str(), target.port)));
         let tcp = match tcp.await {
             Ok(Ok(tcp)) => tcp,
-            Ok(Err(e)) => return Err(SshError::unreachable(format!("{place} can't be reached by SSH: {e}."))),
-            Err(_) => return Err(SshError::unreachable(format!("{place} does not answer by SSH."))),
+            Ok(Err(e)) => return Err(SshError::unreachable(format!("{place} can't be reached over SSH: {e}."))),
+            Err(_) => return Err(SshError::unreachable(format!("{place} does not answer over SSH."))),
         };
         // Without this every small packet waits for the answer to the one before.
         let _ = tcp.set_nodelay(true);
         match timeout(SIGN_IN, Self::sign_in(target, place.clone(), tcp)).await {
             Ok(result) => result,
-            Err(_) => Err(SshError::unreachable(format!("{place} takes too long to sign in."))),
+            Err(_) => Err(SshError::unreachable(format!("{place} is taking too long to let Steward sign in."))),
         }
     }
 
-    /// The key that the host shows now. Nothing is sent that tells who asks.
+    /// The key that the host presents now. Nothing is sent that reveals who is asking.
     ///
     /// # Errors
     /// `Unreachable`; `HostKey` when it shows none.
     pub async fn host_key_of(host: &str, port: u16) -> Result<HostKey, SshError> {
         let place = place(host, port);
         let unreachable =
-            |e: &dyn std::fmt::Display| SshError::unreachable(format!("{place} can't be reached by SSH: {e}."));
+            |e: &dyn std::fmt::Display| SshError::unreachable(format!("{place} can't be reached over SSH: {e}."));
         let look = async {
             let tcp = TcpStream::connect((host, port)).await.map_err(|e| unreachable(&e))?;
             let seen = Arc::new(Mutex::new(None));
@@ -120,12 +120,12 @@ impl SshSession {
             let shown = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
             shown.ok_or_else(|| match ended {
                 Some(e) => unreachable(&e),
-                None => SshError::new(SshErrorKind::HostKey, format!("{place} showed no host key.")),
+                None => SshError::new(SshErrorKind::HostKey, format!("{place} presented no host key.")),
             })
         };
         timeout(CONNECT, look)
             .await
-            .unwrap_or_else(|_| Err(SshError::unreachable(format!("{place} does not answer by SSH."))))
+            .unwrap_or_else(|_| Err(SshError::unreachable(format!("{place} does not answer over SSH."))))
     }
 
     async fn sign_in(target: &Target, place: String, tcp: TcpStream) -> Result<Self, SshError> {
@@ -145,7 +145,7 @@ impl SshSession {
             (Err(e), _) => return Err(SshError::broken(&place, &e)),
         };
         let Some(host_key) = shown else {
-            return Err(SshError::new(SshErrorKind::HostKey, format!("{place} showed no host key.")));
+            return Err(SshError::new(SshErrorKind::HostKey, format!("{place} presented no host key.")));
         };
         let user = target.user.as_str();
         let broken = |e: russh::Error| SshError::broken(&place, &e);
@@ -191,7 +191,10 @@ impl SshSession {
                 Err(SshError::new(SshErrorKind::Refused, text))
             }
             Ok(Err(e)) => Err(SshError::broken(&self.place, &e)),
-            Err(_) => Err(SshError::unreachable(format!("{} does not open a way to {host} port {port}.", self.place))),
+            Err(_) => Err(SshError::unreachable(format!(
+                "{} does not forward connections to {host} port {port}.",
+                self.place
+            ))),
         }
     }
 
@@ -237,8 +240,8 @@ impl SshSession {
 
 fn other_key(place: &str, key: &HostKey, pins: &[String]) -> SshError {
     let text = format!(
-        "{place} shows another host key than before ({}, known is {}). Somebody else may answer there, or the machine \
-         was made anew. Nothing was sent. If you know why, forget the old key on the machine's Software page.",
+        "{place} presents a different host key than before ({}, expected {}). Somebody else may be answering there, or the machine \
+         was reinstalled. Nothing was sent. If you know why, forget the old key on the machine's Software page.",
         key.fingerprint,
         pins.join(", "),
     );

@@ -9,13 +9,13 @@ pub enum SshErrorKind {
     Unreachable,
     /// The key or password is not accepted.
     Auth,
-    /// The other side shows another host key than the pinned one. No credential was sent.
+    /// The other side presents a different host key from the pinned one. No credential was sent.
     HostKey,
     /// A parameter can't be sent (a path with a line break, a key that can't be read).
     Invalid,
     /// The file is not there.
     NotFound,
-    /// The other side says no; `message` has its words.
+    /// The other side refuses; `message` has its words.
     Refused,
     /// No end in time. **It may have happened.**
     Timeout,

@@ -70,7 +70,7 @@ impl SshSession {
     ///
     /// # Errors
     /// `Timeout` after `limit`, `Unreachable` when the connection breaks: in both cases it may have happened.
-    /// A command that fails is no error: see [`Ran::code`].
+    /// A command that fails is not an error: see [`Ran::code`].
     pub async fn run(
         &self,
         command: &str,

@@ -15,7 +15,7 @@ pub struct KeyPair {
 }
 
 impl KeyPair {
-    /// Makes one. `comment` stands at the end of the public line, so that a person knows whose it is.
+    /// Makes one. `comment` is at the end of the public line, so that a person knows whose it is.
     ///
     /// # Errors
     /// `Internal` when the key can't be written down.

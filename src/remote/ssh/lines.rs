@@ -1,13 +1,13 @@
 //! From a stream of bytes to lines for people: progress bars collapsed, escapes and control characters left out.
 
-/// Bytes of one line; what is longer goes on in the next.
+/// Bytes of one line; anything longer continues in the next.
 const LONGEST: usize = 2_000;
 
-/// Cuts a stream into lines. A carriage return begins the line anew, so a progress bar leaves only its last state.
+/// Cuts a stream into lines. A carriage return restarts the line, so a progress bar leaves only its last state.
 #[derive(Debug, Default)]
 pub struct Lines {
     line: Vec<u8>,
-    /// A carriage return came; the next byte that is no line feed begins the line anew.
+    /// A carriage return came; the next byte that is not a line feed restarts the line.
     returned: bool,
 }
 

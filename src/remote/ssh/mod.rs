@@ -1,7 +1,7 @@
 //! SSH: one connection to one machine, commands on it, small files, a stream to a port behind it.
 //!
 //! It speaks with `russh`; every wait has an end, and a host key is either the pinned one or the connection
-//! is refused before a credential is shown. What to run stands in the plugins.
+//! is refused before a credential is shown. What to run is up to the plugins.
 
 mod client;
 mod error;

@@ -39,7 +39,7 @@ impl Sshd {
         host_key(folder.path());
         let pair = KeyPair::new("steward test").unwrap();
         std::fs::write(folder.path().join("authorized_keys"), &pair.public).unwrap();
-        // sshd wants it, whoever starts it.
+        // sshd requires it, whoever starts it.
         let _ = std::fs::create_dir_all("/run/sshd");
         let port = free_port();
         let child = Self::serve(folder.path(), port);
@@ -143,7 +143,7 @@ async fn the_pinned_host_key_is_accepted_and_another_one_refused() {
     sshd.change_host_key().await;
     let e = SshSession::connect(&pinned).await.unwrap_err();
     assert_eq!(e.kind, SshErrorKind::HostKey);
-    assert!(e.message.contains("another host key") && e.message.contains(&first.fingerprint), "{e}");
+    assert!(e.message.contains("different host key") && e.message.contains(&first.fingerprint), "{e}");
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl Way {
     }
 }
 
-/// Brings the websocket to the worker that waits for it. When nobody waits (any more) nothing is answered:
+/// Brings the websocket to the worker that waits for it. When nobody waits nothing is answered:
 /// the real proxy's connection to the worker's port hangs.
 pub async fn attach(world: &Arc<World>, way: Way, asked: Asked) -> Response<Full<Bytes>> {
     let door = way.0.and_then(|t| lock(&world.desk.waiting).get_mut(&t).and_then(|w| w.door.take()));

@@ -175,7 +175,7 @@ fn judge(c: &Cluster, call: &Call) -> Result<Vec<(String, Pending)>, ApiError> {
     Ok(out)
 }
 
-/// The value as it stands in the file: volumes made, MAC addresses given, tags sorted.
+/// The value as it is in the file: volumes created, MAC addresses given, tags sorted.
 fn finish(
     c: &mut Cluster,
     node: &str,

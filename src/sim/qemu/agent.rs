@@ -146,7 +146,7 @@ async fn exec_windows(call: &Call, guest: &Guest, command: &[String]) -> Answer 
     Ok(json!({ "pid": pid }).into())
 }
 
-/// `POST .../agent/file-write`: with `encode=0` the content is base64 already. The agent writes over what is there.
+/// `POST .../agent/file-write`: with `encode=0` the content is base64 already. The agent overwrites what is there.
 pub async fn file_write(call: Call) -> Answer {
     let guest = ready(&call).await?;
     let content = call.params.text("content");

@@ -79,7 +79,7 @@ pub async fn put(call: Call) -> Answer {
 
 /// `POST .../config`: a task; with `background_delay` null when it is over by then.
 pub async fn post(call: Call) -> Answer {
-    // What is wrong with the call itself is said at once; the task does the rest.
+    // Errors in the call itself are reported at once; the task does the rest.
     call.world.read(|c| judge(c, &call.who, call.node(), call.vmid(), &call.params).map(|_| ()))?;
     let (world, vmid) = (Arc::clone(&call.world), call.vmid());
     let (result, done) = tokio::sync::oneshot::channel();
@@ -260,7 +260,7 @@ pub fn may_set(c: &Cluster, who: &Who, path: &str, key: &str, value: &str) -> Re
     }
 }
 
-/// The value as it will stand in the file: volumes made, MAC addresses given, tags sorted, passwords hashed.
+/// The value as it will be in the file: volumes created, MAC addresses given, tags sorted, passwords hashed.
 pub fn finish_value(
     c: &mut Cluster,
     node: &str,

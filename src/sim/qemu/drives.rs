@@ -61,7 +61,7 @@ pub fn own_volumes(config: &Config) -> Vec<(String, String)> {
     config.iter().filter_map(own).collect()
 }
 
-/// The volume that `maxdisk` tells the size of: the first disk of the boot order.
+/// The volume whose size `maxdisk` reports: the first disk of the boot order.
 pub fn first_disk(config: &Config) -> Option<String> {
     if let Some(root) = config.get("rootfs") {
         return Some(volid(root).to_owned());
@@ -144,7 +144,7 @@ pub fn allocate_cloudinit(c: &mut Cluster, node: &str, vmid: u32, id: &str, now:
     Ok(volid)
 }
 
-/// Turns a wanted drive into the text that stands in the configuration, making its volume if need be.
+/// Turns a requested drive into the text in the configuration, creating its volume if need be.
 pub fn realize(c: &mut Cluster, node: &str, vmid: u32, text: &str, now: i64) -> Result<String, String> {
     let mut p = Props::parse(text, "file");
     match source(text) {

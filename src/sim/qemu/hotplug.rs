@@ -20,7 +20,7 @@ enum Verdict {
     /// Live, with another value than asked for.
     LiveAs(String),
     Stay,
-    /// Refused after so many seconds; stays pending. `partly` is how far it came.
+    /// Refused after this many seconds; stays pending. `partly` is how far it came.
     Fail {
         after: f64,
         text: String,

@@ -182,7 +182,7 @@ fn hostpci(text: &str) -> Result<(), String> {
     p.only(&known)?;
     match (p.get("host"), p.get("mapping")) {
         (Some(_), Some(_)) => return Err("Cannot set both 'host' and 'mapping'.".into()),
-        // Whoever is not root is told so when rights are looked at.
+        // Callers other than root are told so when rights are checked.
         (None, None) => {}
         (None, Some(name)) => formats::config_id(name).map_err(|e| format!("format error\nmapping: {e}\n"))?,
         (Some(host), None) => {

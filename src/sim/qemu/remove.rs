@@ -44,7 +44,7 @@ pub fn remove(call: &Call) -> Answer {
     .into())
 }
 
-/// Again inside the task: locks, quorum, running meanwhile, clones that hang on a template.
+/// Again inside the task: locks, quorum, running in the meantime, clones that depend on a template.
 fn check(c: &Cluster, node: &str, vmid: u32) -> Result<(), String> {
     c.check_quorum()?;
     let guest = c.guest(node, Kind::Qemu, vmid)?;

@@ -1,6 +1,6 @@
 //! A Windows guest behind its agent. No PowerShell runs here: what Steward sends (a fixed command line that reads
-//! JSON) is understood by its shape, kept like the folder it stands for, and scripts are answered from a table that
-//! a test fills. Scripts that nothing fits go well and say nothing.
+//! JSON) is understood by its shape, kept like the folder it represents, and scripts are answered from a table that
+//! a test fills. Scripts that nothing matches succeed without output.
 
 use crate::dispatch::Call;
 use crate::error::ApiError;

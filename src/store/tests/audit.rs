@@ -188,7 +188,7 @@ fn an_older_store_put_in_place_is_found_with_a_head_noted_outside() {
     assert_eq!(found.why.unwrap(), "Entry 11 is not the one that was noted outside.");
 }
 
-/// Whoever has the appliance key can write a whole new chain: only the noted head shows it.
+/// Somebody with the appliance key can write a whole new chain: only the noted head reveals it.
 #[test]
 fn a_chain_written_anew_is_found_with_a_head_noted_outside() {
     let (f, rows) = ten();

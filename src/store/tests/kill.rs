@@ -1,4 +1,4 @@
-//! `kill -9` at random moments under load: what was acknowledged is there, nothing is there by half.
+//! `kill -9` at random moments under load: what was acknowledged is there, nothing is half there.
 
 use super::maker::{again, open};
 use crate::tables::{JOB_LOG, STEPS};

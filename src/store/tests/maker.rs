@@ -175,7 +175,7 @@ pub fn raw<T>(path: &Path, f: impl FnOnce(&redb::Database) -> T) -> T {
     f(&redb::Database::open(path).unwrap())
 }
 
-/// The rows of a table as they stand in the file.
+/// The rows of a table as they are in the file.
 pub fn raw_rows(path: &Path, table: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     use redb::{ReadableDatabase as _, ReadableTable as _};
     raw(path, |db| {

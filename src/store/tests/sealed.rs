@@ -1,4 +1,4 @@
-//! What stands in the file: nothing typed, and nothing that opens anywhere else.
+//! What the file contains: nothing typed, and nothing that opens anywhere else.
 
 use super::maker::{fresh, open, raw_put, raw_rows, raw_tables};
 use super::planted::{ROWS, WORD, keyspace, plant, read_all, readers};
@@ -9,7 +9,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Where `word` stands in the file, without looking at case.
+/// Where `word` is in the file, ignoring case.
 fn find(path: &Path, word: &str) -> Vec<usize> {
     let bytes = std::fs::read(path).unwrap();
     let word = word.as_bytes();

@@ -142,7 +142,7 @@ pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Answer {
     Ok(finished(&person, HOME, "All other browsers and programs are signed out."))
 }
 
-/// Makes a token; the page shows it this once, so it is no redirect.
+/// Makes a token; the page shows it this once, so it is not a redirect.
 pub async fn new_token(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let form = Form::from_pairs(form);
     match make_token(&person, &form).await {
@@ -167,7 +167,7 @@ async fn make_token(person: &Person, form: &Form) -> Result<Secret<String>> {
     })
 }
 
-/// Gives a token a new text; the page shows it this once, so it is no redirect.
+/// Gives a token a new text; the page shows it this once, so it is not a redirect.
 pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     match person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, None).await {
         Ok((_, text)) => Ok(page::profile(&person.page(), &view(&person, Some(text))?, &Form::new()).into_response()),
@@ -177,7 +177,7 @@ pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<P
 
 pub async fn revoke_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
     match person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await {
-        Ok(()) => Ok(finished(&person, HOME, "The token is good for nothing now.")),
+        Ok(()) => Ok(finished(&person, HOME, "The token has been revoked.")),
         Err(e) => refused(&person, HOME, e),
     }
 }

@@ -29,7 +29,7 @@ pub fn profile(page: &Page, view: &ProfileView, form: &Form) -> Markup {
         (layout::head("Profile", html! { (u.login) ", " (u.role.name()) }, html! {}))
         (trouble(form))
         div.cols.even {
-            div.stack { (person(page, view, form)) (looks(page, view)) (keys(page, view, form)) (quotas::card(Some(&view.quota), "What your machines may have")) }
+            div.stack { (person(page, view, form)) (looks(page, view)) (keys(page, view, form)) (quotas::card(Some(&view.quota), "Your quota")) }
             div.stack { (pass(page, form)) (sessions(page, &view.sessions)) (tokens(page, &view.tokens, view.new_token.as_ref(), form)) }
         }
     };
@@ -56,7 +56,7 @@ fn person(page: &Page, view: &ProfileView, form: &Form) -> Markup {
 
 fn looks(page: &Page, view: &ProfileView) -> Markup {
     let list = [
-        (Theme::System, "system", "As the system", "system"),
+        (Theme::System, "system", "Same as the system", "system"),
         (Theme::Light, "light", "Light", "sun"),
         (Theme::Dark, "dark", "Dark", "moon"),
     ];
@@ -81,7 +81,7 @@ fn keys(page: &Page, view: &ProfileView, form: &Form) -> Markup {
                 (csrf(page))
                 (area("ssh_keys", "Public keys", 4).mono().default(&view.prefs.ssh_keys)
                     .hint("One per line, as in authorized_keys. New machines get them, so you can sign in there.").render(form))
-                div.actions { button { "Save the keys" } }
+                div.actions { button { "Save keys" } }
             }
         }
     }
@@ -92,10 +92,10 @@ fn pass(page: &Page, form: &Form) -> Markup {
         section.card { h2 { "Password" }
             form method="post" action="/profile/password" {
                 (csrf(page))
-                (password("current", "Password now", "current-password").render(form))
+                (password("current", "Current password", "current-password").render(form))
                 (password("password", "New password", "new-password").hint("At least 10 characters. A few unrelated words are easy to remember.").render(form))
-                (password("again", "New password again", "new-password").render(form))
-                div.actions { button { "Change the password" } }
+                (password("again", "Repeat new password", "new-password").render(form))
+                div.actions { button { "Change password" } }
             }
         }
     }

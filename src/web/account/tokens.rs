@@ -1,4 +1,4 @@
-//! A person's own API tokens: list, make, rotate, take back.
+//! A person's own API tokens: list, create, rotate, revoke.
 
 use crate::door::forms::id;
 use crate::door::problem::Answer;
@@ -75,7 +75,7 @@ fn fresh(person: &Person, status: StatusCode, made: TokenView, text: &Secret<Str
 
 /// Makes an API token. A token of a smaller scope can't make tokens.
 #[utoipa::path(post, path = "/api/v1/me/tokens", tag = "auth", request_body = TokenCreate,
-    responses((status = 201, description = "Made; its text is shown only here", body = FreshToken), WriteProblems))]
+    responses((status = 201, description = "Created; the token is shown only here", body = FreshToken), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<TokenCreate>) -> Answer {
     let tokens = person.web.app.tokens();
     let (made, text) = tokens.create(&person.actor, &wanted.name, wanted.scope, wanted.days).await?;
@@ -89,19 +89,19 @@ pub struct TokenRotate {
     days: Option<u32>,
 }
 
-/// Gives a token a new text; the old one is refused from now on. Every token may do this with itself.
+/// Gives a token a new text; the old one is refused from then on. Every token may do this for itself.
 #[utoipa::path(post, path = "/api/v1/me/tokens/{id}/rotate", tag = "auth", params(("id" = String, Path)),
     request_body = Option<TokenRotate>,
-    responses((status = 200, description = "The new text is shown only here", body = FreshToken), WriteProblems))]
+    responses((status = 200, description = "The new token is shown only here", body = FreshToken), WriteProblems))]
 pub async fn rotate(person: Person, Path(text): Path<String>, MaybeSent(wanted): MaybeSent<TokenRotate>) -> Answer {
     let days = wanted.unwrap_or_default().days;
     let (made, secret) = person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, days).await?;
     Ok(fresh(&person, StatusCode::OK, made, &secret))
 }
 
-/// Takes a token back. Every token may do this with itself; another one needs the scope `full`.
+/// Revokes a token. Every token may revoke itself; revoking others needs the scope `full`.
 #[utoipa::path(delete, path = "/api/v1/me/tokens/{id}", tag = "auth", params(("id" = String, Path)),
-    responses((status = 204, description = "It is refused from now on"), OneProblems))]
+    responses((status = 204, description = "Revoked: it is refused from now on"), OneProblems))]
 pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
     person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await?;
     Ok(StatusCode::NO_CONTENT)

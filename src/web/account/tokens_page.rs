@@ -50,9 +50,9 @@ pub fn tokens(page: &Page, list: &[TokenItem], fresh: Option<&Secret<String>>, f
     html! {
         section.card id="tokens" {
             h2 { "API tokens" }
-            p.dim { "For programs that talk to " code { "/api/v1" } ". A token acts as you, within its scope, and can be taken back at once. Renewing gives it a new text; the old one is refused from then on." }
+            p.dim { "For programs that talk to " code { "/api/v1" } ". A token acts as you, within its scope, and can be revoked at any time. Renewing replaces its text; the old one stops working at once." }
             @if let Some(token) = fresh {
-                (note("ok", html! { p { strong { "Your new token." } " Keep it now: it is shown only this once." } (commands(token.expose())) }))
+                (note("ok", html! { p { strong { "Your new token." } " Copy it now: it is not shown again." } (commands(token.expose())) }))
             }
             @if !list.is_empty() {
                 ul.list { @for t in list {
@@ -61,16 +61,16 @@ pub fn tokens(page: &Page, list: &[TokenItem], fresh: Option<&Secret<String>>, f
                         div { strong { (t.name) } " " span.tag { (t.scope.name()) }
                             small {
                                 @match t.last_used { Some(at) => { "used " (time(page, at)) }, None => "never used" }
-                                ", made " (time(page, t.created))
-                                @match t.expires { Some(at) => { ", ends " (time(page, at)) }, None => ", no end" }
+                                ", created " (time(page, t.created))
+                                @match t.expires { Some(at) => { ", expires " (time(page, at)) }, None => ", never expires" }
                             } }
                         (post(page, &format!("/profile/tokens/{}/rotate", t.id), "Renew", "quiet"))
-                        (post(page, &format!("/profile/tokens/{}/revoke", t.id), "Take back", "quiet"))
+                        (post(page, &format!("/profile/tokens/{}/revoke", t.id), "Revoke", "quiet"))
                     }
                 } }
             }
             details.fold open[form.any_error(&["token_name", "scope", "days"])] {
-                summary { "Make a token" }
+                summary { "Create a token" }
                 (new_token(page, form))
             }
         }
@@ -79,9 +79,9 @@ pub fn tokens(page: &Page, list: &[TokenItem], fresh: Option<&Secret<String>>, f
 
 fn new_token(page: &Page, form: &Form) -> Markup {
     let scopes = [
-        ("read", "Read: look, change nothing"),
-        ("operate", "Operate: look, and act on machines and jobs"),
-        ("full", "Full: all that you may"),
+        ("read", "Read: view only"),
+        ("operate", "Operate: view, and act on machines and jobs"),
+        ("full", "Full: everything that you may do"),
     ];
     let days = [("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("0", "no end")];
     let list =
@@ -89,12 +89,12 @@ fn new_token(page: &Page, form: &Form) -> Markup {
     html! {
         form method="post" action="/profile/tokens" {
             (csrf(page))
-            (text("token_name", "What it is for").required().hint("Like: backup script, Home Assistant.").render(form))
+            (text("token_name", "What it is for").required().hint("For example: backup script, Home Assistant.").render(form))
             div.pair {
                 (select(form, "scope", "What it may do", &list(&scopes), ""))
-                (select(form, "days", "Good for", &list(&days), ""))
+                (select(form, "days", "Valid for", &list(&days), ""))
             }
-            div.actions { button.primary { "Make the token" } }
+            div.actions { button.primary { "Create the token" } }
         }
     }
 }

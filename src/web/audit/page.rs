@@ -28,7 +28,7 @@ pub struct AuditView {
 
 pub fn audit(page: &Page, view: &AuditView) -> Markup {
     let query: String = url::form_urlencoded::byte_serialize(view.filter.as_bytes()).collect();
-    let lead = html! { "Every sign-in and every change. Each entry holds the hash of the one before, so none can be altered unseen." };
+    let lead = html! { "Every sign-in and every change. Each entry holds the hash of the one before, so none can be altered unnoticed." };
     let main = html! {
         (layout::head("Audit", lead, html! {
             a.button href={ "/audit.csv?q=" (query) } download { "CSV" }
@@ -40,7 +40,7 @@ pub fn audit(page: &Page, view: &AuditView) -> Markup {
                 input type="search" name="q" value=(view.filter) placeholder="Filter: actor:mira action:guest ok:no web-01" aria-label="Filter words" autocomplete="off" spellcheck="false"; }
             button { "Filter" }
         }
-        @if view.rows.is_empty() { (empty("audit", "No entries", "Nothing was written that fits these words.", None)) }
+        @if view.rows.is_empty() { (empty("audit", "No entries", "Nothing matches this filter.", None)) }
         @else { (entries(page, &view.rows)) }
         nav.pager aria-label="Pages" {
             @if !view.first_page { a.button href={ "/audit?q=" (query) } { (icon("left")) "Newest" } }

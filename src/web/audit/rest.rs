@@ -43,7 +43,7 @@ pub struct Export {
 
 /// The whole log as one file, streamed.
 #[utoipa::path(get, path = "/api/v1/audit/export", tag = "system", params(Export),
-    responses((status = 200, description = "The log, the newest first", content_type = "text/csv"), ListProblems))]
+    responses((status = 200, description = "The log, newest first", content_type = "text/csv"), ListProblems))]
 pub async fn export(person: Person, Asked(look): Asked<Export>) -> Answer {
     match look.format.as_str() {
         "" | "csv" => Ok(csv_stream(&person, look.q)),

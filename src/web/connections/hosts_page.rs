@@ -26,7 +26,7 @@ pub fn add(page: &Page, step: &HostStep, form: &Form) -> Markup {
     };
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
-        (layout::head("Add a KVM host", html! { "A Linux machine with libvirt, reached by SSH. Three steps; nothing is changed before the last." }, html! {}))
+        (layout::head("Add a KVM host", html! { "A Linux machine with libvirt, reached over SSH. Three steps; nothing is changed before the last one." }, html! {}))
         (wizard_steps(&STEPS, at))
         section.card.narrow {
             (trouble(form))
@@ -39,10 +39,10 @@ pub fn add(page: &Page, step: &HostStep, form: &Form) -> Markup {
 fn address(form: &Form) -> Markup {
     html! {
         input type="hidden" name="step" value="address";
-        (text("address", "Address").required().focus().hint("Like kvm1.home.example or 192.168.1.20. Port 22 is used when you give none.").render(form))
-        (text("user", "User").default("root").required().hint("root, or one who may use sudo without a password.").render(form))
-        (text("name", "Name").default("KVM host").required().hint("What you call this host.").render(form))
-        (wizard_buttons("Look at its host key", "next", false))
+        (text("address", "Address").required().focus().hint("For example kvm1.home.example or 192.168.1.20. The port is 22 unless you give another one.").render(form))
+        (text("user", "User").default("root").required().hint("root, or a user who may use sudo without a password.").render(form))
+        (text("name", "Name").default("KVM host").required().hint("Your name for this host.").render(form))
+        (wizard_buttons("Show its host key", "next", false))
     }
 }
 
@@ -51,11 +51,11 @@ fn trust(kind: &str, fingerprint: &str, form: &Form) -> Markup {
         input type="hidden" name="step" value="trust";
         (carried(form, &["address", "name", "user"]))
         input type="hidden" name="fingerprint" value=(fingerprint);
-        p { "The host at " strong { (form.value("address")) } " shows this key (" code { (kind) } "). Compare it with what this prints on the host:" }
+        p { "The host at " strong { (form.value("address")) } " presents this key (" code { (kind) } "). Compare it with what this prints on the host:" }
         p { (copy("for f in /etc/ssh/ssh_host_*.pub; do ssh-keygen -lf $f; done")) }
         p.fingerprint { (copy(fingerprint)) }
-        p.dim { "Steward then talks only to a host with exactly this key." }
-        (wizard_buttons("It is the same, go on", "next", true))
+        p.dim { "From then on Steward talks only to a host with exactly this key." }
+        (wizard_buttons("It matches, continue", "next", true))
     }
 }
 
@@ -64,21 +64,21 @@ fn access(form: &Form) -> Markup {
         Way {
             value: "password",
             title: "Sign in once with a password".into(),
-            text: "Steward places a key of its own on the host, then forgets the password.".into(),
+            text: "Steward installs a key of its own on the host, then forgets the password.".into(),
         },
         Way {
             value: "key",
             title: "Sign in once with a key".into(),
-            text: "For hosts that take no passwords. Steward places its own key, then forgets yours.".into(),
+            text: "For hosts that don't accept passwords. Steward installs its own key, then forgets yours.".into(),
         },
     ];
     html! {
         input type="hidden" name="step" value="access";
         (carried(form, &["address", "name", "user", "fingerprint"]))
-        (ways(form, "way", "How Steward gets in", &list))
+        (ways(form, "way", "How Steward signs in", &list))
         div.when-password { (text_password("password", "Password", "Used for this one sign-in, never stored.", form)) }
         div.when-key {
-            (area("key", "Private key", 6).mono().hint("One that the host accepts, without a passphrase: it begins with -----BEGIN OPENSSH PRIVATE KEY-----. Used once, never stored.").render(form))
+            (area("key", "Private key", 6).mono().hint("A key that the host accepts, without a passphrase; it begins with -----BEGIN OPENSSH PRIVATE KEY-----. Used once, never stored.").render(form))
         }
         (wizard_buttons("Add this host", "next", true))
     }

@@ -35,7 +35,7 @@ pub enum ConnectStep {
     },
 }
 
-/// A right that the token should have and has not.
+/// A right that the token should have but does not.
 #[derive(Clone, Debug)]
 pub struct MissingRight {
     pub path: String,
@@ -68,7 +68,7 @@ pub fn connect(page: &Page, step: &ConnectStep, form: &Form) -> Markup {
     };
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
-        (layout::head("Connect Proxmox", html! { "Three steps; nothing is changed before the last." }, html! {}))
+        (layout::head("Connect Proxmox", html! { "Three steps; nothing is changed before the last one." }, html! {}))
         (wizard_steps(&STEPS, at))
         section.card.narrow {
             (trouble(form))
@@ -100,9 +100,9 @@ pub fn wizard_buttons(next: &str, value: &str, back: bool) -> Markup {
 fn address(form: &Form) -> Markup {
     html! {
         input type="hidden" name="step" value="address";
-        (text("address", "Address of a node").required().focus().hint("Like pve1.home.example or 192.168.1.10. Port 8006 is used when you give none. More nodes of the cluster can be added later.").render(form))
-        (text("name", "Name").default("Home").required().hint("What you call this cluster.").render(form))
-        (wizard_buttons("Look at its certificate", "next", false))
+        (text("address", "Address of a node").required().focus().hint("For example pve1.home.example or 192.168.1.10. The port is 8006 unless you give another one. More nodes of the cluster can be added later.").render(form))
+        (text("name", "Name").default("Home").required().hint("Your name for this cluster.").render(form))
+        (wizard_buttons("Show its certificate", "next", false))
     }
 }
 
@@ -115,16 +115,16 @@ fn trust(page: &Page, cert: &CertificateView, form: &Form) -> Markup {
         input type="hidden" name="step" value="trust";
         (carried(form, &["address", "name"]))
         input type="hidden" name="fingerprint" value=(cert.fingerprint);
-        p { "The server at " strong { (form.value("address")) } " shows this certificate. Compare the fingerprint with what Proxmox says under Node, System, Certificates." }
+        p { "The server at " strong { (form.value("address")) } " presents this certificate. Compare the fingerprint with the one that Proxmox shows under Node, System, Certificates." }
         p.fingerprint { (copy(&cert.fingerprint)) }
         dl.about {
             dt { "For" } dd { (cert.subject) }
             dt { "Names" } dd { (cert.names.join(", ")) }
             dt { "Signed by" } dd { (cert.issuer) }
-            dt { "Good until" } dd { (time(page, cert.not_after)) " (" (cert.not_after.to_utc().format("%Y-%m-%d")) ")" }
+            dt { "Valid until" } dd { (time(page, cert.not_after)) " (" (cert.not_after.to_utc().format("%Y-%m-%d")) ")" }
         }
-        p.dim { "Steward then talks only to a server with exactly this certificate." }
-        (wizard_buttons("It is the same, go on", "next", true))
+        p.dim { "From then on Steward talks only to a server with exactly this certificate." }
+        (wizard_buttons("It matches, continue", "next", true))
     }
 }
 
@@ -133,12 +133,12 @@ fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
         Way {
             value: "login",
             title: "Log in once".into(),
-            text: "Steward makes a role, a user and a token for itself, then forgets the password.".into(),
+            text: "Steward creates a role, a user and a token for itself, then forgets the password.".into(),
         },
         Way {
             value: "token",
-            title: "Give a token".into(),
-            text: "You made one by hand with the commands below.".into(),
+            title: "Use a token".into(),
+            text: "You have created one yourself with the commands below.".into(),
         },
     ];
     html! {
@@ -146,14 +146,14 @@ fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
         (carried(form, &["address", "name", "fingerprint"]))
         (ways(form, "way", "How Steward gets its rights", &list))
         div.when-login {
-            (text("user", "Proxmox user").default("root@pam").hint("One that may make roles and tokens.").render(form))
+            (text("user", "Proxmox user").default("root@pam").hint("A user who may create roles and tokens.").render(form))
             (text_password("password", "Password", "Used for this one login, never stored.", form))
-            (text("otp", "Second factor").hint("The six digits, when this user has one.").render(form))
+            (text("otp", "Second factor").hint("The six digits, if this user has one.").render(form))
         }
         div.when-token {
             (text("token_id", "Token ID").default(token_id).mono().render(form))
-            (text_password("token_secret", "Token secret", "Proxmox shows it once, when the token is made.", form))
-            details.fold { summary { "Commands that make the token" } (commands(by_hand)) }
+            (text_password("token_secret", "Token secret", "Proxmox shows it once, when the token is created.", form))
+            details.fold { summary { "Commands that create the token" } (commands(by_hand)) }
         }
         (wizard_buttons("Connect", "next", true))
     }
@@ -180,10 +180,10 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
         div.cols {
             section.card { h2 { "Where Steward may act" } (limits(page, view, form)) }
             @if let Some(ssh) = &c.ssh { (host_keys(page, c, ssh)) }
-            section.card { h2 { "Take it away" }
+            section.card { h2 { "Forget this connection" }
                 @match &c.ssh {
-                    Some(_) => { p { "Steward takes its key away from this host and forgets it. Its " (c.machines) " machines go on." } }
-                    None => { p { "Steward forgets this cluster with its token. Nothing in Proxmox is changed: its " (c.machines) " machines go on." } }
+                    Some(_) => { p { "Steward removes its key from this host and forgets the host. Its " (c.machines) " machines keep running." } }
+                    None => { p { "Steward forgets this cluster and its token. Nothing in Proxmox is changed: its " (c.machines) " machines keep running." } }
                 }
                 (list_of(&view.impact))
                 form method="post" action={ "/settings/connections/" (c.id) "/delete" } {
@@ -220,7 +220,7 @@ fn rights(view: &ConnectionView) -> Markup {
 /// A list to tick: what there is now, and what was ticked before and is not there now.
 fn list(form: &Form, name: &str, legend: &str, there: &[(String, String)], ticked: &[String], hint: &str) -> Markup {
     let gone = ticked.iter().filter(|t| !there.iter().any(|(value, _)| value == *t));
-    let all = there.iter().cloned().chain(gone.map(|t| (t.clone(), format!("{t}, not there now"))));
+    let all = there.iter().cloned().chain(gone.map(|t| (t.clone(), format!("{t}, currently missing"))));
     let chosen = |value: &String| if form.has("name") { form.values(name) } else { ticked }.contains(value);
     html! {
         fieldset.ticks { legend { (legend) }
@@ -237,7 +237,7 @@ fn limits(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
     let templates: Vec<_> = c.templates.iter().map(|(id, name)| (id.to_string(), format!("{name} ({id})"))).collect();
     let ticked: Vec<String> = c.limits.templates.iter().map(u32::to_string).collect();
     let (low, high) = (low.to_string(), high.to_string());
-    let mut trusts = [("pins", "By just these certificates"), ("ca", "By the cluster's own CA")];
+    let mut trusts = [("pins", "By exactly these certificates"), ("ca", "By the cluster's own CA")];
     if c.ca.is_some() {
         // The present one comes first: that is what is chosen until somebody chooses.
         trusts.reverse();
@@ -248,20 +248,20 @@ fn limits(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
         form method="post" action={ "/settings/connections/" (c.id) } {
             (csrf(page))
             (text("name", "Name").required().default(&c.name).render(form))
-            (list(form, "nodes", "Nodes on which machines may be made and changed", &same(&c.nodes), &c.limits.nodes, "None ticked means all. Machines on other nodes are shown, not touched."))
-            (list(form, "storages", "Storages for disks", &same(&c.storages), &c.limits.storages, "None ticked means all. Disks that are elsewhere already stay there. ISO images are only read, from any storage."))
-            (list(form, "bridges", "Bridges for network cards", &same(&view.bridges), &c.limits.bridges, "None ticked means all."))
-            (list(form, "templates", "Templates that machines may be made from", &templates, &ticked, "None ticked means all, also those that are made later. One on another node may be used when its disk is on a shared storage."))
+            (list(form, "nodes", "Nodes on which machines may be created and changed", &same(&c.nodes), &c.limits.nodes, "Tick none to allow all. Machines on other nodes are shown but not touched."))
+            (list(form, "storages", "Storages for disks", &same(&c.storages), &c.limits.storages, "Tick none to allow all. Disks that are already elsewhere stay there. ISO images are only read, from any storage."))
+            (list(form, "bridges", "Bridges for network cards", &same(&view.bridges), &c.limits.bridges, "Tick none to allow all."))
+            (list(form, "templates", "Templates that machines may be created from", &templates, &ticked, "Tick none to allow all, including those created later. A template on another node can be used if its disk is on shared storage."))
             div.pair {
                 (number("vmid_min", "Lowest number", 100, 999_999_999).default(&low).render(form))
                 (number("vmid_max", "Highest number", 100, 999_999_999).default(&high).render(form))
             }
-            p.hint { "Numbers (VM IDs) that new machines get, both ends included." }
+            p.hint { "Range of numbers (VM IDs) for new machines, both ends included." }
             @if c.ssh.is_none() { details.fold open[form.any_error(&["addresses", "fingerprints", "ca"])] { summary { "Addresses and certificates" }
-                (area("addresses", "Addresses", 3).mono().default(&c.endpoints.join("\n")).hint("One a line. With several nodes of the cluster the next one is used when one is away.").render(form))
+                (area("addresses", "Addresses", 3).mono().default(&c.endpoints.join("\n")).hint("One per line. If the cluster has several nodes, the next one is used when one is down.").render(form))
                 (select(form, "trust_by", "How a node is recognised", &trusts, ""))
-                (area("fingerprints", "Accepted certificates", 3).mono().default(&c.fingerprints.join("\n")).hint("SHA-256 fingerprints, one a line: one for each node, and the new one when a certificate was renewed.").render(form))
-                (area("ca", "The cluster's own CA", 4).mono().default(c.ca.as_deref().unwrap_or_default()).hint("What stands in /etc/pve/pve-root-ca.pem on a node. With it renewed certificates of the nodes are accepted by themselves; the addresses must then be names or addresses that stand in the certificates.").render(form))
+                (area("fingerprints", "Accepted certificates", 3).mono().default(&c.fingerprints.join("\n")).hint("SHA-256 fingerprints, one per line: one for each node, plus the new one when a certificate has been renewed.").render(form))
+                (area("ca", "The cluster's own CA", 4).mono().default(c.ca.as_deref().unwrap_or_default()).hint("The content of /etc/pve/pve-root-ca.pem on a node. Renewed node certificates are then accepted automatically; the addresses above must be names or addresses that the certificates contain.").render(form))
             } }
             div.actions { button.primary { "Save" } }
         }
@@ -271,13 +271,13 @@ fn limits(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
 fn host_keys(page: &Page, c: &ConnectionItem, ssh: &SshView) -> Markup {
     html! {
         section.card { h2 { "How it is recognised" }
-            p { "Steward talks only to a host with one of these keys. When the host was set up anew, compare its new key and put it here." }
+            p { "Steward talks only to a host with one of these keys. If the host has been reinstalled, compare its new key and enter it here." }
             form method="post" action={ "/settings/connections/" (c.id) "/host-keys" } {
                 (csrf(page))
-                (area("host_keys", "Accepted host keys", 2).mono().default(&ssh.host_keys.join("\n")).hint("Fingerprints as ssh-keygen -lf prints them, one a line.").render(&Form::new()))
+                (area("host_keys", "Accepted host keys", 2).mono().default(&ssh.host_keys.join("\n")).hint("Fingerprints as ssh-keygen -lf prints them, one per line.").render(&Form::new()))
                 div.actions { button { "Accept these" } }
             }
-            details.fold { summary { "Steward's key there" } p { (copy(&ssh.public)) } }
+            details.fold { summary { "Steward's key on the host" } p { (copy(&ssh.public)) } }
         }
     }
 }

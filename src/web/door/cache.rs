@@ -21,7 +21,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
-/// Answers that are kept at most; more are made anew each time.
+/// The most answers that are kept; others are built each time.
 const MOST: usize = 128;
 
 /// The kept answers of one appliance.

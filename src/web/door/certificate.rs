@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a self-made certificate is good. Apple's systems refuse more than 825 days.
+/// How long a self-signed certificate is valid. Apple's systems refuse more than 825 days.
 const LIFETIME: Duration = Duration::from_secs(820 * 24 * 3600);
 
 /// A certificate chain (leaf first) and its private key, both as PEM. The app keeps it sealed.
@@ -24,7 +24,7 @@ pub struct Pem {
 /// Makes a self-signed certificate for `names` (host names and IP addresses), good from yesterday for 820 days.
 ///
 /// # Errors
-/// `Internal` when a name can't stand in a certificate.
+/// `Internal` when a name can't be in a certificate.
 pub fn self_signed(names: &[String], now: Timestamp) -> Result<Pem> {
     let mut params = CertificateParams::new(names).map_err(Error::internal)?;
     let mut name = DistinguishedName::new();
@@ -41,7 +41,7 @@ pub fn self_signed(names: &[String], now: Timestamp) -> Result<Pem> {
     Ok(Pem { chain: certificate.pem(), key: Secret::new(key.serialize_pem()) })
 }
 
-/// Year, month and day: all that rcgen needs, which has another calendar than the rest of the house.
+/// Year, month and day: all that rcgen needs, which has a different calendar type than the rest of the program.
 fn calendar(at: Timestamp) -> (i32, u8, u8) {
     let utc = at.to_utc();
     (utc.year(), u8::try_from(utc.month()).unwrap_or(1), u8::try_from(utc.day()).unwrap_or(1))

@@ -3,7 +3,7 @@
 //!
 //! [`Checked`] (and [`CheckedFile`](crate::door::upload::CheckedFile) for a form with a file) is the only way to
 //! read a form's body, and it can't be had without the second check; the
-//! first one is made by the guard for every write that a cookie stands for.
+//! first one is made by the guard for every write authorised by a cookie.
 
 use crate::door::problem::refuse;
 use crate::door::sign;
@@ -41,7 +41,7 @@ pub fn same_origin(uri: &Uri, headers: &HeaderMap) -> Option<bool> {
 }
 
 pub fn refused() -> Error {
-    Error::forbidden("This form is too old or was sent from elsewhere. Load the page again and send it once more.")
+    Error::forbidden("This form is too old or was sent from another site. Reload the page and send it again.")
 }
 
 /// A form that was sent by our own page for this session.

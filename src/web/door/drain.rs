@@ -56,7 +56,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
         return next.run(request).await;
     }
-    // Whoever waits for a sign to go on has sent nothing yet, and would be told to by reading.
+    // A client that waits for `100 Continue` has sent nothing yet; reading would tell it to.
     let waits = request.headers().contains_key(header::EXPECT);
     let (parts, body) = request.into_parts();
     let kept = Kept(Arc::new(Mutex::new(body)));

@@ -9,8 +9,8 @@ use base::{Error, Kind, Result};
 use http::{HeaderValue, StatusCode, header};
 use maud::Markup;
 
-/// The page of a refused form: typed values stay, sentences stand beside their fields. Faults of ours, a
-/// missing thing and a missing right are no matter of the form and become their own page; our script gets
+/// The page of a refused form: typed values stay, sentences are next to their fields. Faults of ours, a
+/// missing thing and a missing right do not concern the form and become their own page; our script gets
 /// the plain problem.
 pub fn again(visit: &Visit, form: Form, e: Error, draw: impl FnOnce(&Page, &Form) -> Markup) -> Answer {
     let helps =

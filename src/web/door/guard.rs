@@ -36,7 +36,7 @@ pub async fn enforce(State((web, info)): State<(Web, Info)>, mut request: Reques
     let longest = if info.path.ends_with("/upload") { UPLOAD } else { LONGEST };
     let mut response = match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "The answer took more than a minute and was given up.")
+        Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "The answer took more than a minute, so Steward gave up.")
             .into_response(),
     };
     if info.door == Door::Page {
@@ -118,7 +118,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
     }
 }
 
-/// A write that a cookie stands for must come from our own page. A form may come without any sign of its
+/// A write authorised by a cookie must come from our own page. A form may come without any sign of its
 /// origin (its token is checked when it is read); the API has no token, so there the sign is required.
 fn from_our_page(door: Door, request: &Request) -> Result<()> {
     match csrf::same_origin(request.uri(), request.headers()) {

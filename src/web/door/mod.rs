@@ -1,4 +1,4 @@
-//! The door itself: connections, who it is, forms, limits, errors as answers. No noun of the house is known here.
+//! The door itself: connections, who it is, forms, limits, errors as answers. It knows none of the nouns.
 
 pub mod assets;
 pub mod cache;

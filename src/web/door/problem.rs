@@ -30,16 +30,16 @@ pub fn status(kind: Kind) -> StatusCode {
 /// The short name of a status, the same every time it occurs (RFC 9457 section 3.1.3).
 pub fn title(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::UNPROCESSABLE_ENTITY => "The input does not fit",
+        StatusCode::UNPROCESSABLE_ENTITY => "The input is not valid",
         StatusCode::UNAUTHORIZED => "Please sign in",
         StatusCode::FORBIDDEN => "Not allowed",
         StatusCode::NOT_FOUND => "Not found",
-        StatusCode::METHOD_NOT_ALLOWED => "This address does not take that method",
-        StatusCode::CONFLICT => "It clashes with what is there",
+        StatusCode::METHOD_NOT_ALLOWED => "This address does not support that method",
+        StatusCode::CONFLICT => "It conflicts with the current state",
         StatusCode::PAYLOAD_TOO_LARGE => "Too large",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => "This content type is not understood",
-        StatusCode::TOO_MANY_REQUESTS => "Too many tries",
-        StatusCode::SERVICE_UNAVAILABLE => "Not available now",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "This content type is not supported",
+        StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
+        StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
         StatusCode::REQUEST_TIMEOUT => "Took too long",
         StatusCode::INSUFFICIENT_STORAGE => "The disk is full",
         StatusCode::BAD_REQUEST => "Not understood",
@@ -111,7 +111,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// An error as the answer of something that is no handler.
+/// An error as the answer of something that is not a handler.
 pub fn refuse(error: Error) -> Response {
     Refusal(error).into_response()
 }
@@ -148,7 +148,7 @@ struct Document<'a> {
     instance: &'a str,
 }
 
-/// The body of RFC 9457. `request_id` stands in `instance`.
+/// The body of RFC 9457. `request_id` is in `instance`.
 pub fn json(problem: &Problem, request_id: &str) -> String {
     let document = Document {
         r#type: "about:blank",
@@ -193,8 +193,8 @@ pub fn found_in(response: &Response) -> Option<Arc<Problem>> {
 fn sentence(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "There is nothing at this address.",
-        StatusCode::METHOD_NOT_ALLOWED => "The Allow header says which methods this address takes.",
-        StatusCode::PAYLOAD_TOO_LARGE => "The request is larger than this address takes.",
+        StatusCode::METHOD_NOT_ALLOWED => "The Allow header lists the methods that this address supports.",
+        StatusCode::PAYLOAD_TOO_LARGE => "The request is larger than this address allows.",
         StatusCode::REQUEST_TIMEOUT => "The request took too long to arrive or to be answered.",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "Send application/json.",
         s if s.is_client_error() => "The request could not be understood.",

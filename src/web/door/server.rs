@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-/// A client that does not finish its handshake in this time is let go.
+/// A client that does not finish its handshake in this time is disconnected.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The time for a request's head; also how long an idle HTTP/1.1 connection is kept.
 const HEAD: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ impl Options {
     }
 }
 
-/// Bound sockets that do not answer yet: a taken port is said before anything else starts.
+/// Bound sockets that do not answer yet: a taken port is reported before anything else starts.
 #[derive(Debug)]
 pub struct Listening {
     sockets: Vec<TcpListener>,
@@ -196,7 +196,7 @@ async fn one_connection(stream: TcpStream, peer: SocketAddr, door: &Door, watche
     };
     match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(tls)) => http_connection(tls, peer, door, watcher).await,
-        // Browsers that do not trust the certificate yet end here too, so it is no warning.
+        // Browsers that do not trust the certificate yet end here too, so it is not a warning.
         Ok(Err(e)) => tracing::debug!(%peer, error = %e, "no TLS connection"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A self-made certificate with less time than this left is made anew at the start.
+/// A self-signed certificate with less time left than this is replaced at the start.
 const RENEW: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// How long open consoles may take to end.

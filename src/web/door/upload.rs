@@ -20,7 +20,7 @@ use tokio::time::{Instant, Sleep};
 
 /// All fields before the file together.
 const FIELDS: usize = 64 * 1024;
-/// A browser that sends nothing for so long is gone.
+/// A browser that sends nothing for this long is gone.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// A form that was sent by our own page for this session, up to its file.
@@ -55,7 +55,7 @@ async fn read(visit: &Visit, request: Request) -> Result<CheckedFile> {
         }
         match tokio::time::timeout(IDLE, body.next()).await {
             Ok(Some(Ok(chunk))) => start.extend_from_slice(&chunk),
-            _ => return Err(Error::invalid("The form did not arrive whole.")),
+            _ => return Err(Error::invalid("The form arrived incomplete.")),
         }
     };
     let token = head.fields.iter().find(|(name, _)| name == "csrf").map_or("", |(_, v)| v.as_str());
@@ -66,7 +66,7 @@ async fn read(visit: &Visit, request: Request) -> Result<CheckedFile> {
     let tail = format!("\r\n--{boundary}--\r\n").into_bytes();
     let size = length
         .checked_sub(head.length as u64 + tail.len() as u64)
-        .ok_or_else(|| Error::invalid("The form did not arrive whole."))?;
+        .ok_or_else(|| Error::invalid("The form arrived incomplete."))?;
     let rest = start.split_off(head.length).freeze();
     let file = FileStream::new(Some(rest).filter(|r| !r.is_empty()), body, size, tail);
     Ok(CheckedFile { form: head.fields, size, file })

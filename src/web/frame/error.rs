@@ -17,11 +17,11 @@ pub struct ErrorView {
 pub fn error(page: &Page, view: &ErrorView) -> Markup {
     let title = match view.status {
         401 => "Please sign in",
-        403 => "This is not yours to open",
-        404 => "Nothing is here",
-        409 => "That does not fit what is there now",
-        429 => "Too many tries",
-        503 => "Not reachable now",
+        403 => "You don't have access to this",
+        404 => "There is nothing here",
+        409 => "That conflicts with the current state",
+        429 => "Too many attempts",
+        503 => "Not reachable right now",
         507 => "The disk is full",
         400..=499 => "That did not work",
         _ => "Something went wrong",
@@ -31,7 +31,7 @@ pub fn error(page: &Page, view: &ErrorView) -> Markup {
             (icon("warn"))
             h1 { (title) }
             p { (view.message) }
-            @if page.who.is_some() { a.button.primary href="/" { "To the overview" } } @else { a.button.primary href="/sign-in" { "Sign in" } }
+            @if page.who.is_some() { a.button.primary href="/" { "Go to the overview" } } @else { a.button.primary href="/sign-in" { "Sign in" } }
             @if let Some(id) = &view.request_id { p.dim { "Request " code { (id) } } }
         }
     };

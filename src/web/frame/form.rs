@@ -393,7 +393,7 @@ mod tests {
     #[test]
     fn typed_values_come_back_with_the_sentence_beside_the_field() {
         let form = Form::new().set("login", "<b>1</b>").fail(&Error::field("login", "Use letters."));
-        let page = text("login", "Login").hint("Small letters").render(&form).into_string();
+        let page = text("login", "Login").hint("Lowercase letters").render(&form).into_string();
         assert!(page.contains("value=\"&lt;b&gt;1&lt;/b&gt;\""), "{page}");
         assert!(page.contains("aria-describedby=\"login-hint login-error\""));
         assert!(page.contains("id=\"login-error\">Use letters."));

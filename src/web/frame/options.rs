@@ -71,7 +71,7 @@ fn names(form: &Form, spec: &OptionSpec, draw: Draw<'_>) -> Markup {
     let mut list: Vec<(String, String)> = draw.known.iter().map(|n| (n.clone(), n.clone())).collect();
     let now = if form.has(draw.name) { form.value(draw.name) } else { draw.value };
     if !now.is_empty() && !draw.known.iter().any(|n| n == now) {
-        list.push((now.to_owned(), format!("{now} (not there now)")));
+        list.push((now.to_owned(), format!("{now} (currently missing)")));
     }
     choice(form, spec, draw, list)
 }

@@ -34,7 +34,7 @@ pub struct Figures {
 }
 
 /// The figures of all nodes, and of all machines that the caller may see. They change with each look at the
-/// providers (every 5 s); asking more often brings nothing.
+/// providers (every 5 s); asking more often is pointless.
 #[utoipa::path(get, path = "/api/v1/figures", tag = "system", responses((status = 200, body = Figures), ListProblems))]
 pub async fn show(person: Person, headers: HeaderMap) -> Answer {
     cache::answer(&person, &headers, "/api/v1/figures".to_owned(), "application/json", |person| {

@@ -30,7 +30,7 @@ pub struct Look {
     /// Filter words as on the page: `tag:web status:running jelly -node:pve3`.
     #[serde(default)]
     q: String,
-    /// name, status, node, cpu, memory, vmid or uptime; `-` in front for falling order.
+    /// name, status, node, cpu, memory, vmid or uptime; `-` in front for descending order.
     #[serde(default)]
     sort: String,
     /// 1 to 1000, 100 when left out.
@@ -43,7 +43,7 @@ pub struct Look {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct GuestView {
     pub id: GuestId,
-    /// Proxmox' number; `null` until a new machine has got one.
+    /// Proxmox's number; `null` until a new machine has one.
     pub vmid: Option<u32>,
     /// qemu or lxc.
     pub kind: GuestKind,
@@ -65,11 +65,11 @@ pub struct GuestView {
     /// Seconds.
     pub uptime: u64,
     pub tags: Vec<String>,
-    /// Proxmox' config lock.
+    /// Proxmox's config lock.
     pub lock: Option<String>,
     /// When Proxmox told this.
     pub seen: Option<Timestamp>,
-    /// Proxmox does not answer now; this is the last known state.
+    /// Proxmox is not answering; this is the last known state.
     pub stale: bool,
     pub created: Timestamp,
 }
@@ -106,7 +106,7 @@ pub struct GuestPage {
     pub guests: Vec<GuestView>,
     /// All that fit, not only this page.
     pub total: usize,
-    /// Ask again with this as `cursor`; `null` at the end.
+    /// Send this as `cursor` to get the next page; `null` at the end.
     pub next: Option<String>,
 }
 
@@ -152,7 +152,7 @@ fn start(all: &[Arc<GuestLive>], cursor: Option<&str>) -> Result<usize> {
     let Some(cursor) = cursor else { return Ok(0) };
     let parts =
         cursor.split_once('.').and_then(|(n, id)| Some((n.parse::<usize>().ok()?, id.parse::<GuestId>().ok()?)));
-    let (place, last) = parts.ok_or_else(|| Error::field("cursor", "This is no cursor of this list."))?;
+    let (place, last) = parts.ok_or_else(|| Error::field("cursor", "This is not a cursor of this list."))?;
     Ok(all.iter().position(|g| g.row.id == last).map_or(place.min(all.len()), |at| at + 1))
 }
 
@@ -171,11 +171,11 @@ pub struct Created {
     pub job: JobView,
 }
 
-/// Asks for a new machine. The job in `Location` makes it. With an `Idempotency-Key` the same request sent
+/// Requests a new machine. The job in `Location` makes it. With an `Idempotency-Key` the same request sent
 /// twice gives the same machine while its job is open; another request with that key is refused.
 #[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters of your choice")),
-    responses((status = 202, description = "Asked for", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn create(person: Person, headers: HeaderMap, SentWhole(request, whole): SentWhole<GuestRequest>) -> Answer {
     let once = match headers.get("idempotency-key") {
         Some(value) => {

@@ -64,8 +64,8 @@ pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Ans
     let form = Form::from_pairs(form);
     let required = form.on("required", false);
     match person.web.app.hardware_profiles().set_required(&person.actor, required).await {
-        Ok(()) if required => Ok(finished(&person, LIST, "From now on everybody picks a profile.")),
-        Ok(()) => Ok(finished(&person, LIST, "A profile is picked by those who want one.")),
+        Ok(()) if required => Ok(finished(&person, LIST, "From now on everyone must pick a profile.")),
+        Ok(()) => Ok(finished(&person, LIST, "Picking a profile is now optional.")),
         Err(e) => {
             let view = view(&person)?;
             again(&person, form, e, |p, form| page::list(p, &view, form))
@@ -139,7 +139,7 @@ async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
     }
 }
 
-/// The form's words as a wished profile, and in which rows its further disks stand.
+/// The form's values as a requested profile, and which rows hold its further disks.
 fn wish(form: &Form, settings: &MachineSettings) -> (ProfileWish, Vec<usize>) {
     let word = |name: &str| form.value(name).trim().to_owned();
     let some = |text: String| Some(text).filter(|t| !t.is_empty());
@@ -153,7 +153,7 @@ fn wish(form: &Form, settings: &MachineSettings) -> (ProfileWish, Vec<usize>) {
         }
         rows.push(n);
         disks.push(MoreDisk {
-            // What is no number is told as a wrong size.
+            // Anything that is not a number is reported as a wrong size.
             gib: word(&name("gib")).parse().unwrap_or(0),
             storage: some(word(&name("storage"))),
             cache: some(word(&name("cache"))),

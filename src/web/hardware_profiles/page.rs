@@ -29,7 +29,7 @@ pub struct ProfileItem {
 #[derive(Clone, Debug)]
 pub struct ProfilesView {
     pub items: Vec<ProfileItem>,
-    /// Whoever is no admin must choose one.
+    /// Required for everyone except admins.
     pub required: bool,
     /// Connections on which a profile can set less than on others, and what it can there.
     pub limited: Vec<(String, String)>,
@@ -51,7 +51,7 @@ pub struct EditView {
 }
 
 pub fn list(page: &Page, view: &ProfilesView, form: &Form) -> Markup {
-    let lead = html! { "Named sizes and hardware for machines. Whoever makes a machine picks one; you say what they may still choose themselves." };
+    let lead = html! { "Named sizes and hardware for machines. People pick one when they create a machine; you decide what they may still choose themselves." };
     let new = html! { @if !view.items.is_empty() { a.button.primary href="/settings/profiles/new" { (icon("plus")) "New profile" } } };
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
@@ -68,7 +68,7 @@ pub fn list(page: &Page, view: &ProfilesView, form: &Form) -> Markup {
             }
         }
         (limits_note(&view.limited))
-        section.card.narrow { h2 { "For people who are no admins" }
+        section.card.narrow { h2 { "For people who are not admins" }
             (trouble(form))
             form method="post" action="/settings/profiles/policy" {
                 (csrf(page))
@@ -137,7 +137,7 @@ pub fn edit(page: &Page, view: &EditView, form: &Form) -> Markup {
         form.profile-form method="post" action=(action) {
             (csrf(page))
             section.card { div.grid-fields {
-                (text("name", "Name").required().hint("What people pick it by.").render(form))
+                (text("name", "Name").required().hint("The name that people see when they pick it.").render(form))
                 (text("note", "What it is for").hint("Shown below the name.").quiet().render(form))
             } }
             @for (n, group) in view.settings.groups().into_iter().enumerate() { (group_of(group, n < OPEN, view, form)) }
@@ -149,7 +149,7 @@ pub fn edit(page: &Page, view: &EditView, form: &Form) -> Markup {
     layout::page(page, title, main)
 }
 
-/// So many groups are open from the start; the others when something in them is set or wrong.
+/// This many groups are open from the start; the others when something in them is set or wrong.
 const OPEN: usize = 4;
 
 fn group_of(group: &str, open: bool, view: &EditView, form: &Form) -> Markup {
@@ -203,7 +203,7 @@ fn further_disks(view: &EditView, form: &Form) -> Markup {
         div.further id="further" {
             div.lockable {
                 h3 { "Further disks" }
-                p.hint { "New, empty disks beside the first one." }
+                p.hint { "New, empty disks in addition to the first one." }
                 @if let Some(text) = error { p.error { (text) } }
                 @if rows > 0 { label.lock title="Only admins may add disks" {
                     input type="checkbox" name="lock.disks" value="on" checked[form.has("lock.disks")];
@@ -251,7 +251,7 @@ fn remove(page: &Page, id: ProfileId, view: &EditView, form: &Form) -> Markup {
             h2 { "Delete this profile" }
             @if n == 0 { p { "No machine has it." } } @else {
                 p { (count(n, "machine has", "machines have")) " it: " (first.join(", ")) @if !more.is_empty() { " and " (more.len()) " more" }
-                    ". They stay as they are; what the profile fixes is free for their owners then." }
+                    ". They stay as they are; their owners can then change what the profile fixed." }
             }
             form method="post" action={ "/settings/profiles/" (id) "/delete" } {
                 (csrf(page))
@@ -286,7 +286,7 @@ pub fn choose(form: &Form, list: &[ProfileChoice], none: Option<&str>, go: &str,
         chosen.to_owned()
     };
     let error = form.error("profile");
-    // Who walks through them by keyboard stays there when the page comes anew.
+    // Somebody who moves through them by keyboard stays there when the page reloads.
     let focus = form.value("go") == go;
     html! {
         div.choose data-choose {
@@ -361,12 +361,12 @@ pub fn apply(page: &Page, head: &MachineHead, list: &[ProfileChoice], has: Optio
         } @else {
             section.card.narrow {
                 h2 { "Apply a profile" }
-                p { @match has { Some(name) => { "It has the profile " strong { (name) } ". " } None => {} } "Nothing is changed before you have seen what it would do." }
+                p { @match has { Some(name) => { "It has the profile " strong { (name) } ". " } None => {} } "Nothing is changed until you have seen what it would do." }
                 form method="post" action=(head.at("hardware/profile")) {
                     (csrf(page))
                     (cards(form, list))
-                    (switch(form, "disks", "Its disks too", false, "Enlarges the first disk and adds the ones that lack. Disks never get smaller, and none is taken away."))
-                    div.actions { button.primary name="go" value="preview" { "Look at the change" } a.button.quiet href=(head.at("hardware")) { "Cancel" } }
+                    (switch(form, "disks", "Its disks too", false, "Enlarges the first disk and adds missing ones. Disks never shrink, and none is removed."))
+                    div.actions { button.primary name="go" value="preview" { "Preview the change" } a.button.quiet href=(head.at("hardware")) { "Cancel" } }
                 }
             }
         }
@@ -407,14 +407,14 @@ pub fn preview(
         section.card {
             h2 { "What “" (profile.name) "” would do to " (head.row.name) }
             (trouble(form))
-            @if nothing { p { "The machine has all of it already." } } @else {
+            @if nothing { p { "The machine already has all of it." } } @else {
                 div.sheet-table { table.grid.plan-table {
                     thead { tr { th scope="col" { "Value" } th scope="col" { "Now" } th scope="col" { "Then" } th scope="col" { "When" } } }
                     tbody { (changes(plan, settings)) (disks(plan)) }
                 } }
             }
             @if refused { (note("bad", html! { "It can't be applied like this: see the lines marked with “not possible”." })) }
-            @if later { p.dim { "What comes after a restart is taken when the machine is shut down and started again; until then it can be taken back on the hardware tab." } }
+            @if later { p.dim { "Changes that need a restart take effect when the machine is shut down and started again; until then they can be reverted on the hardware tab." } }
             (stays(plan, settings))
             form method="post" action=(head.at("hardware/profile")) {
                 (csrf(page))

@@ -38,7 +38,7 @@ fn view(person: &Person, profile: Profile) -> ProfileView {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProfileList {
     pub profiles: Vec<ProfileView>,
-    /// Whoever is no admin must choose one for a new machine.
+    /// Everyone except admins must choose one for a new machine.
     pub required: bool,
 }
 
@@ -60,7 +60,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Profi
 
 /// Makes a hardware profile.
 #[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileWish,
-    responses((status = 201, description = "Made", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
+    responses((status = 201, description = "Created", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<ProfileWish>) -> Answer {
     let made = person.web.app.hardware_profiles().put(&person.actor, None, wanted).await?;
     let place = format!("/api/v1/profiles/{}", made.id);
@@ -69,7 +69,7 @@ pub async fn create(person: Person, Sent(wanted): Sent<ProfileWish>) -> Answer {
     Ok(response)
 }
 
-/// Changes a hardware profile as a whole. Machines that have it stay as they are; what it fixes counts at once.
+/// Replaces a hardware profile. Machines that have it stay as they are; what it fixes takes effect at once.
 #[utoipa::path(put, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)), request_body = ProfileWish,
     responses((status = 200, body = ProfileView), WriteProblems))]
 pub async fn put(
@@ -82,7 +82,7 @@ pub async fn put(
     Ok(Json(view(&person, changed)))
 }
 
-/// Deletes a hardware profile. Machines that have it stay as they are; what it fixed is free.
+/// Deletes a hardware profile. Machines that have it stay as they are; what it fixed can be changed again.
 #[utoipa::path(delete, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 204, description = "Gone"), OneProblems))]
 pub async fn delete(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
@@ -97,7 +97,7 @@ pub async fn delete(person: Person, Path(text): Path<String>) -> Answer<StatusCo
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProfilePolicy {
-    /// Whoever is no admin must choose a profile for a new machine.
+    /// Everyone except admins must choose a profile for a new machine.
     required: bool,
 }
 
@@ -114,13 +114,13 @@ pub async fn policy(person: Person, Sent(wanted): Sent<ProfilePolicy>) -> Answer
 pub struct ProfileApply {
     /// The profile's id or name.
     profile: String,
-    /// Also enlarge the first disk and add the further ones that the machine lacks. Disks never get smaller.
+    /// Also enlarge the first disk and add missing further disks. Disks never get smaller.
     #[serde(default)]
     disks: bool,
     /// Only say what would change.
     #[serde(default)]
     preview: bool,
-    /// What was looked at; another one by now ends the job without a change.
+    /// The digest of the state you looked at; if it differs by now, the job ends without a change.
     digest: Option<String>,
 }
 
@@ -142,7 +142,7 @@ pub struct StaysView {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProfilePlanView {
     pub digest: String,
-    /// Values that are as wished already are left out.
+    /// Values that are as requested already are left out.
     pub changes: Vec<Planned>,
     pub grow: Option<DiskGrowthView>,
     /// Disks that are added.
@@ -166,7 +166,7 @@ impl From<ApplyPlan> for ProfilePlanView {
 /// Applies a hardware profile to a machine, or says what that would do (`preview`).
 #[utoipa::path(post, path = "/api/v1/guests/{id}/profile", tag = "guests", params(("id" = String, Path)), request_body = ProfileApply,
     responses((status = 200, description = "With `preview`: what it would do", body = ProfilePlanView),
-        (status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+        (status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ProfileApply>) -> Answer {
     let app = &person.web.app;
     let (guests, guest) = (app.guests(), id::<GuestId>(&text)?);

@@ -111,9 +111,9 @@ pub async fn act(Path((text, action)): Path<(String, String)>, Checked { visit, 
     let (job, actor) = (id::<JobId>(&text)?, visit.actor()?);
     let jobs = visit.web.app.jobs();
     let (result, said) = match action.as_str() {
-        "cancel" => (jobs.cancel(actor, job).await, "The job will stop and take back what it did."),
-        "retry" => (jobs.retry(actor, job).await, "The job is tried again."),
-        "discard" => (jobs.discard(actor, job).await, "The job is put aside."),
+        "cancel" => (jobs.cancel(actor, job).await, "The job will stop and undo what it did."),
+        "retry" => (jobs.retry(actor, job).await, "The job will be tried again."),
+        "discard" => (jobs.discard(actor, job).await, "The job has been discarded."),
         _ => return Err(Error::not_found("There is nothing at this address.").into()),
     };
     let back = format!("/jobs/{job}");

@@ -50,7 +50,7 @@ fn facts(page: &Page, view: &JobView) -> Markup {
     html! {
         p.facts {
             (job_state(job.state))
-            span { "asked by " strong { (job.asked_by) } " " (time(page, job.created)) }
+            span { "requested by " strong { (job.asked_by) } " " (time(page, job.created)) }
             @if job.started.is_some() { span.dim { "took " (took(page, job)) @if !job.state.is_over() { " so far" } } }
             @if job.attempts > 0 { span.dim { "try " (job.attempts.min(job.max_attempts.saturating_sub(1)) + 1) " of " (job.max_attempts) } }
             @if let Some((id, name)) = &view.machine { a href={ "/machines/" (id) } { (icon("machines")) (name) } }
@@ -71,8 +71,8 @@ fn actions(page: &Page, view: &JobView) -> Markup {
             } @else if !job.state.is_over() {
                 form.inline method="post" action=(at("cancel")) {
                     (csrf(page))
-                    button disabled[job.cancel_asked] title=[job.cancel_asked.then_some("It was asked to stop already.")]
-                        data-confirm="Cancel this job? What it did so far is taken back." { @if job.cancel_asked { "Stopping" } @else { "Cancel" } }
+                    button disabled[job.cancel_asked] title=[job.cancel_asked.then_some("It has already been asked to stop.")]
+                        data-confirm="Cancel this job? What it has done so far is undone." { @if job.cancel_asked { "Stopping" } @else { "Cancel" } }
                 }
             }
         }
@@ -86,7 +86,7 @@ fn fate(page: &Page, view: &JobView) -> Markup {
         @match job.state {
             JobState::Failed => (note("bad", failed(view))),
             JobState::Cancelled => (note("warn", html! { "It was cancelled. " (undone(view)) })),
-            JobState::Discarded => (note("warn", html! { "It failed and was put aside. " @if let Some(why) = &job.error { (why) } })),
+            JobState::Discarded => (note("warn", html! { "It failed and was discarded. " @if let Some(why) = &job.error { (why) } })),
             JobState::Succeeded => (note("ok", html! { "Done" @if let Some(at) = job.finished { " " (time(page, at)) } ". " @if let Some((id, name)) = &view.machine { a href={ "/machines/" (id) } { "Open " (name) } } })),
             _ => (open(page, job)),
         }
@@ -102,7 +102,7 @@ fn open(page: &Page, job: &Job) -> Markup {
             @if let Some(why) = &job.error {
                 p.dim { "The last try failed: " (why) @if job.state == JobState::Queued && job.not_before > page.now { " Next try " (time(page, job.not_before)) "." } }
             }
-            @if job.cancel_asked { p.dim { "It was asked to stop and will take back what it did." } }
+            @if job.cancel_asked { p.dim { "It was asked to stop and will undo what it did." } }
         }
     }
 }
@@ -112,7 +112,7 @@ fn waits(page: &Page, wait: &Wait) -> Markup {
         @match wait {
             Wait::Command(_) => "a command runs on the machine",
             Wait::Task { .. } => "waits for a task of the provider",
-            Wait::Until { at } => { "goes on " (time(page, *at)) },
+            Wait::Until { at } => { "continues " (time(page, *at)) },
         }
     }
 }
@@ -127,8 +127,8 @@ fn failed(view: &JobView) -> Markup {
             } }
         }
         @if !view.job.kind.is_install() { p { (undone(view)) } }
-        @else { p { "What is done already stays; another try goes on where it stopped." } }
-        @if view.can_act { p { "Try again when the cause is gone" @if view.edit.is_some() { ", change what was asked," } " or discard it." } }
+        @else { p { "What is already done stays; another try continues where it stopped." } }
+        @if view.can_act { p { "Try again once the cause is fixed" @if view.edit.is_some() { ", change the request," } " or discard it." } }
     }
 }
 
@@ -141,15 +141,15 @@ fn hardware_word(cause: FailureClass) -> Option<&'static str> {
     }
 }
 
-/// What was taken back, in a sentence.
+/// What was undone, in a sentence.
 fn undone(view: &JobView) -> Markup {
     let undos = || view.steps.iter().filter_map(|s| Some((s.state, undo_name(&s.name)?)));
     let back: Vec<&str> = undos().filter(|(state, _)| *state == StepState::Done).map(|(_, name)| name).collect();
     let stuck: Vec<&str> = undos().filter(|(state, _)| *state != StepState::Done).map(|(_, name)| name).collect();
     html! {
-        @if back.is_empty() && stuck.is_empty() { "There was nothing to take back." }
-        @else if stuck.is_empty() { "Taken back: " (back.join(", ")) ". Nothing is left behind." }
-        @else { "Could not be taken back: " (stuck.join(", ")) ". Please look after it by hand." @if !back.is_empty() { " Taken back: " (back.join(", ")) "." } }
+        @if back.is_empty() && stuck.is_empty() { "There was nothing to undo." }
+        @else if stuck.is_empty() { "Undone: " (back.join(", ")) ". Nothing is left behind." }
+        @else { "Could not be undone: " (stuck.join(", ")) ". Please clean it up by hand." @if !back.is_empty() { " Undone: " (back.join(", ")) "." } }
     }
 }
 
@@ -158,7 +158,7 @@ fn undo_name(name: &str) -> Option<&str> {
     name.strip_prefix("undo:").filter(|rest| !rest.contains('/'))
 }
 
-/// The journal also keeps what is no step to a person: the clock's answers and an undo's single calls.
+/// The journal also keeps what is not a step to a person: the clock's answers and an undo's single calls.
 fn is_shown(name: &str) -> bool {
     !name.starts_with("time:") && (!name.starts_with("undo:") || undo_name(name).is_some())
 }
@@ -207,7 +207,7 @@ fn step_name(name: &str) -> Cow<'_, str> {
 fn log(view: &JobView) -> Markup {
     html! {
         div.log id="log" data-live data-on={ "job-log:" (view.job.id) " job:" (view.job.id) } data-follow tabindex="0" role="log" aria-label="Log of the job" {
-            @if view.log.is_empty() { p.dim { "Nothing was written yet." } }
+            @if view.log.is_empty() { p.dim { "Nothing has been logged yet." } }
             ol { @for line in &view.log {
                 li class=(match line.level { LogLevel::Info => "info", LogLevel::Warn => "warn", LogLevel::Error => "bad" }) {
                     time datetime=(line.at) data-clock { (line.at.to_utc().format("%H:%M:%S")) }

@@ -28,7 +28,7 @@ pub fn jobs(page: &Page, view: &JobsView) -> Markup {
         }
     };
     let main = html! {
-        (layout::head("Jobs", html! { "What Steward does for you, step by step. A job goes on where it was after a restart." }, html! {}))
+        (layout::head("Jobs", html! { "What Steward does for you, step by step. After a restart, a job continues where it was." }, html! {}))
         nav.tabs aria-label="Which jobs" {
             (tab("", "All", None)) (tab("open", "Open", Some(view.open))) (tab("failed", "Failed", Some(view.failed))) (tab("done", "Done", None))
         }
@@ -48,11 +48,11 @@ fn nothing(view: &JobsView) -> Markup {
             "When a job gives up, it waits here with what was tried and what was undone.",
             None,
         ),
-        "open" => empty("jobs", "Nothing to do", "Jobs that wait or run are listed here.", None),
+        "open" => empty("jobs", "Nothing to do", "Queued and running jobs are listed here.", None),
         _ => empty(
             "jobs",
             "No jobs yet",
-            "Making, starting and deleting machines are jobs: each has steps, a log, and goes on after a restart.",
+            "Creating, starting and deleting machines are jobs: each has steps and a log, and continues after a restart.",
             Some(("/machines/new", "New machine")),
         ),
     }
@@ -62,7 +62,7 @@ fn nothing(view: &JobsView) -> Markup {
 pub fn table(page: &Page, list: &[Job]) -> Markup {
     html! {
         div.sheet-table { table.grid.jobs-table {
-            thead { tr { th scope="col" { "State" } th scope="col" { "Job" } th scope="col" { "Progress" } th scope="col" { "Asked by" } th scope="col" { "When" } th scope="col" { "Took" } } }
+            thead { tr { th scope="col" { "State" } th scope="col" { "Job" } th scope="col" { "Progress" } th scope="col" { "Requested by" } th scope="col" { "When" } th scope="col" { "Took" } } }
             tbody { @for item in list { (row(page, item)) } }
         } }
     }
@@ -74,7 +74,7 @@ fn row(page: &Page, job: &Job) -> Markup {
             td.c-state { (job_state(job.state)) }
             th scope="row" { a href={ "/jobs/" (job.id) } { (job.title) } @if let Some(why) = failed(job) { small.bad { (why) } } }
             td.c-progress { (progress(job)) }
-            td data-label="Asked by" { (job.asked_by) }
+            td data-label="Requested by" { (job.asked_by) }
             td data-label="When" { (time(page, job.created)) }
             td data-label="Took" { (took(page, job)) }
         }
@@ -115,7 +115,7 @@ pub fn label(job: &Job) -> String {
     match job.state {
         JobState::Queued if job.attempts > 0 => "waits for the next try".to_owned(),
         JobState::Queued => "waits for its turn".to_owned(),
-        JobState::Undoing => format!("takes back what was done: {}", p.label),
+        JobState::Undoing => format!("undoing: {}", p.label),
         _ if p.total > 0 => format!("Step {} of {}: {}", (p.done + 1).min(p.total), p.total, p.label),
         _ if p.label.is_empty() => "just begun".to_owned(),
         _ => p.label.clone(),
@@ -129,7 +129,7 @@ pub fn short(page: &Page, list: &[Job]) -> Markup {
             @for job in list {
                 li { div {
                     a href={ "/jobs/" (job.id) } { (job.title) }
-                    small { (label(job)) ", asked by " (job.asked_by) ", " (time(page, job.created)) }
+                    small { (label(job)) ", requested by " (job.asked_by) ", " (time(page, job.created)) }
                     @if job.progress.total > 0 { progress max=(job.progress.total) value=(job.progress.done.min(job.progress.total)) aria-label={ "Progress of " (job.title) } {} }
                     @else { progress aria-label={ "Progress of " (job.title) } {} }
                 } a.go href={ "/jobs/" (job.id) } aria-label={ "Open the job " (job.title) } { (icon("right")) } }

@@ -46,7 +46,7 @@ pub struct JobView {
     pub created: Timestamp,
     pub started: Option<Timestamp>,
     pub finished: Option<Timestamp>,
-    /// Tries that failed so far, of how many at most.
+    /// Attempts that have failed so far, and the most there may be.
     pub attempts: u32,
     pub max_attempts: u32,
     pub progress: Progress,
@@ -85,16 +85,16 @@ impl From<Job> for JobView {
 pub struct JobPage {
     /// The newest first.
     pub jobs: Vec<JobView>,
-    /// Ask again with this as `cursor`; `null` at the end.
+    /// Send this as `cursor` to get the next page; `null` at the end.
     pub next: Option<JobId>,
 }
 
-/// Jobs that the caller may see, the newest first.
+/// Jobs that the caller may see, newest first.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Look), responses((status = 200, body = JobPage), ListProblems))]
 pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<JobPage>> {
     let before = match &look.cursor {
         Some(text) => {
-            Some(text.parse::<JobId>().map_err(|_| Error::field("cursor", "This is no cursor of this list."))?)
+            Some(text.parse::<JobId>().map_err(|_| Error::field("cursor", "This is not a cursor of this list."))?)
         }
         None => None,
     };
@@ -112,7 +112,7 @@ fn states(text: &str) -> Result<Vec<JobState>> {
         match ALL.into_iter().find(|s| s.name() == word) {
             Some(state) => out.push(state),
             None if word == "open" => out.extend(OPEN),
-            None => return Err(Error::field("state", format!("“{word}” is no state of a job."))),
+            None => return Err(Error::field("state", format!("“{word}” is not a job state."))),
         }
     }
     Ok(out)
@@ -176,7 +176,7 @@ fn now(person: &Person, job: JobId) -> Answer<Json<JobView>> {
     Ok(Json(JobView::from(person.web.app.jobs().get(&person.actor, job)?.job)))
 }
 
-/// Asks a job to stop; what it did is taken back.
+/// Asks a job to stop; what it did is undone.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
 pub async fn cancel(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {

@@ -62,7 +62,7 @@ fn needs(person: &Person, snapshot: &Snapshot) -> Result<Vec<Attention>> {
         word: "failed".to_owned(),
         title: job.title,
         detail: job.error.unwrap_or_default(),
-        action: Some((format!("/jobs/{}", job.id), "Look at the job".to_owned())),
+        action: Some((format!("/jobs/{}", job.id), "View the job".to_owned())),
     }));
     if person.actor.is_admin() {
         needs.extend(plugins(person)?);
@@ -73,7 +73,7 @@ fn needs(person: &Person, snapshot: &Snapshot) -> Result<Vec<Attention>> {
 fn connection(person: &Person, c: &app::live::ConnectionLive) -> Option<Attention> {
     let action = || {
         let admin = person.actor.is_admin();
-        admin.then(|| (format!("/settings/connections/{}", c.id), "Look at the connection".to_owned()))
+        admin.then(|| (format!("/settings/connections/{}", c.id), "View the connection".to_owned()))
     };
     match &c.reach {
         Reach::Away { why, .. } => Some(Attention {
@@ -102,7 +102,7 @@ fn plugins(person: &Person) -> Result<Vec<Attention>> {
         word: "plugin".to_owned(),
         title: format!("The plugin {name} is not usable"),
         detail: error.to_string(),
-        action: Some((format!("/plugins/{name}"), "See the place".to_owned())),
+        action: Some((format!("/plugins/{name}"), "Show where".to_owned())),
     });
     Ok(needs.collect())
 }

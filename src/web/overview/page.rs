@@ -55,7 +55,7 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
                     section.card { h2 { "Happening now" } (short(page, &view.jobs)) }
                 }
             }
-            div id="quota" data-live data-on="guest job users" { (quotas::card(Some(&view.quota), "What your machines may have")) }
+            div id="quota" data-live data-on="guest job users" { (quotas::card(Some(&view.quota), "Your quota")) }
             @if !view.nodes.is_empty() { section { h2 { "Nodes" } ul.nodes id="nodes" data-live data-on="tick connection" { @for n in &view.nodes { (node(n)) } } } }
             @if !view.busiest.is_empty() { section { h2 { "Busiest machines" } div id="busiest" data-live data-on="guest" { (plain_table(&view.busiest)) } (row_menu(page)) } }
             @else if view.machines == 0 { (no_machines()) }
@@ -67,8 +67,8 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
 fn summary(view: &OverviewView) -> String {
     let start = match view.needs.len() {
         0 => "All is well.".to_owned(),
-        1 => "One thing needs you.".to_owned(),
-        n => format!("{} things need you.", in_words(n)),
+        1 => "One thing needs your attention.".to_owned(),
+        n => format!("{} things need your attention.", in_words(n)),
     };
     if view.connections == 0 {
         return "Nothing is connected yet.".to_owned();
@@ -97,14 +97,14 @@ fn begin(page: &Page) -> Markup {
         empty(
             "node",
             "Connect your Proxmox",
-            "Steward works beside Proxmox: give the address of one node, check its fingerprint, and log in once. It makes itself a token with just the rights it needs and forgets the password.",
+            "Steward works alongside Proxmox: enter the address of one node, check its fingerprint, and log in once. Steward creates a token for itself with just the rights it needs and forgets the password.",
             Some(("/settings/connections/new", "Connect Proxmox")),
         )
     } else {
         empty(
             "node",
             "Nothing is connected yet",
-            "An admin has to connect Proxmox first. Your machines appear here then.",
+            "An admin has to connect Proxmox first. Then your machines appear here.",
             None,
         )
     }
@@ -114,7 +114,7 @@ fn no_machines() -> Markup {
     empty(
         "machines",
         "No machines yet",
-        "Make one from a template in about a minute: choose a size and a network, Steward does the rest.",
+        "Create one from a template in about a minute: choose a size and a network, and Steward does the rest.",
         Some(("/machines/new", "New machine")),
     )
 }

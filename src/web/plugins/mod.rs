@@ -27,5 +27,5 @@ pub async fn show(person: Person, Path(name): Path<String>) -> Answer<Markup> {
 
 pub async fn reload(person: Person, _: Checked<Pairs>) -> Answer {
     person.web.app.plugins().reload(&person.actor).await?;
-    Ok(finished(&person, "/plugins", "The plugins folder was read again."))
+    Ok(finished(&person, "/plugins", "The plugins folder has been reloaded."))
 }

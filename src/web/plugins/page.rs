@@ -27,13 +27,13 @@ pub struct PluginView {
 
 pub fn plugins(page: &Page, view: &PluginsView) -> Markup {
     let lead = html! {
-        "Scripts that know one outside product each. They run in a box: no files, no network, only the modules they were granted."
-        @if let Some(folder) = &view.folder { " Put more into " code { (folder) } "; a changed file is read at once." }
+        "Scripts, each for one outside product. They run in a sandbox: no files, no network, only the modules they were granted."
+        @if let Some(folder) = &view.folder { " Put more into " code { (folder) } "; changed files are loaded at once." }
     };
     let main = html! {
-        (layout::head("Plugins", lead, post(page, "/plugins/reload", "Read the folder again", "")))
+        (layout::head("Plugins", lead, post(page, "/plugins/reload", "Reload the folder", "")))
         section id="plugins" data-live data-on="plugins" {
-            @if view.plugins.is_empty() { (empty("plugins", "No plugins", "Steward brings its own; if you see this, the build is broken.", None)) }
+            @if view.plugins.is_empty() { (empty("plugins", "No plugins", "Steward comes with its own; if you see this, the build is broken.", None)) }
             ul.cards { @for p in &view.plugins { (card(p)) } }
         }
     };
@@ -76,7 +76,7 @@ fn mistake(info: &PluginInfo) -> Markup {
             (note("bad", html! {
                 p { code { (e.file) @if e.line > 0 { ":" (e.line) ":" (e.column) } } }
                 p { (e.message) }
-                @if info.active.is_some() { p.dim { "The last good version goes on running until this is put right." } }
+                @if info.active.is_some() { p.dim { "The last good version keeps running until this is fixed." } }
             }))
         }
     }

@@ -34,7 +34,7 @@ pub async fn set_usual(person: Person, Checked { form, .. }: Checked<Pairs>) -> 
         Err(e) => Err(e),
     };
     match set {
-        Ok(()) => Ok(finished(&person, "/users", "The quota for everybody is saved.")),
+        Ok(()) => Ok(finished(&person, "/users", "The quota for everyone is saved.")),
         Err(e) => {
             let list = everybody(&person)?;
             again(&person, form, e, |p, form| users_page::users(p, &list, form))

@@ -67,8 +67,8 @@ pub fn card(item: Option<&QuotaItem>, title: &str) -> Markup {
 /// What counts for everybody.
 pub fn usual_form(page: &Page, usual: &Quota, form: &Form) -> Markup {
     html! {
-        section.card.narrow id="usual-quota" { h2 { "Quota for everybody" }
-            p.dim { "What one person's machines may have together. Empty is no limit. Admins have none, and a single person can get their own on their page." }
+        section.card.narrow id="usual-quota" { h2 { "Quota for everyone" }
+            p.dim { "The most that one person's machines may use together. Empty means no limit. Admins have no limit, and you can set a different quota for a single person on their page." }
             form method="post" action="/users/quota" {
                 (csrf(page))
                 @for pair in Resource::ALL.chunks(2) { div.pair { @for what in pair {
@@ -90,8 +90,8 @@ pub fn own_form(page: &Page, action: &str, own: &UserQuota, usual: &Quota, form:
             @for what in Resource::ALL {
                 @let most = match own.get(what) { Allowance::AtMost(n) => n.to_string(), _ => String::new() };
                 @let hint = match usual.get(what) {
-                    Some(n) => format!("Empty: as for everybody, {}.", amount(what, n)),
-                    None => "Empty: as for everybody, no limit.".to_owned(),
+                    Some(n) => format!("Empty: same as for everyone, {}.", amount(what, n)),
+                    None => "Empty: same as for everyone, no limit.".to_owned(),
                 };
                 @let open = format!("{}_open", what.name());
                 (number(what.name(), what.word(), 0, what.most()).unit(what.unit()).default(&most).hint(&hint).render(form))

@@ -18,9 +18,9 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct QuotaView {
     pub login: String,
-    /// What their machines have together, those that are being made too.
+    /// What their machines have together, including those being created.
     pub used: Amounts,
-    /// What counts for this person; admins have no limit.
+    /// The limits for this person; admins have none.
     pub limits: Quota,
     pub own: UserQuota,
 }
@@ -63,7 +63,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Quota
     Ok(Json(person.web.app.quotas().of(&person.actor, user(&person, &text)?)?.into()))
 }
 
-/// Sets what counts for one person. What they have already stays, whatever the numbers.
+/// Sets the quota of one person. What they already have stays, whatever the numbers.
 #[utoipa::path(put, path = "/api/v1/users/{id}/quota", tag = "system",
     params(("id" = String, Path, description = "Login or id")), request_body = UserQuota,
     responses((status = 200, body = QuotaView), WriteProblems))]
@@ -80,7 +80,7 @@ pub async fn usual(person: Person) -> Answer<Json<Quota>> {
     Ok(Json(person.web.app.quotas().usual()?))
 }
 
-/// Sets the quota for everybody; what is left out has no limit.
+/// Sets the quota for everyone; anything left out has no limit.
 #[utoipa::path(put, path = "/api/v1/quota", tag = "system", request_body = Quota,
     responses((status = 200, body = Quota), WriteProblems))]
 pub async fn put_usual(person: Person, Sent(wanted): Sent<Quota>) -> Answer<Json<Quota>> {

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
-/// A JSON body. Types refuse unknown fields (`deny_unknown_fields`), so a misspelt name is no silent default.
+/// A JSON body. Types refuse unknown fields (`deny_unknown_fields`), so a misspelt name does not silently become a default.
 #[derive(Debug)]
 pub struct Sent<T>(pub T);
 

@@ -1,6 +1,6 @@
 //! The REST API under `/api/v1`: JSON in, JSON out, every error `application/problem+json`.
 //!
-//! What each room's `rest.rs` shares. A room shows the model's types; a view of its own stands only where something is
+//! What each room's `rest.rs` shares. A room shows the model's types; a separate view exists only where something is
 //! hidden or joined.
 
 pub mod body;
@@ -17,10 +17,10 @@ use serde_json::{Map, Value};
 
 /// The longest page of a list.
 pub const MOST: usize = 1_000;
-/// What a list gives when nothing was said.
+/// How many entries a list returns by default.
 pub const USUAL: usize = 100;
 
-/// 1 to 1000; 100 when nothing was said.
+/// 1 to 1000; Defaults to 100.
 ///
 /// # Errors
 /// `Invalid` on `limit`.

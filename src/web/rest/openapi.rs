@@ -25,7 +25,7 @@ use utoipa::{IntoResponses, Modify, OpenApi, ToSchema};
     tags(
         (name = "auth", description = "Short tokens (JWT, 15 minutes) from a login or an API token."),
         (name = "guests", description = "Virtual machines and containers."),
-        (name = "jobs", description = "What is being done, and what became of it."),
+        (name = "jobs", description = "What is being done, and how it ended."),
         (name = "templates", description = "Templates, and the cloud images that they are made from."),
         (name = "profiles", description = "Hardware profiles: named sizes and hardware for machines."),
         (name = "software", description = "What Steward can install on machines, and what it did."),
@@ -76,10 +76,10 @@ fn problems(list: &[(u16, &str)]) -> BTreeMap<String, RefOr<Described>> {
 }
 
 const ALWAYS: [(u16, &str); 4] = [
-    (401, "No token, or one that is not good (any more)."),
+    (401, "No token, or one that is not valid."),
     (403, "The token's scope or the person's role does not allow it."),
-    (429, "Too many requests; `Retry-After` says when to come again."),
-    (500, "A fault of Steward; its log says more."),
+    (429, "Too many requests; `Retry-After` says when to try again."),
+    (500, "An internal error; Steward's log says more."),
 ];
 
 /// What a list can answer instead.
@@ -88,7 +88,7 @@ pub struct ListProblems;
 
 impl IntoResponses for ListProblems {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
-        problems(&[&ALWAYS[..], &[(422, "A parameter does not fit.")]].concat())
+        problems(&[&ALWAYS[..], &[(422, "A parameter is not valid.")]].concat())
     }
 }
 
@@ -108,7 +108,7 @@ pub struct FoundProblems;
 
 impl IntoResponses for FoundProblems {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
-        let more = [(404, "It does not exist, or not for this caller."), (422, "A parameter does not fit.")];
+        let more = [(404, "It does not exist, or not for this caller."), (422, "A parameter is not valid.")];
         problems(&[&ALWAYS[..], &more].concat())
     }
 }
@@ -121,11 +121,11 @@ impl IntoResponses for WriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
         let more = [
             (404, "It does not exist, or not for this caller."),
-            (409, "It clashes with the state that it is in now."),
+            (409, "It conflicts with the current state."),
             (413, "The body is too large."),
             (415, "The body is not `application/json`."),
-            (422, "The input does not fit; `errors` names the fields."),
-            (503, "Proxmox does not answer now."),
+            (422, "The input is not valid; `errors` names the fields."),
+            (503, "Proxmox is not answering."),
             (507, "The appliance's disk is full."),
         ];
         problems(&[&ALWAYS[..], &more].concat())

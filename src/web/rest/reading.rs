@@ -26,15 +26,15 @@ pub enum Node {
     Words(Vec<String>),
     List(Vec<Node>),
     Object(BTreeMap<String, Node>),
-    /// A form: fields that the type does not have are not its matter.
+    /// A form: fields that the type does not have are ignored.
     Form(BTreeMap<String, Node>),
-    /// Stands where something was missing or wrong and is told already: it passes for whatever is wanted.
+    /// Stands for something missing or wrong that was already reported: it passes for whatever is wanted.
     Placeholder,
 }
 
 impl Node {
     /// # Errors
-    /// `Invalid` when it is no JSON, or no object, or a name is there twice.
+    /// `Invalid` when it is not JSON, or not an object, or a name occurs twice.
     pub fn of_json(body: &[u8]) -> Result<Self> {
         if body.trim_ascii().is_empty() {
             return Err(Error::invalid("The body is empty. Send a JSON object, at least {}."));
@@ -43,11 +43,11 @@ impl Node {
         let node = <Self as serde::Deserialize>::deserialize(&mut reader).map_err(|e| {
             let (text, place) = (e.to_string(), format!("line {}, column {}", e.line(), e.column()));
             match text.strip_prefix(DUPLICATE).and_then(|rest| rest.rsplit_once(" at line ")) {
-                Some((name, _)) => Error::field(name, "Duplicate field."),
+                Some((name, _)) => Error::field(name, "This field is sent twice. Send it once."),
                 None if text.starts_with("number out of range") => {
                     Error::invalid(format!("A number in the body is too large: {place}."))
                 }
-                None => Error::invalid(format!("The body is not JSON. The fault is in {place}.")),
+                None => Error::invalid(format!("The body is not JSON. The error is in {place}.")),
             }
         })?;
         let more = |_| Error::invalid("The body has more than one JSON value. Send one.");
@@ -59,12 +59,12 @@ impl Node {
     }
 
     /// # Errors
-    /// `Invalid` on a parameter that is there twice.
+    /// `Invalid` on a parameter that occurs twice.
     pub fn of_query(query: &str) -> Result<Self> {
         let mut all = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if all.insert(name.to_string(), Self::word(value)).is_some() {
-                return Err(Error::field(&name, "Duplicate field."));
+                return Err(Error::field(&name, "This field is sent twice. Send it once."));
             }
         }
         Ok(Self::Object(all))
@@ -118,7 +118,7 @@ impl Node {
         self.read_checked(|_| Ok(()))
     }
 
-    /// The same, with what `check` finds: what can't be read and what does not fit are told together.
+    /// The same, with what `check` finds: what can't be read and what is not valid are reported together.
     ///
     /// # Errors
     /// As [`Self::read`]; what `check` says.
@@ -157,7 +157,7 @@ impl Node {
             };
             let name = name(&at);
             if name.is_empty() {
-                return Err(Error::invalid(format!("The body does not fit. {sentence}")));
+                return Err(Error::invalid(format!("The body is not valid. {sentence}")));
             }
             // The same fault again: what follows can't be read.
             match found.entry(name) {
@@ -180,7 +180,7 @@ impl Node {
         Err(Error::invalid("This can't be read."))
     }
 
-    /// Takes the place of a fault out, or lets it pass from now on. `false`: there is no such place.
+    /// Removes the place of a fault, or lets it pass from now on. `false`: there is no such place.
     fn patch(&mut self, at: &[Step], gone: bool) -> bool {
         match (self, at) {
             (Self::Object(all) | Self::Form(all), [Step::Name(name)]) if gone => all.remove(name).is_some(),
@@ -255,7 +255,7 @@ const OBJECT: &str = "This must be an object with named fields: { … }.";
 fn unknown(known: &[&str]) -> String {
     match known {
         [] => format!("{UNKNOWN} here."),
-        _ => format!("{UNKNOWN} here. There are: {}.", known.join(", ")),
+        _ => format!("{UNKNOWN} here. The fields are: {}.", known.join(", ")),
     }
 }
 
@@ -281,7 +281,7 @@ fn wanted(expected: &dyn Expected) -> String {
         "a boolean" => "Give true or false.",
         "a sequence" => "This must be a list: [ … ].",
         t if t.starts_with("struct ") || t.starts_with("internally tagged") || t == "a map" => OBJECT,
-        _ => "This value does not fit here.",
+        _ => "This value is not valid here.",
     };
     words.to_owned()
 }
@@ -343,7 +343,7 @@ impl de::Error for Fault {
     }
 
     fn duplicate_field(_: &'static str) -> Self {
-        Self::Message("Duplicate field.".to_owned())
+        Self::Message("This field is sent twice. Send it once.".to_owned())
     }
 }
 

@@ -22,19 +22,19 @@ pub fn sign_in(page: &Page, form: &Form) -> Markup {
     layout::door(page, "Sign in", body)
 }
 
-/// The first start: whoever can read the setup code on the host makes the first admin.
+/// The first start: somebody who can read the setup code on the host creates the first admin.
 pub fn setup(page: &Page, form: &Form) -> Markup {
     let body = html! {
-        p { "Nobody can sign in yet. Make the first admin: the setup code proves that you may." }
-        p.dim { "Read the code on the host with " code { "steward setup-code" } ". It is good for one use." }
+        p { "Nobody can sign in yet. Create the first admin: the setup code proves that you may." }
+        p.dim { "Read the code on the host with " code { "steward setup-code" } ". It works once." }
         (trouble(form))
         form method="post" action="/setup" {
             (csrf(page))
-            (text("code", "Setup code").required().focus().mono().hint("Like ABCD-EFGH-JKLM; dashes and small letters don't matter.").render(form))
-            (text("login", "Login").required().complete("username").hint("What you sign in with: small letters, digits, dots, dashes.").render(form))
-            (text("name", "Your name").complete("name").hint("What pages call you.").render(form))
+            (text("code", "Setup code").required().focus().mono().hint("For example ABCD-EFGH-JKLM; dashes and upper or lower case don't matter.").render(form))
+            (text("login", "Login").required().complete("username").hint("What you sign in with: lowercase letters, digits, dots, dashes.").render(form))
+            (text("name", "Your name").complete("name").hint("The name that pages show.").render(form))
             (new_password(form))
-            button.primary.wide { "Make the first admin" }
+            button.primary.wide { "Create the first admin" }
         }
     };
     layout::door(page, "Welcome", body)
@@ -57,11 +57,11 @@ pub fn invite(page: &Page, view: &InviteView, form: &Form) -> Markup {
     let body = html! {
         @if view.reset {
             p { "Choose a new password for " strong { (view.login) } "." }
-            (note("warn", html! { "What was locked with the old password (your own settings and secrets) can't be opened with a new one and is emptied." }))
+            (note("warn", html! { "Whatever was locked with the old password (your own settings and secrets) can't be opened with a new one and is cleared." }))
         } @else {
             p { "Hello " (view.name) ". You were invited. Your login is " strong { (view.login) } "; choose a password." }
         }
-        p.dim { "This link works once, and ends " (time(page, view.expires)) "." }
+        p.dim { "This link works once and expires " (time(page, view.expires)) "." }
         (trouble(form))
         form method="post" action=(view.action) {
             (csrf(page))
@@ -76,6 +76,6 @@ pub fn invite(page: &Page, view: &InviteView, form: &Form) -> Markup {
 fn new_password(form: &Form) -> Markup {
     html! {
         (password("password", "Password", "new-password").hint("At least 10 characters. A few unrelated words are easy to remember.").render(form))
-        (password("again", "Password again", "new-password").render(form))
+        (password("again", "Repeat password", "new-password").render(form))
     }
 }

@@ -1,4 +1,4 @@
-//! Short tokens: made from a login or an API token, taken back by id.
+//! Short tokens: created from a login or an API token, revoked by id.
 
 use crate::door::forms::id;
 use crate::door::problem::Answer;
@@ -39,7 +39,7 @@ pub struct AccessTokenView {
     pub scope: Scope,
 }
 
-/// Gives a JWT (RFC 7519) that is good for 15 minutes.
+/// Returns a JWT (RFC 7519) that is valid for 15 minutes.
 #[utoipa::path(post, path = "/api/v1/auth/token", tag = "auth", security((), ("bearer" = [])), request_body = Option<Login>,
     responses((status = 200, description = "A fresh token", body = AccessTokenView), WriteProblems))]
 pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<Json<AccessTokenView>> {
@@ -64,10 +64,10 @@ pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<
     }))
 }
 
-/// Takes a JWT back before its time. Everybody may end the one that they use; another one of the same person
+/// Revokes a JWT before it expires. Everybody may end the one that they use; another one of the same person
 /// needs the scope `full`.
 #[utoipa::path(delete, path = "/api/v1/auth/token/{id}", tag = "auth", params(("id" = String, Path, description = "The token's id")),
-    responses((status = 204, description = "It is refused from now on"), OneProblems))]
+    responses((status = 204, description = "Revoked: it is refused from now on"), OneProblems))]
 pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
     let session = id::<SessionId>(&text)?;
     if person.actor.via() != Some(Via::Jwt(session)) {

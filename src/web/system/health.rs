@@ -1,4 +1,4 @@
-//! Is it alive, is it ready, how is the house: for the service manager, balancers and the dot in the bar.
+//! Is it alive, is it ready, how is the appliance doing: for the service manager, balancers and the dot in the bar.
 
 use crate::door::problem::Answer;
 use crate::door::visit::Visit;
@@ -36,7 +36,7 @@ pub fn appliance_health(app: &App, _: &Actor) -> Health {
         return Health { level: Level::Warn, text: "Nothing connected yet".to_owned() };
     }
     if let Some(away) = snapshot.connections.iter().find(|c| matches!(c.reach, Reach::Away { .. })) {
-        return Health { level: Level::Bad, text: format!("{} is away", away.name) };
+        return Health { level: Level::Bad, text: format!("{} is not reachable", away.name) };
     }
     if let Some(split) = snapshot.connections.iter().find(|c| !c.quorate) {
         return Health { level: Level::Bad, text: format!("{} has lost quorum", split.name) };

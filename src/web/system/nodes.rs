@@ -29,7 +29,7 @@ pub struct NodeView {
     pub uptime: u64,
     /// Machines on it, without templates.
     pub guests: usize,
-    /// Proxmox does not answer now; this is the last known state.
+    /// Proxmox is not answering; this is the last known state.
     pub stale: bool,
 }
 
@@ -64,9 +64,9 @@ pub async fn list(person: Person) -> Answer<Json<NodeList>> {
     Ok(Json(NodeList { nodes: nodes.into_iter().map(NodeView::from).collect() }))
 }
 
-/// Asks for a look at Proxmox now, instead of at the next turn (every 5 s). Several requests make one look.
+/// Polls Proxmox now, instead of at the next interval (every 5 s). Several requests are served by one poll.
 #[utoipa::path(post, path = "/api/v1/inventory/refresh", tag = "system",
-    responses((status = 202, description = "Steward looks in a moment"), WriteProblems))]
+    responses((status = 202, description = "Steward refreshes in a moment"), WriteProblems))]
 pub async fn refresh(person: Person) -> StatusCode {
     person.web.app.inventory().look_soon();
     StatusCode::ACCEPTED

@@ -15,15 +15,15 @@ pub struct ConnectionView {
     pub plugin: String,
     pub endpoints: Vec<String>,
     pub token_id: String,
-    /// Nodes on which machines may be made and changed; empty means all.
+    /// Nodes on which machines may be created and changed; empty means all.
     pub nodes: Vec<String>,
     pub vmid_min: Option<u32>,
     pub vmid_max: Option<u32>,
-    /// Storages on which disks may be put; empty means all.
+    /// Storages that disks may be put on; empty means all.
     pub storages: Vec<String>,
-    /// Bridges that network cards may be plugged into; empty means all.
+    /// Bridges that network cards may be connected to; empty means all.
     pub bridges: Vec<String>,
-    /// Numbers of the templates from which machines may be made; empty means all.
+    /// Numbers of the templates from which machines may be created; empty means all.
     pub templates: Vec<u32>,
     /// `{"state":"here","since":…}`, `{"state":"away","since":…,"why":…}` or `{"state":"unknown"}`.
     #[schema(value_type = Object)]

@@ -50,7 +50,7 @@ pub fn settings(page: &Page, view: &SettingsView) -> Markup {
             }
             div id="connections" data-live data-on="connection" {
                 @if view.connections.is_empty() {
-                    (empty("node", "Connect your Proxmox", "Give the address of one node, check its fingerprint, and log in once. Steward makes itself a token with just the rights it needs and forgets the password.",
+                    (empty("node", "Connect your Proxmox", "Enter the address of one node, check its fingerprint, and log in once. Steward creates a token for itself with just the rights it needs and forgets the password.",
                         Some(("/settings/connections/new", "Connect Proxmox"))))
                 }
                 ul.cards { @for c in &view.connections { (card(page, c)) } }

@@ -81,7 +81,7 @@ fn template_item(found: Found) -> TemplateItem {
 /// Looks for newer images now.
 pub async fn look(person: Person, _: Checked<Pairs>) -> Answer {
     match person.web.app.templates().look_now(&person.actor).await {
-        Ok(()) => Ok(finished(&person, "/templates", "Looked at every publisher's list of checksums.")),
+        Ok(()) => Ok(finished(&person, "/templates", "Checked every publisher's list of checksums.")),
         Err(e) => refused(&person, "/templates", e),
     }
 }
@@ -121,7 +121,7 @@ pub async fn new_page(person: Person, Query(asked): Query<Asked>) -> Answer<Mark
 /// The nodes to choose from, as value and words, and the one that was chosen.
 type Chosen = (Vec<(String, String)>, Option<(ConnectionId, String)>);
 
-/// Nodes stand in the form as `connection/node`, as two clusters may have nodes of the same name.
+/// Nodes are in the form as `connection/node`, as two clusters may have nodes of the same name.
 fn chosen(person: &Person, form: &Form) -> Chosen {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
@@ -143,7 +143,7 @@ async fn new_view(person: &Person, form: &Form) -> Result<NewView> {
         "own" | "" => None,
         id => {
             let found = templates.catalogue().get(id).cloned();
-            Some(found.ok_or_else(|| Error::not_found("There is no such image in the catalogue (any more)."))?)
+            Some(found.ok_or_else(|| Error::not_found("There is no such image in the catalogue."))?)
         }
     };
     let (nodes, wanted) = chosen(person, form);
@@ -372,7 +372,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
 async fn one(person: &Person, guest: GuestId) -> Result<TemplateView> {
     let templates = person.web.app.templates();
     let found = templates.list(&person.actor)?.into_iter().find(|t| t.guest.row.id == guest);
-    let found = found.ok_or_else(|| Error::not_found("This template does not exist (any more)."))?;
+    let found = found.ok_or_else(|| Error::not_found("This template does not exist."))?;
     let uses = match templates.uses(&person.actor, guest).await {
         Ok(list) => Ok(list.iter().map(|g| (g.row.id, g.state.name.clone())).collect()),
         Err(e) => Err(e.message().to_owned()),

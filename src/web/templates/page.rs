@@ -78,7 +78,7 @@ pub fn templates(page: &Page, view: &TemplatesView, form: &Form) -> Markup {
         section { header.split { h2 { "Your templates" } }
             div id="templates" data-live data-on="job guest connection" {
                 @if view.templates.is_empty() {
-                    (empty("box", "No template yet", "Choose an image below. Making a template of it takes a few minutes, mostly for the download.", None))
+                    (empty("box", "No template yet", "Choose an image below. Making a template from it takes a few minutes, mostly for the download.", None))
                 }
                 ul.cards { @for t in &view.templates { (template_card(page, t)) } }
             }
@@ -87,7 +87,7 @@ pub fn templates(page: &Page, view: &TemplatesView, form: &Form) -> Markup {
             div id="images" data-live data-on="job" {
                 ul.cards { @for i in &view.images { (image_card(page, view, i)) } }
             }
-            p.dim { "More images, or others in the place of these: "
+            p.dim { "More images, or replacements for these: "
                 @match &view.file { Some(file) => { "write them into " code { (file) } " on Steward's host." }, None => "name a file in Steward's settings (images_file)." } }
         }
         section.card.narrow { h2 { "Newer images" } (policy(page, view, form)) }
@@ -114,7 +114,7 @@ fn template_card(page: &Page, t: &TemplateItem) -> Markup {
             }
             div.actions {
                 @if let Some(v) = t.vmid { a.button href={ "/machines/new?template=" (v) "&connection=" (t.connection) } { (icon("plus")) "New machine" } }
-                @if t.newer { (post(page, &format!("/templates/{}/rebuild", t.id), "Make it anew", "")) }
+                @if t.newer { (post(page, &format!("/templates/{}/rebuild", t.id), "Rebuild it", "")) }
             }
         }
     }
@@ -139,11 +139,11 @@ fn image_card(page: &Page, view: &TemplatesView, i: &ImageItem) -> Markup {
                 span.dim { (i.image.arch) ", at least " (i.image.disk) " GiB disk and " (bytes(i.image.memory << 20)) " memory" }
                 @match &i.origin {
                     ImageOrigin::BuiltIn => {},
-                    ImageOrigin::File { replaces: true } => span.dim { "from your file, in the place of ours" },
+                    ImageOrigin::File { replaces: true } => span.dim { "from your file, replacing ours" },
                     ImageOrigin::File { replaces: false } => span.dim { "from your file" },
                 }
                 @if !i.image.homepage.is_empty() { a href=(i.image.homepage) rel="noreferrer" { "publisher" } }
-                @if let Some(at) = i.looked { span.dim { "looked " (time(page, at)) } }
+                @if let Some(at) = i.looked { span.dim { "checked " (time(page, at)) } }
             }
             @if let Some(why) = &i.trouble { p.bad { (why) } }
             @if let Some(job) = i.building { div.actions { a.button href={ "/jobs/" (job) } { "Watch it" } } }
@@ -154,11 +154,11 @@ fn image_card(page: &Page, view: &TemplatesView, i: &ImageItem) -> Markup {
 
 fn policy(page: &Page, view: &TemplatesView, form: &Form) -> Markup {
     let list = [
-        Way { value: "tell", title: "Say so here".into(), text: "You decide when a template is made anew.".into() },
-        Way { value: "rebuild", title: "Make a new template".into(), text: "The old one stays beside it.".into() },
+        Way { value: "tell", title: "Only say so here".into(), text: "You decide when a template is rebuilt.".into() },
+        Way { value: "rebuild", title: "Make a new template".into(), text: "The old one is kept.".into() },
         Way {
             value: "replace",
-            title: "Make a new template and take the old one away".into(),
+            title: "Make a new template and delete the old one".into(),
             text: "As soon as no machine's disk is linked to the old one.".into(),
         },
     ];
@@ -172,7 +172,7 @@ fn policy(page: &Page, view: &TemplatesView, form: &Form) -> Markup {
         (trouble(form))
         form method="post" action="/templates/policy" {
             (csrf(page))
-            (switch(form, "look", "Look for newer images by itself", view.policy.look, "Only images of which there is a template."))
+            (switch(form, "look", "Look for newer images automatically", view.policy.look, "Only for images that you have a template of."))
             (text("cron", "When").default(&view.policy.cron).required().mono().hint("Minute, hour, day, month, weekday: 30 4 * * * is every day at 4:30.").render(form))
             (ways(form, "when_newer", "When there is a newer one", &list))
             div.actions { button.primary { "Save" } }
@@ -203,7 +203,7 @@ pub fn new(page: &Page, view: &NewView, form: &Form) -> Markup {
         (layout::crumbs(&[("/templates", "Templates")]))
         (layout::head("New template", html! { (title) }, html! {}))
         @if view.nodes.is_empty() {
-            (empty("node", "No node to make it on", "Connect a Proxmox cluster first, or wait until it answers.", Some(("/settings", "Settings"))))
+            (empty("node", "No node to create it on", "Connect a Proxmox cluster first, or wait until it answers.", Some(("/settings", "Settings"))))
         } @else {
             section.card.narrow {
                 (trouble(form))
@@ -232,7 +232,7 @@ fn about(image: &Image) -> Markup {
             } }
             @if !image.user.is_empty() { dt { "User in it" } dd { (image.user) } }
         }
-        @if !image.agent { (note("busy", html! { "This image lacks the guest agent. Its machines are then shut down by ACPI, and their addresses are unknown until the agent is installed in them." })) }
+        @if !image.agent { (note("busy", html! { "This image lacks the guest agent. Its machines are shut down over ACPI, and their addresses stay unknown until the agent is installed in them." })) }
     }
 }
 
@@ -241,16 +241,16 @@ fn own(form: &Form) -> Markup {
     let formats = ["qcow2", "raw", "vmdk"]
         .map(|f| (f.to_owned(), if f == "qcow2" { "qcow2 (usual)".to_owned() } else { f.to_owned() }));
     html! {
-        (text("title", "Name").required().focus().hint("Like Rocky 10.").render(form))
+        (text("title", "Name").required().focus().hint("For example Rocky 10.").render(form))
         (text("url", "Address of the image").required().mono().hint("https://…/image.qcow2, as its publisher gives it.").render(form))
         div.pair {
             (select(form, "algorithm", "Kind of checksum", &algorithms, ""))
             (select(form, "format", "Format", &formats, "What the file is, whatever its name says."))
         }
-        (text("checksum", "Checksum").required().mono().hint("From the publisher's page, over https. The download is thrown away if it has another.").render(form))
+        (text("checksum", "Checksum").required().mono().hint("From the publisher's page, over https. A download with a different checksum is thrown away.").render(form))
         div.pair {
-            (text("user", "User in it").hint("The one that cloud-init makes; may stay empty.").render(form))
-            (text("cpu", "Processor type").default("x86-64-v2-AES").hint("What the system needs at least.").render(form))
+            (text("user", "User in it").hint("The user that cloud-init creates; may be left empty.").render(form))
+            (text("cpu", "Processor type").default("x86-64-v2-AES").hint("The minimum that the system needs.").render(form))
         }
     }
 }
@@ -259,7 +259,7 @@ fn place(view: &NewView, form: &Form) -> Markup {
     let names = |all: &[String]| all.iter().map(|s| (s.clone(), s.clone())).collect::<Vec<_>>();
     let with_any = |all: &[String]| {
         let mut list = names(all);
-        list.insert(0, (String::new(), "The one with the most room".to_owned()));
+        list.insert(0, (String::new(), "The one with the most free space".to_owned()));
         list
     };
     let least = view.image.as_ref().map_or(1, |i| i.disk);
@@ -268,7 +268,7 @@ fn place(view: &NewView, form: &Form) -> Markup {
     let form = &if form.has("node") { form.clone() } else { form.clone().set("node", &view.node) };
     html! {
         div.pair {
-            (select(form, "node", "Node", &view.nodes, "Where the template is made. Machines can be made from it on other nodes when its disk is on a shared storage."))
+            (select(form, "node", "Node", &view.nodes, "Where the template is created. Machines can be created from it on other nodes if its disk is on shared storage."))
             @if view.nodes.len() > 1 { div.field { button.quiet name="go" value="node" formnovalidate { "Show this node's storages" } } }
         }
         @if let Some(why) = &view.trouble { (note("warn", html! { p { (why) } })) }
@@ -279,15 +279,15 @@ fn place(view: &NewView, form: &Form) -> Markup {
                 p.dim { "It needs Proxmox VE 8.3 or later." }
             }))
         }
-        (text("name", "Name of the template").hint("Left empty: the image's name with today's date.").render(form))
+        (text("name", "Name of the template").hint("Leave empty for the image's name with today's date.").render(form))
         div.pair {
             (select(form, "storage", "Disk on", &with_any(&view.choices.storages), ""))
-            (number("disk", "Disk", u64::min(least, 65_536), 65_536).default(&disk).unit("GiB").required().hint("Machines made from it have at least this much.").render(form))
+            (number("disk", "Disk", u64::min(least, 65_536), 65_536).default(&disk).unit("GiB").required().hint("Machines created from it have at least this much.").render(form))
         }
         details.fold open[form.any_error(&["images", "bridge", "vlan"])] { summary { "More" }
-            (select(form, "images", "Downloaded image on", &with_any(&view.choices.images), "Only while the template is made."))
+            (select(form, "images", "Downloaded image on", &with_any(&view.choices.images), "Only while the template is being created."))
             div.pair {
-                (select(form, "bridge", "Bridge", &names(&view.choices.bridges), "Each machine gets its own when it is made."))
+                (select(form, "bridge", "Bridge", &names(&view.choices.bridges), "Each machine gets its own when it is created."))
                 (number("vlan", "VLAN tag", 1, 4094).hint("Leave empty for none.").render(form))
             }
         }
@@ -297,17 +297,17 @@ fn place(view: &NewView, form: &Form) -> Markup {
 
 /// Uploading an image: the node is chosen first, then all the rest with the file at the end.
 pub fn upload(page: &Page, view: &NewView, form: &Form) -> Markup {
-    let lead = html! { "For a host without a way to the Internet: you give the file, Steward passes it on to the node. Nothing of it stays here." };
+    let lead = html! { "For a node without Internet access: you upload the file, and Steward passes it on to the node. Nothing of it is kept here." };
     let main = html! {
         (layout::crumbs(&[("/templates", "Templates")]))
         (layout::head("Upload an image", lead, html! {}))
         @if view.nodes.is_empty() {
-            (empty("node", "No node to make it on", "Connect a Proxmox cluster first, or wait until it answers.", Some(("/settings", "Settings"))))
+            (empty("node", "No node to create it on", "Connect a Proxmox cluster first, or wait until it answers.", Some(("/settings", "Settings"))))
         } @else {
             section.card.narrow {
                 @if view.nodes.len() > 1 {
                     form method="get" action="/templates/upload" {
-                        (select(&Form::new().set("node", &view.node), "node", "Node", &view.nodes, "Where the image goes and the template is made."))
+                        (select(&Form::new().set("node", &view.node), "node", "Node", &view.nodes, "Where the image goes and the template is created."))
                         div.actions { button { "Show this node's storages" } }
                     }
                 }
@@ -328,29 +328,29 @@ pub fn upload(page: &Page, view: &NewView, form: &Form) -> Markup {
 fn upload_form(page: &Page, view: &NewView, form: &Form) -> Markup {
     let names = |all: &[String]| all.iter().map(|s| (s.clone(), s.clone())).collect::<Vec<_>>();
     let mut storages = names(&view.choices.storages);
-    storages.insert(0, (String::new(), "The one with the most room".to_owned()));
+    storages.insert(0, (String::new(), "The one with the most free space".to_owned()));
     let formats = ["qcow2", "raw", "vmdk"].map(|f| (f.to_owned(), f.to_owned()));
     let error = form.error("file");
     html! {
         form method="post" action="/templates/upload" enctype="multipart/form-data" {
             (csrf(page))
             input type="hidden" name="at" value=(view.node);
-            (text("title", "Name").required().hint("Like Debian 13.").render(form))
+            (text("title", "Name").required().hint("For example Debian 13.").render(form))
             div.pair {
-                (select(form, "format", "Format", &formats, "Cloud images are mostly qcow2, also when their name ends with .img."))
-                (number("disk", "Disk", 1, 65_536).default("8").unit("GiB").required().hint("Machines made from it have at least this much.").render(form))
+                (select(form, "format", "Format", &formats, "Cloud images are mostly qcow2, even when their name ends with .img."))
+                (number("disk", "Disk", 1, 65_536).default("8").unit("GiB").required().hint("Machines created from it have at least this much.").render(form))
             }
             div.pair {
                 (select(form, "storage", "Disk on", &storages, ""))
-                (select(form, "images", "Uploaded file on", &names(&view.choices.images), "Only while the template is made."))
+                (select(form, "images", "Uploaded file on", &names(&view.choices.images), "Only while the template is being created."))
             }
             div.pair {
                 (select(form, "bridge", "Bridge", &names(&view.choices.bridges), ""))
-                (text("user", "User in it").hint("The one that cloud-init makes; may stay empty.").render(form))
+                (text("user", "User in it").hint("The user that cloud-init creates; may be left empty.").render(form))
             }
             details.fold open[form.any_error(&["checksum", "name", "cpu"])] { summary { "More" }
-                (text("checksum", "Checksum").mono().hint("SHA-256 or SHA-512 from the publisher; the file is refused if it has another.").render(form))
-                (text("name", "Name of the template").hint("Left empty: the name above with today's date.").render(form))
+                (text("checksum", "Checksum").mono().hint("SHA-256 or SHA-512 from the publisher; the file is refused if it does not match.").render(form))
+                (text("name", "Name of the template").hint("Leave empty for the name above with today's date.").render(form))
                 (text("cpu", "Processor type").default("x86-64-v2-AES").render(form))
             }
             // The file comes last: what stands before it is checked before it is sent anywhere.
@@ -358,7 +358,7 @@ fn upload_form(page: &Page, view: &NewView, form: &Form) -> Markup {
                 label for="file" { "File" }
                 input type="file" id="file" name="file" required aria-invalid=[error.map(|_| "true")] aria-describedby="file-hint";
                 @if let Some(text) = error { p.error id="file-error" { (text) } }
-                p.hint id="file-hint" { "Sending it may take a while; leave this page open until it is done." }
+                p.hint id="file-hint" { "Uploading may take a while; leave this page open until it is done." }
             }
             div.actions { button.primary { "Upload and make the template" } }
         }
@@ -383,12 +383,12 @@ const KEYBOARDS: [(&str, &str); 12] = [
 
 /// Windows from an ISO image: what to install from, how it is to be, and the administrator's password.
 pub fn windows(page: &Page, view: &NewView, isos: &[(String, String)], form: &Form) -> Markup {
-    let lead = html! { "Steward answers the questions of Windows' set-up and makes a template of it. That takes half an hour and more, without anybody there." };
+    let lead = html! { "Steward answers the questions of Windows Setup and makes a template from it. That takes half an hour or more, unattended." };
     let main = html! {
         (layout::crumbs(&[("/templates", "Templates")]))
         (layout::head("Windows from an ISO image", lead, html! {}))
         @if view.nodes.is_empty() {
-            (empty("node", "No node to make it on", "Connect a Proxmox cluster first, or wait until it answers.", Some(("/settings", "Settings"))))
+            (empty("node", "No node to create it on", "Connect a Proxmox cluster first, or wait until it answers.", Some(("/settings", "Settings"))))
         } @else {
             section.card.narrow {
                 @if view.nodes.len() > 1 {
@@ -411,7 +411,7 @@ pub fn windows(page: &Page, view: &NewView, isos: &[(String, String)], form: &Fo
 fn windows_form(page: &Page, view: &NewView, isos: &[(String, String)], form: &Form) -> Markup {
     let names = |all: &[String]| all.iter().map(|s| (s.clone(), s.clone())).collect::<Vec<_>>();
     let mut storages = names(&view.choices.storages);
-    storages.insert(0, (String::new(), "The one with the most room".to_owned()));
+    storages.insert(0, (String::new(), "The one with the most free space".to_owned()));
     let most = |key: &str| view.settings.find(key).map_or(u64::from(u32::MAX), |s| s.range().1);
     let releases: Vec<_> = RELEASES.iter().map(|r| (r.0.to_owned(), r.1.to_owned())).collect();
     let keyboards: Vec<_> = KEYBOARDS.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
@@ -434,18 +434,18 @@ fn windows_form(page: &Page, view: &NewView, isos: &[(String, String)], form: &F
                 (select(form, "release", "Release", &releases, ""))
             }
             div.pair {
-                (select(form, "drivers", "VirtIO drivers", isos, "virtio-win.iso, which has the guest agent too."))
+                (select(form, "drivers", "VirtIO drivers", isos, "virtio-win.iso, which also has the guest agent."))
                 (number("edition", "Edition", 1, 30).default("1").required().hint("Its number on the image: 1 is the first. On images with many, 6 is often Pro.").render(form))
             }
-            (select(form, "extra", "cloudbase-init", &extra, "An image that holds CloudbaseInitSetup_….msi. Without it machines get no user and no address by themselves."))
+            (select(form, "extra", "cloudbase-init", &extra, "An image that holds CloudbaseInitSetup_….msi. Without it machines don't get a user and an address automatically."))
             div.pair {
                 (text("language", "Language").default("en-US").required().hint("One that is on the image.").render(form))
                 (select(form, "keyboard", "Keyboard", &keyboards, ""))
             }
             (text("time_zone", "Time zone").default("UTC").required().hint("Windows' own name, like W. Europe Standard Time.").render(form))
-            (password("password", "Password of Administrator", "new-password").hint("8 to 120 characters; Windows wants three of: small letters, capitals, digits, others. It is on a CD for Windows' set-up, which goes away at the end.").render(form))
+            (password("password", "Password of Administrator", "new-password").hint("8 to 120 characters. Windows requires three of: lowercase letters, capitals, digits, other characters. It is put on a CD for Windows Setup, which is removed at the end.").render(form))
             details.fold open[form.any_error(&["product_key", "storage", "disk", "cores", "memory", "bridge", "vlan", "hours"])] { summary { "More" }
-                (text("product_key", "Product key").mono().hint("Empty: the edition asks for none, or is activated later.").render(form))
+                (text("product_key", "Product key").mono().hint("Leave empty if the edition asks for none or is activated later.").render(form))
                 div.pair {
                     (select(form, "storage", "Disk on", &storages, ""))
                     (number("disk", "Disk", 32, most("disk")).default("64").unit("GiB").required().render(form))
@@ -477,26 +477,26 @@ pub struct TemplateView {
 
 pub fn template(page: &Page, view: &TemplateView, form: &Form) -> Markup {
     let t = &view.item;
-    let rebuild = html! { @if t.made.as_ref().is_some_and(|m| m.of_catalogue) { (post(page, &format!("/templates/{}/rebuild", t.id), "Make it anew", "")) } };
+    let rebuild = html! { @if t.made.as_ref().is_some_and(|m| m.of_catalogue) { (post(page, &format!("/templates/{}/rebuild", t.id), "Rebuild it", "")) } };
     let free = view.uses.as_ref().is_ok_and(Vec::is_empty);
     let main = html! {
         (layout::crumbs(&[("/templates", "Templates")]))
         (layout::head(&t.name, html! { p.facts { (template_state(t)) span.dim { @if let Some(v) = t.vmid { (v) " on " } (t.node) ", " (bytes(t.disk)) } a href={ "/machines/" (t.id) } { "as a machine" } } }, rebuild))
         div.cols {
-            section.card { h2 { "What it is made of" }
+            section.card { h2 { "What it was made from" }
                 @match &t.made {
                     Some(m) => dl.about {
                         dt { "Image" } dd { (m.title) }
-                        dt { "Made" } dd { (time(page, m.built)) }
+                        dt { "Created" } dd { (time(page, m.built)) }
                         @if !m.user.is_empty() { dt { "User in it" } dd { (m.user) } }
                         dt { "Checksum of the image" } dd { (m.algorithm) " " (copy(&m.digest)) }
                     },
-                    None => p { "It was not made by Steward, so Steward knows nothing of its image and can't make it anew." },
+                    None => p { "It was not made by Steward, so Steward knows nothing about its image and can't rebuild it." },
                 }
             }
-            section.card { h2 { "Machines that hang on it" }
+            section.card { h2 { "Machines that depend on it" }
                 @match &view.uses {
-                    Ok(list) if list.is_empty() => p { "None: no machine's disk is linked to it. Machines with a copy of their own do not need it." },
+                    Ok(list) if list.is_empty() => p { "None: no machine's disk is linked to it. Machines with their own copy do not need it." },
                     Ok(list) => { ul.list { @for (id, name) in list { li { a href={ "/machines/" (id) } { (name) } } } } p.dim { "Their disks are linked to this template's disk, so it can't be deleted." } },
                     Err(why) => p.bad { (why) },
                 }
@@ -510,7 +510,7 @@ pub fn template(page: &Page, view: &TemplateView, form: &Form) -> Markup {
                         (text("name", "Type the template's name").required().hint(&format!("It is called {}", t.name)).render(form))
                         div.actions { button.danger.solid { "Delete this template" } }
                     }
-                } @else { p { "It can't be deleted as it is now." } }
+                } @else { p { "It can't be deleted in its present state." } }
             }
         }
     };

@@ -28,7 +28,7 @@ pub struct ImageView {
     pub image: Image,
     /// steward or file.
     pub origin: String,
-    /// When the publisher's list was looked at.
+    /// When the publisher's list was checked.
     pub looked: Option<Timestamp>,
     /// Why that failed.
     pub trouble: Option<String>,
@@ -62,14 +62,14 @@ pub struct ImageList {
     pub problems: Vec<String>,
 }
 
-/// The catalogue of cloud images, with what the last look at their publishers found.
+/// The catalogue of cloud images, with what the last check of their publishers found.
 #[utoipa::path(get, path = "/api/v1/images", tag = "templates", responses((status = 200, body = ImageList), ListProblems))]
 pub async fn images(person: Person) -> Answer<Json<ImageList>> {
     let (images, catalogue) = person.web.app.templates().images(&person.actor)?;
     Ok(Json(ImageList { images: images.into_iter().map(Into::into).collect(), problems: catalogue.problems }))
 }
 
-/// Looks at every publisher's list of checksums now. What was found stands in the catalogue afterwards.
+/// Checks every publisher's list of checksums now. The catalogue then has the results.
 #[utoipa::path(post, path = "/api/v1/images/refresh", tag = "templates", responses((status = 204, description = "Looked"), WriteProblems))]
 pub async fn refresh(person: Person) -> Answer<StatusCode> {
     person.web.app.templates().look_now(&person.actor).await?;
@@ -132,7 +132,7 @@ pub struct TemplateList {
     pub templates: Vec<TemplateView>,
 }
 
-/// A wanted template of Windows, from installation images on the node's storages.
+/// A requested Windows template, from installation images on the node's storages.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowsCreate {
@@ -176,9 +176,9 @@ pub struct WindowsCreate {
     hours: u32,
 }
 
-/// Asks for a template of Windows. The job in `Location` installs it, which takes half an hour and more.
+/// Requests a Windows template. The job in `Location` installs it, which takes half an hour or more.
 #[utoipa::path(post, path = "/api/v1/templates/windows", tag = "templates", request_body = WindowsCreate,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Answer {
     let connection = wanted.connection.as_deref().map(id::<ConnectionId>).transpose()?;
     let key = wanted.product_key.map(|key| Secret::new(key.expose().trim().to_owned()));
@@ -219,7 +219,7 @@ pub async fn list(person: Person) -> Answer<Json<TemplateList>> {
 pub struct OwnImage {
     /// Like `Rocky 10`.
     name: String,
-    /// https, or http, as the checksum is given.
+    /// https, or http because the checksum is given.
     url: String,
     /// Hex.
     checksum: String,
@@ -243,7 +243,7 @@ fn cpu() -> String {
     "x86-64-v2-AES".to_owned()
 }
 
-/// A wanted template: of an image of the catalogue, or of one that is described here.
+/// A requested template: from an image of the catalogue, or from one that is described here.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateCreate {
@@ -256,10 +256,10 @@ pub struct TemplateCreate {
     /// Left out: the image's id with today's date.
     #[serde(default)]
     name: String,
-    /// Where its disk goes; left out: the storage with the most room.
+    /// Where its disk goes; left out: the storage with the most free space.
     #[serde(default)]
     storage: String,
-    /// Where the download lies meanwhile; left out: the storage for such images with the most room.
+    /// Where the download is kept in the meantime; left out: the storage for such images with the most free space.
     #[serde(default)]
     images: String,
     bridge: String,
@@ -309,10 +309,10 @@ impl TemplateCreate {
     }
 }
 
-/// Asks for a template. The job in `Location` downloads the image, checks it and makes the template. While one of
+/// Requests a template. The job in `Location` downloads the image, checks it and makes the template. While one of
 /// the same image is made on the same node, that job is the answer.
 #[utoipa::path(post, path = "/api/v1/templates", tag = "templates", request_body = TemplateCreate,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn create(person: Person, Sent(wanted): Sent<TemplateCreate>) -> Answer {
     let job = person.web.app.templates().request_build(&person.actor, wanted.request()?).await?;
     Ok(accepted(job.id, JobView::from(job)))
@@ -330,7 +330,7 @@ pub struct Upload {
     /// qcow2 (when left out), raw or vmdk.
     #[serde(default = "qcow2")]
     format: String,
-    /// SHA-256 or SHA-512, hex: another file is refused.
+    /// SHA-256 or SHA-512, hex: a file that does not match is refused.
     #[serde(default)]
     checksum: String,
     #[serde(default)]
@@ -351,11 +351,11 @@ fn eight() -> u64 {
     8
 }
 
-/// Uploads an image and asks for a template of it. The body is the file itself, with its `Content-Length`; it is
-/// passed on to the node piece by piece.
+/// Uploads an image and requests a template from it. The body is the file itself, with its `Content-Length`; it is
+/// passed on to the node in pieces.
 #[utoipa::path(post, path = "/api/v1/templates/upload", tag = "templates", params(Upload),
     request_body(content = FileBytes, content_type = "application/octet-stream", description = "The image's file"),
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) -> Answer {
     let size = content_length(request.headers())?;
     let own = OwnImage {
@@ -384,17 +384,17 @@ pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) 
     Ok(accepted(job.id, JobView::from(job)))
 }
 
-/// Asks for a new template of the image and in the place of this one.
+/// Requests a new template of the same image, in the same place as this one.
 #[utoipa::path(post, path = "/api/v1/templates/{id}/rebuild", tag = "templates", params(("id" = String, Path)),
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn rebuild(person: Person, Path(text): Path<String>) -> Answer {
     let job = person.web.app.templates().request_rebuild(&person.actor, id::<GuestId>(&text)?).await?;
     Ok(accepted(job.id, JobView::from(job)))
 }
 
-/// Asks to delete a template, if no machine hangs on it.
+/// Requests deleting a template, if no machine depends on it.
 #[utoipa::path(delete, path = "/api/v1/templates/{id}", tag = "templates", params(("id" = String, Path)),
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn delete(person: Person, Path(text): Path<String>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     let job = person.web.app.templates().request_delete(&person.actor, guest).await?;

@@ -1,4 +1,4 @@
-//! People, for admins: who there is, inviting, roles, locking out and letting in again.
+//! People, for admins: the list, inviting, roles, deactivating and reactivating.
 
 use crate::frame::form::{Form, Way, csrf, email, text, trouble, ways};
 use crate::frame::parts::{commands, count, icon, note, post, state, time};
@@ -58,7 +58,7 @@ pub struct LinkView {
 
 pub fn users(page: &Page, view: &UsersView, form: &Form) -> Markup {
     let main = html! {
-        (layout::head("Users", html! { "People who may sign in. Each has own machines and an own key; admins see all machines, not other people's secrets." },
+        (layout::head("Users", html! { "People who may sign in. Each has their own machines and their own key; admins see all machines, but not other people's secrets." },
             html! { a.button.primary href="/users/new" { (icon("plus")) "Invite somebody" } }))
         div.sheet-table id="users" data-live data-on="users guest" { table.grid.users-table {
             thead { tr { th scope="col" { "State" } th scope="col" { "Name" } th scope="col" { "Login" } th scope="col" { "Role" } th scope="col" { "Machines" } th scope="col" { "Use" } th scope="col" { "Last sign-in" } } }
@@ -105,11 +105,11 @@ pub fn new_user(page: &Page, form: &Form) -> Markup {
             (trouble(form))
             form method="post" action="/users/new" {
                 (csrf(page))
-                (text("login", "Login").required().focus().hint("What they sign in with: 2 to 32 small letters, digits, dots, dashes.").render(form))
-                (text("name", "Name").hint("What pages call them.").render(form))
+                (text("login", "Login").required().focus().hint("What they sign in with: 2 to 32 lowercase letters, digits, dots, dashes.").render(form))
+                (text("name", "Name").hint("The name that pages show.").render(form))
                 (email("email", "E-mail").render(form))
                 (roles(form))
-                div.actions { button.primary { "Make the invite link" } a.button.quiet href="/users" { "Cancel" } }
+                div.actions { button.primary { "Create the invite link" } a.button.quiet href="/users" { "Cancel" } }
             }
         }
     };
@@ -122,7 +122,7 @@ fn roles(form: &Form) -> Markup {
         "role",
         "Role",
         &[
-            Way { value: Role::User.name(), title: "User".into(), text: "Sees and manages own machines.".into() },
+            Way { value: Role::User.name(), title: "User".into(), text: "Sees and manages their own machines.".into() },
             Way {
                 value: Role::Admin.name(),
                 title: "Admin".into(),
@@ -139,9 +139,9 @@ pub fn link(page: &Page, view: &LinkView) -> Markup {
         (layout::crumbs(&[("/users", "Users")]))
         (layout::head(title, html! { "For " strong { (view.name) } ", who signs in as " strong { (view.login) } "." }, html! {}))
         section.card.narrow {
-            p { "Give them this link. It works once and ends " (time(page, view.expires)) "." }
+            p { "Give them this link. It works once and expires " (time(page, view.expires)) "." }
             (commands(view.link.expose()))
-            (note("warn", html! { "It is shown only now. Whoever opens it first chooses the password." @if view.reset { " What was locked with their old password can't be opened any more." } }))
+            (note("warn", html! { "It is not shown again. Whoever opens it first chooses the password." @if view.reset { " Whatever was locked with their old password can't be opened any more." } }))
             div.actions { a.button.primary href="/users" { "Done" } }
         }
     };
@@ -161,7 +161,7 @@ pub fn user(page: &Page, view: &UserView, form: &Form) -> Markup {
             span { (Resource::Machines.words(view.item.quota.used.machines)) } span { (count(view.sessions, "browser", "browsers")) " signed in" } span { (count(view.tokens, "API token", "API tokens")) }
         } }, html! {}))
         div.cols {
-            section.card { h2 { "Who they are" }
+            section.card { h2 { "Personal details" }
                 @if !of_quota { (trouble(form)) }
                 form method="post" action={ "/users/" (u.id) } {
                     (csrf(page))
@@ -172,11 +172,11 @@ pub fn user(page: &Page, view: &UserView, form: &Form) -> Markup {
                 }
             }
             div.stack {
-                section.card { h2 { "Getting in" } (getting_in(page, view, me)) }
+                section.card { h2 { "Signing in" } (getting_in(page, view, me)) }
                 section.card { h2 { "Quota" }
                     (trouble(quota_form))
                     (quotas::meters(&view.item.quota))
-                    @if u.role == Role::Admin { p.dim { "Admins have no limit. What is set here counts when they are no longer one." } }
+                    @if u.role == Role::Admin { p.dim { "Admins have no limit. What is set here takes effect when they are no longer an admin." } }
                     (quotas::own_form(page, &format!("/users/{}/quota", u.id), &view.own, &view.usual, quota_form))
                 }
                 (shared(view))
@@ -189,7 +189,7 @@ pub fn user(page: &Page, view: &UserView, form: &Form) -> Markup {
 fn shared(view: &UserView) -> Markup {
     html! {
         section.card { h2 { "Shared with them" }
-            @if view.shared.is_empty() { p.dim { "No machine of others." } }
+            @if view.shared.is_empty() { p.dim { "No machines of other people." } }
             ul.list { @for (id, name, right) in &view.shared {
                 li { div { a href={ "/machines/" (id) "/access" } { strong { (name) } } small { "may " (right.name()) " it" } } }
             } }
@@ -205,12 +205,12 @@ fn getting_in(page: &Page, view: &UserView, me: bool) -> Markup {
     html! {
         ul.list {
             @if view.item.locked {
-                (line("Locked after failed sign-ins", "It ends by itself within an hour; lift it when you know it was them.", post(page, &at("unlock"), "Unlock", "primary")))
+                (line("Locked after failed sign-ins", "It ends by itself within an hour; unlock the account earlier if you know it was them.", post(page, &at("unlock"), "Unlock", "primary")))
             }
             @if let Some(until) = view.item.invited_until {
-                li { div { strong { "A link is open" } small { "It ends " (time(page, until)) ". A new link makes it void." } } }
+                li { div { strong { "A link is pending" } small { "It expires " (time(page, until)) ". A new link replaces it." } } }
             }
-            (line(if u.password_set.is_some() { "Forgot the password" } else { "Lost the invite" }, "Makes a link that works once. A reset empties what only their password opened.", post(page, &at("reset-link"), "Make a link", "")))
+            (line(if u.password_set.is_some() { "Forgot the password" } else { "Lost the invite" }, "Creates a link that works once. A reset clears whatever only their password could open.", post(page, &at("reset-link"), "Create a link", "")))
             @if me {
                 (line("This is you", "You can't deactivate yourself.", html! {}))
             } @else if u.active {
@@ -218,7 +218,7 @@ fn getting_in(page: &Page, view: &UserView, me: bool) -> Markup {
                     form.inline method="post" action=(at("deactivate")) { (csrf(page)) button.danger data-confirm={ "Deactivate " (u.name) "? They are signed out everywhere at once." } { "Deactivate" } }
                 }))
             } @else {
-                (line("Deactivated", "They can't sign in. Everything of theirs is kept.", post(page, &at("activate"), "Let them in again", "")))
+                (line("Deactivated", "They can't sign in. Everything of theirs is kept.", post(page, &at("activate"), "Reactivate", "")))
             }
         }
     }

@@ -75,7 +75,7 @@ async fn what_is_taken_gone_or_locked_has_its_kind() {
     assert_eq!(e.kind, PveErrorKind::Conflict, "{e}");
     let e = client.call("GET", "/nodes/pve1/qemu/101/config", NONE).await.unwrap_err();
     assert_eq!(e.kind, PveErrorKind::NotFound, "it is on pve2");
-    assert_eq!(e.message, "Machine 101 does not exist on node pve1 (any more).");
+    assert_eq!(e.message, "Machine 101 does not exist on node pve1.");
     fake.call("snapshot_lock", &json!([101, "backup"]));
     let e = client.call("PUT", "/nodes/pve2/qemu/101/config", &json!({"cores": 2})).await.unwrap_err();
     assert_eq!((e.kind, e.message.as_str()), (PveErrorKind::Locked, "VM is locked (backup)"));

@@ -1,7 +1,7 @@
 //! The Proxmox client and plugin against fakepve, a fake of the API by other people (PyPI, a test tool only).
 //!
 //! Our own simulated cluster and our client could share a wrong idea of Proxmox; this one was written from
-//! Proxmox' sources by somebody else: parameters, rights, texts and task ids are checked a second time.
+//! Proxmox's sources by somebody else: parameters, rights, texts and task ids are checked a second time.
 
 mod client;
 mod hooks;

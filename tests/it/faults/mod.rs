@@ -59,7 +59,7 @@ async fn all_of(work: Work) -> (Vec<Cell>, Option<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::print_stderr, reason = "for whoever looks for what takes long, or tries some jobs only")]
+#[expect(clippy::print_stderr, reason = "for people who look for what takes long, or try only some jobs")]
 async fn each_trouble_during_each_job_ends_in_the_right_state() {
     let only = std::env::var("FAULTS_OF").ok();
     let wanted = |work: &Work| only.as_ref().is_none_or(|o| o.split(',').any(|name| name == format!("{work:?}")));

@@ -64,7 +64,7 @@ impl Stage {
             ..sim::Options::default()
         };
         let cluster = sim::start(options).await.unwrap();
-        // With it the download of an image can be taken away again.
+        // With it the download of an image can be removed again.
         cluster.faults().allow("Steward", "Datastore.Allocate");
         let publisher = crate::templates::publisher().await;
         let folder = tempfile::tempdir().unwrap();

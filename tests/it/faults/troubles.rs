@@ -32,7 +32,7 @@ fn part_after(path: &str, name: &str) -> Option<String> {
 /// How a trouble ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
-    /// By itself, so many seconds after it came.
+    /// By itself, this many seconds after it came.
     Passes(u64),
     /// When the job is over.
     Stays,

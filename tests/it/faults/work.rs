@@ -46,7 +46,7 @@ pub enum Work {
     ContainerDelete,
 }
 
-/// Jobs that stand in one table of the document.
+/// Jobs that are in one table of the document.
 pub const GROUPS: [(&str, &[Work]); 4] = [
     ("Making and moving", &[Work::Create, Work::Clone, Work::Template, Work::Build, Work::Migrate, Work::MoveDisk]),
     (

@@ -157,7 +157,7 @@ async fn disks(kvm: &KvmHost, path: &str) {
         "mkdir -p /full && mount -t tmpfs -o size=64k none /full && virsh -q pool-create-as full dir --target /full",
     );
     let why = failed(appliance, appliance.ask("POST", &format!("{path}/disks"), Some(new("full"))).await, 60).await;
-    assert!(why.contains("There is no room left there."), "{why}");
+    assert!(why.contains("There is no space left there."), "{why}");
     assert_eq!(kvm.host.run("ls /full; virsh -q vol-list full").trim(), "");
     assert_eq!(hardware(kvm, path).await["disks"].as_array().unwrap().len(), 2);
     kvm.host.run("virsh -q pool-destroy full && umount /full");

@@ -102,7 +102,10 @@ async fn a_machine_lives_its_whole_life_on_a_plain_kvm_host() {
         let mut more = wanted.clone();
         more[field] = value;
         let refused = appliance.ask("POST", "/api/v1/guests", Some(more)).await;
-        assert!(refused.json()["errors"][field].as_str().is_some_and(|t| t.contains("Leave it empty")), "{refused:?}");
+        assert!(
+            refused.json()["errors"][field].as_str().is_some_and(|t| t.contains("Leave this empty")),
+            "{refused:?}"
+        );
     }
     let asked = appliance.ask("POST", "/api/v1/guests", Some(wanted)).await;
     assert_eq!(asked.status, 202, "{asked:?}");

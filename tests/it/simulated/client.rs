@@ -23,7 +23,7 @@ async fn a_renewed_certificate_breaks_a_pin_and_not_the_ca() {
     sim.faults().set(Fault::NewCertificate(true)).await.unwrap();
     by_ca().call("GET", "/version", NONE).await.unwrap();
     let e = client(&sim).call("GET", "/version", NONE).await.unwrap_err();
-    assert!(e.message.contains("another certificate") && e.errors.contains_key("certificate"), "{e:?}");
+    assert!(e.message.contains("different certificate") && e.errors.contains_key("certificate"), "{e:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

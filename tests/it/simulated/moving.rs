@@ -78,7 +78,7 @@ async fn a_snapshot_is_copied_as_it_was() {
     let made = config(&bench, "pve1", end["vmid"].as_u64().unwrap()).await;
     assert!(made["onboot"].is_null(), "{made:#}");
     let why = bench.refused("guest_clone", &copy(&json!({"snapshot": "gone", "name": "other"}))).await;
-    assert_eq!(why, "There is no snapshot gone (any more).");
+    assert_eq!(why, "There is no snapshot gone.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +153,7 @@ async fn disks_of_one_node_are_taken_along_to_the_wanted_storage() {
     assert!(found.disks.iter().any(|d| d.key == "scsi0" && d.storage == "local-lvm" && d.bytes > 0), "{found:#?}");
     assert!(found.node("pve2").unwrap().same, "{found:#?}");
     let why = bench.refused("guest_migrate", &to("pve2", &json!({}))).await;
-    assert!(why.contains("taken along"), "{why}");
+    assert!(why.contains("move the disks too"), "{why}");
     let why = bench.refused("guest_migrate", &to("pve2", &json!({"disks": true, "storage": "local"}))).await;
     assert!(why.contains("no storage local for disks"), "{why}");
     bench.done("guest_migrate", &to("pve2", &json!({"disks": true, "storage": "ceph-vm"}))).await;
@@ -172,12 +172,12 @@ async fn what_stands_in_the_way_is_said_before_anything_is_moved() {
     sim.faults().node_down("pve3");
     let found = check(&bench, &who()).await;
     assert!(found.problems[0].contains("local:iso/debian-12.11.0"), "{found:#?}");
-    assert_eq!(found.node("pve3").unwrap().problems, ["It is away."]);
+    assert_eq!(found.node("pve3").unwrap().problems, ["It is not reachable."]);
     let why = bench.refused("guest_migrate", &to("pve2", &json!({}))).await;
     assert!(why.contains("Take it out first"), "{why}");
     bench.client.call("PUT", path, &json!({"ide0": "none,media=cdrom"})).await.unwrap();
     let why = bench.refused("guest_migrate", &to("pve3", &json!({}))).await;
-    assert!(why.contains("pve3: It is away."), "{why}");
+    assert!(why.contains("pve3: It is not reachable."), "{why}");
     bench.done("guest_migrate", &to("pve2", &json!({}))).await;
 }
 

@@ -1,4 +1,4 @@
-//! What concerns a machine as a whole: copies, templates, moves, a new owner, its end.
+//! What concerns a machine as a whole: copies, templates, moves, a new owner, deletion.
 
 use super::{Action, ActionSpec, Confirm, Part, check_text};
 use crate::access::GuestRight;
@@ -8,7 +8,7 @@ use base::{Error, Result};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Makes a copy under a new number. It belongs to whoever asks for it.
+/// Makes a copy under a new number. It belongs to the person who requests it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloneGuest {
@@ -23,13 +23,13 @@ pub struct CloneGuest {
     /// Where the copied disks go; left out: where they are.
     #[serde(default)]
     pub storage: Option<String>,
-    /// The machine as it was at this snapshot. A running container can be copied only so.
+    /// The machine as it was at this snapshot. A running container can be copied only this way.
     #[serde(default)]
     pub snapshot: Option<String>,
     /// Left out: the notes of the machine.
     #[serde(default)]
     pub description: String,
-    /// Start it when it is made.
+    /// Start it when it is created.
     #[serde(default)]
     pub start: bool,
 }
@@ -86,7 +86,7 @@ impl Action for CloneGuest {
     }
 }
 
-/// Makes a template of a stopped machine, for good.
+/// Turns a stopped machine into a template, which can't be undone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MakeTemplate {}
@@ -98,7 +98,7 @@ impl Action for MakeTemplate {
         .slow();
 
     fn title(&self, machine: &str) -> String {
-        format!("Make a template of {machine}")
+        format!("Turn {machine} into a template")
     }
 
     fn refusal(&self, _: GuestKind, state: &GuestState) -> Option<String> {
@@ -109,17 +109,17 @@ impl Action for MakeTemplate {
     }
 }
 
-/// Moves it to another node of its cluster. A running virtual machine goes on running; a running container is stopped
+/// Moves it to another node of its cluster. A running virtual machine keeps running; a running container is stopped
 /// here and started there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Migrate {
     /// The node to go to.
     pub node: String,
-    /// Take the disks along that only its present node has.
+    /// Also move the disks that only its present node has.
     #[serde(default)]
     pub disks: bool,
-    /// Where they go there; left out: a storage of the same name.
+    /// The storage they go to there; left out: one of the same name.
     #[serde(default)]
     pub storage: Option<String>,
 }

@@ -79,7 +79,7 @@ impl ActionSpec {
         Self { priority: Priority::Normal, ..self }
     }
 
-    /// Whoever may use the machine may do this.
+    /// People who may use the machine may do this.
     const fn for_users(self) -> Self {
         Self { right: GuestRight::Use, ..self }
     }
@@ -179,7 +179,7 @@ macro_rules! actions {
                 }
             }
 
-            /// The action with nothing said yet: enough to find out whether it makes sense now.
+            /// The action without its fields filled in: enough to find out whether it makes sense now.
             pub fn empty(self) -> GuestAction {
                 match self {
                     $(Self::$variant => GuestAction::$variant($action::default()),)*
@@ -295,7 +295,7 @@ impl ActionKind {
         text.parse().ok()
     }
 
-    /// What whoever may use a machine can do: switching it on and off. These need nothing but a yes.
+    /// What people who may use a machine can do: switching it on and off. These need nothing but a yes.
     pub fn power() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|kind| kind.spec().right == GuestRight::Use)
     }
@@ -330,7 +330,7 @@ macro_rules! power {
             fn refusal(&self, kind: GuestKind, state: &GuestState) -> Option<String> {
                 let fits: fn(&str) -> bool = $fits;
                 if state.template {
-                    return Some("A template can't be started. Make a machine from it.".to_owned());
+                    return Some("A template can't be started. Create a machine from it.".to_owned());
                 }
                 if kind == GuestKind::Lxc && !$containers {
                     return Some("Only virtual machines can do this.".to_owned());
@@ -352,7 +352,7 @@ const fn power(label: &'static str, icon: &'static str, confirm: Confirm) -> Act
 }
 
 power! {
-    /// Switches it on. A hibernated machine goes on where it was.
+    /// Switches it on. A hibernated machine resumes where it was.
     Start(power("Start", "play", Confirm::Never), containers: true, fits: |s| matches!(s, "stopped" | "suspended" | "unknown"));
     /// Asks the system inside to shut down.
     Shutdown(power("Shut down", "power", Confirm::WhenHit), containers: true, fits: |s| s == "running");
@@ -360,13 +360,13 @@ power! {
     Reboot(power("Reboot", "reboot", Confirm::WhenHit), containers: true, fits: |s| s == "running");
     /// Freezes it in memory.
     Suspend(power("Suspend", "pause", Confirm::WhenHit), containers: false, fits: |s| s == "running");
-    /// Lets a frozen machine go on.
+    /// Lets a frozen machine continue.
     Resume(power("Resume", "play", Confirm::Never), containers: false, fits: |s| matches!(s, "paused" | "suspended"));
     /// Switches it off at once, like pulling the plug.
     Stop(power("Stop", "stop", Confirm::Always), containers: true, fits: |s| !matches!(s, "stopped" | "suspended"));
     /// Restarts it at once, like its reset button.
     Reset(power("Reset", "reboot", Confirm::Always), containers: false, fits: |s| s == "running");
-    /// Writes what is in memory to a disk and switches it off; a start goes on where it was.
+    /// Writes what is in memory to a disk and switches it off; starting it resumes where it left off.
     Hibernate(
         ActionSpec::new("Hibernate", "moon", "guest_hibernate").feature(Feature::Hibernate).confirm(Confirm::WhenHit),
         containers: true, fits: |s| s == "running"

@@ -12,7 +12,7 @@ const fn nic(label: &'static str, icon: &'static str) -> ActionSpec {
     ActionSpec::new(label, icon, "guest_nic").feature(Feature::Nics)
 }
 
-/// How a network card shall be.
+/// How a network card should be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NicSpec {
@@ -90,7 +90,7 @@ impl Action for AddNic {
     }
 }
 
-/// Changes the settings of a network card. Its MAC and what is not named stay.
+/// Changes the settings of a network card. Its MAC and anything not named stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeNic {

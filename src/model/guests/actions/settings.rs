@@ -14,9 +14,9 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeSettings {
-    /// New values by their keys; an empty text takes a value away.
+    /// New values by their keys; an empty text removes a value.
     pub values: BTreeMap<String, String>,
-    /// What was looked at when the change was thought out; when it is another one by now, nothing is changed.
+    /// The digest of the state that the change was based on; if it differs by now, nothing is changed.
     #[serde(default)]
     pub digest: Option<String>,
 }
@@ -26,7 +26,7 @@ impl Action for ChangeSettings {
 
     fn describe(&self) -> String {
         let one = |(key, value): (&String, &String)| match key.as_str() {
-            // Long texts stand in the job.
+            // Long texts are in the job.
             "description" | "ci_keys" => key.clone(),
             _ => format!("{key}={value}"),
         };
@@ -35,11 +35,11 @@ impl Action for ChangeSettings {
 
     fn check(&self) -> Result<()> {
         // The values are checked by what the provider declares.
-        if self.values.is_empty() { Err(Error::invalid("Nothing is to be changed.")) } else { Ok(()) }
+        if self.values.is_empty() { Err(Error::invalid("There is nothing to change.")) } else { Ok(()) }
     }
 }
 
-/// Takes changes back that wait for a restart.
+/// Reverts changes that are waiting for a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RevertSettings {
@@ -52,7 +52,7 @@ impl Action for RevertSettings {
     const SPEC: ActionSpec = ActionSpec::new("Revert", "settings", "guest_change").feature(Feature::Hardware);
 
     fn title(&self, machine: &str) -> String {
-        format!("Take back waiting changes of {machine}")
+        format!("Revert pending changes of {machine}")
     }
 
     fn describe(&self) -> String {
@@ -66,10 +66,10 @@ impl Action for RevertSettings {
 pub struct ApplyProfile {
     /// The profile's id or name.
     pub profile: String,
-    /// Also enlarge the first disk and add the further ones that the machine lacks. Disks never get smaller.
+    /// Also enlarge the first disk and add missing further disks. Disks never get smaller.
     #[serde(default)]
     pub disks: bool,
-    /// What was looked at; when it is another one by now, nothing is changed.
+    /// The digest of the state that was looked at; if it differs by now, nothing is changed.
     #[serde(default)]
     pub digest: Option<String>,
 }
@@ -131,7 +131,7 @@ impl Action for ChangeTags {
     fn check(&self) -> Result<()> {
         let Self { add, remove } = self;
         if add.is_empty() && remove.is_empty() {
-            return Err(Error::field("add", "Say which tags to add or take away."));
+            return Err(Error::field("add", "Choose tags to add or remove."));
         }
         for (field, tags) in [("add", add), ("remove", remove)] {
             if !tags.iter().all(|t| is_tag(t)) {
@@ -139,7 +139,7 @@ impl Action for ChangeTags {
             }
         }
         match add.iter().find(|t| remove.contains(t)) {
-            Some(both) => Err(Error::field("remove", format!("“{both}” can't be added and taken away."))),
+            Some(both) => Err(Error::field("remove", format!("“{both}” can't be both added and removed."))),
             None => Ok(()),
         }
     }
@@ -152,14 +152,14 @@ impl ChangeTags {
         ChangeSettings { values: BTreeMap::from([("tags".to_owned(), tags.join(" "))]), digest: None }
     }
 
-    /// Something is said, and a machine with these tags would stay as it is.
+    /// Some tag was given, but a machine with these tags would stay as it is.
     pub fn changes_nothing(&self, have: &[String]) -> bool {
         let said = !self.add.is_empty() || !self.remove.is_empty();
         said && tags_after(have, &self.add, &self.remove) == tags_after(have, &[], &[])
     }
 }
 
-/// The tags of a machine afterwards, by name. Capital letters count for nothing.
+/// The tags of a machine afterwards, by name. Case does not matter.
 fn tags_after(have: &[String], add: &[String], remove: &[String]) -> Vec<String> {
     let small = |t: &String| t.to_lowercase();
     let gone: BTreeSet<String> = remove.iter().map(small).collect();

@@ -16,7 +16,7 @@ pub struct TakeSnapshot {
     pub name: String,
     #[serde(default)]
     pub description: String,
-    /// Also what is in memory; only of a running virtual machine.
+    /// Include memory; only of a running virtual machine.
     #[serde(default)]
     pub memory: bool,
 }
@@ -54,7 +54,7 @@ impl Action for TakeSnapshot {
     }
 }
 
-/// Goes back to a snapshot: what came after it is lost.
+/// Rolls back to a snapshot: what came after it is lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rollback {

@@ -1,5 +1,5 @@
 //! The Proxmox on this very host, for root: its command line tools and its certificates. Nothing here asks the
-//! service, so nothing that the service says is obeyed.
+//! service, so nothing that the service says is trusted.
 
 mod plan;
 
@@ -45,7 +45,7 @@ pub struct LocalNode {
 pub fn token_value(answer: &str) -> Result<Secret<String>> {
     let value: Value = serde_json::from_str(answer).unwrap_or_default();
     let secret = value["value"].as_str().filter(|v| !v.is_empty()).map(str::to_owned);
-    secret.map(Secret::new).ok_or_else(|| Error::unavailable("pveum made a token but did not tell its secret."))
+    secret.map(Secret::new).ok_or_else(|| Error::unavailable("pveum created a token but did not print its secret."))
 }
 
 impl LocalNode {
@@ -67,7 +67,7 @@ impl LocalNode {
         }
     }
 
-    /// Runs one of Proxmox' own commands; gives what it printed.
+    /// Runs one of Proxmox's own commands; gives what it printed.
     ///
     /// # Errors
     /// `Unavailable` with what it said on standard error.
@@ -136,7 +136,7 @@ impl LocalNode {
     pub async fn version(&self) -> Result<String> {
         let version = self.json("pvesh get /version").await?;
         let text = version["version"].as_str().map(str::to_owned);
-        text.ok_or_else(|| Error::unavailable("pvesh does not tell Proxmox' version."))
+        text.ok_or_else(|| Error::unavailable("pvesh does not tell Proxmox's version."))
     }
 
     /// The cluster's name, else the node's: what people call it.
@@ -174,8 +174,8 @@ impl LocalNode {
         Ok(found)
     }
 
-    /// How the node is recognised: by the cluster's CA, which outlives its certificates; or, where an own
-    /// certificate was put in (ACME for instance), by just the ones that the node may show.
+    /// How the node is recognised: by the cluster's CA, which outlives its certificates; or, where a custom
+    /// certificate is installed (ACME for instance), only by those that the node may present.
     ///
     /// # Errors
     /// `Unavailable` when a file can't be read.
@@ -189,7 +189,7 @@ impl LocalNode {
             return Ok(NodeAddress { endpoint: endpoint.to_owned(), ca: Some(pem), pins: Vec::new() });
         }
         let mut pins = Vec::new();
-        // The other one too: it is shown again when the own one is taken away.
+        // The other one too: it is shown again when the custom one is removed.
         for path in [own, self.folder.join("local/pve-ssl.pem")] {
             if let Ok(pem) = std::fs::read(&path) {
                 let leaf = CertificateDer::pem_slice_iter(&pem).next();

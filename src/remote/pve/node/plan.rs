@@ -113,7 +113,7 @@ pub fn join(current: &CurrentAccess, plan: &AccessPlan, has_secret: bool) -> Vec
     steps
 }
 
-/// Gives the token the whole role everywhere, where somebody narrowed it.
+/// Gives the token the whole role everywhere, if somebody narrowed it.
 pub fn grant(plan: &AccessPlan) -> Step {
     let (user, token, role) = (plan.user.as_str(), plan.token_id(), plan.role.as_str());
     let command = ["pveum", "acl", "modify", "/", "--users", user, "--tokens", &token, "--roles", role];
@@ -127,7 +127,7 @@ pub fn notes(current: &CurrentAccess, plan: &AccessPlan) -> Vec<String> {
         let more: Vec<&str> = have.iter().filter(|p| !plan.privileges.contains(p)).map(String::as_str).collect();
         if !more.is_empty() {
             notes.push(format!(
-                "The role {} has more than Steward needs: {}. It stays so.",
+                "The role {} has more than Steward needs: {}. It is left as it is.",
                 plan.role,
                 more.join(", ")
             ));
@@ -136,7 +136,7 @@ pub fn notes(current: &CurrentAccess, plan: &AccessPlan) -> Vec<String> {
     notes
 }
 
-/// What takes away what [`join`] made, and what is kept with the reason. User and role go only when Steward made
+/// What removes what [`join`] created, and what is kept, with the reason. User and role go only when Steward made
 /// them and nobody else uses them.
 pub fn leave(current: &CurrentAccess, plan: &AccessPlan) -> (Vec<Step>, Vec<String>) {
     let (role, user, token) = (plan.role.as_str(), plan.user.as_str(), plan.token.as_str());
@@ -161,7 +161,7 @@ pub fn leave(current: &CurrentAccess, plan: &AccessPlan) -> (Vec<Step>, Vec<Stri
     let used =
         current.entries.iter().any(|(_, who, r)| r == role && who != user && !who.starts_with(&format!("{user}!")));
     if used {
-        kept.push(format!("Kept: the role {role}, as others have it."));
+        kept.push(format!("Kept: the role {role}, as others use it."));
     } else if current.roles.contains_key(role) {
         steps.push(Step::new("the role", &["pveum", "role", "delete", role]));
     }

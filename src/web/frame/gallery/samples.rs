@@ -1,4 +1,4 @@
-//! A house full of samples. One name is hostile on purpose.
+//! A set of samples. One name is hostile on purpose.
 
 use crate::door::assets::Assets;
 use crate::frame::gallery::pages::*;
@@ -255,7 +255,7 @@ pub fn overview_view() -> overview::OverviewView {
                 level: Level::Warn,
                 word: "failed".into(),
                 title: "Create shop-02 gave up after 3 tries".into(),
-                detail: "Storage local-lvm has no room. What was made was taken back.".into(),
+                detail: "Storage local-lvm has no room. What was made was undone.".into(),
                 action: Some(("/jobs/1".into(), "See why".into())),
             },
         ],
@@ -554,7 +554,7 @@ pub fn menu() -> Vec<app::software::MenuItem> {
     ["software-nginx", "software-caddy"].into_iter().filter_map(item).collect()
 }
 
-/// What hangs on a machine, with something of every weight.
+/// What depends on a machine, with something of every weight.
 pub fn impact_of(kind: ActionKind) -> Impact {
     let kept = |name: &str, days: i64| Kept { name: name.into(), taken: ago(days * 86_400), memory: false };
     let pages = vec![("Films".to_owned(), "http://192.168.1.44:8096".to_owned())];
@@ -573,7 +573,7 @@ pub fn impact_of(kind: ActionKind) -> Impact {
         Fact::Snapshots { list: (1..9).map(|n| kept(&format!("week-{n}"), n * 7)).collect(), now: ago(0) },
         Fact::HighAvailability("started".into()),
     ];
-    Impact::of(kind, facts, vec!["Its devices can't be asked for now. Proxmox does not answer.".into()])
+    Impact::of(kind, facts, vec!["Its devices can't be read right now. Proxmox does not answer.".into()])
 }
 
 pub fn bulk_view(action: &str) -> bulk::BulkView {

@@ -20,7 +20,7 @@ use model::guests::actions::{
 use model::guests::{ActionKind, GuestAction};
 use std::collections::BTreeMap;
 
-/// What stands in an address, by its name in the route table.
+/// What an address contains, by its name in the route table.
 type Params = BTreeMap<String, String>;
 
 /// The action that the body names, if it is one of these.
@@ -53,26 +53,26 @@ async fn named(kind: ActionKind, person: Person, params: Params, body: Option<No
     request(&person, params, |params| kind.read(with(body, params))).await
 }
 
-/// Asks for any action on a machine. Which one, `action` says; the other fields are its own.
+/// Requests any action on a machine. `action` says which one; the other fields belong to that action.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/actions", tag = "guests", params(("id" = String, Path)), request_body = GuestAction,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))),
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))),
         (status = 204, description = "Done, without a job"), WriteProblems))]
 pub async fn act(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
     let all = ActionKind::ALL.iter().copied();
     request(&person, params, |_| read(body.unwrap_or_else(Node::empty), all)).await
 }
 
-/// Asks for a power action, which `action` names.
+/// Requests a power action, named by `action`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/power", tag = "guests", params(("id" = String, Path)), request_body = GuestAction,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn power(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
     request(&person, params, |_| read(body.unwrap_or_else(Node::empty), ActionKind::power())).await
 }
 
-/// Asks for an action on a disk, which `action` names: grow_disk, move_disk, detach_disk, attach_disk or change_cd.
+/// Requests an action on a disk, named by `action`: grow_disk, move_disk, detach_disk, attach_disk or change_cd.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/disks/{disk}", tag = "guests",
     params(("id" = String, Path), ("disk" = String, Path, description = "scsi0, unused0 ...")), request_body = GuestAction,
-    responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
 pub async fn disk(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
     use ActionKind as A;
     let of = [A::GrowDisk, A::MoveDisk, A::DetachDisk, A::AttachDisk, A::ChangeCd];
@@ -84,7 +84,7 @@ macro_rules! addresses {
     ($($(#[$doc:meta])* $handler:ident: $method:ident $path:tt [$($param:tt)*] $kind:ident $(($body:ty))?;)*) => {$(
         $(#[$doc])*
         #[utoipa::path($method, path = $path, tag = "guests", params($(($param = String, Path)),*), $(request_body = $body,)?
-            responses((status = 202, description = "Asked for", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
+            responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
         pub async fn $handler(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
             named(ActionKind::$kind, person, params, body).await
         }
@@ -92,37 +92,37 @@ macro_rules! addresses {
 }
 
 addresses! {
-    /// Asks to delete a machine with its disks. A running one is switched off first, like pulling the plug.
+    /// Requests deleting a machine with its disks. A running one is switched off first, like pulling the plug.
     delete: delete "/api/v1/guests/{id}" ["id"] Delete;
-    /// Asks for a copy of a machine or template. It belongs to the caller; `guest` of the job is its id. The same request
+    /// Requests a copy of a machine or template. It belongs to the caller; `guest` of the job is its id. The same request
     /// sent twice gives the same copy while its job is open.
     copy: post "/api/v1/guests/{id}/clone" ["id"] Clone (CloneGuest);
-    /// Asks to make a template of a stopped machine, for good.
+    /// Requests turning a stopped machine into a template, which can't be undone.
     template: post "/api/v1/guests/{id}/template" ["id"] Template;
-    /// Asks to move a machine to another node. A running virtual machine goes on running; a running container is stopped
+    /// Requests moving a machine to another node. A running virtual machine keeps running; a running container is stopped
     /// here and started there.
     migrate: post "/api/v1/guests/{id}/migrate" ["id"] Migrate (Migrate);
-    /// Asks to hibernate a running virtual machine: memory goes to a disk, and a start goes on where it was.
+    /// Requests hibernating a running virtual machine: its memory is saved to disk, and starting it resumes where it left off.
     hibernate: post "/api/v1/guests/{id}/hibernate" ["id"] Hibernate;
     /// Asks for a snapshot.
     take_snapshot: post "/api/v1/guests/{id}/snapshots" ["id"] Snapshot (TakeSnapshot);
-    /// Asks for another note on a snapshot.
+    /// Requests a new note on a snapshot.
     edit_snapshot: patch "/api/v1/guests/{id}/snapshots/{name}" ["id" "name"] EditSnapshot (EditSnapshot);
-    /// Asks to delete a snapshot; the machine stays as it is.
+    /// Requests deleting a snapshot; the machine stays as it is.
     delete_snapshot: delete "/api/v1/guests/{id}/snapshots/{name}" ["id" "name"] DeleteSnapshot;
-    /// Asks to go back to a snapshot: what came after it is lost.
+    /// Requests a rollback to a snapshot: what came after it is lost.
     rollback: post "/api/v1/guests/{id}/snapshots/{name}/rollback" ["id" "name"] Rollback (Rollback);
-    /// Asks for new values. Those that the machine can't take while it runs wait for a restart.
+    /// Requests new values. Those that the machine can't take while it runs wait for a restart.
     change_settings: patch "/api/v1/guests/{id}/hardware" ["id"] Change (ChangeSettings);
-    /// Asks to take changes back that wait for a restart.
+    /// Requests reverting changes that are waiting for a restart.
     revert_settings: post "/api/v1/guests/{id}/hardware/revert" ["id"] Revert (RevertSettings);
     /// Asks for a new disk.
     add_disk: post "/api/v1/guests/{id}/disks" ["id"] AddDisk (AddDisk);
-    /// Asks to delete an unused disk with all that is on it.
+    /// Requests deleting an unused disk with all that is on it.
     delete_disk: delete "/api/v1/guests/{id}/disks/{disk}" ["id" "disk"] DeleteDisk;
     /// Asks for a new network card.
     add_nic: post "/api/v1/guests/{id}/nics" ["id"] AddNic (NicSpec);
-    /// Asks for other settings of a network card. Its MAC and what is not named here stay.
+    /// Requests new settings for a network card. Its MAC and anything not named here stay as they are.
     change_nic: put "/api/v1/guests/{id}/nics/{key}" ["id" "key"] ChangeNic (NicSpec);
     /// Asks to remove a network card.
     remove_nic: delete "/api/v1/guests/{id}/nics/{key}" ["id" "key"] RemoveNic;

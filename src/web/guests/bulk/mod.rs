@@ -63,7 +63,7 @@ pub async fn act(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer
     }
 }
 
-/// Deleting many asks for how many there are: whoever counts looks.
+/// Deleting many asks for their number: counting makes people look.
 fn counted(form: &Form, kind: ActionKind, check: &BulkCheck) -> Result<()> {
     let n = check.fit.len();
     if kind == ActionKind::Delete && form.value("confirm").trim() != n.to_string() {

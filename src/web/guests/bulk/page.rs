@@ -1,4 +1,4 @@
-//! One action for several machines: for which it goes, for which not and why, what hangs on them, and what has to be
+//! One action for several machines: for which it goes, for which not and why, what depends on them, and what has to be
 //! said.
 
 use crate::frame::form::{Form, area, csrf, select, switch, text, trouble};
@@ -18,7 +18,7 @@ pub struct BulkView {
     pub rows: Vec<MachineRow>,
     /// The others: id, name, reason.
     pub refused: Vec<(GuestId, String, String)>,
-    /// What hangs on them, when something is taken from people.
+    /// What depends on them, when something is taken from people.
     pub impact: Option<Impact>,
     /// Nodes that they can be moved to.
     pub nodes: Vec<String>,
@@ -80,7 +80,7 @@ fn refusals(view: &BulkView) -> Markup {
     let n = view.refused.len();
     html! {
         section.card.narrow.attention.warn.refusals {
-            h2 { "Not for " (count(n, "machine", "machines")) }
+            h2 { "Skipped: " (count(n, "machine", "machines")) }
             ul.items { @for (id, name, why) in &view.refused {
                 li { a href={ "/machines/" (id) } { (name) } span.dim { (why) } }
             } }
@@ -94,22 +94,22 @@ fn fields(view: &BulkView, form: &Form) -> Markup {
         ActionKind::Snapshot => html! {
             (text("name", "Name").required().default(&view.suggestion).hint("The same for all. Letters, digits, dashes and underscores.").render(form))
             (area("description", "Note", 2).hint("What are they for?").render(form))
-            p.dim { "Without memory: going back is like after a power cut." }
+            p.dim { "Without memory, rolling back is like recovering from a power cut." }
         },
         ActionKind::Tags => html! {
-            (text("add", "Add tags").hint("Words with blanks between.").render(form))
-            (text("remove", "Take tags away").hint(&tags(view)).render(form))
+            (text("add", "Add tags").hint("Separate with spaces.").render(form))
+            (text("remove", "Remove tags").hint(&tags(view)).render(form))
         },
         ActionKind::Migrate => html! {
-            (select(form, "node", "To node", &pairs(&view.nodes), "What stands in the way of a single machine is said afterwards."))
-            (switch(form, "disks", "Take disks along that only their node has", true, "They are copied over the network, to a storage of the same name."))
+            (select(form, "node", "To node", &pairs(&view.nodes), "Anything that keeps a single machine from moving is reported afterwards."))
+            (switch(form, "disks", "Also move disks that only their node has", true, "They are copied over the network, to a storage of the same name."))
         },
         ActionKind::Give => {
             let keep = [("", "Nothing"), ("see", "See them"), ("use", "Use them"), ("manage", "Manage them")];
             let keep = keep.map(|(a, b)| (a.to_owned(), b.to_owned()));
             html! {
                 @if view.people.is_empty() { (text("owner", "Login of the new owner").required().render(form)) }
-                @else { (select(form, "owner", "New owner", &pairs(&view.people), "They count for this person's quota.")) }
+                @else { (select(form, "owner", "New owner", &pairs(&view.people), "They count towards this person's quota.")) }
                 (select(form, "keep", "The old owner may still", &keep, ""))
             }
         }

@@ -27,7 +27,7 @@ pub struct Bulk {
     /// give or delete.
     #[schema(value_type = GuestAction)]
     action: Node,
-    /// Only say what would be done, what would be refused and what hangs on it.
+    /// Only report what would be done, what would be refused and what depends on it.
     #[serde(default)]
     check: bool,
 }
@@ -48,23 +48,23 @@ impl From<BulkRefusal> for BulkRefused {
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BulkView {
-    /// One for each machine for which it was asked; empty after a check.
+    /// One for each machine for which it was requested; empty after a check.
     pub jobs: Vec<JobView>,
     /// Machines for which it is done without a job; after a check those for which it could be done.
     pub guests: Vec<String>,
     pub refused: Vec<BulkRefused>,
-    /// What hangs on them, summed up; only after a check of what takes something from people.
+    /// What depends on them, summed up; only after a check of what takes something from people.
     pub impact: Option<ImpactView>,
 }
 
-/// Does one thing to several machines: power, hibernate, snapshot, tags, migrate, give, delete. Each gets a job of
-/// its own; what is refused for one is told and does not hold up the others. A check changes nothing.
+/// Does one thing with several machines: power, hibernate, snapshot, tags, migrate, give, delete. Each gets a job of
+/// its own; what is refused for one is reported and does not hold up the others. A check changes nothing.
 #[utoipa::path(post, path = "/api/v1/guests/bulk", tag = "guests", request_body = Bulk,
-    responses((status = 202, description = "Asked for", body = BulkView), (status = 200, description = "Checked", body = BulkView), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = BulkView), (status = 200, description = "Checked", body = BulkView), WriteProblems))]
 pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Answer {
     let (guests, action) = (person.web.app.guests(), read_action(wanted.action, ActionKind::bulk())?);
     let (ids, odd) = read(&wanted.guests);
-    // With odd ones only, there is nothing to ask the house for.
+    // If all are invalid, there is nothing to ask the app for.
     let nothing = ids.is_empty() && !odd.is_empty();
     if wanted.check {
         let check = if nothing { BulkCheck::default() } else { guests.bulk_check(&person.actor, &ids, &action)? };
@@ -104,7 +104,7 @@ fn read(texts: &[String]) -> (Vec<GuestId>, Vec<BulkRefused>) {
             Err(_) => odd.push(BulkRefused {
                 guest: text.clone(),
                 name: text.clone(),
-                why: "This is no id of a machine.".to_owned(),
+                why: "This is not the id of a machine.".to_owned(),
             }),
         }
     }

@@ -36,11 +36,11 @@ use std::time::Duration;
 
 /// How long the page waits for the provider's word on which consoles there are.
 const CHOICES: Duration = Duration::from_secs(5);
-/// A viewer that is silent for so long, pongs included, is gone.
+/// A viewer that is silent for this long, pongs included, is gone.
 const SILENT: Duration = Duration::from_secs(45);
-/// A sign of life this often, both ways.
+/// A keep-alive this often, both ways.
 const PING: Duration = Duration::from_secs(15);
-/// Larger frames of a viewer are no console's: clipboards are cut to less.
+/// No console needs larger frames from a viewer: clipboards are cut to less.
 const FRAME: usize = 256 * 1024;
 /// What is read from the machine at once.
 const PIECE: usize = 32 * 1024;
@@ -50,7 +50,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     if person.actor.guest_right(&guest.row) < Some(GuestRight::Use) {
-        return Err(Error::forbidden("You may look at this machine, but not use its console.").into());
+        return Err(Error::forbidden("You may view this machine, but not use its console.").into());
     }
     let on = is_on(&guest.state.status);
     let consoles = person.web.app.consoles();
@@ -58,7 +58,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
     let (choices, refusal) = match asked {
         Ok(Ok(choices)) => (choices, None),
         Ok(Err(e)) => (Vec::new(), Some(e.message().to_owned())),
-        Err(_) => (Vec::new(), Some("The machine's host takes too long to answer. Load the page again.".to_owned())),
+        Err(_) => (Vec::new(), Some("The machine's host is taking too long to answer. Reload the page.".to_owned())),
     };
     Ok(page::console(&person.page(), &head(&person, &guest)?, &ConsoleView { choices, refusal, on }))
 }

@@ -24,7 +24,7 @@ pub struct ConsoleAsked {
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ConsoleTicketView {
-    /// Open this address as a websocket, with the same token, before `expires`. It serves once. The first
+    /// Open this address as a websocket, with the same token, before `expires`. It works once. The first
     /// frame is text: `{"open":{"kind":..,"password":..}}` or `{"error":".."}`. Then binary frames both ways:
     /// RFB for vnc (with VNC authentication by `password`), bare terminal bytes for serial; a text frame
     /// `{"columns":80,"rows":24}` gives a terminal its size.

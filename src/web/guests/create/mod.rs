@@ -65,7 +65,7 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answe
     let form = with_fixed(&person, form);
     let settings = settings_for(&person, &form);
     match form.value("go") {
-        // Who picks another one and goes straight on looks at its values first.
+        // Somebody who picks another one and continues directly is shown its values first.
         "profile" | "next" if picked => Ok(draw(&person, CreateStep::Size, &fill(&person, form)).await),
         "profile" => Ok(draw(&person, CreateStep::Size, &form).await),
         "next" if at == CreateStep::Source && wrong_in(&form, at, &settings).is_none() => {
@@ -127,7 +127,7 @@ fn fill(person: &Person, form: Form) -> Form {
     form
 }
 
-/// Whoever must pick a profile begins with the first that can be picked.
+/// People who must pick a profile start with the first one that can be picked.
 fn first_pick(person: &Person, form: Form) -> Form {
     let must = person.web.app.hardware_profiles().required_of(&person.actor).unwrap_or(false);
     if !must || profile_of(person, &form).is_some() {
@@ -240,7 +240,7 @@ fn check_software(person: &Person, form: &Form) -> Result<()> {
     let mut wrong: Option<Error> = None;
     for chosen in software(person, form) {
         let Some(item) = menu.iter().find(|i| i.name == chosen.recipe) else {
-            return Err(Error::field("software", "One of the recipes is not there any more. Choose again."));
+            return Err(Error::field("software", "One of the recipes no longer exists. Choose again."));
         };
         if let Err(e) = item.recipe.check(&chosen.options, &format!("software.{}.", item.name)) {
             for (field, text) in e.fields().iter().filter(|(field, _)| CreateStep::Software.asks(field, &menu)) {
@@ -249,8 +249,10 @@ fn check_software(person: &Person, form: &Form) -> Result<()> {
         }
     }
     if !software(person, form).is_empty() && !form.on("start", true) {
-        wrong =
-            Some(Error::field("software", "Software needs the machine to be started: tick that on the step before."));
+        wrong = Some(Error::field(
+            "software",
+            "Software can only be installed on a running machine: tick “Start it when it is created” on the previous step.",
+        ));
     }
     wrong.map_or(Ok(()), Err)
 }
@@ -286,7 +288,7 @@ fn request(form: &Form, settings: &MachineSettings) -> Result<GuestRequest> {
 fn from_job(person: &Person, job: &str) -> Result<Form> {
     let job = person.web.app.jobs().get(&person.actor, crate::door::forms::id::<JobId>(job)?)?.job;
     let connection = job.connection;
-    let JobKind::CreateGuest(create) = job.kind else { return Err(Error::not_found("This job made no machine.")) };
+    let JobKind::CreateGuest(create) = job.kind else { return Err(Error::not_found("This job created no machine.")) };
     let spec = create.spec;
     let mut form = Form::new()
         .set("name", spec.name)

@@ -144,7 +144,7 @@ pub struct CreateView {
 }
 
 impl CreateView {
-    /// Is the field asked? Also without the provider's help when it has a value, so that this can be taken away.
+    /// Is the field asked? Also without the provider's help when it has a value, so that it can be removed.
     fn offers(&self, feature: Feature, form: &Form, field: &str) -> bool {
         self.features.contains(&feature) || !form.value(field).is_empty()
     }
@@ -164,7 +164,7 @@ pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
             @if page.admin() && view.step == CreateStep::Source { a.button.quiet href="/templates" { (icon("box")) "Templates" } }
         }))
         @if view.templates.is_empty() && view.isos.is_empty() && view.step == CreateStep::Source {
-            (empty("box", "Nothing to make it from", "Proxmox has no template and no ISO image that Steward may use. Make a template of a cloud image, upload an ISO image to Proxmox, or turn a machine into a template.", page.admin().then_some(("/templates", "Templates"))))
+            (empty("box", "Nothing to create it from", "Proxmox has no template and no ISO image that Steward may use. Create a template from a cloud image, upload an ISO image to Proxmox, or turn a machine into a template.", page.admin().then_some(("/templates", "Templates"))))
         } @else {
             (wizard_steps(&words, at))
             section.card.narrow {
@@ -218,8 +218,8 @@ fn source(view: &CreateView, form: &Form) -> Markup {
     let full = [
         Way {
             value: "on",
-            title: "Own copy of the disk".into(),
-            text: "Takes longer; does not depend on the template.".into(),
+            title: "Its own copy of the disk".into(),
+            text: "Takes longer, but does not depend on the template.".into(),
         },
         Way {
             value: "off",
@@ -236,7 +236,7 @@ fn source(view: &CreateView, form: &Form) -> Markup {
         @else if let Some((id, _)) = view.connections.first() { input type="hidden" name="connection" value=(id); }
         @if view.templates.is_empty() { input type="hidden" name="from" value="iso"; }
         @else if view.isos.is_empty() { input type="hidden" name="from" value="template"; }
-        @else { (ways(form, "from", "Made how", &from)) }
+        @else { (ways(form, "from", "How to create it", &from)) }
         @if !view.templates.is_empty() {
             div.when-template {
                 (select(form, "template", "Template", &templates, ""))
@@ -289,7 +289,7 @@ fn size(view: &CreateView, form: &Form) -> Markup {
         storages.push((chosen.to_owned(), format!("{chosen} (not on this node)")));
     }
     html! {
-        @if let Some(room) = room { (quotas::meters(room)) p.hint { "What your machines have and may have together." } }
+        @if let Some(room) = room { (quotas::meters(room)) p.hint { "Your usage and your quota." } }
         @if !view.profiles.is_empty() {
             @let none = (!view.must_pick).then_some("Choose everything yourself.");
             (profiles::choose(form, &view.profiles, none, "profile", "Use this profile"))
@@ -341,20 +341,20 @@ fn network(view: &CreateView, form: &Form) -> Markup {
     }
     let modes = [
         Way { value: "dhcp", title: "From the network (DHCP)".into(), text: "The router gives it an address.".into() },
-        Way { value: "static", title: "A fixed address".into(), text: "You say which.".into() },
+        Way { value: "static", title: "A fixed address".into(), text: "You choose it.".into() },
     ];
     let blank = form.value("from") == "iso";
     html! {
         @if let Some(p) = view.fixed("bridge") { (profiles::fixed("Bridge", "bridge", chosen, chosen, &p.name)) }
-        @else { (select(form, "bridge", "Bridge", &bridges, "The network of the node that it is plugged into.")) }
+        @else { (select(form, "bridge", "Bridge", &bridges, "The node's network that it is connected to.")) }
         @if blank {
             input type="hidden" name="mode" value="dhcp";
             (note("busy", html! { "You set the address when you install the system." }))
         } @else {
             (ways(form, "mode", "Address", &modes))
             div.when-static { div.pair {
-                (text("cidr", "Address with prefix").hint("Like 192.168.1.44/24.").mono().render(form))
-                (text("gateway", "Router").hint("Like 192.168.1.1.").mono().render(form))
+                (text("cidr", "Address with prefix").hint("For example 192.168.1.44/24.").mono().render(form))
+                (text("gateway", "Router").hint("For example 192.168.1.1.").mono().render(form))
             } }
         }
         @if let Some(p) = view.fixed("vlan") {
@@ -374,22 +374,22 @@ fn access(view: &CreateView, form: &Form) -> Markup {
     html! {
         @if blank { (note("busy", html! { "User and keys are set when you install the system." })) }
         @else if is_windows(view, form) {
-            (text("user", "User on the machine").default("Admin").hint("cloudbase-init makes it an administrator at the first start. You give its password on the last step. Empty: who is in the template.").render(form))
+            (text("user", "User on the machine").default("Admin").hint("cloudbase-init makes it an administrator at the first start. You enter its password in the last step. Leave empty to use the template's user.").render(form))
         }
         @else {
-            (text("user", "User on the machine").default(usual_user(view, form)).hint("Made by cloud-init, may use sudo.").render(form))
-            (area("ssh_keys", "SSH keys", 4).mono().default(&view.my_keys).hint("Public keys, one per line. Without one you can't sign in by SSH.").render(form))
+            (text("user", "User on the machine").default(usual_user(view, form)).hint("Created by cloud-init, may use sudo.").render(form))
+            (area("ssh_keys", "SSH keys", 4).mono().default(&view.my_keys).hint("Public keys, one per line. Without one you can't sign in over SSH.").render(form))
         }
         @if view.offers(Feature::Tags, form, "tags") {
-            (text("tags", "Tags").hint("Words with spaces between, to find it by.").render(form))
+            (text("tags", "Tags").hint("Words to find it by, separated by spaces.").render(form))
         }
-        details.fold open[form.any_error(&["description"])] { summary { "More" } (area("description", "Notes", 3).hint("Kept with the machine, also outside of Steward.").render(form)) }
-        (switch(form, "start", "Start it when it is made", true, ""))
+        details.fold open[form.any_error(&["description"])] { summary { "More" } (area("description", "Notes", 3).hint("Stored with the machine, so they are also visible outside Steward.").render(form)) }
+        (switch(form, "start", "Start it when it is created", true, ""))
         (wizard_buttons("Next: software", "next", true))
     }
 }
 
-/// Cards by category; a recipe's options lie under it. The boxes carry their own empty value, so that none
+/// Cards by category; a recipe's options are below it. The boxes carry their own empty value, so that none
 /// chosen can be told from not asked.
 fn software(view: &CreateView, form: &Form) -> Markup {
     let chosen = |name: &str| form.values("software").iter().any(|v| v == name);
@@ -398,11 +398,11 @@ fn software(view: &CreateView, form: &Form) -> Markup {
     html! {
         input type="hidden" name="software" value="";
         @if form.value("from") == "iso" {
-            (note("busy", html! { "Software needs a system. Install the system first, then software from the machine's page." }))
+            (note("busy", html! { "Software needs an operating system. Install that first, then add software from the machine's page." }))
         } @else {
-            p { "Chosen software is installed as soon as the machine is up. Choose none to leave it plain." }
+            p { "The software you choose is installed as soon as the machine is up. Choose none to leave it plain." }
             @if let Some(text) = form.error("software") { p.error id="software-error" { (text) } }
-            @for w in &view.warnings { (note("warn", html! { (w) " Go back to change the size, or go on." })) }
+            @for w in &view.warnings { (note("warn", html! { (w) " Go back to change the size, or continue." })) }
             (find_box())
             div.recipe-columns { @for (category, items) in by_category(&fitting(view, form)) {
                 section.recipes data-find-group { h3 { (picture(category)) (category) }
@@ -412,7 +412,7 @@ fn software(view: &CreateView, form: &Form) -> Markup {
                 }
             } }
         }
-        (wizard_buttons("Next: look it over", "next", true))
+        (wizard_buttons("Next: review", "next", true))
     }
 }
 
@@ -444,7 +444,7 @@ fn secrets(view: &CreateView, form: &Form) -> Markup {
     html! {
         @if windows {
             fieldset.secrets { legend { "Windows" }
-                (password("password", &format!("Password of {}", form.value("user")), "new-password").hint("At least 8 characters; Windows wants three of: small letters, capitals, digits, others. Proxmox hands it to the machine at its first start.").render(form))
+                (password("password", &format!("Password of {}", form.value("user")), "new-password").hint("At least 8 characters. Windows requires three of: lowercase letters, capitals, digits, other characters. Proxmox passes it to the machine at its first start.").render(form))
             }
         }
         @for item in view.menu.iter().filter(chosen).filter(|i| i.recipe.options.iter().any(is_secret)) {
@@ -478,7 +478,7 @@ fn review(view: &CreateView, form: &Form) -> Markup {
     let sockets = sockets.map(|n| format!(" in each of {n} sockets")).unwrap_or_default();
     let rows = [
         ("Name", v("name")),
-        ("Made", from),
+        ("Created", from),
         ("Node", v("node")),
         ("Profile", view.profile.as_ref().map_or_else(|| "none".to_owned(), |p| p.name.clone())),
         ("Size", format!("{cores}{sockets}, {memory} memory, {} GiB disk{storage}", v("disk"))),
@@ -497,7 +497,7 @@ fn review(view: &CreateView, form: &Form) -> Markup {
         dl.about.review { @for (word, value) in &rows { dt { (word) } dd { (value) } } }
         (also(view))
         (secrets(view, form))
-        (wizard_buttons("Make the machine", "create", true))
+        (wizard_buttons("Create the machine", "create", true))
     }
 }
 
@@ -579,7 +579,7 @@ mod tests {
             assert!(!html.contains("lamps"), "{step:?}: {html}");
             assert_eq!(html.contains("value=\"81\""), step != CreateStep::Software, "{step:?}: {html}");
         }
-        let e = Form::new().fail(&Error::field("software.software-t.secret", "This is needed."));
+        let e = Form::new().fail(&Error::field("software.software-t.secret", "This is required."));
         assert_eq!(CreateStep::of_errors(&e, &view(CreateStep::Review).menu), Some(CreateStep::Review));
     }
 

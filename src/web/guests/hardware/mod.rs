@@ -71,7 +71,7 @@ pub async fn edit(
     let draw = |p: &Page, form: &Form| page::edit(p, &shown, &group, &all, form);
     match form.value("go") {
         "back" => Ok(draw(&person.page(), &form).into_response()),
-        _ if values.is_empty() => Ok(finished(&person, &back(&guest), "Nothing is different from before.")),
+        _ if values.is_empty() => Ok(finished(&person, &back(&guest), "Nothing has changed.")),
         "change" => {
             let digest = Some(form.value("digest").to_owned()).filter(|d| !d.is_empty());
             let action = Ok(ChangeSettings { values, digest });
@@ -111,7 +111,7 @@ async fn draw_disk(person: &Person, guest: &GuestLive, key: &str) -> Result<impl
     let head = head(person, guest)?;
     let disk = all.disks.iter().find(|d| d.key == key).cloned();
     if disk.is_none() && key != "new" {
-        return Err(Error::not_found("The machine has no such disk (any more)."));
+        return Err(Error::not_found("The machine has no such disk."));
     }
     Ok(move |p: &Page, form: &Form| page::disk(p, &head, &all, disk.as_ref(), &choices, form))
 }
@@ -149,7 +149,7 @@ async fn draw_nic(person: &Person, guest: &GuestLive, key: &str) -> Result<impl 
     let head = head(person, guest)?;
     let nic = all.nics.iter().find(|n| n.key == key).cloned();
     if nic.is_none() && key != "new" {
-        return Err(Error::not_found("The machine has no such network card (any more)."));
+        return Err(Error::not_found("The machine has no such network card."));
     }
     Ok(move |p: &Page, form: &Form| page::nic(p, &head, &all, nic.as_ref(), &choices, form))
 }

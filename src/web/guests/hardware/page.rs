@@ -33,7 +33,7 @@ pub fn hardware(page: &Page, head: &MachineHead, hardware: Result<&Hardware, &st
     let body = html! {
         (happening(page, head))
         @match hardware {
-            Err(why) => (note("warn", html! { "The hardware can't be read now. " (why) })),
+            Err(why) => (note("warn", html! { "The hardware can't be read right now. " (why) })),
             Ok(all) => section id="hardware" data-live data-on={ "job guest:" (head.row.id) } {
                 (waiting(page, head, all))
                 (profile(head))
@@ -57,8 +57,8 @@ fn waiting(page: &Page, head: &MachineHead, all: &Hardware) -> Markup {
     let devices = devices.chain(all.nics.iter().filter_map(|n| Some((&n.key, n.pending.as_deref()?))));
     html! {
         section.card.attention id="waiting" {
-            h2 { "Waits for a restart" }
-            p { "These changes are stored, but the machine goes on with the old values until it is shut down and started. A reboot from inside the machine is not enough." }
+            h2 { "Waiting for a restart" }
+            p { "These changes are saved, but the machine keeps its old values until it is shut down and started again. A reboot from inside the machine is not enough." }
             ul.plain {
                 @for v in values { li { strong { (head.settings.label(&v.key)) } ": " (shown(head.settings.find(&v.key), &v.current)) " → " (shown(head.settings.find(&v.key), v.wanted())) } }
                 @for (key, what) in devices { li { strong { (key) } ": " (device_word(what)) } }
@@ -71,7 +71,7 @@ fn waiting(page: &Page, head: &MachineHead, all: &Hardware) -> Markup {
                     }
                     form.inline method="post" action=(head.at("hardware/revert")) { (csrf(page))
                         @for key in &all.waiting { input type="hidden" name="key" value=(key); }
-                        button { (icon("retry")) "Take these back" } }
+                        button { (icon("retry")) "Revert these" } }
                 }
             }
         }
@@ -98,7 +98,7 @@ fn profile(head: &MachineHead) -> Markup {
 fn device_word(what: &str) -> &'static str {
     match what {
         "new" => "will be added",
-        "removed" => "will be taken off",
+        "removed" => "will be detached",
         _ => "will be changed",
     }
 }
@@ -217,7 +217,7 @@ fn others(head: &MachineHead) -> Markup {
         section.tools {
             @if head.has(Feature::Clone) { a.button href=(head.at("clone")) { (icon("copy")) "Copy it" } }
             @if head.has(Feature::Migrate) { a.button href=(head.at("migrate")) { (icon("node")) "Move to another node" } }
-            @if head.has(Feature::Template) && !head.row.template { a.button href=(head.at("template")) { (icon("box")) "Make a template of it" } }
+            @if head.has(Feature::Template) && !head.row.template { a.button href=(head.at("template")) { (icon("box")) "Turn it into a template" } }
         }
     }
 }
@@ -230,12 +230,12 @@ pub fn edit(page: &Page, head: &MachineHead, group: &str, all: &Hardware, form: 
         section.card.narrow {
             h2 { (group) }
             (trouble(form))
-            @if !head.can_manage { (note("warn", html! { "You may look at it, but only those who manage it may change it." })) }
+            @if !head.can_manage { (note("warn", html! { "You may view it, but only people who manage it may change it." })) }
             @else { form method="post" action=(head.at(&format!("hardware/edit/{slug}"))) {
                 (csrf(page))
                 input type="hidden" name="digest" value=(all.digest);
                 @for (s, v) in of_group(&head.settings, group, all) { (one_field(head, s, v, all.running, form)) }
-                div.actions { button.primary name="go" value="preview" { "Look at the change" } a.button.quiet href=(head.at("hardware")) { "Cancel" } }
+                div.actions { button.primary name="go" value="preview" { "Preview the change" } a.button.quiet href=(head.at("hardware")) { "Cancel" } }
             } }
         }
     };
@@ -264,10 +264,10 @@ pub fn preview(page: &Page, head: &MachineHead, slug: &str, plan: &Plan, form: &
     let body = html! {
         p { a href=(head.at("hardware")) { (icon("left")) "Hardware" } }
         section.card.narrow {
-            h2 { "Look before it is done" }
+            h2 { "Preview" }
             (trouble(form))
             @if plan.changes.is_empty() {
-                p { "Nothing is different from now." }
+                p { "Nothing would change." }
             } @else {
                 ul.plain.changes {
                     @for c in &plan.changes {
@@ -277,7 +277,7 @@ pub fn preview(page: &Page, head: &MachineHead, slug: &str, plan: &Plan, form: &
                             @if !c.why.is_empty() { br; span.dim { (c.why) } } }
                     }
                 }
-                @if later { p.dim { "What waits is taken when the machine is shut down and started again; until then it can be taken back." } }
+                @if later { p.dim { "Pending changes take effect when the machine is shut down and started again; until then they can be reverted." } }
             }
             form method="post" action=(head.at(&format!("hardware/edit/{slug}"))) {
                 (csrf(page))
@@ -318,7 +318,7 @@ pub fn disk(
                 @match d.kind.as_str() {
                     "unused" => (unused_disk(page, head, all, d, form)),
                     "cd" => (cd(page, head, d, choices, form)),
-                    "cloudinit" => p.dim { "This small drive carries the settings of the first start: name, users, network. Nothing else lies on it." },
+                    "cloudinit" => p.dim { "This small drive carries the settings for the first start: name, users, network. It holds nothing else." },
                     _ => (used_disk(page, head, all, d, choices, form)),
                 }
             },
@@ -342,9 +342,9 @@ fn new_disk(page: &Page, head: &MachineHead, all: &Hardware, choices: &Choices, 
                 (select(form, "storage", "Storage", &pairs(&choices.storages), ""))
                 @if container {
                     input type="hidden" name="bus" value="mp";
-                    (text("path", "Folder in the container").hint("For example /srv/data. It is made if it is not there.").required().render(form))
+                    (text("path", "Folder in the container").hint("For example /srv/data. It is created if it does not exist.").required().render(form))
                 } @else {
-                    (select(form, "bus", "Connected by", &pairs(&all.buses), "scsi suits nearly all; ide and sata wait for a restart."))
+                    (select(form, "bus", "Connected by", &pairs(&all.buses), "scsi suits nearly every system; ide and sata need a restart."))
                 }
                 @if all.running { p.when { (badge(all.disks_live)) } }
                 div.actions { button.primary { "Add disk" } }
@@ -355,7 +355,7 @@ fn new_disk(page: &Page, head: &MachineHead, all: &Hardware, choices: &Choices, 
 
 fn unused_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, form: &Form) -> Markup {
     html! {
-        section.card.narrow { h2 { "Use it again" }
+        section.card.narrow { h2 { "Attach it again" }
             form method="post" action=(act(head, d, "attach")) { (csrf(page))
                 @if head.row.kind == GuestKind::Lxc {
                     input type="hidden" name="bus" value="mp";
@@ -363,7 +363,7 @@ fn unused_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, form: 
                 } @else { (select(form, "bus", "Connected by", &pairs(&all.buses), "")) }
                 div.actions { button.primary { "Attach" } } } }
         section.card.narrow.attention.bad { h2 { "Delete it for good" }
-            p { "All that is on this disk is lost." }
+            p { "Everything on this disk is lost." }
             form method="post" action=(act(head, d, "delete")) { (csrf(page))
                 (text("confirm", "Type the disk's name").required().hint(&format!("It is called {}", d.key)).render(form))
                 div.actions { button.danger.solid { "Delete the disk" } } } }
@@ -381,7 +381,7 @@ fn cd(page: &Page, head: &MachineHead, d: &Disk, choices: &Choices, form: &Form)
     html! {
         section.card.narrow { h2 { "Image in the drive" }
             form method="post" action=(act(head, d, "image")) { (csrf(page))
-                (select(&form, "volid", "Image", &options, "It changes at once, also while the machine runs."))
+                (select(&form, "volid", "Image", &options, "This takes effect at once, even while the machine is running."))
                 div.actions { button.primary { "Change" } } } }
     }
 }
@@ -395,7 +395,7 @@ fn used_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, choices:
             section.card.narrow { h2 { "Enlarge" }
                 form method="post" action=(act(head, d, "grow")) { (csrf(page))
                     (number("gib", "New size", gib + 1, 65_536).unit("GiB").default(&(gib + 10).to_string()).required()
-                        .hint("Disks only grow. The system inside has to use the new room; cloud images do so at the next start.").render(form))
+                        .hint("Disks can only grow. The system inside still has to use the new space; cloud images do that at the next start.").render(form))
                     p.when { (badge(true)) }
                     div.actions { button.primary { "Enlarge" } } } }
         }
@@ -408,11 +408,11 @@ fn used_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, choices:
                     div.actions { button { "Move" } } } }
         }
         @if d.key != "rootfs" && !system {
-            section.card.narrow { h2 { "Take it off" }
-                p { "The machine no longer sees it; what is on it stays, as an unused disk." }
+            section.card.narrow { h2 { "Detach" }
+                p { "The machine no longer sees the disk; its content is kept, as an unused disk." }
                 form method="post" action=(act(head, d, "detach")) { (csrf(page))
                     @if all.running { p.when { (badge(all.is_hot(d))) } }
-                    div.actions { button { "Take it off" } } } }
+                    div.actions { button { "Detach" } } } }
         }
     }
 }
@@ -452,9 +452,9 @@ pub fn nic(
                 @if head.has(Feature::Vlan) { (number("vlan", "VLAN", 1, 4094).hint("Empty: none.").default(&n.vlan.map(|v| v.to_string()).unwrap_or_default()).render(&form)) }
                 @if container { (text("address", "Address").hint("dhcp, or address and prefix length like 192.168.1.44/24.").default(&n.address).render(&form)) }
                 @if let Some(spec) = model { (options::field(&form, spec, Draw { name: "model", value: &n.model, ..Draw::default() })) }
-                (text("mac", "Hardware address").hint("Empty: made up for a new card, kept for an old one.").default(&n.mac).mono().render(&form))
+                (text("mac", "Hardware address").hint("Leave empty to generate one for a new card, or to keep the one it has.").default(&n.mac).mono().render(&form))
                 @if head.has(Feature::Firewall) { (switch(&form, "firewall", head.settings.label("nic_firewall"), n.firewall, "")) }
-                (switch(&form, "link", "Cable is in", n.link, ""))
+                (switch(&form, "link", "Connected", n.link, ""))
                 @if all.running { p.when { (badge(all.nics_live)) } }
                 div.actions { button.primary { @if nic.is_some() { "Change" } @else { "Add card" } } }
             }

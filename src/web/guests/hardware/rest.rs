@@ -23,7 +23,7 @@ pub struct SettingView {
     pub help: String,
     /// What it runs with now.
     pub current: String,
-    /// What it has after the next restart, when that is something else.
+    /// Its value after the next restart, if different.
     pub pending: Option<String>,
     /// A change now takes effect at once.
     pub live: bool,
@@ -35,13 +35,13 @@ pub struct SettingView {
 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct HardwareView {
-    /// Changes with every change of the machine; send it back to be sure that nobody was quicker.
+    /// Differs after every change to the machine; send it back to be sure that nobody else changed it first.
     pub digest: String,
     pub running: bool,
     pub settings: Vec<SettingView>,
     pub disks: Vec<hardware::Disk>,
     pub nics: Vec<hardware::Nic>,
-    /// The provider's names of what waits for a restart.
+    /// The provider's names for what is waiting for a restart.
     pub waiting: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What hangs on a machine: collected for the pages that show it, and the question before its power is taken.
+//! What depends on a machine: collected for the pages that show it, and the question before its power is taken.
 
 pub mod page;
 pub mod rest;
@@ -22,7 +22,7 @@ pub struct Wanted {
     action: String,
 }
 
-/// The question before a machine's power is taken, with what hangs on it.
+/// The question before a machine's power is taken, with what depends on it.
 pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<Wanted>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let kind = ActionKind::power().find(|kind| kind.name() == wanted.action && kind.has_impact());
@@ -32,12 +32,12 @@ pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Quer
     Ok(page::power(&person.page(), &head(&person, &guest)?, kind, refusal.as_deref(), &impact))
 }
 
-/// What hangs on a machine.
+/// What depends on a machine.
 pub(crate) async fn of(person: &Person, guest: &GuestLive, asked: Asked) -> Result<Impact> {
     person.web.app.impact().of(&person.actor, guest.row.id, &asked).await
 }
 
-/// Without script nothing has shown what hangs on the machine before the button was pressed: then the question
+/// Without script nothing has shown what depends on the machine before the button was pressed: then the question
 /// comes now. `None`: nothing is to be asked.
 pub(crate) async fn question(person: &Person, guest: &GuestLive, kind: ActionKind) -> Option<Response> {
     let impact = of(person, guest, kind.into()).await.ok()?;

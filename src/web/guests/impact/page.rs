@@ -1,4 +1,4 @@
-//! What hangs on a machine, as a list: the one component of every dialog and page that stops, moves, changes or
+//! What depends on a machine, as a list: the one component of every dialog and page that stops, moves, changes or
 //! deletes something.
 
 use crate::frame::Page;
@@ -34,7 +34,7 @@ pub fn list(impact: &Impact) -> Markup {
     html! {
         div.impact {
             @if !impact.hits.is_empty() { ul.hits { @for h in &impact.hits { (hit(h)) } } }
-            @if impact.is_alone() && impact.unknown.is_empty() { p.dim { "Nothing else hangs on it." } }
+            @if impact.is_alone() && impact.unknown.is_empty() { p.dim { "Nothing else depends on it." } }
             @for text in &impact.unknown { (note("warn", html! { (text) })) }
         }
     }
@@ -59,7 +59,7 @@ fn items(h: &Hit) -> Markup {
     html! {
         ul.names {
             @for i in &h.items { li { (item(i)) } }
-            @if h.more > 0 { li.dim { @if h.items.is_empty() { (h.more) } @else { "and " (h.more) " more" } @if h.items.is_empty() { ", not yours to see" } } }
+            @if h.more > 0 { li.dim { @if h.items.is_empty() { (h.more) } @else { "and " (h.more) " more" } @if h.items.is_empty() { " that you can't see" } } }
         }
     }
 }
@@ -113,10 +113,10 @@ mod tests {
             html.contains(r#"href="http://192.0.2.7:8096/?a=&lt;b&gt;" rel="noreferrer" target="_blank""#),
             "{html}"
         );
-        assert!(html.contains("2, not yours to see"), "{html}");
+        assert!(html.contains("2 that you can't see"), "{html}");
         assert!(!html.contains("Nothing else"), "{html}");
         let alone = list(&Impact::of(ActionKind::Reboot, Vec::new(), Vec::new())).into_string();
-        assert!(alone.contains("Nothing else hangs on it."), "{alone}");
+        assert!(alone.contains("Nothing else depends on it."), "{alone}");
         let unknown =
             list(&Impact::of(ActionKind::Reboot, Vec::new(), vec!["Its disks are not known.".into()])).into_string();
         assert!(!unknown.contains("Nothing else") && unknown.contains("not known"), "{unknown}");

@@ -1,4 +1,4 @@
-//! What hangs on a machine, for programs.
+//! What depends on a machine, for programs.
 
 use crate::door::forms::id;
 use crate::door::problem::Answer;
@@ -25,14 +25,14 @@ pub struct Look {
     snapshot: Option<String>,
 }
 
-/// What hangs on it.
+/// What depends on it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ImpactView {
     /// The worst first.
     pub hits: Vec<Hit>,
-    /// What could not be found out, as sentences.
+    /// What could not be determined, as sentences.
     pub unknown: Vec<String>,
-    /// A person should look at it before they say yes.
+    /// A person should read it before they confirm.
     pub asks: bool,
     /// It can't be done as it is.
     pub blocks: bool,
@@ -45,13 +45,13 @@ impl From<Impact> for ImpactView {
     }
 }
 
-/// What hangs on a machine: what would be lost, who would be cut off, what stands in the way. Nothing is changed.
+/// What depends on a machine: what would be lost, who would be cut off, what prevents it. Nothing is changed.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/impact", tag = "guests", params(("id" = String, Path), Look),
     responses((status = 200, body = ImpactView), FoundProblems))]
 pub async fn show(person: Person, Path(text): Path<String>, Asked(look): Asked<Look>) -> Answer<Json<ImpactView>> {
     let snapshot = look.snapshot.filter(|name| !name.is_empty());
     if look.action == ActionKind::Rollback && snapshot.is_none() {
-        return Err(Error::field("snapshot", "Say which snapshot to go back to.").into());
+        return Err(Error::field("snapshot", "Choose the snapshot to roll back to.").into());
     }
     let what = What { action: look.action, snapshot };
     let impact = person.web.app.impact().of(&person.actor, id::<GuestId>(&text)?, &what).await?;

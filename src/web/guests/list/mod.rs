@@ -22,7 +22,7 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Rows on one page. A house with more gets the rest from the script, page by page, or turns pages without it.
+/// Rows on one page. Larger installations get the rest from the script, page by page, or turns pages without it.
 const PAGE: usize = 100;
 
 #[derive(Debug, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Look {
     page: usize,
 }
 
-/// The machines that the person may see. In a small house those that do not fit the filter are there but
+/// The machines that the person may see. In a small installation those that do not match the filter are there but
 /// hidden, so that typing filters at once; of many machines one page comes first.
 pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
     let app = &person.web.app;
@@ -211,7 +211,7 @@ pub(crate) fn summary(label: &str, at_once: bool, count: usize, refusals: &[Stri
     let shown = refusals.iter().take(3).cloned().collect::<Vec<_>>().join(" ");
     let more = refusals.len().saturating_sub(3);
     let rest = if more > 0 { format!(" And {more} more.") } else { String::new() };
-    format!("!{done} Not for {}: {shown}{rest}", refusals.len())
+    format!("!{done} Skipped {}: {shown}{rest}", refusals.len())
 }
 
 /// Which columns the person does not want to see.
@@ -235,6 +235,6 @@ mod tests {
         assert_eq!(summary("Start", false, 2, &[]), "Started: Start 2 machines.");
         assert_eq!(summary("Hand over", true, 1, &[]), "Done: Hand over 1 machine.");
         let text = summary("Stop", false, 1, &["web-01: It is stopped now.".to_owned()]);
-        assert_eq!(text, "!Started: Stop 1 machine. Not for 1: web-01: It is stopped now.");
+        assert_eq!(text, "!Started: Stop 1 machine. Skipped 1: web-01: It is stopped now.");
     }
 }

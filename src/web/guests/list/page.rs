@@ -68,7 +68,7 @@ pub struct MachinesView {
     pub page: usize,
     pub pages: usize,
     pub filter: String,
-    /// A key of [`COLUMNS`], `name`, `status` or `vmid`, with `-` in front for falling order.
+    /// A key of [`COLUMNS`], `name`, `status` or `vmid`, with `-` in front for descending order.
     pub sort: String,
     pub hidden_columns: Vec<String>,
     pub away: Vec<Away>,
@@ -119,7 +119,7 @@ pub fn plain_table(rows: &[MachineRow]) -> Markup {
 fn away_note(page: &Page, away: &Away) -> Markup {
     note(
         "warn",
-        html! { strong { (away.name) " does not answer, since " (time(page, away.since)) ". " } (away.why) " You see the last known state; actions are refused until it answers." },
+        html! { strong { (away.name) " has not answered since " (time(page, away.since)) ". " } (away.why) " You see the last known state; actions are refused until it answers." },
     )
 }
 
@@ -136,7 +136,7 @@ fn nothing(page: &Page, view: &MachinesView) -> Markup {
     empty(
         "machines",
         "No machines yet",
-        "A machine is a virtual computer on one of the Proxmox nodes. Made from a template it is ready in about a minute.",
+        "A machine is a virtual computer on one of the Proxmox nodes. Created from a template, it is ready in about a minute.",
         Some(("/machines/new", "New machine")),
     )
 }
@@ -159,7 +159,7 @@ fn tools(page: &Page, view: &MachinesView) -> Markup {
                     @for (key, word) in COLUMNS {
                         label.item { input type="checkbox" name="show" value=(key) checked[!view.hidden_columns.iter().any(|c| c == key)]; (word) }
                     }
-                    button { "Show these" }
+                    button { "Show these columns" }
                 }
             }
         }
@@ -183,7 +183,7 @@ fn list(page: &Page, view: &MachinesView) -> Markup {
                 tbody { @for r in &view.rows { (row(r, true)) } }
             } }
             (pager(view))
-            p.no-match.dim hidden[view.shown > 0] { "No machine fits these words. Keys: status, tag, node, owner, kind, id; a minus in front leaves out." }
+            p.no-match.dim hidden[view.shown > 0] { "No machine matches this filter. Keys: status, tag, node, owner, kind, id; a leading minus excludes." }
             (selection())
         }
     }

@@ -78,9 +78,9 @@ async fn draw_template(person: &Person, guest: &GuestLive) -> Result<impl FnOnce
     let refusal = person.web.app.guests().action_refusal(&person.actor, guest, &ActionKind::Template.empty());
     let lost = html! {
         ul.plain {
-            li { "It can't be started any more: machines are made from it." }
-            li { "Its disks can't be changed any more, and it can have no snapshots." }
-            li { "There is no way back. A full copy of the template is a machine again." }
+            li { "It can't be started any more; it only serves to create other machines." }
+            li { "Its disks can't be changed any more, and it can't have snapshots." }
+            li { "This can't be undone. A full copy of the template is a machine again." }
         }
         (list(&impact::of(person, guest, ActionKind::Template.into()).await?))
     };

@@ -34,24 +34,24 @@ pub fn copy(page: &Page, head: &MachineHead, view: &CloneView, form: &Form) -> M
         (happening(page, head))
         section.card.narrow {
             h2 { "Make a copy" }
-            p { "A copy of " strong { (head.row.name) } " under a new number. It belongs to you. Its network cards get new addresses of their own (MAC); inside, it is the same: name, users, keys, and a fixed IP address if it has one." }
+            p { "A copy of " strong { (head.row.name) } " under a new number. It belongs to you. Its network cards get new MAC addresses; inside, everything stays the same: name, users, keys, and any fixed IP address." }
             (trouble(form))
             @if let Some(why) = &view.refusal { (note("warn", html! { (why) })) } @else {
                 form method="post" action=(head.at("clone")) {
                     (csrf(page))
                     (text("name", "Name").required().default(&view.suggestion).hint("1 to 63 letters, digits and dashes.").render(form))
-                    @if !view.snapshots.is_empty() { (select(form, "snapshot", "Copy of", &states(view), "A snapshot is copied as the machine was then.")) }
+                    @if !view.snapshots.is_empty() { (select(form, "snapshot", "Copy of", &states(view), "Copying a snapshot gives you the machine as it was then.")) }
                     @if view.linked { (ways(form, "full", "Disks", &kinds())) }
                     (select(form, "node", "Node", &places(head, view), &tied(head, view)))
-                    (select(form, "storage", "Storage of the disks", &storages(&view.storages, "Where the disks are now"), if view.linked { "Only for a full copy." } else { "" }))
-                    (area("description", "Notes", 2).hint("Left empty, the notes of the machine are copied.").render(form))
-                    (switch(form, "start", "Start it when it is made", false, ""))
-                    div.actions { button.primary { (icon("copy")) "Make the copy" } }
+                    (select(form, "storage", "Storage for the disks", &storages(&view.storages, "Where the disks are now"), if view.linked { "Only for a full copy." } else { "" }))
+                    (area("description", "Notes", 2).hint("If left empty, the machine's notes are copied.").render(form))
+                    (switch(form, "start", "Start it when it is created", false, ""))
+                    div.actions { button.primary { (icon("copy")) "Create the copy" } }
                 }
             }
         }
         @if !head.row.template && head.has(Feature::Template) {
-            div.actions { a.button.quiet href=(head.at("template")) { (icon("box")) "Make a template of it instead" } }
+            div.actions { a.button.quiet href=(head.at("template")) { (icon("box")) "Turn it into a template instead" } }
         }
     };
     frame(page, head, "clone", body)
@@ -65,8 +65,12 @@ fn states(view: &CloneView) -> Vec<(String, String)> {
 fn kinds() -> [Way<'static>; 2] {
     let way = |value, title: &str, text: &str| Way { value, title: title.to_owned(), text: text.to_owned() };
     [
-        way("on", "Full copy", "Stands on its own. Takes as long as copying the disks does."),
-        way("off", "Linked copy", "Ready in seconds: it shares the template's disks, which can't be deleted then."),
+        way("on", "Full copy", "Independent of the template. Takes as long as copying the disks."),
+        way(
+            "off",
+            "Linked copy",
+            "Ready in seconds: it shares the template's disks, so the template can't be deleted while the copy exists.",
+        ),
     ]
 }
 
@@ -98,15 +102,15 @@ pub fn template(page: &Page, head: &MachineHead, refusal: Option<&str>, lost: &M
     let body = html! {
         (happening(page, head))
         section.card.narrow.attention {
-            h2 { "Make a template of it" }
-            p { strong { (head.row.name) } " becomes a template, for good:" }
+            h2 { "Turn it into a template" }
+            p { strong { (head.row.name) } " becomes a template:" }
             (lost)
-            p.dim { "Before that, take out of it what must not be the same twice: host keys, machine id, fixed addresses. Cloud images do so by themselves." }
+            p.dim { "First remove anything that must not exist twice: host keys, machine id, fixed addresses. Cloud images do this by themselves." }
             (trouble(form))
             @if let Some(why) = refusal { (note("warn", html! { (why) })) } @else {
                 form method="post" action=(head.at("template")) {
                     (csrf(page))
-                    div.actions { button.danger.solid { "Make a template of it" } }
+                    div.actions { button.danger.solid { "Turn it into a template" } }
                 }
             }
         }
@@ -125,7 +129,7 @@ pub struct MoveView {
     pub refusal: Option<String>,
 }
 
-/// Moving to another node: `hit` is what hangs on the machine.
+/// Moving to another node: `hit` is what depends on the machine.
 pub fn migrate(page: &Page, head: &MachineHead, view: &MoveView, hit: &Markup, form: &Form) -> Markup {
     let body = html! {
         (happening(page, head))
@@ -140,10 +144,10 @@ fn places_of(page: &Page, head: &MachineHead, view: &MoveView, hit: &Markup, for
     html! {
         @if let Some(why) = &view.refusal { (note("warn", html! { (why) })) }
         @match &view.check {
-            None => (note("warn", html! { "What stands in the way can't be found out now. " (view.trouble) })),
+            None => (note("warn", html! { "Steward can't check right now what would prevent the move. " (view.trouble) })),
             Some(check) => {
                 @if !check.problems.is_empty() {
-                    div.note.bad { (icon("warn")) div { p { strong { "It can't be moved as it is:" } } ul.plain { @for text in &check.problems { li { (text) } } } } }
+                    div.note.bad { (icon("warn")) div { p { strong { "It can't be moved in its present state:" } } ul.plain { @for text in &check.problems { li { (text) } } } } }
                 }
                 @if check.nodes.is_empty() { p.dim { "This cluster has no other node." } } @else { (choice(page, head, view, check, hit, form)) }
             }
@@ -161,7 +165,7 @@ fn choice(page: &Page, head: &MachineHead, view: &MoveView, check: &MoveCheck, h
             (csrf(page))
             @if let Some(text) = form.error("node") { p.error { (text) } }
             div.sheet-table { table.grid.places {
-                thead { tr { th scope="col" { "Node" } th scope="col" { "What stands in the way" } } }
+                thead { tr { th scope="col" { "Node" } th scope="col" { "What prevents it" } } }
                 tbody {
                     @for node in &check.nodes {
                         tr {
@@ -191,7 +195,7 @@ fn choice(page: &Page, head: &MachineHead, view: &MoveView, check: &MoveCheck, h
 
 fn obstacles(check: &MoveCheck, node: &MoveNode) -> Markup {
     html! {
-        @if node.problems.is_empty() && check.problems.is_empty() { span.state.ok { "Nothing in the way" } }
+        @if node.problems.is_empty() && check.problems.is_empty() { span.state.ok { "Nothing prevents it" } }
         @for text in &node.problems { p { (icon("cross")) span { (text) } } }
         @for text in &node.warnings { p.dim { (icon("info")) span { (text) } } }
     }
@@ -201,7 +205,7 @@ fn obstacles(check: &MoveCheck, node: &MoveNode) -> Markup {
 fn how(head: &MachineHead, check: &MoveCheck) -> Markup {
     let words = match (check.running, check.live) {
         (false, _) => "It is off, and stays off.",
-        (true, true) => "It goes on running while it moves; for a blink it stands still.",
+        (true, true) => "It keeps running while it moves, apart from a very short pause.",
         (true, false) if head.row.kind == GuestKind::Lxc => {
             "A container can't move while it runs: it is shut down here and started there."
         }
@@ -215,8 +219,8 @@ fn disks(check: &MoveCheck, form: &Form) -> Markup {
     let size = if check.bytes() > 0 { format!(", {} in all,", bytes(check.bytes())) } else { String::new() };
     html! {
         input type="hidden" name="disks" value="on";
-        p { "Its disks go along" (size) " and are copied over the network: " (names.join(", ")) "." }
+        p { "Its disks move too" (size) " and are copied over the network: " (names.join(", ")) "." }
         @if let Some(text) = form.error("disks") { p.error { (text) } }
-        (select(form, "storage", "Storage of the disks there", &storages(&check.storages(), "Of the same name as here"), "Not every node has every one."))
+        (select(form, "storage", "Storage for the disks there", &storages(&check.storages(), "The one with the same name as here"), "Not every node has all of them."))
     }
 }

@@ -1,4 +1,4 @@
-//! What stands in the way of a move, for programs.
+//! What prevents a move, for programs.
 
 use crate::door::forms::id;
 use crate::door::problem::Answer;
@@ -9,7 +9,7 @@ use axum::extract::Path;
 use base::ids::GuestId;
 use model::guests::moving::MoveCheck;
 
-/// What stands in the way of moving a machine to each other node.
+/// What prevents moving a machine to each of the other nodes.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/migrate", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = MoveCheck), OneProblems))]
 pub async fn check(person: Person, Path(text): Path<String>) -> Answer<Json<MoveCheck>> {

@@ -46,13 +46,13 @@ pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Answer 
     let app = &person.web.app;
     let guest = find(&person, &text)?;
     if person.actor.guest_right(&guest.row) < Some(GuestRight::Use) {
-        return Err(Error::forbidden("You may look at this machine, but not use it.").into());
+        return Err(Error::forbidden("You may view this machine, but not use it.").into());
     }
     if app.guests().system(&guest).await != System::Windows {
         return Err(Error::conflict("This machine is not known to have Windows.").into());
     }
     let address = page::rdp_address(&addresses(&person, &guest).await);
-    let address = address.ok_or_else(|| Error::conflict("The machine does not tell its address now."))?;
+    let address = address.ok_or_else(|| Error::conflict("The machine's address is not known right now."))?;
     let text = format!(
         "full address:s:{address}:3389\r\nprompt for credentials:i:1\r\nenablecredsspsupport:i:1\r\nauthentication level:i:2\r\n\
          audiomode:i:0\r\nredirectclipboard:i:1\r\n"

@@ -24,7 +24,7 @@ pub struct MachineHead {
     pub connection: String,
     pub addresses: Vec<String>,
     pub maxdisk: u64,
-    /// Proxmox' config lock.
+    /// Proxmox's config lock.
     pub lock: Option<String>,
     /// When Proxmox told this state; `None` before the first time.
     pub told: Option<Timestamp>,
@@ -90,10 +90,10 @@ fn remote_desktop(head: &MachineHead) -> Markup {
             h2 { "Remote desktop" }
             @match rdp_address(&head.addresses) {
                 Some(address) if running => {
-                    p { "Connect to " (copy(&format!("{address}:3389"))) " with a remote desktop program, when it is switched on in Windows." }
+                    p { "Connect to " (copy(&format!("{address}:3389"))) " with a remote desktop program, if remote desktop is switched on in Windows." }
                     @if head.can_use { div.actions { a.button href=(head.at("remote.rdp")) download { "File for remote desktop (.rdp)" } } }
                 }
-                _ if running => p.dim { "The machine does not tell its address yet: its guest agent does not answer, or it has none. The console works without." },
+                _ if running => p.dim { "The machine's address is not known yet: its guest agent is not answering, or it has none. The console works without it." },
                 _ => p.dim { "The machine is off." },
             }
         }
@@ -116,10 +116,10 @@ pub fn rdp_address(addresses: &[String]) -> Option<String> {
 pub fn history(page: &Page, head: &MachineHead, view: &HistoryView) -> Markup {
     let body = html! {
         section { h2 { "Jobs" }
-            @if view.jobs.is_empty() { p.dim { "No job worked on it yet." } } @else { (table(page, &view.jobs)) }
+            @if view.jobs.is_empty() { p.dim { "No job has worked on it yet." } } @else { (table(page, &view.jobs)) }
         }
         section { h2 { "What people and programs did" }
-            @if view.audit.is_empty() { p.dim { "Nothing was written yet." } } @else { (entries(page, &view.audit)) }
+            @if view.audit.is_empty() { p.dim { "Nothing has been logged yet." } } @else { (entries(page, &view.audit)) }
         }
     };
     frame(page, head, "history", body)
@@ -131,18 +131,18 @@ pub fn danger(page: &Page, head: &MachineHead, impact: &Impact, form: &Form) -> 
     let body = html! {
         section.card.narrow.attention.bad {
             h2 { "Delete this machine" }
-            p { "This takes away " strong { (row.name) } " and all that is on it, for good. Backups of it are kept." }
+            p { "This permanently deletes " strong { (row.name) } " and everything on it. Backups of it are kept." }
             (list(impact))
             (trouble(form))
             @if let Some(why) = &head.away { (note("warn", html! { (why) })) }
-            @if impact.blocks() { p { "It can't be deleted as it is now." } }
+            @if impact.blocks() { p { "It can't be deleted in its present state." } }
             @else if head.can_manage {
                 form method="post" action={ "/machines/" (row.id) "/delete" } {
                     (csrf(page))
                     (text("confirm", "Type the machine's name").required().hint(&format!("It is called {}", row.name)).render(form))
                     div.actions { button.danger.solid { "Delete it for good" } }
                 }
-            } @else { p { "Only those who manage it may delete it." } }
+            } @else { p { "Only people who manage it may delete it." } }
         }
     };
     frame(page, head, "danger", body)
@@ -211,14 +211,14 @@ fn facts(head: &MachineHead) -> Markup {
 fn notes(page: &Page, head: &MachineHead) -> Markup {
     html! {
         @if let Some(since) = head.missing_since {
-            (note("bad", html! { "Proxmox no longer lists this machine, since " (time(page, since)) ". It was deleted or moved away outside of Steward; what is known about it is kept." }))
+            (note("bad", html! { "Proxmox no longer lists this machine, since " (time(page, since)) ". It was deleted or moved outside Steward; what is known about it is kept." }))
         }
         @if let Some(why) = &head.away {
-            (note("warn", html! { (why) @if let Some(told) = head.told { " This is the last known state, told " (time(page, told)) "." } }))
+            (note("warn", html! { (why) @if let Some(told) = head.told { " This is the last known state, reported " (time(page, told)) "." } }))
         }
         @match head.lock.as_deref() {
             None => {},
-            Some("suspended") => (note("busy", html! { "It is hibernated: what was in its memory lies on the disk. A start goes on where it was; until then nothing else can be done." })),
+            Some("suspended") => (note("busy", html! { "It is hibernated: its memory is saved on disk. Starting it resumes where it left off; until then nothing else can be done." })),
             Some(lock) => (note("busy", html! { "It is locked (" (lock) "): most actions wait until that is done." })),
         }
     }
@@ -229,7 +229,7 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
     let path = format!("/machines/{}/power", head.row.id);
     let blocked = |why: &Option<String>| why.is_some() || !head.can_use || head.away.is_some();
     let reason = |why: &Option<String>| {
-        let not_yours = (!head.can_use).then(|| "You may look at it, but not start or stop it.".to_owned());
+        let not_yours = (!head.can_use).then(|| "You may view it, but not start or stop it.".to_owned());
         not_yours.or_else(|| why.clone()).or_else(|| head.away.clone())
     };
     let first: Vec<_> =
@@ -240,7 +240,7 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
             .append_pair("template", &head.row.vmid.unwrap_or_default().to_string())
             .append_pair("connection", &head.connection)
             .finish();
-        return html! { a.button.primary href={ "/machines/new?" (query) } { (icon("plus")) "Make a machine from it" } };
+        return html! { a.button.primary href={ "/machines/new?" (query) } { (icon("plus")) "Create a machine from it" } };
     }
     html! {
         form.inline method="post" action=(path) { (csrf(page))
@@ -253,14 +253,14 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
                     button.item name="action" value=(kind.name()) disabled[blocked(why)] data-impact=[kind.has_impact().then_some("")] {
                         (icon(kind.spec().icon)) span { (kind.spec().label)
                             @if let Some(text) = reason(why) { small { (text) } }
-                            @else if *kind == ActionKind::Hibernate { small { "Up to " (bytes(head.row.maxmem)) " go to a disk; a start goes on where it was." } }
+                            @else if *kind == ActionKind::Hibernate { small { "Up to " (bytes(head.row.maxmem)) " are written to a disk; starting it resumes where it left off." } }
                         }
                     }
                 }
                 @if head.can_manage {
                     @if head.has(Feature::Clone) { a.item href=(head.at("clone")) { (icon("copy")) "Copy" } }
                     @if head.has(Feature::Migrate) { a.item href=(head.at("migrate")) { (icon("right")) "Move to another node" } }
-                    @if head.has(Feature::Template) { a.item href=(head.at("template")) { (icon("box")) "Make a template of it" } }
+                    @if head.has(Feature::Template) { a.item href=(head.at("template")) { (icon("box")) "Turn it into a template" } }
                     a.item href=(head.at("danger")) { (icon("trash")) "Delete" }
                 }
             }
@@ -293,12 +293,12 @@ fn charts(head: &MachineHead) -> Markup {
     if head.row.vmid.is_none() {
         return html! {
             section id="charts" data-live data-on={ "guest:" (head.row.id) } {
-                (empty("clock", "It is being made", "Charts appear when it runs.", None))
+                (empty("clock", "It is being created", "Charts appear when it runs.", None))
             }
         };
     }
     if !head.has(Feature::History) {
-        return html! { p.dim { "Its host keeps no figures of the past, so there are no charts." } };
+        return html! { p.dim { "Its host keeps no history, so there are no charts." } };
     }
     let ranges = [("hour", "Hour"), ("day", "Day"), ("week", "Week"), ("month", "Month"), ("year", "Year")];
     let kinds = [("cpu", "CPU"), ("mem", "Memory"), ("net", "Network"), ("disk", "Disk")];

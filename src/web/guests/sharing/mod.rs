@@ -78,10 +78,10 @@ async fn shared(person: &Person, text: &str, form: &Form) -> Result<String> {
     let right = right.ok_or_else(|| Error::field("right", "Choose see, use or manage."))?;
     let with = guests.person_for_sharing(&person.actor, guest.row.id, form.value("login"))?;
     let grant = guests.share(&person.actor, guest.row.id, with, right).await?;
-    Ok(format!("{} may {} it now.", grant.login, grant.right.name()))
+    Ok(format!("{} may now {} it.", grant.login, grant.right.name()))
 }
 
-/// Takes it back from somebody; without a name, gives back what was shared with the person who asks.
+/// Stops sharing it with somebody; without a name, gives back what was shared with the person who asks.
 pub async fn unshare(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
     let (guest, form) = (find(&person, &text)?, Form::from_pairs(form));
     let own = form.value("user").is_empty();
@@ -100,8 +100,8 @@ pub async fn owner(person: Person, Path(text): Path<String>, Checked { form, .. 
     let form = Form::from_pairs(form);
     match handed_over(&person, &text, &form).await {
         // The old owner may have kept nothing.
-        Ok(()) if find(&person, &text).is_err() => Ok(finished(&person, "/machines", "It is handed over.")),
-        Ok(()) => Ok(finished(&person, &back(&text), "It is handed over.")),
+        Ok(()) if find(&person, &text).is_err() => Ok(finished(&person, "/machines", "Handed over.")),
+        Ok(()) => Ok(finished(&person, &back(&text), "Handed over.")),
         Err(e) => refuse(&person, &text, form, e),
     }
 }
@@ -112,7 +112,7 @@ async fn handed_over(person: &Person, text: &str, form: &Form) -> Result<()> {
     let keep = GuestRight::parse(form.value("keep"));
     let owner = match form.value("owner") {
         "" if person.actor.is_admin() => None,
-        "" => return Err(Error::field("owner", "Say who shall have it.")),
+        "" => return Err(Error::field("owner", "Enter the login of the new owner.")),
         text => {
             let named = guests.person_for_sharing(&person.actor, guest.row.id, text);
             Some(named.map_err(|_| Error::field("owner", "There is nobody with this login."))?)

@@ -1,4 +1,4 @@
-//! The access tab of a machine: its owner, with whom it is shared, and handing it over.
+//! The access tab of a machine: its owner, who it is shared with, and handing it over.
 
 use crate::frame::Page;
 use crate::frame::form::{Form, Way, csrf, select, text, trouble, ways};
@@ -9,7 +9,7 @@ use base::ids::UserId;
 use maud::{Markup, html};
 use model::access::GuestRight;
 
-/// Somebody with whom the machine is shared.
+/// Somebody the machine is shared with.
 #[derive(Clone, Debug)]
 pub struct GrantItem {
     pub user: UserId,
@@ -27,7 +27,7 @@ pub struct AccessView {
     pub right: GuestRight,
     /// They have it because somebody shared it with them, and can give it back.
     pub shared_with_me: bool,
-    /// With whom it is shared; `None` for those who may not know.
+    /// Who it is shared with; `None` for those who may not know.
     pub grants: Option<Vec<GrantItem>>,
     /// May they hand it over?
     pub may_hand_over: bool,
@@ -60,13 +60,13 @@ fn yours(page: &Page, head: &MachineHead, view: &AccessView) -> Markup {
             h2 { "Owner" }
             p { @match head.row.owner.as_deref() {
                 Some(o) => { strong { (o) } " owns it and may do everything with it." },
-                None => "Nobody owns it. Admins see it, and those with whom it is shared."
+                None => "Nobody owns it. Admins see it, and so do the people it is shared with."
             } }
             @if view.shared_with_me {
                 p { "It is shared with you: you may " strong { (view.right.name()) } " it. " span.dim { (view.right.words()) } }
                 form method="post" action=(head.at("unshare")) {
                     (csrf(page))
-                    button.danger data-confirm={ "Give " (head.row.name) " back? You no longer see it then." } { "Give it back" }
+                    button.danger data-confirm={ "Give " (head.row.name) " back? You will no longer see it." } { "Give it back" }
                 }
             }
         }
@@ -93,7 +93,7 @@ fn shared(page: &Page, head: &MachineHead, grants: &[GrantItem]) -> Markup {
                 form.inline method="post" action=(head.at("unshare")) {
                     (csrf(page))
                     input type="hidden" name="user" value=(g.user);
-                    button.danger data-confirm={ "Take " (head.row.name) " away from " (g.login) "? It counts at once." } { "Take back" }
+                    button.danger data-confirm={ "Stop sharing " (head.row.name) " with " (g.login) "? It takes effect at once." } { "Stop sharing" }
                 }
             } } }
         }
@@ -129,7 +129,7 @@ fn hand_over(page: &Page, head: &MachineHead, view: &AccessView, form: &Form) ->
     html! {
         section.card {
             h2 { "Hand it over" }
-            p { "The new owner sees it at once and may do everything with it; it counts for their quota. Shares with others stay." }
+            p { "The new owner sees it at once and may do everything with it; it counts towards their quota. Everyone it is shared with keeps their access." }
             form method="post" action=(head.at("owner")) {
                 (csrf(page))
                 input type="hidden" name="form" value="owner";

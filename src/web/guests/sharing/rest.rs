@@ -22,7 +22,7 @@ pub struct GrantList {
     pub grants: Vec<GrantView>,
 }
 
-/// With whom a machine is shared. For those who manage it.
+/// Who a machine is shared with. For those who manage it.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/grants", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GrantList), OneProblems))]
 pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<GrantList>> {
@@ -64,7 +64,7 @@ pub async fn put(
     Ok(Json(guests.share(&person.actor, id, with, wanted.right).await?))
 }
 
-/// Takes back what was shared with somebody; everybody may give back their own.
+/// Stops sharing a machine with somebody; people may always give back their own access.
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/grants/{user}", tag = "guests",
     params(("id" = String, Path), ("user" = String, Path, description = "Login or id")),
     responses((status = 204, description = "It is no longer shared with them."), WriteProblems))]
@@ -82,13 +82,13 @@ pub async fn delete(person: Person, Path((text, user)): Path<(String, String)>) 
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerPut {
-    /// Login or id of the new owner; `null` for nobody, which only admins may say.
+    /// Login or id of the new owner; `null` for nobody, which only admins may choose.
     pub owner: Option<String>,
-    /// see, use or manage: what the old owner may still do; nothing when left out.
+    /// see, use or manage: what the old owner may still do; nothing if left out.
     pub keep: Option<GuestRight>,
 }
 
-/// Hands a machine over. Its owner and admins may; it counts for the new owner's quota.
+/// Hands a machine over. Its owner and admins may; it counts towards the new owner's quota.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/owner", tag = "guests", request_body = OwnerPut,
     params(("id" = String, Path)), responses((status = 204, description = "Handed over"), WriteProblems))]
 pub async fn owner(person: Person, Path(text): Path<String>, Sent(wanted): Sent<OwnerPut>) -> Answer<StatusCode> {

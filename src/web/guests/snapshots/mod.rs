@@ -60,7 +60,7 @@ fn back(guest: &GuestLive) -> String {
 pub async fn show(person: Person, Path((text, name)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let all = person.web.app.guests().snapshots(&person.actor, guest.row.id).await?;
-    let one = all.get(&name).ok_or_else(|| Error::not_found("There is no such snapshot (any more)."))?;
+    let one = all.get(&name).ok_or_else(|| Error::not_found("There is no such snapshot."))?;
     let asked = Asked { action: ActionKind::Rollback, snapshot: Some(name.clone()) };
     let lost = list_of(&impact::of(&person, &guest, asked).await?);
     Ok(page::one(&person.page(), &head(&person, &guest)?, &all, one, &lost, &Form::new()))

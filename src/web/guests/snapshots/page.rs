@@ -26,13 +26,13 @@ const DEEPEST: usize = 8;
 pub fn list(page: &Page, head: &MachineHead, view: &SnapshotsView, form: &Form) -> Markup {
     let body = html! {
         (happening(page, head))
-        @if view.all.is_none() { (note("warn", html! { "The snapshots can't be read now. " (view.trouble) })) }
+        @if view.all.is_none() { (note("warn", html! { "The snapshots can't be read right now. " (view.trouble) })) }
         @if let Some(all) = &view.all {
             section id="snapshots" data-live data-on={ "job guest:" (head.row.id) } {
                 @if all.snapshots.is_empty() {
                     (empty("clock", "No snapshots yet", "A snapshot keeps the machine as it is now, so that you can go back: before an upgrade, for example.", None))
                 } @else {
-                    ol.tree aria-label="Snapshots, the oldest first" {
+                    ol.tree aria-label="Snapshots, oldest first" {
                         @for (depth, snapshot) in all.tree() {
                             @match snapshot {
                                 Some(s) => li class={ "d" (depth.min(DEEPEST)) } { (line(page, head, s)) },
@@ -70,10 +70,10 @@ fn take(page: &Page, head: &MachineHead, view: &SnapshotsView, form: &Form) -> M
                     (text("name", "Name").required().default(&view.suggestion).hint("Letters, digits, dashes and underscores.").render(form))
                     (area("description", "Note", 2).hint("What is it for?").render(form))
                     @if running && head.has(Feature::SnapshotMemory) {
-                        (switch(form, "memory", "Also what is in memory", false, "Going back then goes on where it was. It takes longer, and as much room as the machine has memory."))
+                        (switch(form, "memory", "Include memory", false, "Rolling back then resumes where it left off. It takes longer, and as much space as the machine has memory."))
                     }
-                    @if running && head.has(Feature::SnapshotMemory) { p.dim { "It goes on running. Without memory, going back is like after a power cut; with the guest agent its files are in order." } }
-                    @else if running { p.dim { "It goes on running. Going back is like after a power cut." } }
+                    @if running && head.has(Feature::SnapshotMemory) { p.dim { "It keeps running. Without memory, rolling back is like recovering from a power cut; with the guest agent its files are consistent." } }
+                    @else if running { p.dim { "It keeps running. Rolling back is like recovering from a power cut." } }
                     div.actions { button.primary { (icon("plus")) "Take snapshot" } }
                 }
             }
@@ -93,19 +93,19 @@ pub fn one(page: &Page, head: &MachineHead, all: &Snapshots, s: &Snapshot, lost:
         p.facts {
             span { (time(page, s.time)) }
             @if s.memory { span.tag { "with memory" } }
-            @if all.parent.as_deref() == Some(s.name.as_str()) { span.tag { "the present state grew from it" } }
+            @if all.parent.as_deref() == Some(s.name.as_str()) { span.tag { "the current state is based on it" } }
             @if s.broken { span.state.bad { "broke off" } }
         }
         (trouble(form))
         @if !head.can_manage { p { "Only its owner and admins may change snapshots." } } @else {
             section.card.narrow.attention {
                 h2 { "Go back to it" }
-                @if s.broken { p { "It broke off while it was made, so there is nothing to go back to." } } @else {
+                @if s.broken { p { "This snapshot is incomplete: taking it was interrupted. You can't roll back to it." } } @else {
                     p { "This brings " strong { (head.row.name) } " back to how it was " (time(page, s.time)) "." }
                     (lost)
                     form method="post" action=(at("rollback")) {
                         (csrf(page))
-                        @if s.memory { p.dim { "It goes on running from there, as its memory was kept." } }
+                        @if s.memory { p.dim { "It continues running from there, because its memory was saved." } }
                         @else { (switch(form, "start", "Start it afterwards", running, "")) }
                         div.actions { button.danger.solid { "Go back to " (s.name) } }
                     }
@@ -121,7 +121,7 @@ pub fn one(page: &Page, head: &MachineHead, all: &Snapshots, s: &Snapshot, lost:
             }
             section.card.narrow {
                 h2 { "Delete it" }
-                p { "The machine stays as it is; only this way back is gone."
+                p { "The machine stays as it is; you just can't roll back to this snapshot any more."
                     @if children > 0 { " " (count(children, "later snapshot stays.", "later snapshots stay.")) } }
                 form method="post" action=(at("delete")) {
                     (csrf(page))

@@ -1,4 +1,4 @@
-//! The software tab of a machine: install, remove, let Steward in.
+//! The software tab of a machine: install, remove, give Steward access.
 
 pub mod page;
 pub mod rest;
@@ -58,7 +58,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
 
 fn item(person: &Person, name: &str) -> Result<MenuItem> {
     let found = person.web.app.software().menu(&person.actor).into_iter().find(|i| i.name == name);
-    found.ok_or_else(|| Error::not_found("There is no such recipe (any more)."))
+    found.ok_or_else(|| Error::not_found("There is no such recipe."))
 }
 
 pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) -> Answer<Markup> {
@@ -67,16 +67,18 @@ pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) 
     Ok(page::recipe(&person.page(), &head(&person, &guest).await?, &item, &warnings, &Form::new()))
 }
 
-/// What a machine with so much memory (MiB) and disk (GiB) may lack for these recipes, in sentences. 0: not known.
+/// What a machine with this much memory (MiB) and disk (GiB) may lack for these recipes, in sentences. 0: not known.
 pub fn warnings<'a>(needs: impl IntoIterator<Item = &'a Needs>, memory: u64, disk: u64) -> Vec<String> {
     let (most_memory, most_disk) = Needs::sum(needs);
     let mut out = Vec::new();
     if memory > 0 && memory < most_memory {
         let (want, have) = (bytes(most_memory << 20), bytes(memory << 20));
-        out.push(format!("With the system this needs about {want} of memory; the machine has {have}."));
+        out.push(format!("Together with the system this needs about {want} of memory; the machine has {have}."));
     }
     if disk > 0 && disk < most_disk {
-        out.push(format!("With the system this needs about {most_disk} GiB of disk; the machine has {disk} GiB."));
+        out.push(format!(
+            "Together with the system this needs about {most_disk} GiB of disk; the machine has {disk} GiB."
+        ));
     }
     out
 }
@@ -92,7 +94,7 @@ pub async fn install(
     match person.web.app.software().request_install(&person.actor, guest.row.id, request).await {
         Ok(asked) => match asked.job {
             Some(job) => Ok(finished(&person, &format!("/jobs/{job}"), "")),
-            None => Ok(finished(&person, &place(&guest), "It is on the list and begins when the machine is free.")),
+            None => Ok(finished(&person, &place(&guest), "Queued: it begins when the machine is free.")),
         },
         Err(e) => {
             let head = head(&person, &guest).await?;
@@ -109,7 +111,7 @@ pub async fn remove(
 ) -> Answer {
     let guest = find(&person, &text)?;
     match person.web.app.software().remove(&person.actor, guest.row.id, &name).await {
-        Ok(()) => Ok(finished(&person, &place(&guest), "It is off the list.")),
+        Ok(()) => Ok(finished(&person, &place(&guest), "Removed from the list.")),
         Err(e) => refused(&person, &place(&guest), e),
     }
 }
@@ -144,7 +146,9 @@ pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, ..
 pub async fn forget(person: Person, Path(text): Path<String>, Checked { .. }: Checked<Pairs>) -> Answer {
     let guest = find(&person, &text)?;
     match person.web.app.software().forget_host_key(&person.actor, guest.row.id).await {
-        Ok(()) => Ok(finished(&person, &place(&guest), "The next host key that shows up is kept.")),
+        Ok(()) => {
+            Ok(finished(&person, &place(&guest), "The next host key that the machine presents will be accepted."))
+        }
         Err(e) => refused(&person, &place(&guest), e),
     }
 }

@@ -30,9 +30,9 @@ pub fn tab(page: &Page, head: &MachineHead, view: &TabView, form: &Form) -> Mark
         }
         @if view.can_manage && !head.row.template {
             @if view.key.is_some() || head.system == System::Windows { section { h2 { "Install" } (menu(head, view)) } }
-            @else { section { h2 { "Install" } p { "First let Steward in below: it signs in by SSH with a key of its own." } } }
+            @else { section { h2 { "Install" } p { "First give Steward access below: it signs in over SSH with a key of its own." } } }
         }
-        @if head.system == System::Windows { p.dim { "Steward works inside this machine by its guest agent; it needs no sign-in there." } }
+        @if head.system == System::Windows { p.dim { "Steward works inside this machine through its guest agent; no sign-in is needed." } }
         @else if !head.row.template { (access(page, head, view, form)) }
     };
     frame(page, head, "software", body)
@@ -53,7 +53,7 @@ fn installed(page: &Page, head: &MachineHead, view: &TabView, s: &SoftwareView) 
     html! {
         li.card {
             header { strong { (s.title) } (state(class(s.state), s.state.name())) }
-            p.dim { "Version " (s.version) ", asked for by " (s.asked_by) " " (time(page, s.asked)) @if let Some(t) = s.installed { ", installed " (time(page, t)) } }
+            p.dim { "Version " (s.version) ", requested by " (s.asked_by) " " (time(page, s.asked)) @if let Some(t) = s.installed { ", installed " (time(page, t)) } }
             @if s.state == SoftwareState::Failed { @if let Some(why) = &s.error { (note("bad", html! { (why) })) } }
             @if s.state == SoftwareState::Wanted { p { "It begins as soon as nothing else works on the machine." } }
             @if !s.links.is_empty() {
@@ -69,7 +69,7 @@ fn installed(page: &Page, head: &MachineHead, view: &TabView, s: &SoftwareView) 
                     @if let (SoftwareState::Failed | SoftwareState::Cancelled, Some(job)) = (s.state, s.job) { (post(page, &format!("/jobs/{job}/retry"), "Try again", "primary")) }
                     @if view.menu.iter().any(|m| m.name == s.recipe) { a.button.quiet href=(at("")) { "Install again" } }
                     form.inline method="post" action=(at("/remove")) { (csrf(page))
-                        button.quiet data-confirm="Take it off the list? What is installed stays on the machine." { "Off the list" }
+                        button.quiet data-confirm="Remove it from the list? What is installed stays on the machine." { "Remove from list" }
                     }
                 }
             }
@@ -149,46 +149,46 @@ pub fn recipe(page: &Page, head: &MachineHead, item: &MenuItem, warnings: &[Stri
     frame(page, head, "software", body)
 }
 
-/// How Steward signs in, and letting it in.
+/// How Steward signs in, and giving it access.
 fn access(page: &Page, head: &MachineHead, view: &TabView, form: &Form) -> Markup {
     let path = format!("/machines/{}/ssh", head.row.id);
     let wrong = form.message().is_some();
-    let summary = if view.key.is_some() { "Change how" } else { "Let Steward in" };
+    let summary = if view.key.is_some() { "Change it" } else { "Give Steward access" };
     html! {
         section.card.narrow id="ssh" {
             h2 { (icon("key")) "How Steward signs in" }
             @match &view.key {
                 Some(key) => {
                     p { "As " strong { (key.user) } " with a key that only this machine has"
-                        @match &key.address { Some(a) => { ", at " (a) }, None => ", at the address that Proxmox tells" }
+                        @match &key.address { Some(a) => { ", at " (a) }, None => ", at the address that Proxmox reports" }
                         @if key.port != 22 { ", port " (key.port) } "." }
                     p.dim { "The line for authorized_keys:" }
                     p.fingerprint { (copy(&key.public_key)) }
                     @if key.host_keys.is_empty() { p.dim { "Its host key is kept at the first sign-in." } }
                     @else {
-                        p.dim { "The machine's host key, seen at the first sign-in; another one is refused:" }
+                        p.dim { "The machine's host key, seen at the first sign-in; any other is refused:" }
                         @for k in &key.host_keys { p.fingerprint { (copy(k)) } }
                         @if view.can_manage {
                             form method="post" action={ (path) "/forget" } { (csrf(page))
-                                button.quiet data-confirm="Accept whichever host key shows up next? Do this only when you know why it changed." { "Forget the host key" }
+                                button.quiet data-confirm="Accept whichever host key is presented next? Do this only if you know why it changed." { "Forget the host key" }
                             }
                         }
                     }
                 }
-                None => p { "Steward did not make this machine, or made it without a user, so it has no key there." },
+                None => p { "Steward did not create this machine, or created it without a user, so it has no key there." },
             }
             @if view.can_manage {
                 details.fold open[wrong || view.key.is_none()] { summary { (summary) }
                     (trouble(form))
                     form method="post" action=(path) {
                         (csrf(page))
-                        (text("user", "User on the machine").default(view.key.as_ref().map_or("root", |k| k.user.as_str())).hint("root, or one who may use sudo without a password.").render(form))
+                        (text("user", "User on the machine").default(view.key.as_ref().map_or("root", |k| k.user.as_str())).hint("root, or a user who may use sudo without a password.").render(form))
                         div.pair {
-                            (text("address", "Address").default(view.key.as_ref().and_then(|k| k.address.as_deref()).unwrap_or("")).hint("Leave empty for the one that Proxmox tells.").mono().render(form))
+                            (text("address", "Address").default(view.key.as_ref().and_then(|k| k.address.as_deref()).unwrap_or("")).hint("Leave empty for the one that Proxmox reports.").mono().render(form))
                             (number("port", "Port", 1, 65535).default(&view.key.as_ref().map_or(22, |k| k.port).to_string()).render(form))
                         }
-                        (password("password", "Password", "off").hint("Used once to place the key, then forgotten. Leave it empty to place the line yourself.").maybe().render(form))
-                        div.actions { button.primary { @if view.key.is_some() { "Change" } @else { "Let Steward in" } } }
+                        (password("password", "Password", "off").hint("Used once to install the key, then forgotten. Leave it empty to add the line yourself.").maybe().render(form))
+                        div.actions { button.primary { @if view.key.is_some() { "Change" } @else { "Give Steward access" } } }
                     }
                 }
             }

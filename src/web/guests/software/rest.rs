@@ -28,10 +28,10 @@ pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<Vec<S
     Ok(Json(person.web.app.software().of_guest(&person.actor, id::<GuestId>(&text)?).await?))
 }
 
-/// Asks for a recipe on a machine. Its job begins when nothing else works on the machine; until then `job` is
+/// Requests a recipe on a machine. Its job begins when nothing else is working on the machine; until then `job` is
 /// null.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/software", tag = "software", params(("id" = String, Path)), request_body = SoftwareRequest,
-    responses((status = 202, description = "Asked for", body = SoftwareView, headers(("Location" = String, description = "The job, when it was made at once"))), WriteProblems))]
+    responses((status = 202, description = "Accepted", body = SoftwareView, headers(("Location" = String, description = "The job, when it was made at once"))), WriteProblems))]
 pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sent<SoftwareRequest>) -> Answer {
     let asked = person.web.app.software().request_install(&person.actor, id::<GuestId>(&text)?, wanted).await?;
     match asked.job {
@@ -40,9 +40,9 @@ pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sen
     }
 }
 
-/// Takes a recipe off the list of a machine. What is installed stays on the machine.
+/// Removes a recipe from a machine's list. What is installed stays on the machine.
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/software/{recipe}", tag = "software",
-    params(("id" = String, Path), ("recipe" = String, Path)), responses((status = 204, description = "Off the list"), WriteProblems))]
+    params(("id" = String, Path), ("recipe" = String, Path)), responses((status = 204, description = "Remove from list"), WriteProblems))]
 pub async fn remove(person: Person, Path((text, recipe)): Path<(String, String)>) -> Answer<StatusCode> {
     person.web.app.software().remove(&person.actor, id::<GuestId>(&text)?, &recipe).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -57,7 +57,7 @@ pub async fn ssh(person: Person, Path(text): Path<String>) -> Answer<Json<KeyVie
     Ok(Json(key))
 }
 
-/// Makes a key for a machine, or keeps the one it has, and places it with a password if one is given.
+/// Creates a key for a machine, or keeps the one it has, and installs it with a password if one is given.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/ssh", tag = "software", params(("id" = String, Path)), request_body = LetIn,
     responses((status = 200, body = KeyView), WriteProblems))]
 pub async fn let_in(person: Person, Path(text): Path<String>, Sent(wanted): Sent<LetIn>) -> Answer<Json<KeyView>> {
@@ -65,7 +65,7 @@ pub async fn let_in(person: Person, Path(text): Path<String>, Sent(wanted): Sent
     Ok(Json(key))
 }
 
-/// Forgets the host key that was seen first, for a machine that was made anew.
+/// Forgets the host key that was seen first, for a machine that was reinstalled.
 #[utoipa::path(delete, path = "/api/v1/guests/{id}/ssh/host-key", tag = "software", params(("id" = String, Path)),
     responses((status = 204, description = "Forgotten"), WriteProblems))]
 pub async fn forget_host_key(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {

@@ -58,11 +58,11 @@ fn what_fits_is_read() {
 fn every_wrong_field_has_its_sentence_in_everyday_words() {
     let number = "Give a whole number from 0 to 4294967295.";
     let all = wrong(r#"{"cores":"two","colour":"red","size":{"gib":-1},"more":[{"gib":1},{"gb":2}],"start":"yes"}"#);
-    let known = "There is no such field here. There are: cores, name, size, more, from, start.";
+    let known = "There is no such field here. The fields are: cores, name, size, more, from, start.";
     let expected = [
         said("colour", known),
         said("cores", number),
-        said("more[1].gb", "There is no such field here. There are: gib."),
+        said("more[1].gb", "There is no such field here. The fields are: gib."),
         said("more[1].gib", "This is missing."),
         said("name", "This is missing."),
         said("size.gib", "Give a whole number, 0 or more."),
@@ -76,7 +76,7 @@ fn every_wrong_field_has_its_sentence_in_everyday_words() {
     assert_eq!(with(r#""start":true,"start":true"#).0, "start");
     let query = |text: &str| Node::of_query(text).and_then(Node::read::<Wanted>).unwrap_err().fields().clone();
     assert_eq!(query("cores=-1&name=a")["cores"], number);
-    assert_eq!(query("cores=1&cores=2&name=a")["cores"], "Duplicate field.");
+    assert_eq!(query("cores=1&cores=2&name=a")["cores"], "This field is sent twice. Send it once.");
 }
 
 #[derive(Debug, Deserialize)]
@@ -127,7 +127,7 @@ fn a_list_is_no_object() {
 #[test]
 fn what_is_no_json_is_said_so() {
     let said = |body: &[u8]| Node::of_json(body).unwrap_err().message().to_owned();
-    assert_eq!(said(b"{"), "The body is not JSON. The fault is in line 1, column 1.");
+    assert_eq!(said(b"{"), "The body is not JSON. The error is in line 1, column 1.");
     assert!(said(br#"{"cores":1} {}"#).contains("more than one"));
     assert!(said(b" ").contains("empty"));
     assert!(said(br#"{"cores":1e999}"#).contains("too large"));
