@@ -26,7 +26,7 @@ impl Hasher {
     /// # Errors
     /// `TooMany` when the queue is full.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let place = Place::take(&self.waiting)?;
+        let place = QueueSlot::take(&self.waiting)?;
         let permit = Arc::clone(&self.running).acquire_owned().await.map_err(Error::internal)?;
         drop(place);
         tokio::task::spawn_blocking(move || {
@@ -40,9 +40,9 @@ impl Hasher {
 }
 
 /// A place in the queue, given back when it is dropped (also when the request is cut off while waiting).
-struct Place<'a>(&'a AtomicUsize);
+struct QueueSlot<'a>(&'a AtomicUsize);
 
-impl<'a> Place<'a> {
+impl<'a> QueueSlot<'a> {
     fn take(waiting: &'a AtomicUsize) -> Result<Self> {
         if waiting.fetch_add(1, Ordering::SeqCst) >= QUEUE {
             waiting.fetch_sub(1, Ordering::SeqCst);
@@ -52,7 +52,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }

@@ -72,7 +72,7 @@ pub struct ConnectionLive {
 
 /// Everything at one moment.
 #[derive(Debug, Default)]
-pub struct Snapshot {
+pub struct LiveView {
     pub connections: Vec<ConnectionLive>,
     /// By name.
     pub nodes: Vec<NodeLive>,
@@ -81,7 +81,7 @@ pub struct Snapshot {
     by_id: HashMap<GuestId, usize>,
 }
 
-impl Snapshot {
+impl LiveView {
     pub fn guest(&self, id: GuestId) -> Option<&Arc<GuestLive>> {
         self.by_id.get(&id).and_then(|i| self.guests.get(*i))
     }
@@ -97,7 +97,7 @@ impl Snapshot {
 
 /// The keeper of the snapshot.
 pub struct Live {
-    now: ArcSwap<Snapshot>,
+    now: ArcSwap<LiveView>,
     work: Mutex<Work>,
 }
 
@@ -106,7 +106,7 @@ pub struct Live {
 struct Work {
     rows: HashMap<GuestId, Guest>,
     connections: HashMap<ConnectionId, Connected>,
-    states: HashMap<GuestId, Seen>,
+    states: HashMap<GuestId, GuestReading>,
 }
 
 struct Connected {
@@ -119,7 +119,7 @@ struct Connected {
     storages: Vec<Storage>,
 }
 
-struct Seen {
+struct GuestReading {
     state: GuestState,
     rates: Rates,
     spark: Spark,
@@ -198,13 +198,13 @@ pub struct ReportedGuest {
 impl Live {
     pub(super) fn load(store: &Store) -> Result<Self> {
         let rows = store.read(|tx| tx.list(tables::GUESTS, Scan::all(), usize::MAX))?;
-        let live = Self { now: ArcSwap::from_pointee(Snapshot::default()), work: Mutex::new(Work::default()) };
+        let live = Self { now: ArcSwap::from_pointee(LiveView::default()), work: Mutex::new(Work::default()) };
         live.change(|work| work.rows = rows.into_iter().collect());
         Ok(live)
     }
 
     /// The present moment; cheap, and it does not change while it is held.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&self) -> Arc<LiveView> {
         self.now.load_full()
     }
 
@@ -329,7 +329,7 @@ impl Connected {
 
 impl Work {
     fn see(&mut self, id: GuestId, at: Timestamp, state: GuestState) {
-        let seen = self.states.entry(id).or_insert_with(|| Seen {
+        let seen = self.states.entry(id).or_insert_with(|| GuestReading {
             state: GuestState::default(),
             rates: Rates::default(),
             spark: Spark::default(),
@@ -348,7 +348,7 @@ impl Work {
         (seen.state, seen.at) = (state, at);
     }
 
-    fn snapshot(&self) -> Snapshot {
+    fn snapshot(&self) -> LiveView {
         let mut guests: Vec<_> = self.rows.values().map(|row| Arc::new(self.guest(row))).collect();
         guests.sort_by(|a, b| a.state.name.cmp(&b.state.name).then(a.row.vmid.cmp(&b.row.vmid)));
         let by_id = guests.iter().enumerate().map(|(i, g)| (g.row.id, i)).collect();
@@ -356,7 +356,7 @@ impl Work {
         nodes.sort_by(|a, b| a.node.name.cmp(&b.node.name));
         let mut connections: Vec<_> = self.connections.iter().map(|(id, c)| c.live(*id)).collect();
         connections.sort_by(|a, b| a.name.cmp(&b.name));
-        Snapshot { connections, nodes, guests, by_id }
+        LiveView { connections, nodes, guests, by_id }
     }
 
     fn guest(&self, row: &Guest) -> GuestLive {

@@ -37,7 +37,7 @@ struct Arguments {
     #[command(flatten)]
     overrides: Overrides,
     #[command(subcommand)]
-    verb: Verb,
+    verb: TopCommand,
 }
 
 /// Flags are stronger than the environment and the file.
@@ -68,7 +68,7 @@ struct Overrides {
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum TopCommand {
     /// Run the appliance (the package's unit does this).
     Serve,
     #[cfg(feature = "demo")]
@@ -81,20 +81,20 @@ enum Verb {
     SetupCode,
     /// Look after users.
     #[command(subcommand)]
-    User(UserVerb),
+    User(UserCommand),
     /// Look after plugins.
     #[command(subcommand)]
-    Plugin(PluginVerb),
+    Plugin(PluginCommand),
     /// Look after the audit log.
     #[command(subcommand)]
-    Audit(AuditVerb),
+    Audit(AuditCommand),
     /// Join the Proxmox of this host, or leave it. Run as root on the node.
     #[command(subcommand)]
-    Proxmox(proxmox::Verb),
+    Proxmox(proxmox::ProxmoxCommand),
     /// Check the settings, the key, the store, the plugins and Proxmox, and say what to do.
     Doctor,
     #[command(flatten)]
-    Remote(remote::Verb),
+    Remote(remote::RemoteCommand),
     /// Print a completion script for a shell; names of machines and jobs are asked from the appliance.
     Completion { shell: clap_complete::Shell },
     /// Print the manual page, or write one for each command into a folder.
@@ -112,7 +112,7 @@ enum Verb {
 }
 
 #[derive(Debug, Subcommand)]
-enum UserVerb {
+enum UserCommand {
     /// List all users.
     List,
     /// Create a user and print the one-time link for their first password.
@@ -142,7 +142,7 @@ enum RoleName {
 }
 
 #[derive(Debug, Subcommand)]
-enum PluginVerb {
+enum PluginCommand {
     /// List the plugins of the running appliance with their errors.
     List,
     /// Load a plugin's folder and run its tests.rhai. Needs no running appliance.
@@ -150,7 +150,7 @@ enum PluginVerb {
 }
 
 #[derive(Debug, Subcommand)]
-enum AuditVerb {
+enum AuditCommand {
     /// Check the whole chain and name the first bad entry.
     Verify,
 }
@@ -177,21 +177,21 @@ pub fn main(built_in: BuiltIn) -> ExitCode {
 fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.verb {
         #[cfg(feature = "demo")]
-        Verb::Demo(demo) => return demo.run(&arguments.overrides),
+        TopCommand::Demo(demo) => return demo.run(&arguments.overrides),
         #[cfg(feature = "demo")]
-        Verb::Sim(sim) => return sim.run(&arguments.overrides),
-        Verb::Remote(verb) => return Ok(remote::main(verb)),
-        Verb::Completion { shell } => return completion(shell),
-        Verb::Man { all } => return man(all.as_deref()),
-        Verb::PluginReference => {
+        TopCommand::Sim(sim) => return sim.run(&arguments.overrides),
+        TopCommand::Remote(verb) => return Ok(remote::main(verb)),
+        TopCommand::Completion { shell } => return completion(shell),
+        TopCommand::Man { all } => return man(all.as_deref()),
+        TopCommand::PluginReference => {
             say(&plugin::docs::markdown());
             return Ok(ExitCode::SUCCESS);
         }
-        Verb::Openapi => {
+        TopCommand::Openapi => {
             say(web::openapi_json());
             return Ok(ExitCode::SUCCESS);
         }
-        Verb::Plugin(PluginVerb::Check { folder }) => {
+        TopCommand::Plugin(PluginCommand::Check { folder }) => {
             let report = plugin::check::run(arguments.overrides.built_in.plugins, &folder);
             say(&report.to_string());
             return Ok(if report.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -200,9 +200,9 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let settings = load(arguments.config.as_deref(), &arguments.overrides)?;
     match arguments.verb {
-        Verb::Serve => appliance::serve(settings),
-        Verb::Doctor => Ok(doctor::run(&settings)),
-        Verb::Proxmox(verb) => verb.run(settings),
+        TopCommand::Serve => appliance::serve(settings),
+        TopCommand::Doctor => Ok(doctor::run(&settings)),
+        TopCommand::Proxmox(verb) => verb.run(settings),
         verb => {
             let answer = socket::ask(&settings.socket, &request(verb)?)?;
             say(&answer);
@@ -241,19 +241,21 @@ fn man(folder: Option<&std::path::Path>) -> Result<ExitCode> {
 }
 
 /// What a verb asks of the running appliance.
-fn request(verb: Verb) -> Result<console::Request> {
+fn request(verb: TopCommand) -> Result<console::Request> {
     use console::Request;
     Ok(match verb {
-        Verb::SetupCode => Request::SetupCode,
-        Verb::User(UserVerb::List) => Request::Users,
-        Verb::User(UserVerb::Add { login, role, email }) => Request::AddUser { login, email, admin: role.is_admin() },
-        Verb::User(UserVerb::Reset { login }) => Request::ResetUser { login },
-        Verb::User(UserVerb::Unlock { login }) => Request::UnlockUser { login },
-        Verb::User(UserVerb::Activate { login }) => Request::SetActive { login, active: true },
-        Verb::User(UserVerb::Deactivate { login }) => Request::SetActive { login, active: false },
-        Verb::User(UserVerb::Role { login, role }) => Request::SetRole { login, admin: role.is_admin() },
-        Verb::Plugin(PluginVerb::List) => Request::Plugins,
-        Verb::Audit(AuditVerb::Verify) => Request::VerifyAudit,
+        TopCommand::SetupCode => Request::SetupCode,
+        TopCommand::User(UserCommand::List) => Request::Users,
+        TopCommand::User(UserCommand::Add { login, role, email }) => {
+            Request::AddUser { login, email, admin: role.is_admin() }
+        }
+        TopCommand::User(UserCommand::Reset { login }) => Request::ResetUser { login },
+        TopCommand::User(UserCommand::Unlock { login }) => Request::UnlockUser { login },
+        TopCommand::User(UserCommand::Activate { login }) => Request::SetActive { login, active: true },
+        TopCommand::User(UserCommand::Deactivate { login }) => Request::SetActive { login, active: false },
+        TopCommand::User(UserCommand::Role { login, role }) => Request::SetRole { login, admin: role.is_admin() },
+        TopCommand::Plugin(PluginCommand::List) => Request::Plugins,
+        TopCommand::Audit(AuditCommand::Verify) => Request::VerifyAudit,
         other => return Err(Error::internal(format!("{other:?} needs no running appliance"))),
     })
 }

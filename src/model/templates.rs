@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a template is made, and where it is rebuilt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
-pub struct Place {
+pub struct TemplateTarget {
     #[n(0)]
     pub node: String,
     /// Where the downloaded image is kept; empty: the storage for such images with the most free space.
@@ -57,7 +57,7 @@ pub struct Template {
     #[n(9)]
     pub job: JobId,
     #[n(10)]
-    pub place: Place,
+    pub place: TemplateTarget,
     /// The image is from the catalogue, so the template can be rebuilt from a newer one.
     #[n(11)]
     pub of_catalogue: bool,
@@ -82,7 +82,7 @@ pub struct BuildArgs {
     pub cpu: String,
     pub memory: u64,
     pub name: String,
-    pub place: Place,
+    pub place: TemplateTarget,
     /// Notes of the template.
     pub notes: String,
     /// The task that puts an image in its place that was uploaded through Steward.

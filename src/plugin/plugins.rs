@@ -16,9 +16,9 @@ const QUIET: Duration = Duration::from_millis(250);
 
 /// The plugins of the appliance. Clones are the same collection.
 #[derive(Clone)]
-pub struct Plugins(Arc<Inner>);
+pub struct Plugins(Arc<Collection>);
 
-struct Inner {
+struct Collection {
     built_in: base::files::Files,
     folder: Option<PathBuf>,
     state: RwLock<State>,
@@ -58,7 +58,7 @@ impl Plugins {
     /// Loads the built-in plugins and those in `folder`, which override built-in ones of the same name.
     /// A broken plugin is in `list` with its error.
     pub fn load(built_in: base::files::Files, folder: Option<&Path>) -> Self {
-        let plugins = Self(Arc::new(Inner {
+        let plugins = Self(Arc::new(Collection {
             built_in,
             folder: folder.map(Path::to_owned),
             state: RwLock::default(),

@@ -1,7 +1,7 @@
 //! Fetching a small public text (a publisher's list of checksums) over HTTPS, with the system's own roots.
 
 use crate::http::{self, Failure};
-use crate::tls::{self, Seen, Trust};
+use crate::tls::{self, LastChain, Trust};
 use ::http::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
 use ::http::{HeaderValue, Request, Response};
 use bytes::Bytes;
@@ -77,7 +77,7 @@ async fn ask(url: &Url) -> Result<Response<Incoming>, FetchError> {
     match url.scheme() {
         "http" => send(url, http::tcp(host, port).await.map_err(explain)?).await,
         "https" => {
-            let config = tls::config(&Trust::System, &Seen::default()).map_err(|e| FetchError(e.0))?;
+            let config = tls::config(&Trust::System, &LastChain::default()).map_err(|e| FetchError(e.0))?;
             send(url, http::tls(host, port, config, PATIENCE).await.map_err(explain)?).await
         }
         _ => Err(fail("only https and http are supported.")),

@@ -60,7 +60,7 @@ pub fn colons(sha256: &[u8; 32]) -> String {
 ///
 /// # Errors
 /// When the CA can't be read, or the system trusts no authority at all.
-pub fn config(trust: &Trust, seen: &Seen) -> Result<Arc<ClientConfig>, TrustError> {
+pub fn config(trust: &Trust, seen: &LastChain) -> Result<Arc<ClientConfig>, TrustError> {
     let check = match trust {
         Trust::Fingerprints(pins) => Check::Pins(pins.clone()),
         Trust::Ca(pem) => Check::Authorities(authority(pem)?),
@@ -101,9 +101,9 @@ fn system() -> Result<Arc<WebPkiServerVerifier>, TrustError> {
 
 /// What the last handshake showed.
 #[derive(Debug, Clone, Default)]
-pub struct Seen(Arc<Mutex<Option<Chain>>>);
+pub struct LastChain(Arc<Mutex<Option<Chain>>>);
 
-impl Seen {
+impl LastChain {
     pub fn last(&self) -> Option<Chain> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -181,7 +181,7 @@ enum Check {
 /// would be worth nothing, as certificates are public.
 #[derive(Debug)]
 struct Verifier {
-    seen: Seen,
+    seen: LastChain,
     check: Check,
     provider: Arc<CryptoProvider>,
 }

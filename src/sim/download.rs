@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// Where a file is to go, and what it must be.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct DownloadSpec {
     pub node: String,
     pub storage: String,
     /// `iso`, `vztmpl` or `import`.
@@ -28,7 +28,7 @@ pub struct Wanted {
     pub checksum: Option<(String, String)>,
 }
 
-impl Wanted {
+impl DownloadSpec {
     pub fn volid(&self) -> String {
         format!("{}:{}/{}", self.storage, self.content, self.filename)
     }
@@ -113,7 +113,7 @@ pub fn upload(call: &Call) -> Answer {
     let Some((name, bytes)) = call.file.clone() else {
         return Err(ApiError::param("filename", "property is missing and it is not optional"));
     };
-    let wanted = Wanted::from(call, &name)?;
+    let wanted = DownloadSpec::from(call, &name)?;
     let upid = tasks::spawn(&call.world, &call.who, call.node(), "imgcopy", "", move |job| async move {
         job.log(format!("target node: {}", wanted.node));
         if let Some((algorithm, sum)) = &wanted.checksum {
@@ -151,7 +151,7 @@ pub fn download(call: &Call) -> Answer {
         }
         require(c, &call.who, "/", &["Sys.Audit", "Sys.Modify"])
     })?;
-    let wanted = Wanted::from(call, &call.params.text("filename"))?;
+    let wanted = DownloadSpec::from(call, &call.params.text("filename"))?;
     let id = wanted.filename.clone();
     let upid = tasks::spawn(&call.world, &call.who, call.node(), "download", &id, move |job| async move {
         fetch(&job, &wanted, &url).await
@@ -159,7 +159,7 @@ pub fn download(call: &Call) -> Answer {
     Ok(json!(upid).into())
 }
 
-async fn fetch(job: &Arc<Job>, wanted: &Wanted, url: &str) -> Work {
+async fn fetch(job: &Arc<Job>, wanted: &DownloadSpec, url: &str) -> Work {
     let path = format!("/var/lib/vz/template/{}/{}", wanted.content, wanted.filename);
     job.log(format!("downloading {url} to {path}"));
     let there = job.world.read(|c| c.volume(&wanted.node, &wanted.volid()).is_some());

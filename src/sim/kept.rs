@@ -9,19 +9,19 @@ use std::time::Duration;
 
 /// A cluster as it was.
 #[derive(Debug, Clone)]
-pub struct Kept(Cluster);
+pub struct SavedCluster(Cluster);
 
 impl Sim {
     /// Remembers the cluster as it is, without its tasks.
-    pub fn keep(&self) -> Kept {
+    pub fn keep(&self) -> SavedCluster {
         let mut cluster = self.world.read(Clone::clone);
         cluster.tasks.clear();
-        Kept(cluster)
+        SavedCluster(cluster)
     }
 
     /// Ends all faults and all tasks and puts the cluster back as it was. Process numbers go on, so that no task
     /// has the id of an earlier one.
-    pub async fn put_back(&self, kept: &Kept) {
+    pub async fn put_back(&self, kept: &SavedCluster) {
         self.faults().clear();
         self.interrupt().await;
         self.world.change(|c| {

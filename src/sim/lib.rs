@@ -44,7 +44,7 @@ mod world;
 mod tests;
 
 pub use faults::{AnswerFault, Away, Fault, Faults, TaskFault, Trap};
-pub use kept::Kept;
+pub use kept::SavedCluster;
 
 use base::{Clock, Error, Result, Secret, SystemClock, random};
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! What the simulated cluster is: nodes, guests, storages and volumes, pools, people, tasks.
 //! Pure data with small questions and answers; no time, no waiting, no HTTP.
 
-use super::access::data::Access;
+use super::access::data::AccessData;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub struct Cluster {
     /// By `Volume::key`.
     pub volumes: BTreeMap<String, Volume>,
     pub pools: BTreeMap<String, Pool>,
-    pub access: Access,
+    pub access: AccessData,
     /// Oldest first.
     pub tasks: Vec<Task>,
     pub next_pid: u32,

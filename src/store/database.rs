@@ -3,7 +3,7 @@
 use super::errors::{self, Failure, guarded};
 use super::meta::{self, Marker};
 use super::tx::WriteTx;
-use super::view::{Overlay, Snapshot};
+use super::view::{CommittedView, Overlay};
 use super::{Seal, migrations};
 use base::{Result, Timestamp};
 use redb::backends::FileBackend;
@@ -41,7 +41,7 @@ pub(super) fn open_file(path: &Path, may_create: bool) -> Result<Database> {
 /// Opens the store `id` again after the disk failed. What is there now may be something else, or nothing.
 pub(super) fn reopen(path: &Path, seal: &dyn Seal, id: [u8; 16]) -> Result<Database> {
     let db = open_file(path, false)?;
-    let snapshot = Snapshot::begin(&db).map_err(|f| f.error())?;
+    let snapshot = CommittedView::begin(&db).map_err(|f| f.error())?;
     match meta::read(&snapshot, path, seal)? {
         Some((migrations::CURRENT, marker)) if marker.id == id => Ok(db),
         _ => Err(errors::damaged("another store is in the place of the one that was open")),
@@ -105,7 +105,7 @@ fn inspect(path: &Path) -> Result<()> {
 
 /// Makes a new store, or checks key and version of one that is there and brings it up to date.
 fn prepare(db: &Database, path: &Path, seal: &dyn Seal, now: Timestamp) -> Result<Marker> {
-    let snapshot = Snapshot::begin(db).map_err(|f| f.error())?;
+    let snapshot = CommittedView::begin(db).map_err(|f| f.error())?;
     let mut changes = Overlay::default();
     let marker = match meta::read(&snapshot, path, seal)? {
         None if has_tables(db).map_err(|f| f.error())? => {

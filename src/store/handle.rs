@@ -3,7 +3,7 @@
 use super::errors;
 use super::meta;
 use super::tx::{Counters, ReadTx, WriteTx};
-use super::view::Snapshot;
+use super::view::CommittedView;
 use super::writer::{Job, Task, Writer};
 use super::{Seal, database};
 use base::{Clock, Error, Result};
@@ -55,7 +55,7 @@ impl Shared {
     pub(super) fn read<T>(&self, f: impl FnOnce(&ReadTx) -> Result<T>) -> Result<T> {
         let db = self.db();
         let db = db.as_ref().ok_or_else(|| self.why_away())?;
-        let snapshot = Snapshot::begin(db).map_err(|failure| failure.error())?;
+        let snapshot = CommittedView::begin(db).map_err(|failure| failure.error())?;
         f(&ReadTx { snapshot, seal: &*self.seal })
     }
 

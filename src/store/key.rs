@@ -10,17 +10,17 @@ const NAME_LEN: usize = 16;
 /// name, bound to the table and the place in the key: it can be looked up, not read back. So a name that came
 /// from a scan compares equal only to another one that did, but can be used for `get` and `delete`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Name(Inner);
+pub struct Name(NameForm);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-enum Inner {
+enum NameForm {
     Clear(String),
     Sealed([u8; NAME_LEN]),
 }
 
 impl Name {
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Inner::Clear(text.into()))
+        Self(NameForm::Clear(text.into()))
     }
 }
 
@@ -33,8 +33,8 @@ impl From<&str> for Name {
 impl std::fmt::Debug for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
-            Inner::Clear(text) => write!(f, "Name({text:?})"),
-            Inner::Sealed(tag) => write!(f, "Name(sealed {})", hex::encode(tag)),
+            NameForm::Clear(text) => write!(f, "Name({text:?})"),
+            NameForm::Sealed(tag) => write!(f, "Name(sealed {})", hex::encode(tag)),
         }
     }
 }
@@ -120,15 +120,15 @@ impl Key for Name {
     const LEN: usize = NAME_LEN;
     fn write(&self, out: &mut KeyBuf) {
         match &self.0 {
-            Inner::Clear(text) => {
+            NameForm::Clear(text) => {
                 out.names.push((out.bytes.len(), text.clone()));
                 out.push(&[0; NAME_LEN]);
             }
-            Inner::Sealed(tag) => out.push(tag),
+            NameForm::Sealed(tag) => out.push(tag),
         }
     }
     fn read(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(|tag| Self(Inner::Sealed(tag)))
+        bytes.try_into().ok().map(|tag| Self(NameForm::Sealed(tag)))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::errors;
 use super::tables::{EVENTS, META, META_AUDIT, META_COMMITS};
 use super::tx::Counters;
-use super::view::{Overlay, Snapshot, View};
+use super::view::{CommittedView, Overlay, View};
 use super::{Key as _, Read as _, ReadTx, Scan, Seal};
 use base::{Error, Result, Timestamp, random};
 use minicbor::{Decode, Encode};
@@ -72,7 +72,7 @@ pub(super) fn write(out: &mut Overlay, schema: u32, marker: &Marker, seal: &dyn 
 ///
 /// # Errors
 /// Another key, or a damaged file. The version itself is not judged here.
-pub(super) fn read(snapshot: &Snapshot, path: &Path, seal: &dyn Seal) -> Result<Option<(u32, Marker)>> {
+pub(super) fn read(snapshot: &CommittedView, path: &Path, seal: &dyn Seal) -> Result<Option<(u32, Marker)>> {
     let view = View { snapshot, layers: [None, None] };
     let get = |row: Row| view.get(META, &[row.key()]);
     let (schema, key, marker) = (get(Row::Schema)?, get(Row::Fingerprint)?, get(Row::Marker)?);

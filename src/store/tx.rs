@@ -5,7 +5,7 @@ use super::key::KeyBuf;
 use super::owned::{Keyspace, Owned, OwnedMut};
 use super::table::{seal_row, typed_row};
 use super::tables::{EVENTS, EVENTS_KEPT, OWNED};
-use super::view::{Overlay, Snapshot, View};
+use super::view::{CommittedView, Overlay, View};
 use super::{Key, Scan, Seal, Table, Value};
 use base::ids::UserId;
 use base::{Error, Result, Timestamp};
@@ -74,7 +74,7 @@ pub trait Read: Access {
 
 /// A reading transaction.
 pub struct ReadTx<'a> {
-    pub(super) snapshot: Snapshot,
+    pub(super) snapshot: CommittedView,
     pub(super) seal: &'a dyn Seal,
 }
 
@@ -91,7 +91,7 @@ impl Read for ReadTx<'_> {}
 
 /// A writing transaction. It sees its own changes and those of the closures before it in the same commit.
 pub struct WriteTx<'a> {
-    snapshot: &'a Snapshot,
+    snapshot: &'a CommittedView,
     batch: &'a Overlay,
     pub(super) own: Overlay,
     seal: &'a dyn Seal,
@@ -112,7 +112,7 @@ impl Access for WriteTx<'_> {
 impl Read for WriteTx<'_> {}
 
 impl<'a> WriteTx<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, batch: &'a Overlay, seal: &'a dyn Seal, now: Timestamp) -> Self {
+    pub(super) fn new(snapshot: &'a CommittedView, batch: &'a Overlay, seal: &'a dyn Seal, now: Timestamp) -> Self {
         Self { snapshot, batch, own: Overlay::default(), seal, now, events: Vec::new(), audits: Vec::new() }
     }
 

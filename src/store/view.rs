@@ -14,18 +14,18 @@ pub(super) fn definition(table: &str) -> TableDefinition<'_, &'static [u8], &'st
 }
 
 /// The last commit.
-pub(super) struct Snapshot(redb::ReadTransaction);
+pub(super) struct CommittedView(redb::ReadTransaction);
 
 type RawTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 type RawRange = redb::Range<'static, &'static [u8], &'static [u8]>;
 
-impl std::fmt::Debug for Snapshot {
+impl std::fmt::Debug for CommittedView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Snapshot")
     }
 }
 
-impl Snapshot {
+impl CommittedView {
     pub(super) fn begin(db: &redb::Database) -> Result<Self, Failure> {
         guarded(|| Ok(Self(db.begin_read()?)))
     }
@@ -106,7 +106,7 @@ pub(super) type EachRow<'f> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>
 /// A snapshot with up to two layers of changes over it, the newest last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
-    pub(super) snapshot: &'a Snapshot,
+    pub(super) snapshot: &'a CommittedView,
     pub(super) layers: [Option<&'a Overlay>; 2],
 }
 

@@ -7,7 +7,7 @@ use super::meta::{self, Row};
 use super::table::seal_row;
 use super::tables::{META, META_COMMITS};
 use super::tx::{Counters, WriteTx};
-use super::view::{Overlay, Snapshot};
+use super::view::{CommittedView, Overlay};
 use base::{Error, Result};
 use redb::Database;
 use std::fs::{File, remove_file};
@@ -149,7 +149,7 @@ impl Writer {
     /// Runs the closures, each over the changes of those before it that succeeded.
     fn collect(&self, db: &Database, batch: &mut [Box<dyn Task>]) -> Result<(Overlay, Counters), Failure> {
         let seal = &*self.shared.seal;
-        let snapshot = Snapshot::begin(db)?;
+        let snapshot = CommittedView::begin(db)?;
         let mut counters = self.counters.clone();
         let mut changes = Overlay::default();
         for task in batch {

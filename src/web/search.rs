@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 const MOST: usize = 20;
 
 #[derive(Debug, Deserialize)]
-pub struct Look {
+pub struct SearchParams {
     #[serde(default)]
     q: String,
 }
 
-pub async fn find(person: Person, Query(look): Query<Look>) -> Answer<Json<Value>> {
+pub async fn find(person: Person, Query(look): Query<SearchParams>) -> Answer<Json<Value>> {
     let hits = person.web.app.search().find(&person.actor, &look.q)?;
     let items: Vec<Value> = hits
         .into_iter()

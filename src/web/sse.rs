@@ -40,20 +40,20 @@ pub struct Streams(Arc<Mutex<HashMap<UserId, usize>>>);
 
 /// One counted stream; no longer counted when it is dropped.
 #[derive(Debug)]
-struct Place {
+struct StreamSlot {
     streams: Streams,
     user: UserId,
 }
 
 impl Streams {
-    fn enter(&self, user: UserId) -> Result<Place> {
+    fn enter(&self, user: UserId) -> Result<StreamSlot> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mine = open.entry(user).or_default();
         if *mine >= PER_PERSON {
             return Err(Error::too_many("Too many open pages are watching for changes. Close some of them.", 30));
         }
         *mine += 1;
-        Ok(Place { streams: self.clone(), user })
+        Ok(StreamSlot { streams: self.clone(), user })
     }
 
     pub fn total(&self) -> usize {
@@ -61,7 +61,7 @@ impl Streams {
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mine) = open.get_mut(&self.user) {

@@ -16,7 +16,7 @@ use model::jobs::{Command, CommandVia};
 use model::plugins::PluginKind;
 use model::providers::Feature;
 use plugin::{CallError, CallErrorKind, MachineCall, Run};
-use powershell::{Asked, CUT, MOST_INPUT, NO_FILE, bytes_of, text_of};
+use powershell::{AgentRequest, CUT, MOST_INPUT, NO_FILE, bytes_of, text_of};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -43,13 +43,13 @@ struct Ended {
 }
 
 /// What a script gets, and lines for the job's log.
-pub(super) struct Told {
+pub(super) struct AgentAnswer {
     pub value: Value,
     pub lines: Vec<String>,
 }
 
-fn plain(value: Value) -> Told {
-    Told { value, lines: Vec::new() }
+fn plain(value: Value) -> AgentAnswer {
+    AgentAnswer { value, lines: Vec::new() }
 }
 
 fn refused(kind: CallErrorKind, message: impl Into<String>) -> CallError {
@@ -75,10 +75,10 @@ impl Agent<'_> {
         guest: GuestId,
         job: Option<JobId>,
         call: MachineCall<Secret<String>>,
-    ) -> Result<Told, CallError> {
+    ) -> Result<AgentAnswer, CallError> {
         match call {
             MachineCall::Run(asked) | MachineCall::Look(asked) => {
-                let ask = Asked::Run { script: &asked.command, input: asked.input.expose() };
+                let ask = AgentRequest::Run { script: &asked.command, input: asked.input.expose() };
                 let ended = self.powershell(guest, &ask, Duration::from_secs(asked.timeout)).await?;
                 Ok(told(ended, asked.quiet))
             }
@@ -86,7 +86,7 @@ impl Agent<'_> {
             MachineCall::Get { path } => self.get(guest, &path).await.map(plain),
             MachineCall::Ready => self.ready(guest).await.map(plain),
             MachineCall::Boot => {
-                let ended = self.powershell(guest, &Asked::Boot, SHORT).await?;
+                let ended = self.powershell(guest, &AgentRequest::Boot, SHORT).await?;
                 well(ended, "the start of the system could not be determined")
                     .map(|e| plain(json!(text_of(e.out).trim())))
             }
@@ -134,7 +134,7 @@ impl Agent<'_> {
     }
 
     /// Starts PowerShell there; answers its process number.
-    async fn begin(&self, guest: GuestId, asked: &Asked<'_>) -> Result<Value, CallError> {
+    async fn begin(&self, guest: GuestId, asked: &AgentRequest<'_>) -> Result<Value, CallError> {
         let input = asked.input();
         if input.expose().len() > MOST_INPUT {
             let text = "The command with its input is too long for the guest agent (about 40 KiB).";
@@ -147,7 +147,7 @@ impl Agent<'_> {
     }
 
     /// The same, and waits for its end.
-    async fn powershell(&self, guest: GuestId, asked: &Asked<'_>, limit: Duration) -> Result<Ended, CallError> {
+    async fn powershell(&self, guest: GuestId, asked: &AgentRequest<'_>, limit: Duration) -> Result<Ended, CallError> {
         let pid = self.begin(guest, asked).await?;
         let (began, mut pace) = (Instant::now(), PACE.0);
         loop {
@@ -188,7 +188,7 @@ impl Agent<'_> {
     }
 
     async fn put(&self, guest: GuestId, path: &str, text: &Secret<String>) -> Result<Value, CallError> {
-        let made = self.powershell(guest, &Asked::Put { path }, SHORT).await?;
+        let made = self.powershell(guest, &AgentRequest::Put { path }, SHORT).await?;
         well(made, &format!("{path} could not be written"))?;
         let mut secrets = Secrets::default();
         secrets.put("1/content", Secret::new(B64.encode(text.expose())));
@@ -198,7 +198,7 @@ impl Agent<'_> {
     }
 
     async fn get(&self, guest: GuestId, path: &str) -> Result<Value, CallError> {
-        let read = self.powershell(guest, &Asked::Get { path }, SHORT).await?;
+        let read = self.powershell(guest, &AgentRequest::Get { path }, SHORT).await?;
         if read.code == NO_FILE {
             return Ok(Value::Null);
         }
@@ -211,7 +211,7 @@ impl Agent<'_> {
         let round = row.and_then(|j| j.started).map_or(0, |t| t.0).to_string();
         let (sum, nonce) = (hex::encode(Sha256::digest(script.as_bytes())), hex::encode(random::bytes::<4>()));
         let dir = folder(job, name);
-        self.begin(guest, &Asked::Start { dir: &dir, sum: &sum, round: &round, nonce: &nonce, script }).await?;
+        self.begin(guest, &AgentRequest::Start { dir: &dir, sum: &sum, round: &round, nonce: &nonce, script }).await?;
         Ok(json!(Command { name: name.to_owned(), via: CommandVia::Agent { nonce } }.to_string()))
     }
 
@@ -227,14 +227,14 @@ impl Agent<'_> {
     ) -> Result<String, CallError> {
         let dir = folder(job, name);
         let from = from.and_then(|n| i64::try_from(n).ok()).unwrap_or(-1);
-        let ended = self.powershell(guest, &Asked::Look { dir: &dir, nonce, from, most }, SHORT).await?;
+        let ended = self.powershell(guest, &AgentRequest::Look { dir: &dir, nonce, from, most }, SHORT).await?;
         let ended = well(ended, "the command's output could not be read")?;
         Ok(String::from_utf8(ended.out).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
     }
 
     /// Ends the commands that a job left running, with all that they started, and takes their folder away.
     pub(super) async fn end_all(&self, guest: GuestId, job: JobId) -> Result<(), CallError> {
-        self.powershell(guest, &Asked::End { dir: &format!(r"{JOBS}\{job}") }, SHORT).await.map(drop)
+        self.powershell(guest, &AgentRequest::End { dir: &format!(r"{JOBS}\{job}") }, SHORT).await.map(drop)
     }
 }
 
@@ -252,7 +252,7 @@ fn ended(status: &Value) -> Ended {
     }
 }
 
-fn told(ended: Ended, quiet: bool) -> Told {
+fn told(ended: Ended, quiet: bool) -> AgentAnswer {
     let cut = ended.code == CUT;
     let (code, truncated) = (if cut { 0 } else { ended.code }, ended.truncated || cut);
     let (out, err) = (text_of(ended.out), text_of(ended.err));
@@ -263,7 +263,7 @@ fn told(ended: Ended, quiet: bool) -> Told {
             lines.push("It wrote more than Steward keeps: the rest is left out.".to_owned());
         }
     }
-    Told { value: json!({ "code": code, "out": out, "err": err, "truncated": truncated }), lines }
+    AgentAnswer { value: json!({ "code": code, "out": out, "err": err, "truncated": truncated }), lines }
 }
 
 /// A command of our own must succeed.

@@ -26,7 +26,7 @@ pub(super) const MOST_INPUT: usize = 64 << 10;
 
 /// What is asked of the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asked<'a> {
+pub(super) enum AgentRequest<'a> {
     Run {
         script: &'a str,
         input: &'a str,
@@ -60,7 +60,7 @@ pub(super) enum Asked<'a> {
     Boot,
 }
 
-impl Asked<'_> {
+impl AgentRequest<'_> {
     /// What the command reads: base64 of JSON, so that no code page matters on the way.
     pub(super) fn input(&self) -> Secret<String> {
         let (code, mut all) = match *self {
@@ -127,11 +127,11 @@ mod tests {
 
     #[test]
     fn scripts_and_secrets_go_by_the_input() {
-        let asked = Asked::Run { script: "Set-Content x $Given", input: "grün \"'$(x)\u{2019}" };
+        let asked = AgentRequest::Run { script: "Set-Content x $Given", input: "grün \"'$(x)\u{2019}" };
         let told: Value = serde_json::from_slice(&B64.decode(asked.input().expose()).unwrap()).unwrap();
         assert_eq!((&told["do"], &told["input"]), (&json!("run"), &json!("grün \"'$(x)\u{2019}")));
         assert!(told["code"].as_str().unwrap().starts_with("param($asked)"));
-        let longest = Asked::Start { dir: "", sum: "", round: "", nonce: "", script: &"x".repeat(40 << 10) };
+        let longest = AgentRequest::Start { dir: "", sum: "", round: "", nonce: "", script: &"x".repeat(40 << 10) };
         assert!(longest.input().expose().len() < MOST_INPUT, "{}", longest.input().expose().len());
     }
 

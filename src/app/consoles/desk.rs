@@ -62,7 +62,7 @@ impl Desk {
         locked(&self.tickets).remove(key).filter(|t| t.secret.matches(secret))
     }
 
-    pub(super) fn sit(&self, user: UserId, guest: GuestId) -> Result<Place> {
+    pub(super) fn sit(&self, user: UserId, guest: GuestId) -> Result<ConsoleSlot> {
         let mut open = locked(&self.open);
         if open.values().sum::<usize>() >= IN_ALL {
             return Err(Error::too_many("Too many consoles are open on this Steward. Try again later.", 60));
@@ -72,7 +72,7 @@ impl Desk {
             return Err(Error::too_many(text, 30));
         }
         *open.entry((user, guest)).or_default() += 1;
-        Ok(Place { open: Arc::clone(&self.open), key: (user, guest) })
+        Ok(ConsoleSlot { open: Arc::clone(&self.open), key: (user, guest) })
     }
 
     /// Who has how many open on a machine.
@@ -87,12 +87,12 @@ impl Desk {
 }
 
 /// One open console of a person; no longer counted when it is dropped.
-pub(super) struct Place {
+pub(super) struct ConsoleSlot {
     open: Arc<Mutex<Open>>,
     key: (UserId, GuestId),
 }
 
-impl Drop for Place {
+impl Drop for ConsoleSlot {
     fn drop(&mut self) {
         let mut open = locked(&self.open);
         if let Some(mine) = open.get_mut(&self.key) {

@@ -16,7 +16,7 @@ use crate::ssh::SshTarget;
 use crate::{Actor, App, guests, plugin_host};
 use base::ids::{GuestId, UserId};
 use base::{Error, Result, Secret, Timestamp, random};
-use desk::{Place, Ticket};
+use desk::{ConsoleSlot, Ticket};
 use model::access::GuestRight;
 use model::consoles::{ConsoleChoice, ConsoleKind};
 use model::sessions::Scope;
@@ -46,7 +46,7 @@ pub struct ConsoleTicket {
 /// How a provider's `console` hook says the stream is opened.
 #[derive(Deserialize)]
 #[serde(tag = "via", rename_all = "lowercase")]
-enum Way {
+enum ConsoleTransport {
     /// A websocket of Proxmox's API, at the node that answered the hook's last change.
     Pve {
         path: String,
@@ -181,7 +181,7 @@ pub struct Entry {
     actor: Actor,
     guest: Arc<GuestLive>,
     kind: ConsoleKind,
-    place: Place,
+    place: ConsoleSlot,
 }
 
 impl std::fmt::Debug for Entry {
@@ -221,9 +221,9 @@ impl Entry {
         let target = guests::Guests::target(&self.guest)?;
         let args = vec![target, json!(self.kind)];
         let (value, endpoint) = plugin_host::call_with_endpoint(&self.app, connection, "console", args).await?;
-        let way: Way = serde_json::from_value(value).map_err(unreadable)?;
+        let way: ConsoleTransport = serde_json::from_value(value).map_err(unreadable)?;
         match way {
-            Way::Pve { path, params, password, hello } => {
+            ConsoleTransport::Pve { path, params, password, hello } => {
                 let endpoint = endpoint.ok_or_else(|| Error::internal("the hook `console` changed nothing"))?;
                 let client = self.app.connections().client(connection)?;
                 let line = client.websocket(endpoint, &path, &params).await?;
@@ -233,7 +233,7 @@ impl Entry {
                 };
                 Ok((stream, password))
             }
-            Way::Ssh(way) => {
+            ConsoleTransport::Ssh(way) => {
                 let (ssh, place) = (self.app.ssh(), SshTarget::Connection(connection));
                 let session = ssh.own_session(place).await?;
                 let line = if way.command.is_empty() {
@@ -269,7 +269,7 @@ pub struct Watch {
     guest: Arc<GuestLive>,
     kind: ConsoleKind,
     since: Timestamp,
-    _place: Place,
+    _place: ConsoleSlot,
 }
 
 impl Watch {

@@ -40,7 +40,7 @@ fn request_of(kind: &JobKind) -> Option<&str> {
 }
 
 /// A machine that somebody asks for, and the job that will make it.
-pub(super) struct Wanted {
+pub(super) struct PendingGuest {
     pub guest: Guest,
     pub job: NewJob,
     /// For its owner's quota.
@@ -58,10 +58,10 @@ impl Guests<'_> {
     pub(super) async fn make(
         &self,
         actor: &Actor,
-        wanted: Wanted,
+        wanted: PendingGuest,
         more: impl Fn(&mut WriteTx, GuestId, JobId) -> Result<()> + Send + 'static,
     ) -> Result<(Guest, Job)> {
-        let (actor, Wanted { mut guest, job, takes, record }) = (actor.clone(), wanted);
+        let (actor, PendingGuest { mut guest, job, takes, record }) = (actor.clone(), wanted);
         let (guest, job) = self
             .0
             .store()

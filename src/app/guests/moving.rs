@@ -1,7 +1,7 @@
 //! Copies of machines, and moving them to another node.
 
 use super::Guests;
-use super::making::Wanted;
+use super::making::PendingGuest;
 use super::request::Ask;
 use crate::Actor;
 use crate::jobs::NewJob;
@@ -73,7 +73,7 @@ impl Guests<'_> {
             max_attempts: 3,
             kind: ask.kind(source, copy),
         };
-        self.make(actor, Wanted { guest, job: new, takes, record }, |_, _, _| Ok(())).await.map(|(_, job)| job)
+        self.make(actor, PendingGuest { guest, job: new, takes, record }, |_, _, _| Ok(())).await.map(|(_, job)| job)
     }
 
     /// What prevents moving the machine to each of the other nodes, asked from its provider now.

@@ -1,7 +1,7 @@
 //! Asking for a machine, its power, its end: each is one commit with the job, the event and the audit entry.
 
 use super::Guests;
-use super::making::{Once, Wanted, same_request};
+use super::making::{Once, PendingGuest, same_request};
 use crate::jobs::{NewJob, enqueue, secrets};
 use crate::live::GuestLive;
 use crate::software::{new_key, put_wishes};
@@ -121,7 +121,7 @@ impl Guests<'_> {
             max_attempts: 3,
             kind: JobKind::CreateGuest(Box::new(CreateGuest { spec, mac_salt, request: once.map(|o| o.mark.clone()) })),
         };
-        let wanted = Wanted { guest, job: new, takes, record };
+        let wanted = PendingGuest { guest, job: new, takes, record };
         self.make(actor, wanted, move |tx, guest, job| {
             if let Some(access) = &access {
                 tx.put(tables::GUEST_KEYS, &guest, access)?;

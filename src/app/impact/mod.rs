@@ -26,13 +26,13 @@ pub struct Impacts<'a>(pub(super) &'a App);
 
 /// What is about to be done to a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct ProposedAction {
     pub action: ActionKind,
     /// The snapshot to go back to.
     pub snapshot: Option<String>,
 }
 
-impl From<ActionKind> for Asked {
+impl From<ActionKind> for ProposedAction {
     fn from(action: ActionKind) -> Self {
         Self { action, snapshot: None }
     }
@@ -40,7 +40,7 @@ impl From<ActionKind> for Asked {
 
 /// What the provider told of one machine now. `None`: not asked, or no answer.
 #[derive(Default)]
-struct Told {
+struct ProviderAnswers {
     hardware: Option<Hardware>,
     snapshots: Option<Snapshots>,
     ties: Option<Ties>,
@@ -53,8 +53,8 @@ struct Scene<'a> {
     app: &'a App,
     actor: &'a Actor,
     guest: &'a GuestLive,
-    asked: &'a Asked,
-    told: &'a Told,
+    asked: &'a ProposedAction,
+    told: &'a ProviderAnswers,
     /// All jobs that are not over.
     open: &'a [Job],
     own: &'a Own,
@@ -66,7 +66,7 @@ impl Impacts<'_> {
     ///
     /// # Errors
     /// `NotFound`; `Invalid` on `snapshot` when there is no such snapshot.
-    pub async fn of(&self, actor: &Actor, id: GuestId, asked: &Asked) -> Result<Impact> {
+    pub async fn of(&self, actor: &Actor, id: GuestId, asked: &ProposedAction) -> Result<Impact> {
         let guest = self.0.guests().get(actor, id)?;
         let own = Own::read();
         let told = self.ask(actor, &guest, asked, &own).await;
@@ -88,10 +88,11 @@ impl Impacts<'_> {
     /// What the store says.
     pub fn of_many(&self, actor: &Actor, ids: &[GuestId], action: ActionKind) -> Result<Impact> {
         let open = self.0.jobs().all_open()?;
-        let (own, asked) = (Own::read(), Asked::from(action));
+        let (own, asked) = (Own::read(), ProposedAction::from(action));
         let mut each = Vec::with_capacity(ids.len());
         for guest in ids.iter().filter_map(|id| self.0.guests().get(actor, *id).ok()) {
-            let told = Told { software: self.0.software().known(guest.row.id)?, ..Told::default() };
+            let told =
+                ProviderAnswers { software: self.0.software().known(guest.row.id)?, ..ProviderAnswers::default() };
             let scene = Scene { app: self.0, actor, guest: &guest, asked: &asked, told: &told, open: &open, own: &own };
             each.push((guest.row.id, guest.state.name.clone(), sources::facts(&scene)?));
         }
@@ -116,16 +117,20 @@ impl Impacts<'_> {
     }
 
     /// Asks the provider what matters for this action, all at once.
-    async fn ask(&self, actor: &Actor, guest: &GuestLive, asked: &Asked, own: &Own) -> Told {
+    async fn ask(&self, actor: &Actor, guest: &GuestLive, asked: &ProposedAction, own: &Own) -> ProviderAnswers {
         let id = guest.row.id;
         let (guests, features) = (self.0.guests(), self.0.guests().features(guest));
         let software = async { self.0.software().of_guest(actor, id).await.unwrap_or_default() };
         if guest.row.vmid.is_none() || guest.row.making.is_some() {
-            return Told { software: software.await, ..Told::default() };
+            return ProviderAnswers { software: software.await, ..ProviderAnswers::default() };
         }
         if let Err(e) = guests.check_reach(guest.row.connection) {
             let unknown = vec![format!("Its disks, snapshots and devices can't be read right now. {}", e.message())];
-            return Told { software: self.0.software().known(id).unwrap_or_default(), unknown, ..Told::default() };
+            return ProviderAnswers {
+                software: self.0.software().known(id).unwrap_or_default(),
+                unknown,
+                ..ProviderAnswers::default()
+            };
         }
         let has = |feature| features.contains(&feature);
         let wants_hardware = asked.action == ActionKind::Delete || own.has_cards();
@@ -135,14 +140,14 @@ impl Impacts<'_> {
         let snapshots = wanted(snapshots, "snapshots", guests.snapshots(actor, id));
         let ties = wanted(needs_ties(asked.action), "devices and links to other machines", guests.ties(guest));
         let (hardware, snapshots, ties, software) = tokio::join!(hardware, snapshots, ties, software);
-        let mut told = Told { software, ..Told::default() };
+        let mut told = ProviderAnswers { software, ..ProviderAnswers::default() };
         (told.hardware, told.snapshots) = (told.keep(hardware), told.keep(snapshots));
         told.ties = told.keep(ties).flatten();
         told
     }
 }
 
-impl Told {
+impl ProviderAnswers {
     fn keep<T>(&mut self, answer: Option<Result<T, String>>) -> Option<T> {
         match answer? {
             Ok(value) => Some(value),

@@ -7,7 +7,7 @@ use base::ids::{GuestId, JobId};
 use model::access::GuestRight;
 use model::guests::ActionKind;
 use model::guests::snapshots::Snapshot;
-use model::impact::{Fact, GoingDisk, Kept, Program};
+use model::impact::{Fact, GoingDisk, Program, SnapshotFact};
 use model::jobs::Job;
 use model::software::SoftwareState;
 use model::subject::Subject;
@@ -143,7 +143,7 @@ fn disks(s: &Scene<'_>) -> Result<Vec<Fact>> {
 fn snapshots(s: &Scene<'_>) -> Result<Vec<Fact>> {
     let Some(all) = &s.told.snapshots else { return Ok(Vec::new()) };
     let now = s.app.now();
-    let kept = |x: &Snapshot| Kept { name: x.name.clone(), taken: x.time, memory: x.memory };
+    let kept = |x: &Snapshot| SnapshotFact { name: x.name.clone(), taken: x.time, memory: x.memory };
     if s.asked.action != ActionKind::Rollback {
         return Ok(vec![Fact::Snapshots { list: all.snapshots.iter().map(kept).collect(), now }]);
     }

@@ -12,7 +12,7 @@ use model::images::{Image, find_checksum};
 use model::jobs::{Job, JobKind, Priority};
 use model::plugins::HookMode;
 use model::subject::Subject;
-use model::templates::{BuildArgs, Place, free_name};
+use model::templates::{BuildArgs, TemplateTarget, free_name};
 use remote::fetch;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ pub struct BuildRequest {
     /// `None`: the connection that has the node.
     pub connection: Option<ConnectionId>,
     /// `disk` 0: as large as the image asks for.
-    pub place: Place,
+    pub place: TemplateTarget,
     /// Empty: the image's id with the day.
     pub name: String,
 }
@@ -133,7 +133,7 @@ impl Templates<'_> {
         &self,
         image: &Image,
         of_catalogue: bool,
-        place: Place,
+        place: TemplateTarget,
         name: String,
         digest: String,
         id: JobId,
@@ -240,7 +240,7 @@ pub(super) enum Source {
 }
 
 /// What can be checked without asking anybody. All wrong fields are named at once.
-pub(super) fn check(image: &Image, place: &Place, source: Source) -> Result<()> {
+pub(super) fn check(image: &Image, place: &TemplateTarget, source: Source) -> Result<()> {
     let mut wrong: Vec<(&str, String)> = Vec::new();
     if source != Source::Catalogue {
         wrong.extend(image.check());
@@ -280,11 +280,16 @@ mod tests {
 
     #[test]
     fn a_place_that_can_not_be_names_all_its_fields() {
-        let place =
-            Place { bridge: String::new(), vlan: Some(5000), disk: 1, storage: "a,b".into(), ..Place::default() };
+        let place = TemplateTarget {
+            bridge: String::new(),
+            vlan: Some(5000),
+            disk: 1,
+            storage: "a,b".into(),
+            ..TemplateTarget::default()
+        };
         let e = check(&an_image(), &place, Source::Catalogue).unwrap_err();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["bridge", "disk", "storage", "vlan"]);
-        let place = Place { bridge: "vmbr0".into(), disk: 4, ..Place::default() };
+        let place = TemplateTarget { bridge: "vmbr0".into(), disk: 4, ..TemplateTarget::default() };
         assert!(check(&an_image(), &place, Source::Catalogue).is_ok());
     }
 }

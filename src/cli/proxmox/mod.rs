@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Verb {
+pub(super) enum ProxmoxCommand {
     /// Create a role, a user and a token for Steward on this host's Proxmox, and connect to it. May be run again.
     Join(Join),
     /// Remove what `join` created: the connection, the token, and user and role when no other Steward uses them.
@@ -46,7 +46,7 @@ pub(super) struct Join {
     #[arg(long, conflicts_with_all = ["dry_run", "name"])]
     at_start: bool,
     #[command(flatten)]
-    place: Place,
+    place: NodeOptions,
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,11 +55,11 @@ pub(super) struct Leave {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    place: Place,
+    place: NodeOptions,
 }
 
 #[derive(Debug, clap::Args)]
-struct Place {
+struct NodeOptions {
     /// Where this node's API answers, when pveproxy does not listen on 127.0.0.1.
     #[arg(long, value_name = "URL", default_value = "https://127.0.0.1:8006")]
     endpoint: String,
@@ -74,7 +74,7 @@ struct Place {
 /// A cluster that boots may need minutes until it has quorum.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-impl Verb {
+impl ProxmoxCommand {
     pub(super) fn run(self, settings: Settings) -> Result<ExitCode> {
         super::logging::start("warn")?;
         super::appliance::block_on(async {

@@ -1,8 +1,25 @@
 //! From what a person writes (a name, Proxmox's number, an id) to one machine.
 
 use super::client::{Api, part, query};
+use super::complete;
 use base::{Error, Result};
+use clap_complete::engine::ArgValueCompleter;
 use web::guests::rest::{GuestPage, GuestView};
+
+/// The machine that a command is about.
+#[derive(Debug, clap::Args)]
+pub struct GuestArg {
+    /// The machine's name, number or id.
+    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
+    pub guest: String,
+}
+
+impl GuestArg {
+    /// `/guests/ID/PART`
+    pub async fn path(&self, api: &mut Api, part: &str) -> Result<String> {
+        Ok(format!("{}/{part}", path(api, &self.guest).await?))
+    }
+}
 
 /// The most that one answer holds.
 const PAGE: usize = 1_000;

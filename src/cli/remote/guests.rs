@@ -5,9 +5,10 @@ use super::actions::{self, Wait};
 use super::bulk::Bulk;
 use super::client::Api;
 use super::create::Create;
+use super::find::{self, GuestArg};
 use super::moving::{Copy, Migrate, Template};
 use super::table::{self, Cell, Row, state};
-use super::{Common, complete, find, impact, sharing};
+use super::{Common, complete, impact, sharing};
 use base::amounts::{bytes, percent, seconds};
 use base::{Error, Result};
 use clap::Subcommand;
@@ -21,11 +22,11 @@ pub struct Guests {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: GuestsCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum GuestsCommand {
     /// All machines that you may see.
     List {
         /// Filter words as on the page: `tag:web status:running jelly -node:pve3`.
@@ -46,7 +47,7 @@ enum Verb {
         limit: Option<usize>,
     },
     /// One machine.
-    Show(One),
+    Show(GuestArg),
     /// Create a machine from a template or an ISO image.
     Create(Box<Create>),
     /// Start machines.
@@ -72,7 +73,7 @@ enum Verb {
     /// Move a machine to another node of its cluster.
     Migrate(Migrate),
     /// Who may do what with a machine.
-    Access(sharing::Access),
+    Access(sharing::SharingArgs),
     /// Let somebody see, use or manage a machine.
     Share(sharing::Share),
     /// Take back what somebody may do.
@@ -86,7 +87,7 @@ enum Verb {
     /// What depends on a machine: what would be lost, who would be cut off. Nothing is changed.
     Impact {
         #[command(flatten)]
-        guest: One,
+        guest: GuestArg,
         /// What would be done: stop, shutdown, reboot, suspend, hibernate, delete, migrate, rollback or template.
         #[arg(long, default_value = "stop")]
         action: String,
@@ -94,13 +95,6 @@ enum Verb {
         #[arg(long, default_value = "", hide_default_value = true, value_name = "NAME")]
         snapshot: String,
     },
-}
-
-#[derive(Debug, clap::Args)]
-struct One {
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
 }
 
 /// What may cut people off: on a terminal it is shown what depends on the machines, and asked.
@@ -121,27 +115,27 @@ impl Guests {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         match verb {
-            Verb::List { filter, sort, limit } => list(&mut api, &common, &filter, &sort, limit).await,
-            Verb::Show(one) => show(&mut api, &common, &one.guest).await,
-            Verb::Create(create) => create.run(&mut api, &common).await,
-            Verb::Start(asking) => act(&mut api, &common, asking, ActionKind::Start).await,
-            Verb::Shutdown(asking) => act(&mut api, &common, asking, ActionKind::Shutdown).await,
-            Verb::Stop(asking) => act(&mut api, &common, asking, ActionKind::Stop).await,
-            Verb::Reboot(asking) => act(&mut api, &common, asking, ActionKind::Reboot).await,
-            Verb::Reset(asking) => act(&mut api, &common, asking, ActionKind::Reset).await,
-            Verb::Suspend(asking) => act(&mut api, &common, asking, ActionKind::Suspend).await,
-            Verb::Resume(asking) => act(&mut api, &common, asking, ActionKind::Resume).await,
-            Verb::Hibernate(asking) => act(&mut api, &common, asking, ActionKind::Hibernate).await,
-            Verb::Delete(asking) => act(&mut api, &common, asking, ActionKind::Delete).await,
-            Verb::Clone(copy) => copy.run(&mut api, &common).await,
-            Verb::Template(template) => template.run(&mut api, &common).await,
-            Verb::Migrate(migrate) => migrate.run(&mut api, &common).await,
-            Verb::Access(access) => access.run(&mut api, &common).await,
-            Verb::Share(share) => share.run(&mut api, &common).await,
-            Verb::Unshare(unshare) => unshare.run(&mut api).await,
-            Verb::Give(give) => give.run(&mut api).await,
-            Verb::Bulk(bulk) => bulk.run(&mut api, &common).await,
-            Verb::Impact { guest, action, snapshot } => {
+            GuestsCommand::List { filter, sort, limit } => list(&mut api, &common, &filter, &sort, limit).await,
+            GuestsCommand::Show(one) => show(&mut api, &common, &one.guest).await,
+            GuestsCommand::Create(create) => create.run(&mut api, &common).await,
+            GuestsCommand::Start(asking) => act(&mut api, &common, asking, ActionKind::Start).await,
+            GuestsCommand::Shutdown(asking) => act(&mut api, &common, asking, ActionKind::Shutdown).await,
+            GuestsCommand::Stop(asking) => act(&mut api, &common, asking, ActionKind::Stop).await,
+            GuestsCommand::Reboot(asking) => act(&mut api, &common, asking, ActionKind::Reboot).await,
+            GuestsCommand::Reset(asking) => act(&mut api, &common, asking, ActionKind::Reset).await,
+            GuestsCommand::Suspend(asking) => act(&mut api, &common, asking, ActionKind::Suspend).await,
+            GuestsCommand::Resume(asking) => act(&mut api, &common, asking, ActionKind::Resume).await,
+            GuestsCommand::Hibernate(asking) => act(&mut api, &common, asking, ActionKind::Hibernate).await,
+            GuestsCommand::Delete(asking) => act(&mut api, &common, asking, ActionKind::Delete).await,
+            GuestsCommand::Clone(copy) => copy.run(&mut api, &common).await,
+            GuestsCommand::Template(template) => template.run(&mut api, &common).await,
+            GuestsCommand::Migrate(migrate) => migrate.run(&mut api, &common).await,
+            GuestsCommand::Access(access) => access.run(&mut api, &common).await,
+            GuestsCommand::Share(share) => share.run(&mut api, &common).await,
+            GuestsCommand::Unshare(unshare) => unshare.run(&mut api).await,
+            GuestsCommand::Give(give) => give.run(&mut api).await,
+            GuestsCommand::Bulk(bulk) => bulk.run(&mut api, &common).await,
+            GuestsCommand::Impact { guest, action, snapshot } => {
                 let found = find::guest(&mut api, &guest.guest).await?;
                 let impact = impact::of(&mut api, &found, &action, &snapshot).await?;
                 if !common.prints(&impact) {

@@ -1,15 +1,15 @@
 //! `steward hardware`: settings, disks and network cards of a machine.
 
 use super::super::say::{complain, say};
+use super::Common;
 use super::actions::{self, Wait};
 use super::client::Api;
 use super::create::{gibibytes, mebibytes};
+use super::find::{self, GuestArg};
 use super::table::{self, Cell, Row, Tone};
-use super::{Common, complete, find};
 use base::amounts::bytes;
 use base::{Error, Result};
 use clap::Subcommand;
-use clap_complete::engine::ArgValueCompleter;
 use model::guests::GuestAction;
 use model::guests::actions::{
     AddDisk, AddNic, AttachDisk, ChangeNic, ChangeSettings, DeleteDisk, DetachDisk, GrowDisk, MoveDisk, NicSpec,
@@ -26,17 +26,17 @@ pub struct Hardware {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: HardwareCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum HardwareCommand {
     /// What a machine has, and what waits for its next restart.
-    Show(Guest),
+    Show(GuestArg),
     /// Change settings: `steward hardware set web-01 cores=4 memory=4G`.
     Set {
         #[command(flatten)]
-        guest: Guest,
+        guest: GuestArg,
         /// New values; nothing behind the `=` removes a value. `steward hardware show` lists the keys.
         #[arg(value_name = "KEY=VALUE", required = true)]
         values: Vec<String>,
@@ -49,7 +49,7 @@ enum Verb {
     /// Revert changes that are waiting for a restart.
     Revert {
         #[command(flatten)]
-        guest: Guest,
+        guest: GuestArg,
         /// Which; all when left out.
         #[arg(value_name = "KEY")]
         keys: Vec<String>,
@@ -58,23 +58,16 @@ enum Verb {
     },
     /// Disks: add, grow, move, detach, attach, delete.
     #[command(subcommand)]
-    Disk(DiskVerb),
+    Disk(DiskCommand),
     /// Network cards: add, change, remove.
     #[command(subcommand)]
-    Nic(NicVerb),
-}
-
-#[derive(Debug, clap::Args)]
-struct Guest {
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
+    Nic(NicCommand),
 }
 
 #[derive(Debug, clap::Args)]
 struct Disk {
     #[command(flatten)]
-    guest: Guest,
+    guest: GuestArg,
     /// Like scsi0 or unused0.
     #[arg(value_name = "DISK")]
     disk: String,
@@ -83,11 +76,11 @@ struct Disk {
 }
 
 #[derive(Debug, Subcommand)]
-enum DiskVerb {
+enum DiskCommand {
     /// A new, empty disk.
     Add {
         #[command(flatten)]
-        guest: Guest,
+        guest: GuestArg,
         /// GiB.
         #[arg(long, value_parser = gibibytes)]
         size: u64,
@@ -169,18 +162,18 @@ struct Card {
 }
 
 #[derive(Debug, Subcommand)]
-enum NicVerb {
+enum NicCommand {
     /// A new network card.
     Add {
         #[command(flatten)]
-        guest: Guest,
+        guest: GuestArg,
         #[command(flatten)]
         card: Card,
     },
     /// New settings for a card; MAC and model stay unless given.
     Change {
         #[command(flatten)]
-        guest: Guest,
+        guest: GuestArg,
         /// Like net0.
         #[arg(value_name = "CARD")]
         name: String,
@@ -190,7 +183,7 @@ enum NicVerb {
     /// Take a card out.
     Remove {
         #[command(flatten)]
-        guest: Guest,
+        guest: GuestArg,
         #[arg(value_name = "CARD")]
         name: String,
         #[command(flatten)]
@@ -236,10 +229,10 @@ impl Hardware {
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
-        let (guest, action, wait): (Guest, GuestAction, Wait) = match verb {
-            Verb::Show(guest) => return show(&mut api, &common, &guest).await,
-            Verb::Set { guest, values: pairs, dry_run, wait } => {
-                let path = guest.path(&mut api).await?;
+        let (guest, action, wait): (GuestArg, GuestAction, Wait) = match verb {
+            HardwareCommand::Show(guest) => return show(&mut api, &common, &guest).await,
+            HardwareCommand::Set { guest, values: pairs, dry_run, wait } => {
+                let path = guest.path(&mut api, "hardware").await?;
                 let mut values = values(&pairs)?;
                 if values.values().any(|v| with_unit(v)) {
                     into_units(&mut values, &api.get::<HardwareView>(&path).await?.settings)?;
@@ -259,9 +252,9 @@ impl Hardware {
                 // What was just looked at: if somebody was quicker, nothing is changed.
                 (guest, ChangeSettings { values, digest: Some(plan.digest) }.into(), wait)
             }
-            Verb::Revert { guest, keys, wait } => (guest, RevertSettings { keys }.into(), wait),
-            Verb::Disk(verb) => verb.action()?,
-            Verb::Nic(verb) => verb.action(),
+            HardwareCommand::Revert { guest, keys, wait } => (guest, RevertSettings { keys }.into(), wait),
+            HardwareCommand::Disk(verb) => verb.action()?,
+            HardwareCommand::Nic(verb) => verb.action(),
         };
         let found = find::guest(&mut api, &guest.guest).await?;
         let job = api.act(&found, action).await?;
@@ -269,15 +262,8 @@ impl Hardware {
     }
 }
 
-impl Guest {
-    /// `/guests/ID/hardware`
-    async fn path(&self, api: &mut Api) -> Result<String> {
-        Ok(format!("{}/hardware", find::path(api, &self.guest).await?))
-    }
-}
-
-impl DiskVerb {
-    fn action(self) -> Result<(Guest, GuestAction, Wait)> {
+impl DiskCommand {
+    fn action(self) -> Result<(GuestArg, GuestAction, Wait)> {
         let (Disk { guest, disk, wait }, action): (Disk, fn(String) -> GuestAction) = match self {
             Self::Add { guest, size, storage, bus, path, wait } => {
                 return Ok((guest, AddDisk { bus, storage, gib: size, path }.into(), wait));
@@ -311,8 +297,8 @@ impl Card {
     }
 }
 
-impl NicVerb {
-    fn action(self) -> (Guest, GuestAction, Wait) {
+impl NicCommand {
+    fn action(self) -> (GuestArg, GuestAction, Wait) {
         match self {
             Self::Add { guest, card } => {
                 let (nic, wait) = card.split();
@@ -398,8 +384,8 @@ impl Row for Nic {
     }
 }
 
-async fn show(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
-    let path = guest.path(api).await?;
+async fn show(api: &mut Api, common: &Common, guest: &GuestArg) -> Result<ExitCode> {
+    let path = guest.path(api, "hardware").await?;
     let all: HardwareView = api.get(&path).await?;
     if !common.prints(&all) {
         table::rows(&all.settings, "It has no settings.");

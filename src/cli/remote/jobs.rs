@@ -18,11 +18,11 @@ pub struct Jobs {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: JobsCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum JobsCommand {
     /// The newest jobs.
     List {
         /// queued, running, waiting, undoing, succeeded, failed, cancelled, discarded, or `open`; several separated by commas.
@@ -33,19 +33,19 @@ enum Verb {
         limit: u16,
     },
     /// One job with its steps and its log.
-    Show(One),
+    Show(JobArg),
     /// Wait for a job to finish; ends with code 6 if it did not succeed.
-    Watch(One),
+    Watch(JobArg),
     /// Ask a job to stop; what it did is undone.
     Cancel(Change),
     /// Try a failed or cancelled job again.
     Retry(Change),
     /// Put a failed job aside.
-    Discard(One),
+    Discard(JobArg),
 }
 
 #[derive(Debug, clap::Args)]
-struct One {
+struct JobArg {
     /// The job's id.
     #[arg(value_name = "JOB", add = ArgValueCandidates::new(complete::jobs))]
     job: String,
@@ -54,7 +54,7 @@ struct One {
 #[derive(Debug, clap::Args)]
 struct Change {
     #[command(flatten)]
-    one: One,
+    one: JobArg,
     #[command(flatten)]
     wait: Wait,
 }
@@ -64,12 +64,12 @@ impl Jobs {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         match verb {
-            Verb::List { state, limit } => list(&mut api, &common, &state, limit).await,
-            Verb::Show(one) => show(&mut api, &common, &one.job).await,
-            Verb::Watch(one) => watch(&mut api, &common, &one.job).await,
-            Verb::Cancel(c) => change(&mut api, &common, &c, "cancel").await,
-            Verb::Retry(c) => change(&mut api, &common, &c, "retry").await,
-            Verb::Discard(one) => {
+            JobsCommand::List { state, limit } => list(&mut api, &common, &state, limit).await,
+            JobsCommand::Show(one) => show(&mut api, &common, &one.job).await,
+            JobsCommand::Watch(one) => watch(&mut api, &common, &one.job).await,
+            JobsCommand::Cancel(c) => change(&mut api, &common, &c, "cancel").await,
+            JobsCommand::Retry(c) => change(&mut api, &common, &c, "retry").await,
+            JobsCommand::Discard(one) => {
                 let job: JobView = api.post(&format!("/jobs/{}/discard", part(&one.job)), &()).await?;
                 if !common.prints(&job) {
                     say(&actions::outcome(&job));

@@ -37,7 +37,7 @@ use std::process::ExitCode;
 
 /// The commands that need no Steward on this computer.
 #[derive(Debug, Subcommand)]
-pub(super) enum Verb {
+pub(super) enum RemoteCommand {
     /// Sign this computer in to a Steward somewhere else.
     Login(sign_in::Login),
     /// Revoke this computer's token and forget it.
@@ -127,7 +127,7 @@ fn code(kind: Kind) -> u8 {
 }
 
 /// Runs one command.
-pub(super) fn main(verb: Verb) -> ExitCode {
+pub(super) fn main(verb: RemoteCommand) -> ExitCode {
     match run(verb) {
         Ok(code) => code,
         Err(e) => {
@@ -154,26 +154,26 @@ pub(super) fn fingerprint(address: std::net::SocketAddr) -> Option<String> {
     runtime.block_on(tls::look(&url)).ok().map(|(shown, _)| shown.fingerprint())
 }
 
-fn run(verb: Verb) -> Result<ExitCode> {
+fn run(verb: RemoteCommand) -> Result<ExitCode> {
     web::install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     runtime.block_on(async {
         match verb {
-            Verb::Login(login) => login.run().await,
-            Verb::Logout(logout) => logout.run().await,
-            Verb::Whoami(whoami) => whoami.run().await,
-            Verb::Context(context) => context.run(),
-            Verb::Guests(guests) => guests.run().await,
-            Verb::Console(console) => console.run().await,
-            Verb::Snapshots(snapshots) => snapshots.run().await,
-            Verb::Hardware(hardware) => hardware.run().await,
-            Verb::Profiles(profiles) => profiles.run().await,
-            Verb::Software(software) => software.run().await,
-            Verb::Templates(templates) => templates.run().await,
-            Verb::Jobs(jobs) => jobs.run().await,
-            Verb::Quotas(quotas) => quotas.run().await,
-            Verb::Nodes(nodes) => nodes.run().await,
-            Verb::Api(raw) => raw.run().await,
+            RemoteCommand::Login(login) => login.run().await,
+            RemoteCommand::Logout(logout) => logout.run().await,
+            RemoteCommand::Whoami(whoami) => whoami.run().await,
+            RemoteCommand::Context(context) => context.run(),
+            RemoteCommand::Guests(guests) => guests.run().await,
+            RemoteCommand::Console(console) => console.run().await,
+            RemoteCommand::Snapshots(snapshots) => snapshots.run().await,
+            RemoteCommand::Hardware(hardware) => hardware.run().await,
+            RemoteCommand::Profiles(profiles) => profiles.run().await,
+            RemoteCommand::Software(software) => software.run().await,
+            RemoteCommand::Templates(templates) => templates.run().await,
+            RemoteCommand::Jobs(jobs) => jobs.run().await,
+            RemoteCommand::Quotas(quotas) => quotas.run().await,
+            RemoteCommand::Nodes(nodes) => nodes.run().await,
+            RemoteCommand::Api(raw) => raw.run().await,
         }
     })
 }

@@ -13,18 +13,18 @@ pub struct Nodes {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: NodesCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum NodesCommand {
     /// All nodes with their load.
     List,
 }
 
 impl Nodes {
     pub async fn run(self) -> Result<ExitCode> {
-        let Verb::List = self.verb;
+        let NodesCommand::List = self.verb;
         let all: NodeList = self.common.api()?.get("/nodes").await?;
         let nothing = "No node is known: no cluster is connected yet, or none has answered.";
         table::list(&self.common, &all.nodes, nothing);

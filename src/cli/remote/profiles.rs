@@ -20,11 +20,11 @@ pub struct Profiles {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: ProfilesCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum ProfilesCommand {
     /// All hardware profiles.
     List,
     /// What a profile sets, and what it fixes.
@@ -57,9 +57,9 @@ impl Profiles {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         match verb {
-            Verb::List => list(&mut api, &common).await,
-            Verb::Show { profile } => show(&mut api, &common, &profile).await,
-            Verb::Apply { guest, profile, disks, dry_run, wait } => {
+            ProfilesCommand::List => list(&mut api, &common).await,
+            ProfilesCommand::Show { profile } => show(&mut api, &common, &profile).await,
+            ProfilesCommand::Apply { guest, profile, disks, dry_run, wait } => {
                 let found = find::guest(&mut api, &guest).await?;
                 if dry_run {
                     let body = json!({ "profile": profile, "disks": disks, "preview": true });

@@ -18,11 +18,11 @@ pub struct Quotas {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: QuotasCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum QuotasCommand {
     /// Everyone's quota and usage. For admins.
     List,
     /// Somebody's quota and usage; your own if nobody is named.
@@ -49,16 +49,18 @@ impl Quotas {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         match verb {
-            Verb::List => {
+            QuotasCommand::List => {
                 let all: QuotaList = api.get("/quotas").await?;
                 table::list(&common, &all.quotas, "There is nobody.");
             }
-            Verb::Show { login: Some(login) } if login == EVERYBODY => usual(&common, api.get("/quota").await?),
-            Verb::Show { login } => {
+            QuotasCommand::Show { login: Some(login) } if login == EVERYBODY => {
+                usual(&common, api.get("/quota").await?)
+            }
+            QuotasCommand::Show { login } => {
                 let path = login.map_or_else(|| "/me/quota".to_owned(), |login| path(&login));
                 show(&common, &api.get(&path).await?);
             }
-            Verb::Set { login, limits } if login == EVERYBODY => {
+            QuotasCommand::Set { login, limits } if login == EVERYBODY => {
                 let mut quota: Quota = api.get("/quota").await?;
                 for text in &limits {
                     let (what, allowance) = limit(text, false)?;
@@ -66,7 +68,7 @@ impl Quotas {
                 }
                 usual(&common, api.call(&Method::PUT, "/quota", &quota).await?);
             }
-            Verb::Set { login, limits } => {
+            QuotasCommand::Set { login, limits } => {
                 let wanted = limits.iter().map(|text| limit(text, true)).collect::<Result<Vec<_>>>()?;
                 let path = path(&login);
                 // The API sets all limits of a person at once; those that are not named here stay.

@@ -34,7 +34,7 @@ impl Right {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Access {
+pub struct SharingArgs {
     /// The machine's name, number or id.
     #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
     guest: String,
@@ -43,7 +43,7 @@ pub struct Access {
 #[derive(Debug, clap::Args)]
 pub struct Share {
     #[command(flatten)]
-    access: Access,
+    access: SharingArgs,
     /// With whom.
     #[arg(value_name = "LOGIN")]
     login: String,
@@ -55,7 +55,7 @@ pub struct Share {
 #[derive(Debug, clap::Args)]
 pub struct Unshare {
     #[command(flatten)]
-    access: Access,
+    access: SharingArgs,
     /// From whom; people may always give back what was shared with them.
     #[arg(value_name = "LOGIN")]
     login: String,
@@ -64,7 +64,7 @@ pub struct Unshare {
 #[derive(Debug, clap::Args)]
 pub struct Give {
     #[command(flatten)]
-    access: Access,
+    access: SharingArgs,
     /// The new owner.
     #[arg(value_name = "LOGIN")]
     login: String,
@@ -73,7 +73,7 @@ pub struct Give {
     keep: Option<Right>,
 }
 
-impl Access {
+impl SharingArgs {
     async fn path(&self, api: &mut Api) -> Result<String> {
         find::path(api, &self.guest).await
     }

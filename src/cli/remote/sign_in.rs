@@ -247,11 +247,11 @@ impl Whoami {
 #[derive(Debug, clap::Args)]
 pub struct ContextArgs {
     #[command(subcommand)]
-    verb: ContextVerb,
+    verb: ContextCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum ContextVerb {
+enum ContextCommand {
     /// All Stewards that this computer is signed in to.
     List,
     /// Use this one from now on.
@@ -265,7 +265,7 @@ impl ContextArgs {
     pub fn run(self) -> Result<ExitCode> {
         let mut contexts = Contexts::load()?;
         match self.verb {
-            ContextVerb::List => {
+            ContextCommand::List => {
                 let current = contexts.choose(None).map(|(name, _)| name).ok();
                 let row = |(name, c): (&String, &Context)| {
                     let mark = if Some(name) == current.as_ref() { "*" } else { "" };
@@ -274,7 +274,7 @@ impl ContextArgs {
                 let rows: Vec<Vec<Cell>> = contexts.contexts.iter().map(row).collect();
                 table::print(&["", "name", "address", "login"], &rows, "This computer is signed in to no Steward.");
             }
-            ContextVerb::Use { name } => {
+            ContextCommand::Use { name } => {
                 let (name, context) = contexts.choose(Some(&name))?;
                 contexts.current = Some(name);
                 contexts.save()?;

@@ -3,11 +3,11 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::Api;
+use super::find::{self, GuestArg};
 use super::table::{self, Cell, Tone};
-use super::{Common, complete, find, impact};
+use super::{Common, impact};
 use base::Result;
 use clap::Subcommand;
-use clap_complete::engine::ArgValueCompleter;
 use model::guests::GuestAction;
 use model::guests::actions::{DeleteSnapshot, EditSnapshot, Rollback, TakeSnapshot};
 use model::guests::snapshots::{self, Snapshot};
@@ -18,20 +18,20 @@ pub struct Snapshots {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: SnapshotsCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum SnapshotsCommand {
     /// A machine's snapshots, as the tree that they are.
     List {
         #[command(flatten)]
-        guest: Guest,
+        guest: GuestArg,
     },
     /// Take a snapshot.
     Create {
         #[command(flatten)]
-        one: One,
+        one: SnapshotArgs,
         /// A note.
         #[arg(long, default_value = "", hide_default_value = true)]
         description: String,
@@ -44,7 +44,7 @@ enum Verb {
     /// Roll back to a snapshot: what came after it is lost.
     Rollback {
         #[command(flatten)]
-        one: One,
+        one: SnapshotArgs,
         /// Start the machine afterwards.
         #[arg(long)]
         start: bool,
@@ -57,14 +57,14 @@ enum Verb {
     /// Delete a snapshot; the machine stays as it is.
     Delete {
         #[command(flatten)]
-        one: One,
+        one: SnapshotArgs,
         #[command(flatten)]
         wait: Wait,
     },
     /// Change the note of a snapshot.
     Note {
         #[command(flatten)]
-        one: One,
+        one: SnapshotArgs,
         #[arg(value_name = "TEXT")]
         text: String,
         #[command(flatten)]
@@ -73,16 +73,9 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
-struct Guest {
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
-}
-
-#[derive(Debug, clap::Args)]
-struct One {
+struct SnapshotArgs {
     #[command(flatten)]
-    guest: Guest,
+    guest: GuestArg,
     /// The snapshot's name.
     #[arg(value_name = "SNAPSHOT")]
     name: String,
@@ -92,24 +85,24 @@ impl Snapshots {
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
         let mut api = common.api()?;
-        let (one, action, wait): (One, GuestAction, Wait) = match verb {
-            Verb::List { guest } => return list(&mut api, &common, &guest).await,
-            Verb::Create { one, description, memory, wait } => {
+        let (one, action, wait): (SnapshotArgs, GuestAction, Wait) = match verb {
+            SnapshotsCommand::List { guest } => return list(&mut api, &common, &guest).await,
+            SnapshotsCommand::Create { one, description, memory, wait } => {
                 let name = one.name.clone();
                 (one, TakeSnapshot { name, description, memory }.into(), wait)
             }
-            Verb::Rollback { one, start, yes, wait } => {
+            SnapshotsCommand::Rollback { one, start, yes, wait } => {
                 let found = find::guest(&mut api, &one.guest.guest).await?;
                 let question = format!("Go back to “{}”?", one.name);
                 let action = Rollback { name: one.name.clone(), start }.into();
                 impact::sure(&mut api, std::slice::from_ref(&found), &action, &question, yes).await?;
                 (one, action, wait)
             }
-            Verb::Delete { one, wait } => {
+            SnapshotsCommand::Delete { one, wait } => {
                 let name = one.name.clone();
                 (one, DeleteSnapshot { name }.into(), wait)
             }
-            Verb::Note { one, text, wait } => {
+            SnapshotsCommand::Note { one, text, wait } => {
                 let name = one.name.clone();
                 (one, EditSnapshot { name, description: text }.into(), wait)
             }
@@ -120,13 +113,8 @@ impl Snapshots {
     }
 }
 
-/// `/guests/ID/snapshots`
-async fn of(api: &mut Api, guest: &Guest) -> Result<String> {
-    Ok(format!("{}/snapshots", find::path(api, &guest.guest).await?))
-}
-
-async fn list(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
-    let path = of(api, guest).await?;
+async fn list(api: &mut Api, common: &Common, guest: &GuestArg) -> Result<ExitCode> {
+    let path = guest.path(api, "snapshots").await?;
     let all: snapshots::Snapshots = api.get(&path).await?;
     if common.prints(&all) {
         return Ok(ExitCode::SUCCESS);

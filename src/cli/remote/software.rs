@@ -3,12 +3,13 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::{Api, part};
+use super::find::GuestArg;
 use super::table::{self, Cell, Row, state};
-use super::{Common, complete, find};
+use super::{Common, complete};
 use app::software::{MenuItem, SoftwareView};
 use base::{Error, Result};
 use clap::Subcommand;
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use clap_complete::engine::ArgValueCandidates;
 use model::options::{OptionKind, OptionSpec};
 use model::software::{Recipe, SoftwareRequest};
 use serde_json::{Map, Value, json};
@@ -21,40 +22,33 @@ pub struct Software {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: SoftwareCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum SoftwareCommand {
     /// What can be installed; with a recipe: its options.
     Menu {
         #[arg(value_name = "RECIPE", add = ArgValueCandidates::new(complete::recipes))]
         recipe: Option<String>,
     },
     /// What is on a machine.
-    List(Guest),
+    List(GuestArg),
     /// Install something on a machine.
     Install(Install),
     /// Remove something from a machine's list. What is installed stays on the machine.
     Forget {
         #[command(flatten)]
-        guest: Guest,
+        guest: GuestArg,
         #[arg(value_name = "RECIPE")]
         recipe: String,
     },
 }
 
 #[derive(Debug, clap::Args)]
-struct Guest {
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
-}
-
-#[derive(Debug, clap::Args)]
 struct Install {
     #[command(flatten)]
-    guest: Guest,
+    guest: GuestArg,
     /// The recipe's name; `steward software menu` lists them.
     #[arg(value_name = "RECIPE", add = ArgValueCandidates::new(complete::recipes))]
     recipe: String,
@@ -73,23 +67,16 @@ impl Software {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         match verb {
-            Verb::Menu { recipe } => menu(&mut api, &common, recipe.as_deref()).await,
-            Verb::List(guest) => list(&mut api, &common, &guest).await,
-            Verb::Install(install) => install.run(&mut api, &common).await,
-            Verb::Forget { guest, recipe } => {
-                let path = format!("{}/{}", guest.path(&mut api).await?, part(&recipe));
+            SoftwareCommand::Menu { recipe } => menu(&mut api, &common, recipe.as_deref()).await,
+            SoftwareCommand::List(guest) => list(&mut api, &common, &guest).await,
+            SoftwareCommand::Install(install) => install.run(&mut api, &common).await,
+            SoftwareCommand::Forget { guest, recipe } => {
+                let path = format!("{}/{}", guest.path(&mut api, "software").await?, part(&recipe));
                 let () = api.delete(&path).await?;
                 say("Removed from the list. What is installed stays on the machine.");
                 Ok(ExitCode::SUCCESS)
             }
         }
-    }
-}
-
-impl Guest {
-    /// `/guests/ID/software`
-    async fn path(&self, api: &mut Api) -> Result<String> {
-        Ok(format!("{}/software", find::path(api, &self.guest).await?))
     }
 }
 
@@ -162,8 +149,8 @@ async fn menu(api: &mut Api, common: &Common, wanted: Option<&str>) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(api: &mut Api, common: &Common, guest: &Guest) -> Result<ExitCode> {
-    let path = guest.path(api).await?;
+async fn list(api: &mut Api, common: &Common, guest: &GuestArg) -> Result<ExitCode> {
+    let path = guest.path(api, "software").await?;
     let all: Vec<SoftwareView> = api.get(&path).await?;
     table::list(common, &all, "Steward has installed nothing on this machine.");
     Ok(ExitCode::SUCCESS)
@@ -222,7 +209,7 @@ impl Install {
 
     async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let options = self.options(api).await?;
-        let path = self.guest.path(api).await?;
+        let path = self.guest.path(api, "software").await?;
         let asked: SoftwareView = api.post(&path, &SoftwareRequest { recipe: self.recipe.clone(), options }).await?;
         if !self.wait.wait {
             if !common.prints(&asked) {

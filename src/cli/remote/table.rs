@@ -72,12 +72,12 @@ pub fn plain(text: &str) -> String {
 
 /// How wide and colourful it may be.
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct TableStyle {
     pub width: Option<usize>,
     pub colour: bool,
 }
 
-impl Look {
+impl TableStyle {
     pub fn here() -> Self {
         Self { width: terminal::width(), colour: terminal::colour() }
     }
@@ -131,7 +131,7 @@ fn painted(text: &str, tone: Tone) -> String {
 }
 
 /// The whole table as text.
-pub fn draw(heads: &[&str], rows: &[Vec<Cell>], look: Look) -> String {
+pub fn draw(heads: &[&str], rows: &[Vec<Cell>], look: TableStyle) -> String {
     let widths = widths(heads, rows, look.width);
     let rights: Vec<bool> = (0..heads.len()).map(|n| rows.iter().any(|r| r.get(n).is_some_and(|c| c.right))).collect();
     let line = |cells: Vec<(String, Tone)>| {
@@ -181,7 +181,7 @@ pub fn list<T: Row + Serialize>(common: &Common, all: &[T], nothing: &str) {
 }
 
 pub fn print(heads: &[&str], rows: &[Vec<Cell>], nothing: &str) {
-    if rows.is_empty() { say(nothing) } else { say(&draw(heads, rows, Look::here())) }
+    if rows.is_empty() { say(nothing) } else { say(&draw(heads, rows, TableStyle::here())) }
 }
 
 /// One thing: a word and its value a line.
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn columns_line_up_and_numbers_stand_right() {
         let (heads, rows) = sample();
-        let text = draw(&heads, &rows, Look { width: None, colour: false });
+        let text = draw(&heads, &rows, TableStyle { width: None, colour: false });
         assert_eq!(
             text,
             "NAME                 STATE    CPU\n\
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_table_fits_the_terminal_and_says_where_it_was_cut() {
         let (heads, rows) = sample();
-        let text = draw(&heads, &rows, Look { width: Some(24), colour: false });
+        let text = draw(&heads, &rows, TableStyle { width: Some(24), colour: false });
         assert!(text.lines().all(|l| l.chars().count() <= 24), "{text}");
         assert!(text.contains('…'), "{text}");
     }
@@ -246,8 +246,8 @@ mod tests {
     fn colours_are_there_only_when_asked_for_and_names_bring_none() {
         let (heads, mut rows) = sample();
         rows[0][0] = Cell::text("\x1b[31mred\x1b[0m");
-        let text = draw(&heads, &rows, Look { width: None, colour: false });
+        let text = draw(&heads, &rows, TableStyle { width: None, colour: false });
         assert!(!text.contains('\x1b'), "{text:?}");
-        assert!(draw(&heads, &rows, Look { width: None, colour: true }).contains("\x1b[32mrunning\x1b[0m"));
+        assert!(draw(&heads, &rows, TableStyle { width: None, colour: true }).contains("\x1b[32mrunning\x1b[0m"));
     }
 }

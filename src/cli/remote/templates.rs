@@ -21,11 +21,11 @@ pub struct Templates {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
-    verb: Verb,
+    verb: TemplatesCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum TemplatesCommand {
     /// Templates from which machines can be made.
     List,
     /// The catalogue of cloud images. For admins.
@@ -37,11 +37,11 @@ enum Verb {
     /// Make a template from an image of the catalogue: download, check, prepare.
     Build(Box<Build>),
     /// Make a template from the newest image, in the same place as this one.
-    Rebuild(One),
+    Rebuild(TemplateArgs),
     /// Delete a template, if no machine depends on it.
     Delete {
         #[command(flatten)]
-        one: One,
+        one: TemplateArgs,
         /// Ask nothing.
         #[arg(long, short)]
         yes: bool,
@@ -49,7 +49,7 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
-struct One {
+struct TemplateArgs {
     /// The template's name, number or id.
     #[arg(value_name = "TEMPLATE", add = ArgValueCompleter::new(complete::templates))]
     template: String,
@@ -91,14 +91,14 @@ impl Templates {
         let Self { common, verb } = self;
         let mut api = common.api()?;
         let (job, wait) = match verb {
-            Verb::List => return list(&mut api, &common).await,
-            Verb::Images { look } => return images(&mut api, &common, look).await,
-            Verb::Build(build) => (api.post("/templates", &build.body()).await?, build.wait),
-            Verb::Rebuild(one) => {
+            TemplatesCommand::List => return list(&mut api, &common).await,
+            TemplatesCommand::Images { look } => return images(&mut api, &common, look).await,
+            TemplatesCommand::Build(build) => (api.post("/templates", &build.body()).await?, build.wait),
+            TemplatesCommand::Rebuild(one) => {
                 let path = path(&find::guest(&mut api, &one.template).await?);
                 (api.post(&format!("{path}/rebuild"), &()).await?, one.wait)
             }
-            Verb::Delete { one, yes } => {
+            TemplatesCommand::Delete { one, yes } => {
                 let found = find::guest(&mut api, &one.template).await?;
                 let question = format!("Delete {} for good?", table::plain(&found.name));
                 let action = ActionKind::Delete.empty();

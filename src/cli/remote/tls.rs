@@ -2,7 +2,7 @@
 
 use base::{Error, Result};
 use remote::http::{self, Failure};
-use remote::tls::{self, CertificateInfo, Seen, Trust};
+use remote::tls::{self, CertificateInfo, LastChain, Trust};
 use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -25,7 +25,7 @@ fn away(url: &url::Url, why: impl std::fmt::Display) -> Error {
     Error::unavailable(format!("No Steward answers at {}: {why}", url.origin().ascii_serialization()))
 }
 
-async fn open(url: &url::Url, trust: &Trust, seen: &Seen) -> Result<TlsStream<TcpStream>> {
+async fn open(url: &url::Url, trust: &Trust, seen: &LastChain) -> Result<TlsStream<TcpStream>> {
     let config = tls::config(trust, seen).map_err(|e| Error::unavailable(e.0))?;
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
     http::tls(host, port, config, CONNECT).await.map_err(|failure| explain(url, &failure))
@@ -60,7 +60,7 @@ fn explain(url: &url::Url, failure: &Failure) -> Error {
 /// # Errors
 /// `Unavailable` when nothing answers; `Unauthenticated` for another certificate.
 pub async fn connect(url: &url::Url, trust: &Trust) -> Result<TlsStream<TcpStream>> {
-    open(url, trust, &Seen::default()).await
+    open(url, trust, &LastChain::default()).await
 }
 
 /// The certificate that the server shows, and whether the system's authorities vouch for it. Nothing is believed and
@@ -69,7 +69,7 @@ pub async fn connect(url: &url::Url, trust: &Trust) -> Result<TlsStream<TcpStrea
 /// # Errors
 /// `Unavailable`.
 pub async fn look(url: &url::Url) -> Result<(CertificateInfo, bool)> {
-    let seen = Seen::default();
+    let seen = LastChain::default();
     let result = open(url, &Trust::Fingerprints(Vec::new()), &seen).await;
     let Some(chain) = seen.last() else {
         return Err(result.err().unwrap_or_else(|| away(url, "it presented no certificate.")));

@@ -149,7 +149,7 @@ pub struct Hit {
 
 /// A snapshot as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct SnapshotFact {
     pub name: String,
     pub taken: Timestamp,
     pub memory: bool,
@@ -226,13 +226,13 @@ pub enum Fact {
         bytes: u64,
     },
     Snapshots {
-        list: Vec<Kept>,
+        list: Vec<SnapshotFact>,
         now: Timestamp,
     },
     /// Going back to a snapshot: what came after it.
     Since {
-        to: Kept,
-        newer: Vec<Kept>,
+        to: SnapshotFact,
+        newer: Vec<SnapshotFact>,
         now: Timestamp,
     },
     HighAvailability(String),

@@ -4,8 +4,8 @@ fn now() -> Timestamp {
     Timestamp::from_secs(1_795_000_000)
 }
 
-fn snapshot(name: &str, days: i64) -> Kept {
-    Kept { name: name.into(), taken: Timestamp::from_secs(now().as_secs() - days * 86_400), memory: days == 3 }
+fn snapshot(name: &str, days: i64) -> SnapshotFact {
+    SnapshotFact { name: name.into(), taken: Timestamp::from_secs(now().as_secs() - days * 86_400), memory: days == 3 }
 }
 
 fn texts(impact: &Impact) -> Vec<(&'static str, &str)> {

@@ -1,6 +1,6 @@
 //! The words: one sentence for each fact and what is about to be done.
 
-use super::{Fact, GoingDisk, Hit, HitKind, Item, Kept, Program, Weight};
+use super::{Fact, GoingDisk, Hit, HitKind, Item, Program, SnapshotFact, Weight};
 use crate::access::GuestRight;
 use crate::guests::{ActionKind, ActionKind as A};
 use base::Timestamp;
@@ -13,7 +13,7 @@ fn when(at: Timestamp, now: Timestamp) -> (String, String) {
     (exact, format!("{} ago", duration(at.until(now))))
 }
 
-fn kept(snapshot: &Kept, now: Timestamp) -> Item {
+fn kept(snapshot: &SnapshotFact, now: Timestamp) -> Item {
     let memory = if snapshot.memory { ", with memory" } else { "" };
     let (exact, ago) = when(snapshot.taken, now);
     Item::new(format!("{} ({exact}, {ago}{memory})", snapshot.name))
@@ -307,7 +307,7 @@ fn disks(list: &[GoingDisk], bytes: u64) -> Hit {
     hit(HitKind::Disks, Weight::Lost, text, brief).with(list.iter().map(item).collect(), 0)
 }
 
-fn snapshots(list: &[Kept], now: Timestamp, action: ActionKind) -> Option<Hit> {
+fn snapshots(list: &[SnapshotFact], now: Timestamp, action: ActionKind) -> Option<Hit> {
     if list.is_empty() {
         return None;
     }
@@ -327,7 +327,7 @@ fn snapshots(list: &[Kept], now: Timestamp, action: ActionKind) -> Option<Hit> {
     Some(hit(HitKind::Snapshots, weight, text, words).with(items, 0))
 }
 
-fn since(to: &Kept, newer: &[Kept], now: Timestamp) -> Hit {
+fn since(to: &SnapshotFact, newer: &[SnapshotFact], now: Timestamp) -> Hit {
     let (exact, ago) = when(to.taken, now);
     let text = format!(
         "What was written to its disks since {exact} ({ago}) is lost, and so are changes to its hardware and options."

@@ -3,7 +3,7 @@
 pub mod failure;
 pub mod recipe;
 
-pub use recipe::{Asked, Needs, Recipe};
+pub use recipe::{Needs, Recipe, RecipeInput};
 
 use base::ids::{GuestId, JobId, UserId};
 use base::{Secret, Secrets, Timestamp};

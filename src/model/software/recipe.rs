@@ -51,7 +51,7 @@ impl Needs {
 
 /// Values that fit a recipe, each key present.
 #[derive(Clone, Debug, Default)]
-pub struct Asked {
+pub struct RecipeInput {
     /// Without the secret ones.
     pub options: Map<String, Value>,
     /// By their places in the job's arguments: `options/KEY`.
@@ -77,8 +77,8 @@ impl Recipe {
     ///
     /// # Errors
     /// `Invalid` with a sentence for each field that does not fit, unknown ones too.
-    pub fn check(&self, values: &Map<String, Value>, prefix: &str) -> Result<Asked> {
-        let mut asked = Asked::default();
+    pub fn check(&self, values: &Map<String, Value>, prefix: &str) -> Result<RecipeInput> {
+        let mut asked = RecipeInput::default();
         let mut wrong: Vec<(String, String)> = Vec::new();
         for key in values.keys().filter(|k| !self.options.iter().any(|o| o.key == **k)) {
             wrong.push((format!("{prefix}{key}"), "There is no such option.".to_owned()));

@@ -81,17 +81,17 @@ pub(super) const MODULE: HostModule = HostModule {
 };
 
 /// How a call reaches the machine: `Call::Ssh` or `Call::Agent`.
-pub(super) type Way = fn(MachineCall) -> Call;
+pub(super) type CallKind = fn(MachineCall) -> Call;
 
 fn plain(command: &str) -> MachineCommand {
     MachineCommand { command: command.to_owned(), input: SecretText::default(), timeout: 60, quiet: false }
 }
 
-pub(super) fn look(ctx: &NativeCallContext<'_>, way: Way, command: &str) -> Answer<Dynamic> {
+pub(super) fn look(ctx: &NativeCallContext<'_>, way: CallKind, command: &str) -> Answer<Dynamic> {
     ask(ctx, way(MachineCall::Look(MachineCommand { quiet: true, ..plain(command) })))
 }
 
-pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options: &Map) -> Answer<Dynamic> {
+pub(super) fn run(ctx: &NativeCallContext<'_>, way: CallKind, command: &str, options: &Map) -> Answer<Dynamic> {
     let mut asked = plain(command);
     for (name, value) in options {
         let wrong =
@@ -115,7 +115,7 @@ pub(super) fn run(ctx: &NativeCallContext<'_>, way: Way, command: &str, options:
     ask(ctx, way(MachineCall::Run(asked)))
 }
 
-pub(super) fn start(ctx: &NativeCallContext<'_>, way: Way, name: &str, command: &str) -> Answer<Dynamic> {
+pub(super) fn start(ctx: &NativeCallContext<'_>, way: CallKind, name: &str, command: &str) -> Answer<Dynamic> {
     let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
     if name.is_empty() || name.len() > 60 || !name.bytes().all(fits) {
         let message = "the name of a command has 1 to 60 lowercase letters, digits and dashes";

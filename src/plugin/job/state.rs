@@ -19,7 +19,7 @@ const THREW: &str = "$threw";
 
 /// Where the script is. Outside of a closure it may only go through the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ScriptPosition {
     Top,
     /// In a step's effect.
     Effect,
@@ -44,7 +44,7 @@ pub(crate) struct JobRun {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) mode: Mode,
     pub(super) replay: RefCell<Replay>,
-    pub(super) place: RefCell<Place>,
+    pub(super) place: RefCell<ScriptPosition>,
     pub(super) undos: RefCell<Vec<(String, FnPtr)>>,
     pub(super) open: RefCell<Vec<Open>>,
     /// Whether a call in the present effect may have changed something.
@@ -105,10 +105,10 @@ impl Now {
     /// Only at the top level: not in a step, a check or an undo.
     pub fn at_top(&self, what: &str) -> Answer<()> {
         let why = match &*self.job().place.borrow() {
-            Place::Top => return Ok(()),
-            Place::Effect => "inside a step",
-            Place::Look => "inside a settle or wait_until closure",
-            Place::Undo(_) => "inside an undo",
+            ScriptPosition::Top => return Ok(()),
+            ScriptPosition::Effect => "inside a step",
+            ScriptPosition::Look => "inside a settle or wait_until closure",
+            ScriptPosition::Undo(_) => "inside an undo",
         };
         self.misuse(format!("{what} can't be used {why}"))
     }
@@ -182,7 +182,7 @@ impl JobRun {
             journal,
             mode,
             replay: RefCell::new(replay),
-            place: RefCell::new(Place::Top),
+            place: RefCell::new(ScriptPosition::Top),
             undos: RefCell::default(),
             open: RefCell::default(),
             touched: Cell::new(false),
@@ -208,7 +208,7 @@ impl JobRun {
     }
 
     /// Runs `f` in a place and comes back, whatever happens in it.
-    pub(super) fn within<T>(&self, place: Place, f: impl FnOnce() -> T) -> T {
+    pub(super) fn within<T>(&self, place: ScriptPosition, f: impl FnOnce() -> T) -> T {
         let before = self.place.replace(place);
         let out = f();
         self.place.replace(before);
@@ -217,7 +217,7 @@ impl JobRun {
 
     /// A line of the log. At the top it is held back until it is clear that this run is the first to come here.
     pub fn line(&self, level: LogLevel, text: &str) {
-        if *self.place.borrow() == Place::Top {
+        if *self.place.borrow() == ScriptPosition::Top {
             self.lines.borrow_mut().push((level, text.to_owned()));
         } else {
             self.journal.log(level, text);
@@ -250,14 +250,18 @@ impl JobRun {
         let place = self.place.borrow().clone();
         let misuse = |message: &str| run.stop(Stop::Failed(Failed::misuse(message, position)));
         match (place, call) {
-            (Place::Top, Call::Now) => self.clock(run, position),
+            (ScriptPosition::Top, Call::Now) => self.clock(run, position),
             (_, Call::Now) => Ok(Ok(self.journal.now().as_secs().into())),
-            (Place::Top, _) => misuse(
+            (ScriptPosition::Top, _) => misuse(
                 "in a job the host is asked inside job.step, job.repeatable, job.wait_until or job.undo, so that the \
                  answer is the same when the job goes on",
             ),
-            (Place::Look, call) if call.changes_something() => misuse("settle and wait_until closures only read"),
-            (Place::Undo(name), call) if call.changes_something() => self.undo_call(run, &name, call, position),
+            (ScriptPosition::Look, call) if call.changes_something() => {
+                misuse("settle and wait_until closures only read")
+            }
+            (ScriptPosition::Undo(name), call) if call.changes_something() => {
+                self.undo_call(run, &name, call, position)
+            }
             (_, call) => {
                 let changes = call.changes_something();
                 let answer = run.ask_host(call);

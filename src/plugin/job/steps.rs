@@ -1,6 +1,6 @@
 //! `job.step`, `job.repeatable`, `job.progress`.
 
-use super::state::{Now, Open, Place, threw};
+use super::state::{Now, Open, ScriptPosition, threw};
 use crate::convert::{from_json, to_json};
 use crate::error::{Failed, throw_value};
 use crate::limits::RESULT_BYTES;
@@ -64,7 +64,7 @@ fn settled(
             ));
         }
     };
-    let looked = now.job().within(Place::Look, || settle.call_within_context::<Dynamic>(ctx, (began,)));
+    let looked = now.job().within(ScriptPosition::Look, || settle.call_within_context::<Dynamic>(ctx, (began,)));
     now.run.go_on()?;
     let value = match looked {
         Ok(value) => value.flatten(),
@@ -85,7 +85,7 @@ fn run_effect(now: &Now, ctx: &NativeCallContext<'_>, name: &str, effect: &FnPtr
     now.go_live()?;
     now.begin(name)?;
     job.touched.set(false);
-    let done = job.within(Place::Effect, || effect.call_within_context::<Dynamic>(ctx, ()));
+    let done = job.within(ScriptPosition::Effect, || effect.call_within_context::<Dynamic>(ctx, ()));
     if now.run.is_stopped() {
         if !job.touched.get() {
             // A failing journal shows again at the next run; the reason of the stop matters more.
@@ -137,7 +137,7 @@ pub(super) fn progress(done: INT, total: INT, label: &str) -> Answer<()> {
     let count = |n: INT| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
     let label = label.chars().take(200).collect();
     job.progress.replace(Some(Progress { done: count(done).min(count(total)), total: count(total), label }));
-    if *job.place.borrow() != Place::Top {
+    if *job.place.borrow() != ScriptPosition::Top {
         job.tell();
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! `job.undo` and the phase in which the registered undos run.
 
-use super::state::{JobRun, Now, Open, Place};
+use super::state::{JobRun, Now, Open, ScriptPosition};
 use crate::error::Failed;
 use crate::journal::Mode;
 use crate::run::{Answer, RunState, Stop};
@@ -36,7 +36,8 @@ fn run_one(plugin: &Plugin, run: &RunState, job: &JobRun, name: &str, closure: &
     job.journal.begin(key).map_err(away)?;
     job.begin_undo();
     job.open.borrow_mut().clear();
-    let done = job.within(Place::Undo(name.to_owned()), || closure.call::<Dynamic>(plugin.durable(), plugin.ast(), ()));
+    let done = job
+        .within(ScriptPosition::Undo(name.to_owned()), || closure.call::<Dynamic>(plugin.durable(), plugin.ast(), ()));
     job.tell();
     if let Some(stop) = run.take_stop() {
         return Err(stop);

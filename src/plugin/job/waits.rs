@@ -1,6 +1,6 @@
 //! `job.wait_task`, `job.sleep`, `job.wait_until`: they end the run, and it is run again when the wait is over.
 
-use super::state::{Now, Open, Place};
+use super::state::{Now, Open, ScriptPosition};
 use super::steps::{answer, record};
 use crate::convert::from_json;
 use crate::error::{throw, throw_value};
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(super) fn task(ctx: &NativeCallContext<'_>, handle: &str) -> Answer<Dynamic> {
     let now = Now::at(ctx.call_position())?;
-    let in_undo = matches!(*now.job().place.borrow(), Place::Undo(_));
+    let in_undo = matches!(*now.job().place.borrow(), ScriptPosition::Undo(_));
     if !in_undo {
         now.at_top("job.wait_task")?;
     }
@@ -101,7 +101,7 @@ pub(super) fn until(
             job.now()
         }
     };
-    let looked = job.within(Place::Look, || check.call_within_context::<Dynamic>(ctx, ()));
+    let looked = job.within(ScriptPosition::Look, || check.call_within_context::<Dynamic>(ctx, ()));
     now.run.go_on()?;
     let value = looked?.flatten();
     if !value.is_unit() && value.as_bool() != Ok(false) {

@@ -10,13 +10,13 @@ const MAX_TEXT: usize = 600;
 
 /// What was asked, for the sentences.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct SentRequest<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub endpoint: &'a Endpoint,
 }
 
-impl Asked<'_> {
+impl SentRequest<'_> {
     pub(super) fn is_write(&self) -> bool {
         self.method != "GET"
     }
@@ -34,7 +34,7 @@ impl Asked<'_> {
 }
 
 /// Reads an answer: `data` of a 200, else the error.
-pub(super) fn read(asked: Asked<'_>, status: u16, reason: Option<&str>, body: &[u8]) -> Result<Value, PveError> {
+pub(super) fn read(asked: SentRequest<'_>, status: u16, reason: Option<&str>, body: &[u8]) -> Result<Value, PveError> {
     if status != 200 {
         return Err(failure(asked, status, reason, body));
     }
@@ -49,7 +49,7 @@ pub(super) fn read(asked: Asked<'_>, status: u16, reason: Option<&str>, body: &[
     }
 }
 
-fn failure(asked: Asked<'_>, status: u16, reason: Option<&str>, body: &[u8]) -> PveError {
+fn failure(asked: SentRequest<'_>, status: u16, reason: Option<&str>, body: &[u8]) -> PveError {
     let (text, errors) = texts(reason, body);
     let kind = kind(status, &text, &errors);
     let message = sentence(asked, kind, status, &text, &errors);
@@ -113,7 +113,7 @@ fn kind(status: u16, text: &str, errors: &BTreeMap<String, String>) -> PveErrorK
 }
 
 fn sentence(
-    asked: Asked<'_>,
+    asked: SentRequest<'_>,
     kind: PveErrorKind,
     status: u16,
     text: &str,
@@ -148,7 +148,7 @@ fn sentence(
     }
 }
 
-fn auth_sentence(asked: Asked<'_>, text: &str) -> String {
+fn auth_sentence(asked: SentRequest<'_>, text: &str) -> String {
     let said = if text.is_empty() { String::new() } else { format!(" ({})", text.trim_end_matches(['!', '.'])) };
     format!("Proxmox at {} does not accept the token{said}. It may be deleted, renewed or expired.", asked.endpoint)
 }
@@ -165,14 +165,14 @@ fn forbidden_sentence(text: &str) -> String {
     }
 }
 
-fn gone_sentence(asked: Asked<'_>) -> String {
+fn gone_sentence(asked: SentRequest<'_>) -> String {
     match (asked.vmid(), asked.node()) {
         (Some(vmid), Some(node)) => format!("Machine {vmid} does not exist on node {node}."),
         _ => "This machine does not exist there.".to_owned(),
     }
 }
 
-fn away_sentence(asked: Asked<'_>) -> String {
+fn away_sentence(asked: SentRequest<'_>) -> String {
     match asked.node() {
         Some(node) => {
             format!("Node {node} does not answer ({} could not reach it). Is it switched on?", asked.endpoint)
@@ -182,7 +182,7 @@ fn away_sentence(asked: Asked<'_>) -> String {
 }
 
 /// After 596 and the like, and after our own time-out.
-pub(super) fn timeout_sentence(asked: Asked<'_>, text: &str) -> String {
+pub(super) fn timeout_sentence(asked: SentRequest<'_>, text: &str) -> String {
     let who = asked.node().map_or_else(|| format!("Proxmox at {}", asked.endpoint), |node| format!("Node {node}"));
     let said = if text.is_empty() { String::new() } else { format!(" ({text})") };
     if asked.is_write() {
@@ -198,7 +198,7 @@ mod tests {
 
     fn error(method: &str, path: &str, status: u16, reason: &str, body: &str) -> PveError {
         let endpoint = "pve1".parse().unwrap();
-        let asked = Asked { method, path, endpoint: &endpoint };
+        let asked = SentRequest { method, path, endpoint: &endpoint };
         read(asked, status, Some(reason), body.as_bytes()).unwrap_err()
     }
 
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn another_server_is_noticed() {
         let endpoint = "pve1".parse().unwrap();
-        let asked = Asked { method: "GET", path: "/version", endpoint: &endpoint };
+        let asked = SentRequest { method: "GET", path: "/version", endpoint: &endpoint };
         let e = read(asked, 200, None, b"<html>hello</html>").unwrap_err();
         assert_eq!(e.message, "What answers at pve1:8006 is not Proxmox's API.");
         assert!(error("GET", "/version", 302, "Found", "").message.contains("redirect"));

@@ -3,7 +3,7 @@
 use super::endpoint::Endpoint;
 use super::error::{PveError, PveErrorKind};
 use crate::http::Failure;
-use crate::tls::{self, Chain, Seen, Trust};
+use crate::tls::{self, Chain, LastChain, Trust};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
@@ -25,12 +25,12 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Connector {
     endpoint: Endpoint,
     tls: Arc<ClientConfig>,
-    seen: Seen,
+    seen: LastChain,
 }
 
 impl Connector {
     pub(super) fn new(endpoint: Endpoint, trust: &Trust) -> Result<Self, PveError> {
-        let seen = Seen::default();
+        let seen = LastChain::default();
         let tls = tls::config(trust, &seen).map_err(|e| PveError::new(PveErrorKind::Invalid, e.0))?;
         Ok(Self { endpoint, tls, seen })
     }

@@ -4,7 +4,7 @@
 //! bound to who asked for it: so this call goes to the very endpoint that answered the one before, with the
 //! same token. A ticket that was used or is too late gets no answer at all, hence the short patience.
 
-use super::answer::{self, Asked};
+use super::answer::{self, SentRequest};
 use super::encode::{check_path, form};
 use super::error::{PveError, PveErrorKind};
 use super::wire::{Auth, Wire};
@@ -78,7 +78,7 @@ fn refused(wire: &Wire, path: &str, e: SocketError) -> PveError {
     };
     let status = response.status().as_u16();
     let body = response.into_body().map(Bytes::from).unwrap_or_default();
-    let asked = Asked { method: "GET", path, endpoint: &wire.endpoint };
+    let asked = SentRequest { method: "GET", path, endpoint: &wire.endpoint };
     match answer::read(asked, status, None, &body) {
         Err(e) => e,
         Ok(_) => PveError::new(PveErrorKind::Refused, format!("Proxmox answered the console with {status}.")),

@@ -1,7 +1,7 @@
 //! Uploading a file to a storage. Proxmox takes it as `multipart/form-data` with a length (no chunks) and is strict
 //! about the order: fields first, the file last. What came after the file would become part of it.
 
-use super::answer::Asked;
+use super::answer::SentRequest;
 use super::client::PveClient;
 use super::encode::{check_path, component};
 use super::error::{PveError, PveErrorKind};
@@ -132,7 +132,7 @@ where
     let boundary = format!("steward-{}", uuid::Uuid::new_v4().simple());
     let (head, tail) = file.frame(&boundary);
     let length = head.len() as u64 + file.size + tail.len() as u64;
-    let asked = Asked { method: "POST", path, endpoint: &wire.endpoint };
+    let asked = SentRequest { method: "POST", path, endpoint: &wire.endpoint };
     let broken = |why: &str| {
         Miss::Broken(PveError::new(PveErrorKind::Refused, format!("The upload to Proxmox was cut off{why}.")))
     };

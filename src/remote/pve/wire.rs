@@ -1,6 +1,6 @@
 //! One endpoint: a small pool of connections and one exchange at a time over them.
 
-use super::answer::{self, Asked, timeout_sentence};
+use super::answer::{self, SentRequest, timeout_sentence};
 use super::connect::{CONNECT_TIMEOUT, Connector};
 use super::encode::{check_path, form};
 use super::endpoint::Endpoint;
@@ -117,7 +117,7 @@ impl Wire {
 
     async fn once(&self, auth: &Auth, ask: &Ask<'_>) -> Result<Value, Miss> {
         let request = self.request(auth, ask).map_err(Miss::NotSent)?;
-        let asked = Asked { method: ask.method.as_str(), path: ask.path, endpoint: &self.endpoint };
+        let asked = SentRequest { method: ask.method.as_str(), path: ask.path, endpoint: &self.endpoint };
         let whole = async {
             let response = self.client.request(request).await.map_err(|e| broken(asked, &e))?;
             receive(asked, response).await
@@ -155,7 +155,7 @@ impl Wire {
     }
 }
 
-pub(super) async fn receive(asked: Asked<'_>, response: Response<Incoming>) -> Result<Value, Miss> {
+pub(super) async fn receive(asked: SentRequest<'_>, response: Response<Incoming>) -> Result<Value, Miss> {
     let status = response.status().as_u16();
     let reason =
         response.extensions().get::<ReasonPhrase>().map(|r| String::from_utf8_lossy(r.as_bytes()).into_owned());
@@ -170,7 +170,7 @@ pub(super) async fn receive(asked: Asked<'_>, response: Response<Incoming>) -> R
     answer::read(asked, status, reason.as_deref(), &body).map_err(Miss::Answered)
 }
 
-fn broken(asked: Asked<'_>, e: &ClientError) -> Miss {
+fn broken(asked: SentRequest<'_>, e: &ClientError) -> Miss {
     if e.is_connect() {
         let mut next: Option<&(dyn StdError + 'static)> = e.source();
         while let Some(cause) = next {
@@ -185,7 +185,7 @@ fn broken(asked: Asked<'_>, e: &ClientError) -> Miss {
 }
 
 /// The connection was there and broke: for a write nobody knows whether it was carried out.
-fn broken_error(asked: Asked<'_>) -> PveError {
+fn broken_error(asked: SentRequest<'_>) -> PveError {
     if asked.is_write() {
         let message = format!(
             "Proxmox at {} closed the connection. The outcome is unknown: it may have been done or not.",

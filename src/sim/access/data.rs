@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Access {
+pub struct AccessData {
     pub users: BTreeMap<String, User>,
     /// By full id, `user@realm!name`.
     pub tokens: BTreeMap<String, Token>,
@@ -125,8 +125,8 @@ const STEWARD: &[&str] = &[
 ];
 
 /// root@pam, the built-in roles that matter here, and the given token with role Steward on `/`.
-pub fn initial(token_id: &str, secret: &str) -> Access {
-    let mut access = Access::default();
+pub fn initial(token_id: &str, secret: &str) -> AccessData {
+    let mut access = AccessData::default();
     let user = token_id.split('!').next().unwrap_or_default().to_owned();
     let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
     access.roles.insert("NoAccess".into(), BTreeSet::new());

@@ -2,7 +2,7 @@
 //! and RPCEnvironment.pm): going down the path a deeper entry replaces the roles from above, pools lend
 //! their roles to their members, a token with privilege separation has what both it and its user have.
 
-use super::data::Access;
+use super::data::AccessData;
 use super::who::Who;
 use crate::error::ApiError;
 use crate::state::Cluster;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Roles<'a> = BTreeMap<&'a str, bool>;
 
 /// Roles of one subject on a path, by the entries of its own kind only.
-fn roles<'a>(access: &'a Access, kind: &str, subject: &str, path: &str) -> Roles<'a> {
+fn roles<'a>(access: &'a AccessData, kind: &str, subject: &str, path: &str) -> Roles<'a> {
     let mut found = Roles::new();
     for step in steps(path) {
         let here = access.acls.iter().filter(|a| a.path == step && a.kind == kind && a.subject == subject);

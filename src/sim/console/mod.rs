@@ -15,7 +15,7 @@ mod socket;
 mod tests;
 
 pub use calls::{connect, lxc_terminal, screen, terminal};
-pub use socket::{Way, asked, attach};
+pub use socket::{TicketParam, asked, attach};
 
 use super::world::lock;
 use std::collections::{BTreeMap, BTreeSet};

@@ -24,14 +24,14 @@ const FRAME: usize = 128 * 1024;
 
 /// A request that wants to become a websocket.
 #[derive(Debug)]
-pub struct Asked {
+pub struct UpgradeRequest {
     upgrade: OnUpgrade,
     accept: String,
     protocol: Option<HeaderValue>,
 }
 
 /// Looks whether the request wants to become a websocket, and takes its connection if so.
-pub fn asked(request: &mut Request<Incoming>) -> Option<Asked> {
+pub fn asked(request: &mut Request<Incoming>) -> Option<UpgradeRequest> {
     let is = |name: HeaderName, word: &str| {
         let value = request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
         value.to_ascii_lowercase().contains(word)
@@ -41,7 +41,7 @@ pub fn asked(request: &mut Request<Incoming>) -> Option<Asked> {
     }
     let accept = derive_accept_key(request.headers().get(SEC_WEBSOCKET_KEY)?.as_bytes());
     let protocol = request.headers().get(SEC_WEBSOCKET_PROTOCOL).cloned();
-    Some(Asked { upgrade: hyper::upgrade::on(request), accept, protocol })
+    Some(UpgradeRequest { upgrade: hyper::upgrade::on(request), accept, protocol })
 }
 
 /// The ticket that a request shows.
@@ -54,9 +54,9 @@ fn ticket(decoded: &Decoded) -> Option<String> {
 
 /// The way from a request to its worker, looked up before the request is used up.
 #[derive(Debug)]
-pub struct Way(Option<String>);
+pub struct TicketParam(Option<String>);
 
-impl Way {
+impl TicketParam {
     pub fn of(decoded: &Decoded) -> Self {
         Self(ticket(decoded))
     }
@@ -64,7 +64,7 @@ impl Way {
 
 /// Brings the websocket to the worker that waits for it. When nobody waits nothing is answered:
 /// the real proxy's connection to the worker's port hangs.
-pub async fn attach(world: &Arc<World>, way: Way, asked: Asked) -> Response<Full<Bytes>> {
+pub async fn attach(world: &Arc<World>, way: TicketParam, asked: UpgradeRequest) -> Response<Full<Bytes>> {
     let door = way.0.and_then(|t| lock(&world.desk.waiting).get_mut(&t).and_then(|w| w.door.take()));
     let door = door.filter(|d| !d.is_closed());
     let Some(door) = door else {

@@ -97,7 +97,7 @@ async fn one(
     let (outcome, gzip) = match request::read(request).await {
         Ok(decoded) => {
             let gzip = decoded.gzip;
-            way = Some(console::Way::of(&decoded));
+            way = Some(console::TicketParam::of(&decoded));
             // Its own task: the work must go on when the client hangs up, as in the real daemon.
             let work = world.tracker.spawn(dispatch::handle(Arc::clone(&world), decoded, peer));
             (work.await.unwrap_or(Outcome::Cut), gzip)

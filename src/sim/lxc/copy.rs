@@ -14,7 +14,7 @@ use crate::tasks::{self, Job, Work};
 use serde_json::json;
 use std::sync::Arc;
 
-struct Plan {
+struct CopyPlan {
     node: String,
     target: String,
     vmid: u32,
@@ -44,7 +44,7 @@ pub fn clone(call: &Call) -> Answer {
     Ok(json!(upid).into())
 }
 
-fn judge(c: &Cluster, call: &Call, vmid: u32) -> Result<Plan, ApiError> {
+fn judge(c: &Cluster, call: &Call, vmid: u32) -> Result<CopyPlan, ApiError> {
     let (p, node) = (&call.params, call.node());
     require(c, &call.who, &format!("/vms/{vmid}"), &["VM.Allocate"])?;
     c.check_quorum()?;
@@ -90,10 +90,10 @@ fn judge(c: &Cluster, call: &Call, vmid: u32) -> Result<Plan, ApiError> {
     if let Some(text) = p.get("description") {
         config.insert("description".into(), text.to_owned());
     }
-    Ok(Plan { node: node.to_owned(), target, vmid, full, storage: p.get("storage").map(str::to_owned), config })
+    Ok(CopyPlan { node: node.to_owned(), target, vmid, full, storage: p.get("storage").map(str::to_owned), config })
 }
 
-async fn work(job: &Arc<Job>, plan: &Plan) -> Work {
+async fn work(job: &Arc<Job>, plan: &CopyPlan) -> Work {
     let mut config = plan.config.clone();
     let now = job.world.seconds();
     for (key, _) in drives::own_volumes(&plan.config) {

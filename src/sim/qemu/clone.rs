@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 /// Everything the worker needs.
 #[derive(Debug, Clone)]
-struct Plan {
+struct ClonePlan {
     node: String,
     target: String,
     vmid: u32,
@@ -52,7 +52,7 @@ pub async fn clone(call: Call) -> Answer {
     Ok(json!(upid).into())
 }
 
-fn judge(c: &Cluster, call: &Call, vmid: u32) -> Result<Plan, ApiError> {
+fn judge(c: &Cluster, call: &Call, vmid: u32) -> Result<ClonePlan, ApiError> {
     let (p, node) = (&call.params, call.node());
     may_clone(c, call, vmid)?;
     c.check_quorum()?;
@@ -88,7 +88,7 @@ fn judge(c: &Cluster, call: &Call, vmid: u32) -> Result<Plan, ApiError> {
     }
     let config = child_config(source, base, call, vmid);
     let storage = p.get("storage").map(str::to_owned);
-    Ok(Plan { node: node.to_owned(), target, vmid, full, storage, config })
+    Ok(ClonePlan { node: node.to_owned(), target, vmid, full, storage, config })
 }
 
 fn may_clone(c: &Cluster, call: &Call, vmid: u32) -> Result<(), ApiError> {
@@ -155,7 +155,7 @@ fn child_config(source: &Guest, base: &Config, call: &Call, vmid: u32) -> Config
     config
 }
 
-async fn work(job: &Arc<Job>, plan: &Plan) -> Work {
+async fn work(job: &Arc<Job>, plan: &ClonePlan) -> Work {
     let mut config = plan.config.clone();
     let now = job.world.seconds();
     for (key, _) in drives::own_volumes(&plan.config) {

@@ -54,7 +54,7 @@ pub fn check(call: &Call) -> Answer {
 
 /// What the worker carries where.
 #[derive(Clone)]
-struct Plan {
+struct MigrationPlan {
     from: String,
     to: String,
     vmid: u32,
@@ -65,7 +65,7 @@ struct Plan {
     every: Option<String>,
 }
 
-impl Plan {
+impl MigrationPlan {
     fn storage<'a>(&'a self, here: &'a str) -> &'a str {
         self.storages.get(here).or(self.every.as_ref()).map_or(here, String::as_str)
     }
@@ -77,7 +77,7 @@ pub fn migrate(call: &Call) -> Answer {
     if (p.flag("force") || p.get("migration_network").is_some()) && !call.who.is_root() {
         return Err(ApiError::param("force", "Only root may use this option."));
     }
-    let mut plan = Plan { from, to, vmid, disks, storages: BTreeMap::new(), every: None };
+    let mut plan = MigrationPlan { from, to, vmid, disks, storages: BTreeMap::new(), every: None };
     for pair in p.text("targetstorage").split(',').filter(|p| !p.is_empty() && *p != "1") {
         match pair.split_once(':') {
             Some((here, there)) => _ = plan.storages.insert(here.to_owned(), there.to_owned()),
@@ -113,7 +113,7 @@ pub fn migrate(call: &Call) -> Answer {
     .into())
 }
 
-fn begin(c: &mut Cluster, plan: &Plan) -> Work {
+fn begin(c: &mut Cluster, plan: &MigrationPlan) -> Work {
     let guest = c.guest(&plan.from, Kind::Qemu, plan.vmid)?;
     guest.check_lock()?;
     if c.nodes.get(&plan.to).is_none_or(|n| n.offline) {
@@ -141,8 +141,8 @@ fn begin(c: &mut Cluster, plan: &Plan) -> Work {
     Ok(())
 }
 
-async fn carry(job: &Job, plan: &Plan) -> Work {
-    let Plan { from, to, vmid, .. } = plan;
+async fn carry(job: &Job, plan: &MigrationPlan) -> Work {
+    let MigrationPlan { from, to, vmid, .. } = plan;
     job.log(format!("starting migration of VM {vmid} to node '{to}'"));
     let (volumes, gib) = job.world.read(|c| {
         let guest = c.guest(from, Kind::Qemu, *vmid)?;
@@ -169,7 +169,7 @@ async fn carry(job: &Job, plan: &Plan) -> Work {
 }
 
 /// One volume to the other node: under its own name, or a new one on another storage.
-fn take_along(c: &mut Cluster, plan: &Plan, key: &str, volid: &str, now: i64) -> Work {
+fn take_along(c: &mut Cluster, plan: &MigrationPlan, key: &str, volid: &str, now: i64) -> Work {
     let here = volid.split(':').next().unwrap_or_default();
     let storage = plan.storage(here);
     if storage == here {

@@ -3,7 +3,7 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::rest::body::{MaybeSent, Sent};
+use crate::rest::body::{JsonBody, OptionalJsonBody};
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
 use app::actor::Via;
 use app::tokens::TokenView;
@@ -76,7 +76,7 @@ fn fresh(person: &Person, status: StatusCode, made: TokenView, text: &Secret<Str
 /// Makes an API token. A token of a smaller scope can't make tokens.
 #[utoipa::path(post, path = "/api/v1/me/tokens", tag = "auth", request_body = TokenCreate,
     responses((status = 201, description = "Created; the token is shown only here", body = FreshToken), WriteProblems))]
-pub async fn create(person: Person, Sent(wanted): Sent<TokenCreate>) -> Answer {
+pub async fn create(person: Person, JsonBody(wanted): JsonBody<TokenCreate>) -> Answer {
     let tokens = person.web.app.tokens();
     let (made, text) = tokens.create(&person.actor, &wanted.name, wanted.scope, wanted.days).await?;
     Ok(fresh(&person, StatusCode::CREATED, made, &text))
@@ -93,7 +93,11 @@ pub struct TokenRotate {
 #[utoipa::path(post, path = "/api/v1/me/tokens/{id}/rotate", tag = "auth", params(("id" = String, Path)),
     request_body = Option<TokenRotate>,
     responses((status = 200, description = "The new token is shown only here", body = FreshToken), WriteProblems))]
-pub async fn rotate(person: Person, Path(text): Path<String>, MaybeSent(wanted): MaybeSent<TokenRotate>) -> Answer {
+pub async fn rotate(
+    person: Person,
+    Path(text): Path<String>,
+    OptionalJsonBody(wanted): OptionalJsonBody<TokenRotate>,
+) -> Answer {
     let days = wanted.unwrap_or_default().days;
     let (made, secret) = person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, days).await?;
     Ok(fresh(&person, StatusCode::OK, made, &secret))

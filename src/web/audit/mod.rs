@@ -25,7 +25,7 @@ const GOOD_FOR: Duration = Duration::from_secs(300);
 const PIECE: usize = 1_000;
 
 #[derive(Debug, Deserialize)]
-pub struct Look {
+pub struct AuditPageParams {
     #[serde(default)]
     q: String,
     before: Option<u64>,
@@ -35,7 +35,7 @@ pub fn row(entry: AuditEntry) -> AuditRow {
     AuditRow { seq: entry.seq, record: entry.record }
 }
 
-pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
+pub async fn list(person: Person, Query(look): Query<AuditPageParams>) -> Answer<Markup> {
     let app = person.web.app.clone();
     let found = app.audit().page(&person.actor, &look.q, look.before, PAGE)?;
     let check = chain(&person).await?;
@@ -67,11 +67,11 @@ async fn chain(person: &Person) -> Result<AuditCheck> {
     Ok(check)
 }
 
-pub async fn json_file(person: Person, Query(look): Query<Look>) -> Answer {
+pub async fn json_file(person: Person, Query(look): Query<AuditPageParams>) -> Answer {
     Ok(json_stream(&person, look.q))
 }
 
-pub async fn csv_file(person: Person, Query(look): Query<Look>) -> Answer {
+pub async fn csv_file(person: Person, Query(look): Query<AuditPageParams>) -> Answer {
     Ok(csv_stream(&person, look.q))
 }
 

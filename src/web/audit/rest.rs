@@ -3,7 +3,7 @@
 use crate::audit::{csv_stream, json_stream};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::rest::body::Asked;
+use crate::rest::body::QueryParams;
 use crate::rest::limit;
 use crate::rest::openapi::ListProblems;
 use app::audit::AuditPage;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Look {
+pub struct AuditListParams {
     /// Filter words: bare words, `actor:`, `action:`, `subject:`, `address:`, `ok:yes|no`.
     #[serde(default)]
     q: String,
@@ -25,8 +25,8 @@ pub struct Look {
 }
 
 /// Entries, the newest first.
-#[utoipa::path(get, path = "/api/v1/audit", tag = "system", params(Look), responses((status = 200, body = AuditPage), ListProblems))]
-pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<AuditPage>> {
+#[utoipa::path(get, path = "/api/v1/audit", tag = "system", params(AuditListParams), responses((status = 200, body = AuditPage), ListProblems))]
+pub async fn list(person: Person, QueryParams(look): QueryParams<AuditListParams>) -> Answer<Json<AuditPage>> {
     Ok(Json(person.web.app.audit().page(&person.actor, &look.q, look.cursor, limit(look.limit)?)?))
 }
 
@@ -44,7 +44,7 @@ pub struct Export {
 /// The whole log as one file, streamed.
 #[utoipa::path(get, path = "/api/v1/audit/export", tag = "system", params(Export),
     responses((status = 200, description = "The log, newest first", content_type = "text/csv"), ListProblems))]
-pub async fn export(person: Person, Asked(look): Asked<Export>) -> Answer {
+pub async fn export(person: Person, QueryParams(look): QueryParams<Export>) -> Answer {
     match look.format.as_str() {
         "" | "csv" => Ok(csv_stream(&person, look.q)),
         "ndjson" => Ok(json_stream(&person, look.q)),

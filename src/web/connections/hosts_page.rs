@@ -1,7 +1,7 @@
 //! Adding a plain KVM host step by step.
 
 use crate::connections::page::{carried, text_password, wizard_buttons, wizard_steps};
-use crate::frame::form::{Form, Way, area, csrf, text, trouble, ways};
+use crate::frame::form::{Form, RadioCard, area, csrf, text, trouble, ways};
 use crate::frame::parts::copy;
 use crate::frame::{Page, layout};
 use maud::{Markup, html};
@@ -61,12 +61,12 @@ fn trust(kind: &str, fingerprint: &str, form: &Form) -> Markup {
 
 fn access(form: &Form) -> Markup {
     let list = [
-        Way {
+        RadioCard {
             value: "password",
             title: "Sign in once with a password".into(),
             text: "Steward installs a key of its own on the host, then forgets the password.".into(),
         },
-        Way {
+        RadioCard {
             value: "key",
             title: "Sign in once with a key".into(),
             text: "For hosts that don't accept passwords. Steward installs its own key, then forgets yours.".into(),

@@ -1,6 +1,6 @@
 //! Connecting a Proxmox cluster step by step, and the page of one connection.
 
-use crate::frame::form::{Form, Way, area, csrf, number, password, select, text, trouble, ways};
+use crate::frame::form::{Form, RadioCard, area, csrf, number, password, select, text, trouble, ways};
 use crate::frame::parts::{commands, copy, note, post, state, time};
 use crate::frame::{Page, layout};
 use crate::guests::impact::page::list as list_of;
@@ -130,12 +130,12 @@ fn trust(page: &Page, cert: &CertificateView, form: &Form) -> Markup {
 
 fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
     let list = [
-        Way {
+        RadioCard {
             value: "login",
             title: "Log in once".into(),
             text: "Steward creates a role, a user and a token for itself, then forgets the password.".into(),
         },
-        Way {
+        RadioCard {
             value: "token",
             title: "Use a token".into(),
             text: "You have created one yourself with the commands below.".into(),

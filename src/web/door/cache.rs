@@ -7,7 +7,7 @@ use crate::door::assets::takes;
 use crate::door::problem::Answer;
 use crate::door::state::Web;
 use crate::door::visit::Person;
-use app::live::Snapshot;
+use app::live::LiveView;
 use axum::body::Body;
 use axum::response::Response;
 use base::ids::UserId;
@@ -26,14 +26,14 @@ const MOST: usize = 128;
 
 /// The kept answers of one appliance.
 #[derive(Default)]
-pub struct Kept(Mutex<HashMap<Key, Arc<Entry>>>);
+pub struct ResponseCache(Mutex<HashMap<Key, Arc<Entry>>>);
 
 /// For whom, which address with its query, and whether compressed.
 type Key = (Option<UserId>, String, bool);
 
 struct Entry {
     /// The live picture it was made from. Held, so that its place in memory can't be another one's.
-    snapshot: Arc<Snapshot>,
+    snapshot: Arc<LiveView>,
     /// The newest event then: rights, owners, jobs and names change only together with one.
     event: u64,
     /// What was shared then: a grant counts a moment after its event.
@@ -41,13 +41,13 @@ struct Entry {
     bytes: OnceCell<Bytes>,
 }
 
-impl std::fmt::Debug for Kept {
+impl std::fmt::Debug for ResponseCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Kept")
     }
 }
 
-impl Kept {
+impl ResponseCache {
     /// The place for an answer: the one that is there, while nothing changed since it was made.
     fn entry(&self, web: &Web, key: Key) -> Arc<Entry> {
         let snapshot = web.app.live().snapshot();

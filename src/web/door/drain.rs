@@ -25,15 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The request's body, kept while its reader may go.
 #[derive(Clone)]
-struct Kept(Arc<Mutex<Body>>);
+struct SharedBody(Arc<Mutex<Body>>);
 
-impl Kept {
+impl SharedBody {
     fn body(&self) -> MutexGuard<'_, Body> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl HttpBody for Kept {
+impl HttpBody for SharedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -59,7 +59,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
     // A client that waits for `100 Continue` has sent nothing yet; reading would tell it to.
     let waits = request.headers().contains_key(header::EXPECT);
     let (parts, body) = request.into_parts();
-    let kept = Kept(Arc::new(Mutex::new(body)));
+    let kept = SharedBody(Arc::new(Mutex::new(body)));
     let mut response = next.run(Request::from_parts(parts, Body::new(kept.clone()))).await;
     // Still read by somebody: it is theirs.
     let theirs = Arc::strong_count(&kept.0) > 1;
@@ -71,7 +71,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
 }
 
 /// Reads to the end; `false` when that is too far away.
-async fn drain(kept: &Kept) -> bool {
+async fn drain(kept: &SharedBody) -> bool {
     let mut left = MOST;
     loop {
         if kept.size_hint().lower() > left {

@@ -7,7 +7,7 @@ use crate::door::cookies::{Cookies, Name};
 use crate::door::problem::Problem;
 use crate::door::problem::refuse;
 use crate::door::state::Web;
-use crate::door::visit::{Inner, Visit, see_other};
+use crate::door::visit::{Visit, VisitData, see_other};
 use crate::door::{csrf, problem};
 use crate::routes::{Access, Door, Info};
 use app::Actor;
@@ -178,7 +178,7 @@ fn visit(web: &Web, request: &Request, address: IpAddr, mut cookies: Cookies, ac
         _ => csrf::anonymous_mark(key, cookies.form.get_or_insert_with(random::token::<18>)),
     };
     let text = |name| request.headers().get(name).and_then(|v: &http::HeaderValue| v.to_str().ok()).unwrap_or_default();
-    Visit::new(Inner {
+    Visit::new(VisitData {
         web: web.clone(),
         actor,
         address,

@@ -8,7 +8,7 @@ use crate::door::problem::refuse;
 use crate::door::problem::{Problem, Reader};
 use crate::door::sign;
 use crate::door::state::Web;
-use crate::door::visit::{Inner, Visit};
+use crate::door::visit::{Visit, VisitData};
 use crate::frame as page;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -92,7 +92,7 @@ fn stranger(web: &Web, values: Vec<HeaderValue>, path: String, address: std::net
         (Some(_), Some(cookie)) => crate::door::csrf::session_mark(web.app.form_key().expose(), cookie),
         _ => [0; sign::MARK],
     };
-    Visit::new(Inner {
+    Visit::new(VisitData {
         web: web.clone(),
         actor,
         address,

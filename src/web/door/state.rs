@@ -1,7 +1,7 @@
 //! What every handler can reach: the app behind the door, and the door's own small memory.
 
 use crate::door::assets::Assets;
-use crate::door::cache::Kept;
+use crate::door::cache::ResponseCache;
 use crate::door::limits::{Limiter, Rate};
 use crate::sse::Streams;
 use crate::system::metrics::Metrics;
@@ -53,7 +53,7 @@ pub struct Inner {
     /// Open consoles; the stop waits for them.
     pub consoles: TaskTracker,
     /// Long answers, until something changes.
-    pub kept: Kept,
+    pub kept: ResponseCache,
     /// The last look at the audit log's whole chain, and when it was.
     pub chain: tokio::sync::Mutex<Option<(Timestamp, AuditCheck)>>,
     /// Cancelled when the service stops; open streams end on it.
@@ -68,7 +68,7 @@ impl Web {
             metrics: Metrics::new(),
             streams: Streams::default(),
             consoles: TaskTracker::new(),
-            kept: Kept::default(),
+            kept: ResponseCache::default(),
             chain: tokio::sync::Mutex::default(),
             app,
             options,

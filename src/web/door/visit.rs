@@ -21,10 +21,10 @@ use std::sync::Arc;
 
 /// Who asks.
 #[derive(Clone, Debug)]
-pub struct Visit(Arc<Inner>);
+pub struct Visit(Arc<VisitData>);
 
 #[derive(Debug)]
-pub struct Inner {
+pub struct VisitData {
     pub web: Web,
     /// `None`: nobody is signed in.
     pub actor: Option<Actor>,
@@ -45,15 +45,15 @@ pub struct Inner {
 }
 
 impl std::ops::Deref for Visit {
-    type Target = Inner;
+    type Target = VisitData;
 
-    fn deref(&self) -> &Inner {
+    fn deref(&self) -> &VisitData {
         &self.0
     }
 }
 
 impl Visit {
-    pub fn new(inner: Inner) -> Self {
+    pub fn new(inner: VisitData) -> Self {
         Self(Arc::new(inner))
     }
 

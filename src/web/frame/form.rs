@@ -363,14 +363,14 @@ pub fn switch(form: &Form, name: &str, label: &str, default: bool, hint: &str) -
 
 /// One of several ways, each with a sentence that explains it.
 #[derive(Clone, Debug)]
-pub struct Way<'a> {
+pub struct RadioCard<'a> {
     pub value: &'a str,
     pub title: String,
     pub text: String,
 }
 
 /// Radio buttons as cards. `name` must be set in the form, else the first is chosen.
-pub fn ways(form: &Form, name: &str, legend: &str, list: &[Way<'_>]) -> Markup {
+pub fn ways(form: &Form, name: &str, legend: &str, list: &[RadioCard<'_>]) -> Markup {
     let chosen = Some(form.value(name)).filter(|v| list.iter().any(|w| w.value == *v));
     html! {
         fieldset.ways.wrong[form.error(name).is_some()] {

@@ -6,19 +6,19 @@ use crate::frame::{Flash, Level, Page, Who};
 use maud::{DOCTYPE, Markup, html};
 use model::prefs::Theme;
 
-struct Place {
+struct NavItem {
     path: &'static str,
     icon: &'static str,
     word: &'static str,
     admin: bool,
 }
 
-const fn place(path: &'static str, icon: &'static str, word: &'static str, admin: bool) -> Place {
-    Place { path, icon, word, admin }
+const fn place(path: &'static str, icon: &'static str, word: &'static str, admin: bool) -> NavItem {
+    NavItem { path, icon, word, admin }
 }
 
 /// The rail, most wanted first: the first four stay on a phone's bottom bar.
-const PLACES: [Place; 7] = [
+const PLACES: [NavItem; 7] = [
     place("/", "overview", "Overview", false),
     place("/machines", "machines", "Machines", false),
     place("/jobs", "jobs", "Jobs", false),
@@ -117,9 +117,9 @@ fn theme_name(theme: Theme) -> &'static str {
 }
 
 fn rail(page: &Page, who: &Who) -> Markup {
-    let places: Vec<&Place> = PLACES.iter().filter(|p| who.admin || !p.admin).collect();
-    let here = |p: &Place| if p.path == "/" { page.path == "/" } else { page.path.starts_with(p.path) };
-    let link = |p: &Place, class: &str| {
+    let places: Vec<&NavItem> = PLACES.iter().filter(|p| who.admin || !p.admin).collect();
+    let here = |p: &NavItem| if p.path == "/" { page.path == "/" } else { page.path.starts_with(p.path) };
+    let link = |p: &NavItem, class: &str| {
         html! {
             a class=(class) href=(p.path) aria-current=[here(p).then_some("page")] {
                 (icon(p.icon)) span { (p.word) }

@@ -6,7 +6,7 @@ use crate::door::problem::Answer;
 use crate::door::sign;
 use crate::door::visit::Person;
 use crate::jobs::rest::JobView;
-use crate::rest::body::{Asked, SentWhole};
+use crate::rest::body::{JsonBodyWithText, QueryParams};
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
 use crate::rest::{accepted, limit};
 use app::guests::Once;
@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Look {
+pub struct GuestListParams {
     /// Filter words as on the page: `tag:web status:running jelly -node:pve3`.
     #[serde(default)]
     q: String,
@@ -111,8 +111,8 @@ pub struct GuestPage {
 }
 
 /// Machines that the caller may see.
-#[utoipa::path(get, path = "/api/v1/guests", tag = "guests", params(Look), responses((status = 200, body = GuestPage), ListProblems))]
-pub async fn list(person: Person, headers: HeaderMap, Asked(look): Asked<Look>) -> Answer {
+#[utoipa::path(get, path = "/api/v1/guests", tag = "guests", params(GuestListParams), responses((status = 200, body = GuestPage), ListProblems))]
+pub async fn list(person: Person, headers: HeaderMap, QueryParams(look): QueryParams<GuestListParams>) -> Answer {
     let limit = limit(look.limit)?;
     let cursor = look.cursor.as_deref().unwrap_or_default();
     let address = format!("/api/v1/guests {limit} {cursor} {} {}", look.sort, look.q);
@@ -176,7 +176,11 @@ pub struct Created {
 #[utoipa::path(post, path = "/api/v1/guests", tag = "guests", request_body = GuestRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 characters of your choice")),
     responses((status = 202, description = "Accepted", body = Created, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn create(person: Person, headers: HeaderMap, SentWhole(request, whole): SentWhole<GuestRequest>) -> Answer {
+pub async fn create(
+    person: Person,
+    headers: HeaderMap,
+    JsonBodyWithText(request, whole): JsonBodyWithText<GuestRequest>,
+) -> Answer {
     let once = match headers.get("idempotency-key") {
         Some(value) => {
             let key = value.to_str().ok().filter(|k| (1..=200).contains(&k.len()));

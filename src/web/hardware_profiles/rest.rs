@@ -5,7 +5,7 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::jobs::rest::JobView;
 use crate::rest::accepted;
-use crate::rest::body::Sent;
+use crate::rest::body::JsonBody;
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
 use app::guests::profile::ApplyPlan;
 use axum::Json;
@@ -61,7 +61,7 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Profi
 /// Makes a hardware profile.
 #[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileWish,
     responses((status = 201, description = "Created", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
-pub async fn create(person: Person, Sent(wanted): Sent<ProfileWish>) -> Answer {
+pub async fn create(person: Person, JsonBody(wanted): JsonBody<ProfileWish>) -> Answer {
     let made = person.web.app.hardware_profiles().put(&person.actor, None, wanted).await?;
     let place = format!("/api/v1/profiles/{}", made.id);
     let mut response = (StatusCode::CREATED, Json(view(&person, made))).into_response();
@@ -75,7 +75,7 @@ pub async fn create(person: Person, Sent(wanted): Sent<ProfileWish>) -> Answer {
 pub async fn put(
     person: Person,
     Path(text): Path<String>,
-    Sent(wanted): Sent<ProfileWish>,
+    JsonBody(wanted): JsonBody<ProfileWish>,
 ) -> Answer<Json<ProfileView>> {
     let id = id::<ProfileId>(&text)?;
     let changed = person.web.app.hardware_profiles().put(&person.actor, Some(id), wanted).await?;
@@ -104,7 +104,7 @@ pub struct ProfilePolicy {
 /// Sets whether a profile must be chosen.
 #[utoipa::path(put, path = "/api/v1/profile-policy", tag = "profiles", request_body = ProfilePolicy,
     responses((status = 200, body = ProfilePolicy), WriteProblems))]
-pub async fn policy(person: Person, Sent(wanted): Sent<ProfilePolicy>) -> Answer<Json<ProfilePolicy>> {
+pub async fn policy(person: Person, JsonBody(wanted): JsonBody<ProfilePolicy>) -> Answer<Json<ProfilePolicy>> {
     person.web.app.hardware_profiles().set_required(&person.actor, wanted.required).await?;
     Ok(Json(wanted))
 }
@@ -167,7 +167,7 @@ impl From<ApplyPlan> for ProfilePlanView {
 #[utoipa::path(post, path = "/api/v1/guests/{id}/profile", tag = "guests", params(("id" = String, Path)), request_body = ProfileApply,
     responses((status = 200, description = "With `preview`: what it would do", body = ProfilePlanView),
         (status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn apply(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ProfileApply>) -> Answer {
+pub async fn apply(person: Person, Path(text): Path<String>, JsonBody(wanted): JsonBody<ProfileApply>) -> Answer {
     let app = &person.web.app;
     let (guests, guest) = (app.guests(), id::<GuestId>(&text)?);
     let ProfileApply { profile, disks, preview, digest } = wanted;

@@ -3,7 +3,7 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::rest::body::Asked;
+use crate::rest::body::QueryParams;
 use crate::rest::openapi::{FoundProblems, ListProblems, WriteProblems};
 use crate::rest::{limit, object};
 use axum::Json;
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Look {
+pub struct JobListParams {
     /// queued, running, waiting, undoing, succeeded, failed, cancelled, discarded, or `open` for the first
     /// four; several with commas between.
     #[serde(default)]
@@ -90,8 +90,8 @@ pub struct JobPage {
 }
 
 /// Jobs that the caller may see, newest first.
-#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(Look), responses((status = 200, body = JobPage), ListProblems))]
-pub async fn list(person: Person, Asked(look): Asked<Look>) -> Answer<Json<JobPage>> {
+#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(JobListParams), responses((status = 200, body = JobPage), ListProblems))]
+pub async fn list(person: Person, QueryParams(look): QueryParams<JobListParams>) -> Answer<Json<JobPage>> {
     let before = match &look.cursor {
         Some(text) => {
             Some(text.parse::<JobId>().map_err(|_| Error::field("cursor", "This is not a cursor of this list."))?)
@@ -160,7 +160,11 @@ pub struct LogFrom {
 /// One job with its steps and its log.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path), LogFrom),
     responses((status = 200, body = JobWhole), FoundProblems))]
-pub async fn show(person: Person, Path(text): Path<String>, Asked(query): Asked<LogFrom>) -> Answer<Json<JobWhole>> {
+pub async fn show(
+    person: Person,
+    Path(text): Path<String>,
+    QueryParams(query): QueryParams<LogFrom>,
+) -> Answer<Json<JobWhole>> {
     let job = id::<JobId>(&text)?;
     let jobs = person.web.app.jobs();
     let found = jobs.get(&person.actor, job)?;

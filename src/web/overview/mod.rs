@@ -8,7 +8,7 @@ use crate::frame::Level;
 use crate::guests::list::Rows;
 use crate::overview::page::{Attention, NodeCard, OverviewView};
 use crate::quotas;
-use app::live::Snapshot;
+use app::live::LiveView;
 use base::Result;
 use maud::Markup;
 use model::connections::Reach;
@@ -41,13 +41,13 @@ pub async fn show(person: Person) -> Answer<Markup> {
     Ok(page::overview(&person.page(), &view))
 }
 
-fn nodes(snapshot: &Snapshot) -> Vec<NodeCard> {
+fn nodes(snapshot: &LiveView) -> Vec<NodeCard> {
     let cards = snapshot.nodes.iter();
     cards.map(|n| NodeCard { node: n.node.clone(), machines: n.guests, spark: n.spark.to_vec() }).collect()
 }
 
 /// The worst first.
-fn needs(person: &Person, snapshot: &Snapshot) -> Result<Vec<Attention>> {
+fn needs(person: &Person, snapshot: &LiveView) -> Result<Vec<Attention>> {
     let mut needs: Vec<Attention> = snapshot.connections.iter().filter_map(|c| connection(person, c)).collect();
     needs.extend(snapshot.nodes.iter().filter(|n| !n.stale && n.node.status != "online").map(|n| Attention {
         level: Level::Bad,

@@ -3,7 +3,7 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::rest::body::Sent;
+use crate::rest::body::JsonBody;
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
 use app::quotas::QuotaView as Found;
 use axum::Json;
@@ -67,7 +67,11 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Quota
 #[utoipa::path(put, path = "/api/v1/users/{id}/quota", tag = "system",
     params(("id" = String, Path, description = "Login or id")), request_body = UserQuota,
     responses((status = 200, body = QuotaView), WriteProblems))]
-pub async fn put(person: Person, Path(text): Path<String>, Sent(own): Sent<UserQuota>) -> Answer<Json<QuotaView>> {
+pub async fn put(
+    person: Person,
+    Path(text): Path<String>,
+    JsonBody(own): JsonBody<UserQuota>,
+) -> Answer<Json<QuotaView>> {
     let (quotas, user) = (person.web.app.quotas(), user(&person, &text)?);
     quotas.set(&person.actor, user, own).await?;
     Ok(Json(quotas.of(&person.actor, user)?.into()))
@@ -83,7 +87,7 @@ pub async fn usual(person: Person) -> Answer<Json<Quota>> {
 /// Sets the quota for everyone; anything left out has no limit.
 #[utoipa::path(put, path = "/api/v1/quota", tag = "system", request_body = Quota,
     responses((status = 200, body = Quota), WriteProblems))]
-pub async fn put_usual(person: Person, Sent(wanted): Sent<Quota>) -> Answer<Json<Quota>> {
+pub async fn put_usual(person: Person, JsonBody(wanted): JsonBody<Quota>) -> Answer<Json<Quota>> {
     person.web.app.quotas().set_usual(&person.actor, wanted).await?;
     Ok(Json(wanted))
 }

@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 
 /// A JSON body. Types refuse unknown fields (`deny_unknown_fields`), so a misspelt name does not silently become a default.
 #[derive(Debug)]
-pub struct Sent<T>(pub T);
+pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
@@ -24,11 +24,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-/// As [`Sent`], with a text that is the same for the same content only. It may hold secrets.
+/// As [`JsonBody`], with a text that is the same for the same content only. It may hold secrets.
 #[derive(Debug)]
-pub struct SentWhole<T>(pub T, pub Secret<String>);
+pub struct JsonBodyWithText<T>(pub T, pub Secret<String>);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SentWhole<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBodyWithText<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
@@ -38,11 +38,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for SentWhole<T> {
     }
 }
 
-/// As [`Sent`], but an empty body is `None`.
+/// As [`JsonBody`], but an empty body is `None`.
 #[derive(Debug)]
-pub struct MaybeSent<T>(pub Option<T>);
+pub struct OptionalJsonBody<T>(pub Option<T>);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MaybeSent<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
@@ -76,9 +76,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Query parameters, with the name of the one that is wrong.
 #[derive(Debug)]
-pub struct Asked<T>(pub T);
+pub struct QueryParams<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {

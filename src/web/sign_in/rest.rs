@@ -3,7 +3,7 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::{Person, Visit};
-use crate::rest::body::MaybeSent;
+use crate::rest::body::OptionalJsonBody;
 use crate::rest::openapi::{OneProblems, WriteProblems};
 use app::actor::Via;
 use axum::Json;
@@ -42,7 +42,7 @@ pub struct AccessTokenView {
 /// Returns a JWT (RFC 7519) that is valid for 15 minutes.
 #[utoipa::path(post, path = "/api/v1/auth/token", tag = "auth", security((), ("bearer" = [])), request_body = Option<Login>,
     responses((status = 200, description = "A fresh token", body = AccessTokenView), WriteProblems))]
-pub async fn create(visit: Visit, MaybeSent(login): MaybeSent<Login>) -> Answer<Json<AccessTokenView>> {
+pub async fn create(visit: Visit, OptionalJsonBody(login): OptionalJsonBody<Login>) -> Answer<Json<AccessTokenView>> {
     let tokens = visit.web.app.tokens();
     let made = match (login, &visit.actor) {
         (Some(login), _) => {

@@ -6,7 +6,7 @@ use crate::frame::parts::{bytes, duration};
 use crate::system::settings_page as page;
 use crate::system::settings_page::{ConnectionItem, SettingsView};
 use app::connections::ConnectionView as Found;
-use app::live::Snapshot;
+use app::live::LiveView;
 use base::ids::ConnectionId;
 use maud::Markup;
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ pub fn item(person: &Person, found: Found) -> ConnectionItem {
 }
 
 /// Names of a connection's storages that take disks, each once.
-fn storages(snapshot: &Snapshot, id: ConnectionId) -> Vec<String> {
+fn storages(snapshot: &LiveView, id: ConnectionId) -> Vec<String> {
     let all = snapshot.connection(id).map(|c| c.storages.as_slice()).unwrap_or_default();
     let disks = all.iter().filter(|s| s.content.iter().any(|c| matches!(c.as_str(), "images" | "rootdir" | "import")));
     disks.map(|s| s.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()

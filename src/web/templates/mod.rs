@@ -22,7 +22,7 @@ use maud::Markup;
 use model::guests::ActionKind;
 use model::guests::GuestKind;
 use model::images::{Algorithm, Image};
-use model::templates::{Place, Policy, TemplateChoices, WhenNewer};
+use model::templates::{Policy, TemplateChoices, TemplateTarget, WhenNewer};
 use model::windows::{WindowsSecrets, WindowsWish};
 use serde::Deserialize;
 
@@ -107,12 +107,12 @@ pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Ans
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Asked {
+pub struct NewTemplateParams {
     /// An image's id, or `own`.
     image: Option<String>,
 }
 
-pub async fn new_page(person: Person, Query(asked): Query<Asked>) -> Answer<Markup> {
+pub async fn new_page(person: Person, Query(asked): Query<NewTemplateParams>) -> Answer<Markup> {
     let form = Form::new().set("image", asked.image.as_deref().unwrap_or("own"));
     let view = new_view(&person, &form).await?;
     Ok(page::new(&person.page(), &view, &form))
@@ -196,7 +196,7 @@ fn request(person: &Person, form: &Form, image: Option<&Image>) -> Result<BuildR
         Some(image) => ImageChoice::Catalogue(image.id.clone()),
         None => ImageChoice::Own(Box::new(own(form, disk)?)),
     };
-    let place = Place {
+    let place = TemplateTarget {
         node,
         images: word("images"),
         storage: word("storage"),

@@ -1,6 +1,6 @@
 //! Templates: the catalogue of cloud images, what was made of it, making one, one template's page.
 
-use crate::frame::form::{Form, Way, csrf, number, password, select, switch, text, trouble, ways};
+use crate::frame::form::{Form, RadioCard, csrf, number, password, select, switch, text, trouble, ways};
 use crate::frame::parts::{bytes, commands, copy, empty, icon, note, post, state, time};
 use crate::frame::{Page, layout};
 use crate::guests::impact::page::list as list_of;
@@ -154,9 +154,13 @@ fn image_card(page: &Page, view: &TemplatesView, i: &ImageItem) -> Markup {
 
 fn policy(page: &Page, view: &TemplatesView, form: &Form) -> Markup {
     let list = [
-        Way { value: "tell", title: "Only say so here".into(), text: "You decide when a template is rebuilt.".into() },
-        Way { value: "rebuild", title: "Make a new template".into(), text: "The old one is kept.".into() },
-        Way {
+        RadioCard {
+            value: "tell",
+            title: "Only say so here".into(),
+            text: "You decide when a template is rebuilt.".into(),
+        },
+        RadioCard { value: "rebuild", title: "Make a new template".into(), text: "The old one is kept.".into() },
+        RadioCard {
             value: "replace",
             title: "Make a new template and delete the old one".into(),
             text: "As soon as no machine's disk is linked to the old one.".into(),

@@ -6,7 +6,7 @@ use crate::door::upload::{FileStream, content_length};
 use crate::door::visit::Person;
 use crate::jobs::rest::JobView;
 use crate::rest::accepted;
-use crate::rest::body::{Asked, Sent};
+use crate::rest::body::{JsonBody, QueryParams};
 use crate::rest::openapi::{FileBytes, ListProblems, WriteProblems};
 use crate::templates::image_id;
 use app::templates::{BuildRequest, ImageChoice, ImageView as FoundImage, TemplateView as FoundTemplate};
@@ -16,7 +16,7 @@ use base::ids::{ConnectionId, GuestId, JobId};
 use base::{Error, Result, Secret, Timestamp};
 use http::StatusCode;
 use model::images::{Algorithm, Image, ImageOrigin};
-use model::templates::Place;
+use model::templates::TemplateTarget;
 use model::windows::{WindowsSecrets, WindowsWish};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -179,7 +179,7 @@ pub struct WindowsCreate {
 /// Requests a Windows template. The job in `Location` installs it, which takes half an hour or more.
 #[utoipa::path(post, path = "/api/v1/templates/windows", tag = "templates", request_body = WindowsCreate,
     responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn windows(person: Person, Sent(wanted): Sent<WindowsCreate>) -> Answer {
+pub async fn windows(person: Person, JsonBody(wanted): JsonBody<WindowsCreate>) -> Answer {
     let connection = wanted.connection.as_deref().map(id::<ConnectionId>).transpose()?;
     let key = wanted.product_key.map(|key| Secret::new(key.expose().trim().to_owned()));
     let secrets = WindowsSecrets { password: wanted.password, product_key: key.unwrap_or_default() };
@@ -297,7 +297,7 @@ impl TemplateCreate {
         };
         let connection = self.connection.map(|c| c.parse::<ConnectionId>()).transpose();
         let connection = connection.map_err(|_| Error::field("connection", "There is no such connection."))?;
-        let place = Place {
+        let place = TemplateTarget {
             node: self.node,
             images: self.images,
             storage: self.storage,
@@ -313,7 +313,7 @@ impl TemplateCreate {
 /// the same image is made on the same node, that job is the answer.
 #[utoipa::path(post, path = "/api/v1/templates", tag = "templates", request_body = TemplateCreate,
     responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn create(person: Person, Sent(wanted): Sent<TemplateCreate>) -> Answer {
+pub async fn create(person: Person, JsonBody(wanted): JsonBody<TemplateCreate>) -> Answer {
     let job = person.web.app.templates().request_build(&person.actor, wanted.request()?).await?;
     Ok(accepted(job.id, JobView::from(job)))
 }
@@ -356,7 +356,7 @@ fn eight() -> u64 {
 #[utoipa::path(post, path = "/api/v1/templates/upload", tag = "templates", params(Upload),
     request_body(content = FileBytes, content_type = "application/octet-stream", description = "The image's file"),
     responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn upload(person: Person, Asked(up): Asked<Upload>, request: Request) -> Answer {
+pub async fn upload(person: Person, QueryParams(up): QueryParams<Upload>, request: Request) -> Answer {
     let size = content_length(request.headers())?;
     let own = OwnImage {
         name: up.title,

@@ -1,6 +1,6 @@
 //! People, for admins: the list, inviting, roles, deactivating and reactivating.
 
-use crate::frame::form::{Form, Way, csrf, email, text, trouble, ways};
+use crate::frame::form::{Form, RadioCard, csrf, email, text, trouble, ways};
 use crate::frame::parts::{commands, count, icon, note, post, state, time};
 use crate::frame::{Page, layout};
 use crate::quotas::page as quotas;
@@ -122,8 +122,12 @@ fn roles(form: &Form) -> Markup {
         "role",
         "Role",
         &[
-            Way { value: Role::User.name(), title: "User".into(), text: "Sees and manages their own machines.".into() },
-            Way {
+            RadioCard {
+                value: Role::User.name(),
+                title: "User".into(),
+                text: "Sees and manages their own machines.".into(),
+            },
+            RadioCard {
                 value: Role::Admin.name(),
                 title: "Admin".into(),
                 text: "Sees all machines, and manages people, plugins and settings.".into(),

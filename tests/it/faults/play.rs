@@ -8,7 +8,7 @@ use crate::dying::{self, Death};
 use app::Actor;
 use model::jobs::{Job, JobState, Wait};
 use plugin::{Mode, Outcome};
-use sim::{Fault, Kept};
+use sim::{Fault, SavedCluster};
 use std::time::{Duration, Instant};
 
 /// How it came out.
@@ -41,7 +41,7 @@ pub struct Scene<'a> {
     stage: &'a Stage,
     work: Work,
     subject: Option<u32>,
-    kept: Kept,
+    kept: SavedCluster,
     before: Facts,
     good: Vec<String>,
     /// The good run's row.

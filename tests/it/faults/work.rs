@@ -12,7 +12,7 @@ use model::guests::actions::{
 };
 use model::guests::{GuestAction, GuestRequest};
 use model::jobs::{Job, JobState};
-use model::templates::Place;
+use model::templates::TemplateTarget;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -239,7 +239,7 @@ fn build() -> BuildRequest {
     BuildRequest {
         image: ImageChoice::Catalogue("debian-13".into()),
         connection: None,
-        place: Place {
+        place: TemplateTarget {
             node: "pve1".into(),
             images: String::new(),
             storage: String::new(),

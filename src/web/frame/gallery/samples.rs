@@ -10,7 +10,7 @@ use model::connections::{Limits, Reach};
 use model::consoles::{ConsoleChoice, ConsoleKind};
 use model::guests::settings::{MachineSettings, StartingProfile};
 use model::guests::{ActionKind, GuestKind};
-use model::impact::{Fact, GoingDisk, Impact, Kept, Program};
+use model::impact::{Fact, GoingDisk, Impact, Program, SnapshotFact};
 use model::jobs::{Job, JobKind, JobState, LogLevel, LogLine, Priority, Progress, Step, StepState, Wait};
 use model::nodes::{Choices, Node};
 use model::options::OptionSpec;
@@ -556,7 +556,7 @@ pub fn menu() -> Vec<app::software::MenuItem> {
 
 /// What depends on a machine, with something of every weight.
 pub fn impact_of(kind: ActionKind) -> Impact {
-    let kept = |name: &str, days: i64| Kept { name: name.into(), taken: ago(days * 86_400), memory: false };
+    let kept = |name: &str, days: i64| SnapshotFact { name: name.into(), taken: ago(days * 86_400), memory: false };
     let pages = vec![("Films".to_owned(), "http://192.168.1.44:8096".to_owned())];
     let facts = vec![
         Fact::Steward { sure: true },

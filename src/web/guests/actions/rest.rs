@@ -6,7 +6,7 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::jobs::rest::JobView;
 use crate::rest::accepted;
-use crate::rest::body::MaybeSent;
+use crate::rest::body::OptionalJsonBody;
 use crate::rest::openapi::WriteProblems;
 use crate::rest::reading::Node;
 use axum::extract::Path;
@@ -57,7 +57,7 @@ async fn named(kind: ActionKind, person: Person, params: Params, body: Option<No
 #[utoipa::path(post, path = "/api/v1/guests/{id}/actions", tag = "guests", params(("id" = String, Path)), request_body = GuestAction,
     responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))),
         (status = 204, description = "Done, without a job"), WriteProblems))]
-pub async fn act(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
+pub async fn act(person: Person, Path(params): Path<Params>, OptionalJsonBody(body): OptionalJsonBody<Node>) -> Answer {
     let all = ActionKind::ALL.iter().copied();
     request(&person, params, |_| read(body.unwrap_or_else(Node::empty), all)).await
 }
@@ -65,7 +65,11 @@ pub async fn act(person: Person, Path(params): Path<Params>, MaybeSent(body): Ma
 /// Requests a power action, named by `action`.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/power", tag = "guests", params(("id" = String, Path)), request_body = GuestAction,
     responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn power(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
+pub async fn power(
+    person: Person,
+    Path(params): Path<Params>,
+    OptionalJsonBody(body): OptionalJsonBody<Node>,
+) -> Answer {
     request(&person, params, |_| read(body.unwrap_or_else(Node::empty), ActionKind::power())).await
 }
 
@@ -73,7 +77,11 @@ pub async fn power(person: Person, Path(params): Path<Params>, MaybeSent(body): 
 #[utoipa::path(post, path = "/api/v1/guests/{id}/disks/{disk}", tag = "guests",
     params(("id" = String, Path), ("disk" = String, Path, description = "scsi0, unused0 ...")), request_body = GuestAction,
     responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn disk(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
+pub async fn disk(
+    person: Person,
+    Path(params): Path<Params>,
+    OptionalJsonBody(body): OptionalJsonBody<Node>,
+) -> Answer {
     use ActionKind as A;
     let of = [A::GrowDisk, A::MoveDisk, A::DetachDisk, A::AttachDisk, A::ChangeCd];
     let body = body.unwrap_or_else(Node::empty);
@@ -85,7 +93,7 @@ macro_rules! addresses {
         $(#[$doc])*
         #[utoipa::path($method, path = $path, tag = "guests", params($(($param = String, Path)),*), $(request_body = $body,)?
             responses((status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-        pub async fn $handler(person: Person, Path(params): Path<Params>, MaybeSent(body): MaybeSent<Node>) -> Answer {
+        pub async fn $handler(person: Person, Path(params): Path<Params>, OptionalJsonBody(body): OptionalJsonBody<Node>) -> Answer {
             named(ActionKind::$kind, person, params, body).await
         }
     )*};

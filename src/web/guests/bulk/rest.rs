@@ -5,7 +5,7 @@ use crate::door::visit::Person;
 use crate::guests::actions::rest::read as read_action;
 use crate::guests::impact::rest::ImpactView;
 use crate::jobs::rest::JobView;
-use crate::rest::body::Sent;
+use crate::rest::body::JsonBody;
 use crate::rest::openapi::WriteProblems;
 use crate::rest::reading::Node;
 use app::guests::bulk::{BulkCheck, BulkDone, BulkRefusal};
@@ -61,7 +61,7 @@ pub struct BulkView {
 /// its own; what is refused for one is reported and does not hold up the others. A check changes nothing.
 #[utoipa::path(post, path = "/api/v1/guests/bulk", tag = "guests", request_body = Bulk,
     responses((status = 202, description = "Accepted", body = BulkView), (status = 200, description = "Checked", body = BulkView), WriteProblems))]
-pub async fn act(person: Person, Sent(wanted): Sent<Bulk>) -> Answer {
+pub async fn act(person: Person, JsonBody(wanted): JsonBody<Bulk>) -> Answer {
     let (guests, action) = (person.web.app.guests(), read_action(wanted.action, ActionKind::bulk())?);
     let (ids, odd) = read(&wanted.guests);
     // If all are invalid, there is nothing to ask the app for.

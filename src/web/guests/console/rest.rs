@@ -3,7 +3,7 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::rest::body::Sent;
+use crate::rest::body::JsonBody;
 use crate::rest::openapi::WriteProblems;
 use axum::Json;
 use axum::extract::Path;
@@ -36,7 +36,7 @@ pub struct ConsoleTicketView {
 /// Asks for a console.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/console", tag = "guests", params(("id" = String, Path)), request_body = ConsoleAsked,
     responses((status = 201, description = "A ticket for 30 seconds", body = ConsoleTicketView), WriteProblems))]
-pub async fn create(person: Person, Path(text): Path<String>, Sent(asked): Sent<ConsoleAsked>) -> Answer {
+pub async fn create(person: Person, Path(text): Path<String>, JsonBody(asked): JsonBody<ConsoleAsked>) -> Answer {
     let guest = id::<GuestId>(&text)?;
     let ticket = person.web.app.consoles().ticket(&person.actor, guest, asked.kind).await?;
     let origin = person.origin.replacen("http", "ws", 1);

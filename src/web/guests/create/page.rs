@@ -2,7 +2,7 @@
 //! fields, so it works without script and Back loses nothing.
 
 use crate::connections::page::{wizard_buttons, wizard_steps};
-use crate::frame::form::{Form, Way, area, csrf, number, password, select, switch, text, trouble, ways};
+use crate::frame::form::{Form, RadioCard, area, csrf, number, password, select, switch, text, trouble, ways};
 use crate::frame::parts::{bytes, count, empty, icon, note};
 use crate::frame::recipe::{field_name, fields, is_secret, needs, picture};
 use crate::frame::{Page, layout};
@@ -204,24 +204,24 @@ fn body(view: &CreateView, form: &Form) -> Markup {
 
 fn source(view: &CreateView, form: &Form) -> Markup {
     let from = [
-        Way {
+        RadioCard {
             value: "template",
             title: "From a template".into(),
             text: "Ready in about a minute, with your user and key on it.".into(),
         },
-        Way {
+        RadioCard {
             value: "iso",
             title: "Blank, from an ISO image".into(),
             text: "An empty disk; you install the system yourself.".into(),
         },
     ];
     let full = [
-        Way {
+        RadioCard {
             value: "on",
             title: "Its own copy of the disk".into(),
             text: "Takes longer, but does not depend on the template.".into(),
         },
-        Way {
+        RadioCard {
             value: "off",
             title: "Linked to the template".into(),
             text: "Quick and small; the template must stay.".into(),
@@ -340,8 +340,12 @@ fn network(view: &CreateView, form: &Form) -> Markup {
         bridges.push((chosen.to_owned(), format!("{chosen} (not on this node)")));
     }
     let modes = [
-        Way { value: "dhcp", title: "From the network (DHCP)".into(), text: "The router gives it an address.".into() },
-        Way { value: "static", title: "A fixed address".into(), text: "You choose it.".into() },
+        RadioCard {
+            value: "dhcp",
+            title: "From the network (DHCP)".into(),
+            text: "The router gives it an address.".into(),
+        },
+        RadioCard { value: "static", title: "A fixed address".into(), text: "You choose it.".into() },
     ];
     let blank = form.value("from") == "iso";
     html! {

@@ -3,7 +3,7 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::rest::body::Sent;
+use crate::rest::body::JsonBody;
 use crate::rest::openapi::{OneProblems, WriteProblems};
 use axum::Json;
 use axum::extract::Path;
@@ -81,6 +81,10 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Hardw
 /// What new values would do, without doing it.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/hardware/plan", tag = "guests", params(("id" = String, Path)), request_body = ChangeSettings,
     responses((status = 200, body = Plan), WriteProblems))]
-pub async fn plan(person: Person, Path(text): Path<String>, Sent(wanted): Sent<ChangeSettings>) -> Answer<Json<Plan>> {
+pub async fn plan(
+    person: Person,
+    Path(text): Path<String>,
+    JsonBody(wanted): JsonBody<ChangeSettings>,
+) -> Answer<Json<Plan>> {
     Ok(Json(person.web.app.guests().plan_change(&person.actor, id::<GuestId>(&text)?, &wanted.values).await?))
 }

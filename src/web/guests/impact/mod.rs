@@ -6,7 +6,7 @@ pub mod rest;
 use crate::door::problem::Answer;
 use crate::door::visit::{Person, see_other};
 use crate::guests::one::{find, head};
-use app::impact::Asked;
+use app::impact::ProposedAction;
 use app::live::GuestLive;
 use axum::extract::{Path, Query};
 use axum::response::Response;
@@ -17,13 +17,13 @@ use model::impact::Impact;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
-pub struct Wanted {
+pub struct PowerParams {
     #[serde(default)]
     action: String,
 }
 
 /// The question before a machine's power is taken, with what depends on it.
-pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<Wanted>) -> Answer<Markup> {
+pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<PowerParams>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
     let kind = ActionKind::power().find(|kind| kind.name() == wanted.action && kind.has_impact());
     let kind = kind.ok_or_else(|| Error::not_found("There is nothing at this address."))?;
@@ -33,7 +33,7 @@ pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Quer
 }
 
 /// What depends on a machine.
-pub(crate) async fn of(person: &Person, guest: &GuestLive, asked: Asked) -> Result<Impact> {
+pub(crate) async fn of(person: &Person, guest: &GuestLive, asked: ProposedAction) -> Result<Impact> {
     person.web.app.impact().of(&person.actor, guest.row.id, &asked).await
 }
 

@@ -3,9 +3,9 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::rest::body::Asked;
+use crate::rest::body::QueryParams;
 use crate::rest::openapi::FoundProblems;
-use app::impact::Asked as What;
+use app::impact::ProposedAction;
 use axum::Json;
 use axum::extract::Path;
 use base::Error;
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Look {
+pub struct ImpactParams {
     /// What is about to be done.
     action: ActionKind,
     /// The snapshot to go back to; needed for rollback.
@@ -46,14 +46,18 @@ impl From<Impact> for ImpactView {
 }
 
 /// What depends on a machine: what would be lost, who would be cut off, what prevents it. Nothing is changed.
-#[utoipa::path(get, path = "/api/v1/guests/{id}/impact", tag = "guests", params(("id" = String, Path), Look),
+#[utoipa::path(get, path = "/api/v1/guests/{id}/impact", tag = "guests", params(("id" = String, Path), ImpactParams),
     responses((status = 200, body = ImpactView), FoundProblems))]
-pub async fn show(person: Person, Path(text): Path<String>, Asked(look): Asked<Look>) -> Answer<Json<ImpactView>> {
+pub async fn show(
+    person: Person,
+    Path(text): Path<String>,
+    QueryParams(look): QueryParams<ImpactParams>,
+) -> Answer<Json<ImpactView>> {
     let snapshot = look.snapshot.filter(|name| !name.is_empty());
     if look.action == ActionKind::Rollback && snapshot.is_none() {
         return Err(Error::field("snapshot", "Choose the snapshot to roll back to.").into());
     }
-    let what = What { action: look.action, snapshot };
+    let what = ProposedAction { action: look.action, snapshot };
     let impact = person.web.app.impact().of(&person.actor, id::<GuestId>(&text)?, &what).await?;
     Ok(Json(impact.into()))
 }

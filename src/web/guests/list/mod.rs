@@ -9,7 +9,7 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
 use crate::guests::list::page::{Away, MachineRow, MachinesView};
-use app::live::{GuestLive, Snapshot};
+use app::live::{GuestLive, LiveView};
 use axum::extract::Query;
 use axum::response::IntoResponse;
 use base::Result;
@@ -26,7 +26,7 @@ use std::sync::Arc;
 const PAGE: usize = 100;
 
 #[derive(Debug, Deserialize)]
-pub struct Look {
+pub struct GuestPageParams {
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -38,7 +38,7 @@ pub struct Look {
 
 /// The machines that the person may see. In a small installation those that do not match the filter are there but
 /// hidden, so that typing filters at once; of many machines one page comes first.
-pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
+pub async fn list(person: Person, Query(look): Query<GuestPageParams>) -> Answer<Markup> {
     let app = &person.web.app;
     let rows = Rows::of(&person)?;
     let mut guests = app.guests().list(&person.actor, "");
@@ -75,7 +75,7 @@ pub async fn list(person: Person, Query(look): Query<Look>) -> Answer<Markup> {
 }
 
 /// Connections that do not answer.
-pub fn away(snapshot: &Snapshot) -> Vec<Away> {
+pub fn away(snapshot: &LiveView) -> Vec<Away> {
     let away = snapshot.connections.iter().filter_map(|c| match &c.reach {
         Reach::Away { since, why } => Some(Away { name: c.name.clone(), since: *since, why: why.clone() }),
         _ => None,
@@ -171,7 +171,7 @@ fn status(g: &GuestLive) -> &str {
 }
 
 #[derive(Debug, Deserialize)]
-pub struct Wanted {
+pub struct GuestRowsParams {
     /// These machines, separated by commas.
     ids: Option<String>,
     #[serde(default)]
@@ -183,7 +183,7 @@ pub struct Wanted {
 
 /// Bare rows for a list that is open in a browser: those asked for, of which one that is gone is not there, or
 /// one page of all.
-pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<Wanted>) -> Answer {
+pub async fn rows(person: Person, headers: HeaderMap, Query(wanted): Query<GuestRowsParams>) -> Answer {
     if let Some(ids) = &wanted.ids {
         let ids: HashSet<GuestId> = ids.split(',').take(2_000).filter_map(|t| t.parse().ok()).collect();
         let mut guests = person.web.app.guests().list(&person.actor, "");

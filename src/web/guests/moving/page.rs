@@ -1,7 +1,7 @@
 //! Pages on which a machine is copied, made a template of, or moved to another node.
 
 use crate::frame::Page;
-use crate::frame::form::{Form, Way, area, csrf, select, switch, text, trouble, ways};
+use crate::frame::form::{Form, RadioCard, area, csrf, select, switch, text, trouble, ways};
 use crate::frame::parts::{bytes, icon, note};
 use crate::guests::one::page::{MachineHead, frame, happening};
 use maud::{Markup, html};
@@ -62,8 +62,8 @@ fn states(view: &CloneView) -> Vec<(String, String)> {
     now.into_iter().chain(view.snapshots.iter().map(|s| (s.clone(), format!("Snapshot {s}")))).collect()
 }
 
-fn kinds() -> [Way<'static>; 2] {
-    let way = |value, title: &str, text: &str| Way { value, title: title.to_owned(), text: text.to_owned() };
+fn kinds() -> [RadioCard<'static>; 2] {
+    let way = |value, title: &str, text: &str| RadioCard { value, title: title.to_owned(), text: text.to_owned() };
     [
         way("on", "Full copy", "Independent of the template. Takes as long as copying the disks."),
         way(

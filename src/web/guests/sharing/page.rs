@@ -1,7 +1,7 @@
 //! The access tab of a machine: its owner, who it is shared with, and handing it over.
 
 use crate::frame::Page;
-use crate::frame::form::{Form, Way, csrf, select, text, trouble, ways};
+use crate::frame::form::{Form, RadioCard, csrf, select, text, trouble, ways};
 use crate::frame::parts::time;
 use crate::guests::one::page::{MachineHead, frame};
 use base::Timestamp;
@@ -102,7 +102,7 @@ fn shared(page: &Page, head: &MachineHead, grants: &[GrantItem]) -> Markup {
 
 fn add(page: &Page, head: &MachineHead, form: &Form) -> Markup {
     let list = [("see", "See"), ("use", "Use"), ("manage", "Manage")];
-    let list = list.map(|(value, title)| Way {
+    let list = list.map(|(value, title)| RadioCard {
         value,
         title: title.to_owned(),
         text: GuestRight::parse(value).map(|r| r.words().to_owned()).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::rest::body::Sent;
+use crate::rest::body::JsonBody;
 use crate::rest::openapi::{OneProblems, WriteProblems};
 use app::guests::sharing::GrantView;
 use axum::Json;
@@ -57,7 +57,7 @@ pub struct GrantPut {
 pub async fn put(
     person: Person,
     Path((text, user)): Path<(String, String)>,
-    Sent(wanted): Sent<GrantPut>,
+    JsonBody(wanted): JsonBody<GrantPut>,
 ) -> Answer<Json<GrantView>> {
     let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
     let with = guests.person_for_sharing(&person.actor, id, &user)?;
@@ -91,7 +91,11 @@ pub struct OwnerPut {
 /// Hands a machine over. Its owner and admins may; it counts towards the new owner's quota.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/owner", tag = "guests", request_body = OwnerPut,
     params(("id" = String, Path)), responses((status = 204, description = "Handed over"), WriteProblems))]
-pub async fn owner(person: Person, Path(text): Path<String>, Sent(wanted): Sent<OwnerPut>) -> Answer<StatusCode> {
+pub async fn owner(
+    person: Person,
+    Path(text): Path<String>,
+    JsonBody(wanted): JsonBody<OwnerPut>,
+) -> Answer<StatusCode> {
     let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
     let named = |text: &String| guests.person_for_sharing(&person.actor, id, text);
     let owner = wanted.owner.as_ref().map(named).transpose().map_err(in_owner)?;

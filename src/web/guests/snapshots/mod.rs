@@ -12,7 +12,7 @@ use crate::guests::impact;
 use crate::guests::impact::page::list as list_of;
 use crate::guests::one::{find, head};
 use crate::guests::snapshots::page::SnapshotsView;
-use app::impact::Asked;
+use app::impact::ProposedAction;
 use app::live::GuestLive;
 use axum::extract::Path;
 use base::{Error, Result};
@@ -61,7 +61,7 @@ pub async fn show(person: Person, Path((text, name)): Path<(String, String)>) ->
     let guest = find(&person, &text)?;
     let all = person.web.app.guests().snapshots(&person.actor, guest.row.id).await?;
     let one = all.get(&name).ok_or_else(|| Error::not_found("There is no such snapshot."))?;
-    let asked = Asked { action: ActionKind::Rollback, snapshot: Some(name.clone()) };
+    let asked = ProposedAction { action: ActionKind::Rollback, snapshot: Some(name.clone()) };
     let lost = list_of(&impact::of(&person, &guest, asked).await?);
     Ok(page::one(&person.page(), &head(&person, &guest)?, &all, one, &lost, &Form::new()))
 }

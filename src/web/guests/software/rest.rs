@@ -4,7 +4,7 @@ use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::accepted;
-use crate::rest::body::Sent;
+use crate::rest::body::JsonBody;
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
 use app::software::{KeyView, LetIn, MenuItem, SoftwareView};
 use axum::Json;
@@ -32,7 +32,7 @@ pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<Vec<S
 /// null.
 #[utoipa::path(post, path = "/api/v1/guests/{id}/software", tag = "software", params(("id" = String, Path)), request_body = SoftwareRequest,
     responses((status = 202, description = "Accepted", body = SoftwareView, headers(("Location" = String, description = "The job, when it was made at once"))), WriteProblems))]
-pub async fn install(person: Person, Path(text): Path<String>, Sent(wanted): Sent<SoftwareRequest>) -> Answer {
+pub async fn install(person: Person, Path(text): Path<String>, JsonBody(wanted): JsonBody<SoftwareRequest>) -> Answer {
     let asked = person.web.app.software().request_install(&person.actor, id::<GuestId>(&text)?, wanted).await?;
     match asked.job {
         Some(job) => Ok(accepted(job, asked)),
@@ -60,7 +60,11 @@ pub async fn ssh(person: Person, Path(text): Path<String>) -> Answer<Json<KeyVie
 /// Creates a key for a machine, or keeps the one it has, and installs it with a password if one is given.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/ssh", tag = "software", params(("id" = String, Path)), request_body = LetIn,
     responses((status = 200, body = KeyView), WriteProblems))]
-pub async fn let_in(person: Person, Path(text): Path<String>, Sent(wanted): Sent<LetIn>) -> Answer<Json<KeyView>> {
+pub async fn let_in(
+    person: Person,
+    Path(text): Path<String>,
+    JsonBody(wanted): JsonBody<LetIn>,
+) -> Answer<Json<KeyView>> {
     let key = person.web.app.software().let_in(&person.actor, id::<GuestId>(&text)?, wanted).await?;
     Ok(Json(key))
 }
