@@ -70,7 +70,7 @@ function read(row) {
   const [status, node] = [text(row, "state"), text(row, "node")].map((t) => t.toLowerCase());
   const owner = text(row, "owner").replace("–", "").toLowerCase();
   const id = small.replace(/\D/g, "");
-  const kind = small.startsWith("ct") ? ["lxc", "container", "ct"] : ["qemu", "vm"];
+  const kind = small.startsWith("ct") ? ["container", "ct"] : ["vm"];
   const fields = { name: [name], status: [status], state: [status], node: [node], owner: owner ? [owner] : [], tag: tags, id: [id], vmid: [id], kind };
   return { all: [name, node, owner, status, id, ...tags], fields };
 }

@@ -12,9 +12,6 @@ pub struct Account<'a>(pub(super) &'a App);
 
 impl Account<'_> {
     /// The person's settings; defaults where nothing was set.
-    ///
-    /// # Errors
-    /// `Forbidden` for the host's console.
     pub fn prefs(&self, actor: &Actor) -> Result<Prefs> {
         let keyspace = actor.keyspace()?;
         Ok(self.0.store().read(|tx| tx.own(&keyspace).get(tables::PREFS, &()))?.unwrap_or_default())

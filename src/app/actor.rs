@@ -155,9 +155,6 @@ impl Actor {
     }
 
     /// An admin whose token (if they use one) may do everything.
-    ///
-    /// # Errors
-    /// `Forbidden`.
     pub fn require_full_admin(&self) -> Result<()> {
         self.require_admin()?;
         self.require_scope(Scope::Full)
@@ -192,9 +189,6 @@ impl Actor {
     }
 
     /// The id of the signed-in person.
-    ///
-    /// # Errors
-    /// `Forbidden` for the host's console.
     pub fn require_person(&self) -> Result<UserId> {
         self.user_id().ok_or_else(|| Error::forbidden("This needs a signed-in person."))
     }

@@ -25,9 +25,6 @@ pub struct Audit<'a>(pub(super) &'a App);
 impl Audit<'_> {
     /// Entries before `before` (all for `None`) that fit the filter words: bare words, and `actor:`, `action:`,
     /// `subject:`, `address:`, `ok:yes|no`. At most `limit`, 1 to 10,000.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn page(&self, actor: &Actor, filter: &str, before: Option<u64>, limit: usize) -> Result<AuditPage> {
         actor.require_admin()?;
         let filter = Filter::parse(filter);
@@ -56,9 +53,6 @@ impl Audit<'_> {
     }
 
     /// What was done to one subject, the newest first.
-    ///
-    /// # Errors
-    /// What the store says.
     pub(super) fn about(&self, subject: Subject, limit: usize) -> Result<Vec<AuditEntry>> {
         let mut entries = Vec::new();
         // Looks back only so far: a machine's page must not read years of log.
@@ -80,9 +74,6 @@ impl Audit<'_> {
     }
 
     /// Checks the whole chain.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn verify(&self, actor: &Actor) -> Result<AuditCheck> {
         actor.require_admin()?;
         self.0.store().verify_audit()

@@ -15,9 +15,6 @@ fn row() -> Name {
 
 impl Certificate<'_> {
     /// Chain and key as PEM, if there is one.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn get(&self) -> Result<Option<(String, Secret<String>)>> {
         let value = self.0.store().read(|tx| tx.get(tables::SETTINGS, &row()))?;
         let text = |name: &str| value.as_ref().and_then(|v| v.0[name].as_str()).map(str::to_owned);
@@ -25,9 +22,6 @@ impl Certificate<'_> {
     }
 
     /// Replaces the stored certificate.
-    ///
-    /// # Errors
-    /// What the store says.
     pub async fn keep(&self, chain: &str, key: &Secret<String>) -> Result<()> {
         let value = json!({ "chain": chain, "key": key.expose() });
         self.0.store().write(move |tx| tx.put(tables::SETTINGS, &row(), &Json(value))).await

@@ -202,7 +202,7 @@ mod tests {
         let poll = f.read("end 100 0 70\nReading package lists...\nE: Unable to locate package nope\n");
         let end = poll.end.unwrap().text;
         assert!(end.starts_with("The machine's package sources do not have") && end.ends_with("package nope"), "{end}");
-        assert!(follower().read("lost 0 0\n").end.unwrap().text.contains("broken off"));
+        assert!(follower().read("lost 0 0\n").end.unwrap().text.contains("interrupted"));
     }
 
     #[test]

@@ -17,9 +17,6 @@ impl App {
 
     /// Events after `seq` that this actor may see, at most `limit`, and the number up to which was looked.
     /// `None` in place of events when `seq` is older than what is kept: the page must reload.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn events_after(&self, actor: &Actor, seq: u64, limit: usize) -> Result<(Option<Vec<Event>>, u64)> {
         let rows = self.store().read(|tx| tx.list(tables::EVENTS, Scan::all().after(&seq), limit))?;
         let last = rows.last().map_or(seq, |(n, _)| *n);

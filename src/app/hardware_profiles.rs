@@ -7,7 +7,7 @@ use base::{Error, Result, Timestamp};
 use model::guests::settings::MachineSettings;
 use model::guests::{GuestKind, GuestRequest, GuestSource, GuestSpec, GuestState};
 use model::options::text_of;
-use model::profiles::{DISKS, Profile, ProfileWish, starting};
+use model::profiles::{DISKS, Profile, ProfileRequest, starting};
 use model::subject::Subject;
 use plugin::Plugins;
 use serde::{Deserialize, Serialize};
@@ -50,9 +50,6 @@ fn gone() -> Error {
 
 impl HardwareProfiles<'_> {
     /// All profiles by size and name. Everybody signed in may see them: the create form needs them.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn list(&self, _: &Actor) -> Result<Vec<Profile>> {
         let all = self.0.store().read(|tx| tx.list(tables::PROFILES, Scan::all(), usize::MAX))?;
         let mut all: Vec<Profile> = all.into_iter().map(|(_, p)| p).collect();
@@ -64,9 +61,6 @@ impl HardwareProfiles<'_> {
     }
 
     /// One profile.
-    ///
-    /// # Errors
-    /// `NotFound`.
     pub fn get(&self, _: &Actor, id: ProfileId) -> Result<Profile> {
         self.known(id)?.ok_or_else(gone)
     }
@@ -89,9 +83,6 @@ impl HardwareProfiles<'_> {
 
     /// Names of all storages for disks and all bridges that may be used anywhere, for the form of a profile. A node
     /// that does not answer leaves its bridges out.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub async fn places(&self, actor: &Actor) -> Result<(Vec<String>, Vec<String>)> {
         actor.require_admin()?;
         let snapshot = self.0.live().snapshot();
@@ -114,24 +105,21 @@ impl HardwareProfiles<'_> {
     }
 
     /// Makes a profile, or changes the one with this id.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`; `Invalid` with a sentence per field.
-    pub async fn put(&self, actor: &Actor, id: Option<ProfileId>, wish: ProfileWish) -> Result<Profile> {
+    pub async fn put(&self, actor: &Actor, id: Option<ProfileId>, request: ProfileRequest) -> Result<Profile> {
         actor.require_full_admin()?;
         let settings = self.settings();
-        let (wish, mut wrong) = wish.read(&settings);
-        wrong.extend(self.wrong_together(&wish.values).await?);
+        let (request, mut wrong) = request.read(&settings);
+        wrong.extend(self.wrong_together(&request.values).await?);
         Error::of_fields(wrong)?;
         let now = self.0.now();
         let word = if id.is_some() { "profile.change" } else { "profile.create" };
         let profile = Profile {
             id: id.unwrap_or_else(ProfileId::new),
-            name: wish.name,
-            note: wish.note,
-            values: wish.values,
-            locked: wish.locked.into_iter().collect(),
-            disks: wish.disks,
+            name: request.name,
+            note: request.note,
+            values: request.values,
+            locked: request.locked.into_iter().collect(),
+            disks: request.disks,
             created: now,
             changed: now,
             by: actor.login().to_owned(),
@@ -183,9 +171,6 @@ impl HardwareProfiles<'_> {
     }
 
     /// Must everyone except admins choose a profile?
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn required(&self) -> Result<bool> {
         let policy = self.0.store().read(|tx| tx.get(tables::SETTINGS, &Name::new(POLICY)))?;
         let policy = policy.map(|Json(v)| serde_json::from_value::<Policy>(v)).transpose().map_err(Error::internal)?;
@@ -193,17 +178,11 @@ impl HardwareProfiles<'_> {
     }
 
     /// Must this actor?
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn required_of(&self, actor: &Actor) -> Result<bool> {
         Ok(!actor.is_admin() && self.required()?)
     }
 
     /// Sets whether everyone except admins must choose one.
-    ///
-    /// # Errors
-    /// `Forbidden`.
     pub async fn set_required(&self, actor: &Actor, required: bool) -> Result<()> {
         actor.require_full_admin()?;
         let words = if required { "must be chosen" } else { "may be chosen" };
@@ -223,7 +202,7 @@ impl HardwareProfiles<'_> {
     /// What a profile can hold: what any of the providers declares.
     pub fn settings(&self) -> MachineSettings {
         let all = self.0.plugin_set().providers();
-        let all = all.iter().map(|p| MachineSettings::of(&p.manifest().settings, GuestKind::Qemu).for_profiles());
+        let all = all.iter().map(|p| MachineSettings::of(&p.manifest().settings, GuestKind::Vm).for_profiles());
         let mut all: Vec<MachineSettings> = all.collect();
         // Labels are those of the provider with the most features.
         all.sort_by_key(|s| std::cmp::Reverse(s.iter().count()));
@@ -235,7 +214,7 @@ impl HardwareProfiles<'_> {
         let mut wrong = Vec::new();
         for plugin in self.0.plugin_set().providers() {
             if plugin.manifest().hooks.contains_key(TOGETHER) {
-                let mine = MachineSettings::of(&plugin.manifest().settings, GuestKind::Qemu);
+                let mine = MachineSettings::of(&plugin.manifest().settings, GuestKind::Vm);
                 let mine: BTreeMap<_, _> = values.iter().filter(|(key, _)| mine.find(key).is_some()).collect();
                 let args = vec![json!(mine)];
                 let told = tokio::task::spawn_blocking(move || plugin.call_pure(TOGETHER, args)).await;
@@ -249,7 +228,7 @@ impl HardwareProfiles<'_> {
 
     /// Why this profile can't be used on a connection: machines there can't have all that it sets.
     pub fn refusal(&self, connection: ConnectionId, profile: &Profile) -> Option<String> {
-        let there = self.0.guests().settings_of(connection, GuestKind::Qemu).for_profiles();
+        let there = self.0.guests().settings_of(connection, GuestKind::Vm).for_profiles();
         let lacks = |(key, value): &(&str, &str)| match there.find(key) {
             Some(spec) => *key != DISKS && spec.read_text(value).is_err(),
             None => true,
@@ -266,9 +245,6 @@ impl HardwareProfiles<'_> {
 
     /// What the provider gets for a request: sizes that it leaves out are the profile's, else the template's; the
     /// profile's other values and its disks come with it.
-    ///
-    /// # Errors
-    /// `Invalid` with a sentence per field that nobody said, or that goes beyond what the profile fixes.
     pub(crate) fn spec(&self, actor: &Actor, connection: ConnectionId, request: &GuestRequest) -> Result<GuestSpec> {
         let profile = request.profile.as_deref().map(|text| self.find(actor, text)).transpose()?;
         let template = self.template(connection, &request.source);
@@ -292,7 +268,7 @@ impl HardwareProfiles<'_> {
         ];
         let lacks = lacks.into_iter().filter(|(lacks, _)| *lacks);
         Error::of_fields(lacks.map(|(_, name)| (name, "This is required: no profile sets it.")))?;
-        let settings = self.0.guests().settings_of(connection, GuestKind::Qemu);
+        let settings = self.0.guests().settings_of(connection, GuestKind::Vm);
         let mut source = request.source.clone();
         if let GuestSource::Iso { system, .. } = &mut source
             && system.is_empty()

@@ -3,6 +3,10 @@
 //! Pages, the REST API, the command line and jobs all come through here with an [`Actor`]: the same checks,
 //! the same job, the same event, the same audit entry. This floor must not know HTTP, HTML or how a job is
 //! scheduled. Each noun has its file and a small handle: `app.guests().request_create(&actor, spec)`.
+//!
+//! All use cases fail alike: `Forbidden` when the actor may not, `NotFound` for what is not there or not for this actor,
+//! `Invalid` with a sentence per field, `Unavailable` while the provider or a server is away, and what the store says.
+//! A section *Errors* stands only where there is more to say.
 
 pub mod account;
 pub mod actor;

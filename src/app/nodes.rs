@@ -51,7 +51,7 @@ impl Nodes<'_> {
         match meant.iter().filter(has).collect::<Vec<_>>().as_slice() {
             [one] => Ok(one.id),
             [] if meant.iter().any(|c| c.reach == Reach::Unknown) => {
-                Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds."))
+                Err(Error::unavailable("Steward has not reached its host yet. Try again in a few seconds."))
             }
             [] => Err(Error::field("node", "There is no such node. Choose one from the list.")),
             several => {
@@ -63,9 +63,6 @@ impl Nodes<'_> {
     }
 
     /// Bridges, storages and ISO images on a node that may be used, asked from Proxmox now.
-    ///
-    /// # Errors
-    /// `Unavailable` when Proxmox does not answer.
     pub async fn choices(&self, _: &Actor, connection: ConnectionId, node: &str) -> Result<Choices> {
         if !self.usable(connection)?.iter().any(|n| n == node) {
             return Err(Error::field("node", "This node is not available, or Steward may not use it."));
@@ -85,9 +82,6 @@ impl Nodes<'_> {
     }
 
     /// The bridges of all nodes of a connection that answer within two seconds, for choosing which are allowed.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub async fn bridges(&self, actor: &Actor, connection: ConnectionId) -> Result<Vec<String>> {
         actor.require_admin()?;
         let snapshot = self.0.live().snapshot();

@@ -9,18 +9,12 @@ pub struct PluginPages<'a>(pub(super) &'a App);
 
 impl PluginPages<'_> {
     /// All plugins, by name, with their errors.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn list(&self, actor: &Actor) -> Result<Vec<PluginInfo>> {
         actor.require_admin()?;
         Ok(self.0.plugin_set().list())
     }
 
     /// One plugin with its files' text (name, text).
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`.
     pub fn source(&self, actor: &Actor, name: &str) -> Result<(PluginInfo, Vec<(String, String)>)> {
         actor.require_admin()?;
         let info = self.0.plugin_set().list().into_iter().find(|p| p.name == name);
@@ -29,9 +23,6 @@ impl PluginPages<'_> {
     }
 
     /// Reads the plugins folder again.
-    ///
-    /// # Errors
-    /// `Forbidden`.
     pub async fn reload(&self, actor: &Actor) -> Result<()> {
         actor.require_full_admin()?;
         let set = self.0.plugin_set().clone();
@@ -48,9 +39,6 @@ impl PluginPages<'_> {
     }
 
     /// Tells the pages that something about plugins changed.
-    ///
-    /// # Errors
-    /// What the store says.
     pub async fn changed(&self) -> Result<()> {
         self.0
             .store()

@@ -39,9 +39,6 @@ pub struct QuotaView {
 
 impl Quotas<'_> {
     /// The quota of people without one of their own.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn usual(&self) -> Result<Quota> {
         self.0.store().read(|tx| usual(tx))
     }
@@ -70,26 +67,17 @@ impl Quotas<'_> {
     }
 
     /// The actor's own quota and use.
-    ///
-    /// # Errors
-    /// `Forbidden` for the host's console.
     pub fn mine(&self, actor: &Actor) -> Result<QuotaView> {
         self.view(actor.require_person()?)
     }
 
     /// Somebody's quota and use.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks; `NotFound`.
     pub fn of(&self, actor: &Actor, user: UserId) -> Result<QuotaView> {
         actor.require_admin()?;
         self.view(user)
     }
 
     /// Everybody's, by login.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn all(&self, actor: &Actor) -> Result<Vec<QuotaView>> {
         actor.require_admin()?;
         self.views(self.0.people().all())
@@ -168,17 +156,11 @@ impl Quotas<'_> {
 }
 
 /// Claims room for a machine that `job` makes, in the commit that asks for it. `guest` must be written already.
-///
-/// # Errors
-/// `Conflict` with a sentence beside each field when its owner's quota has no room; the commit must fail then.
 pub(crate) fn claim_new(tx: &mut WriteTx, guest: &Guest, job: JobId, to: Amounts) -> Result<()> {
     claim(tx, guest, job, Amounts::default(), to)
 }
 
 /// The same for a change of a machine that is there.
-///
-/// # Errors
-/// As [`claim_new`]; `NotFound` when the machine is gone.
 pub(crate) fn claim_change(tx: &mut WriteTx, guest: GuestId, job: JobId, growth: &Growth) -> Result<()> {
     let row = tx.get(tables::GUESTS, &guest)?.ok_or_else(|| Error::not_found("This machine is gone."))?;
     let before = counted(told(&row), tx.get(tables::QUOTA_CLAIMS, &guest)?.as_ref(), None);
@@ -191,9 +173,6 @@ fn claim(tx: &mut WriteTx, guest: &Guest, job: JobId, before: Amounts, to: Amoun
 }
 
 /// May `owner` take over `guest` as it is? In the commit that hands it over, after the row was written.
-///
-/// # Errors
-/// `Conflict` when there is no room.
 pub(crate) fn check_takeover(tx: &WriteTx, guest: &Guest) -> Result<()> {
     let has = counted(told(guest), tx.get(tables::QUOTA_CLAIMS, &guest.id)?.as_ref(), None);
     check(tx, guest.owner, Amounts::default(), has, None)

@@ -57,9 +57,6 @@ fn is_job(manifest: &Manifest, hook: &str) -> bool {
 
 impl Schedules<'_> {
     /// All schedules.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn list(&self, actor: &Actor) -> Result<Vec<Schedule>> {
         actor.require_admin()?;
         Ok(self.all()?.into_iter().map(|(_, s)| s).collect())
@@ -96,9 +93,6 @@ impl Schedules<'_> {
     }
 
     /// Removes a schedule.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`.
     pub async fn remove(&self, actor: &Actor, id: ScheduleId) -> Result<()> {
         actor.require_full_admin()?;
         let record = actor.record(self.0.now(), "schedule.remove", id.to_string(), "");
@@ -116,9 +110,6 @@ impl Schedules<'_> {
 
     /// Makes the jobs whose time has come. A time that was missed while the appliance was off is made up for
     /// once; a second job is not made while the first is open.
-    ///
-    /// # Errors
-    /// What the store says.
     pub async fn tick(&self) -> Result<usize> {
         let now = self.0.now();
         let mut made = 0;

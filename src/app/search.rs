@@ -37,9 +37,6 @@ pub struct Search<'a>(pub(super) &'a App);
 
 impl Search<'_> {
     /// At most some 25 hits; what starts with the text comes first.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn find(&self, actor: &Actor, text: &str) -> Result<Vec<Hit>> {
         let text = text.trim().to_lowercase();
         let pages = PAGES.iter().filter(|(_, _, admin)| !admin || actor.is_admin());

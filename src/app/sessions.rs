@@ -262,9 +262,6 @@ impl Sessions<'_> {
     }
 
     /// The actor's sessions, the newest first.
-    ///
-    /// # Errors
-    /// `Forbidden` for the host's console.
     pub fn list(&self, actor: &Actor) -> Result<Vec<SessionView>> {
         let user = actor.require_person()?;
         let current = match actor.via() {
@@ -356,9 +353,6 @@ impl Sessions<'_> {
     }
 
     /// Removes sessions that ended by themselves and failures that are forgotten. Run now and then.
-    ///
-    /// # Errors
-    /// What the store says.
     pub async fn sweep(&self) -> Result<()> {
         let now = self.0.now();
         self.0

@@ -42,9 +42,6 @@ pub struct Tokens<'a>(pub(super) &'a App);
 
 impl Tokens<'_> {
     /// The actor's API tokens.
-    ///
-    /// # Errors
-    /// `Forbidden` for the host's console.
     pub fn list(&self, actor: &Actor) -> Result<Vec<TokenView>> {
         let user = actor.require_person()?;
         self.0.store().read(|tx| {
@@ -173,9 +170,6 @@ impl Tokens<'_> {
     }
 
     /// Who holds this bearer token: an API token (`stw_...`) or a JWT.
-    ///
-    /// # Errors
-    /// `Unauthenticated`.
     pub fn authenticate(&self, bearer: &str, address: &str) -> Result<Actor> {
         match bearer.strip_prefix(PREFIX) {
             Some(text) => self.open(text, address),
@@ -221,9 +215,6 @@ impl Tokens<'_> {
     }
 
     /// A JWT from login and password.
-    ///
-    /// # Errors
-    /// As for signing in.
     pub async fn from_password(
         &self,
         login: &str,

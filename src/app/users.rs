@@ -5,9 +5,11 @@ use crate::{Actor, App};
 use arc_swap::ArcSwap;
 use base::ids::{InviteId, UserId};
 use base::{Error, Result, Secret, Timestamp};
+use model::json::given;
 use model::lockout::Failures;
 use model::users::{Role, User, parse_email, parse_login};
 use model::{sessions::Scope, subject::Subject};
+use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Name, Read, Scan, Store, WriteTx, tables};
@@ -84,7 +86,8 @@ pub struct UserView {
 }
 
 /// What an admin gives for a new user.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewUser {
     pub login: String,
     pub name: String,
@@ -93,9 +96,12 @@ pub struct NewUser {
 }
 
 /// What an admin may change of a user. `None` leaves it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UserChange {
+    #[serde(default, deserialize_with = "given")]
     pub name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     pub email: Option<String>,
     pub role: Option<Role>,
     pub active: Option<bool>,
@@ -109,27 +115,18 @@ pub(super) fn account_failures(login: &str) -> Name {
 
 impl Users<'_> {
     /// All users with their sign-in state.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn list(&self, actor: &Actor) -> Result<Vec<UserView>> {
         actor.require_admin()?;
         self.0.people().all().into_iter().map(|user| self.view(user)).collect()
     }
 
     /// One user.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`.
     pub fn get(&self, actor: &Actor, id: UserId) -> Result<UserView> {
         actor.require_admin()?;
         self.view(self.find(id)?)
     }
 
     /// Finds a user by login, for the command line.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`.
     pub fn by_login(&self, actor: &Actor, login: &str) -> Result<UserView> {
         actor.require_admin()?;
         let user = self.0.people().by_login(&login.to_lowercase());
@@ -254,9 +251,6 @@ impl Users<'_> {
     }
 
     /// Forgets failed sign-ins, so that the person can try again at once.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`.
     pub async fn unlock(&self, actor: &Actor, id: UserId) -> Result<()> {
         actor.require_full_admin()?;
         let user = self.find(id)?;
@@ -274,9 +268,6 @@ impl Users<'_> {
 
     /// A one-time link with which the person sets a new password. What is sealed under the old one (their
     /// own settings, later their vault) can't be opened afterwards: only the old password unwraps its key.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`.
     pub async fn reset_link(&self, actor: &Actor, id: UserId) -> Result<Secret<String>> {
         actor.require_full_admin()?;
         let user = self.find(id)?;

@@ -106,6 +106,13 @@ impl Error {
         self
     }
 
+    /// With its sentences beside other fields: `rename` says where.
+    #[must_use]
+    pub fn rename_fields(mut self, rename: impl Fn(&str) -> String) -> Self {
+        self.fields = self.fields.into_iter().map(|(name, text)| (rename(&name), text)).collect();
+        self
+    }
+
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());

@@ -54,9 +54,6 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 
 impl Running {
     /// Opens the store, binds the addresses and starts all workers.
-    ///
-    /// # Errors
-    /// Whatever prevents it, as a sentence that says what to do.
     pub(super) async fn start(settings: Settings) -> Result<Self> {
         make_data_dir(&settings.data_dir)?;
         // A key is made only for a store that is not there yet: a lost key must not be replaced in silence.

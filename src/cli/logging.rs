@@ -6,9 +6,6 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Starts logging with tracing's filter words.
-///
-/// # Errors
-/// `Invalid` when the words can't be read.
 pub(super) fn start(filter: &str) -> Result<()> {
     let filter =
         EnvFilter::try_new(filter).map_err(|e| Error::invalid(format!("log = \"{filter}\" can't be read: {e}")))?;

@@ -86,9 +86,6 @@ async fn talk(stream: UnixStream, app: &App) -> std::io::Result<()> {
 }
 
 /// Asks the running appliance.
-///
-/// # Errors
-/// `Unavailable` when none runs or the socket is not for us; else what the appliance answers.
 pub(super) fn ask(path: &Path, request: &Request) -> Result<String> {
     let mut stream = Blocking::connect(path).map_err(|e| {
         let text = match e.kind() {

@@ -11,10 +11,24 @@ use utoipa::ToSchema;
 
 /// What a person may do with one machine, from little to much.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize, ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+    ToSchema,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
+#[strum(serialize_all = "lowercase")]
 pub enum GuestRight {
     /// View it: figures, jobs, history.
     #[n(0)]
@@ -31,11 +45,7 @@ impl GuestRight {
     pub const ALL: [Self; 3] = [Self::See, Self::Use, Self::Manage];
 
     pub fn name(self) -> &'static str {
-        match self {
-            Self::See => "see",
-            Self::Use => "use",
-            Self::Manage => "manage",
-        }
+        self.into()
     }
 
     /// What it means, for people.

@@ -105,7 +105,8 @@ pub struct SshAccess {
 }
 
 /// Where Steward may act. Proxmox itself has no rule that limits nodes, so this is enforced here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
 pub struct Limits {
     /// Nodes on which machines may be created and changed; empty means all.
     #[n(0)]
@@ -118,17 +119,14 @@ pub struct Limits {
     /// Storages that disks may be put on; empty means all. Images in a CD drive are only read, from anywhere.
     #[n(3)]
     #[cbor(default)]
-    #[serde(default)]
     pub storages: Vec<String>,
     /// Bridges that network cards may be connected to; empty means all.
     #[n(4)]
     #[cbor(default)]
-    #[serde(default)]
     pub bridges: Vec<String>,
     /// Templates from which machines may be created, by number; empty means all.
     #[n(5)]
     #[cbor(default)]
-    #[serde(default)]
     pub templates: Vec<u32>,
 }
 
@@ -157,7 +155,7 @@ impl Limits {
 }
 
 /// How a connection is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum Reach {
     /// Nothing was asked yet.

@@ -4,8 +4,9 @@ use crate::providers::Feature;
 use serde::{Deserialize, Serialize};
 
 /// A way to see and control a machine directly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum ConsoleKind {
     /// Its screen, keyboard and pointer.
     Vnc,
@@ -18,10 +19,7 @@ impl ConsoleKind {
 
     /// As in addresses, in the REST API and for plugins.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Vnc => "vnc",
-            Self::Serial => "serial",
-        }
+        self.into()
     }
 
     /// As a person says it.

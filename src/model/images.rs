@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// How a publisher's checksums are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Algorithm {
     Sha256,
     Sha512,
@@ -13,10 +14,7 @@ pub enum Algorithm {
 impl Algorithm {
     /// As in Proxmox's `checksum-algorithm`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Sha256 => "sha256",
-            Self::Sha512 => "sha512",
-        }
+        self.into()
     }
 
     /// Hex digits of a checksum.
@@ -87,7 +85,7 @@ fn amd64() -> String {
     "amd64".to_owned()
 }
 
-fn qcow2() -> String {
+pub(crate) fn qcow2() -> String {
     "qcow2".to_owned()
 }
 
@@ -96,7 +94,7 @@ fn linux() -> String {
 }
 
 /// What nearly all processors since 2010 have; Proxmox's own page proposes it too.
-fn common_cpu() -> String {
+pub(crate) fn common_cpu() -> String {
     "x86-64-v2-AES".to_owned()
 }
 

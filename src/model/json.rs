@@ -1,8 +1,10 @@
-//! A JSON value inside a CBOR row, kept as its text: `#[cbor(with = "crate::json")]`.
+//! A JSON value inside a CBOR row, kept as its text: `#[cbor(with = "crate::json")]`. And how an optional field of a
+//! request is read.
 
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::{Error as EncodeError, Write};
 use minicbor::{Decoder, Encoder};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 pub fn encode<C, W: Write>(value: &Value, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
@@ -20,4 +22,12 @@ pub fn nil() -> Option<Value> {
 
 pub fn is_nil(value: &Value) -> bool {
     value.is_null()
+}
+
+/// Reads a field where empty is meant and only a missing one is `None`: `#[serde(default, deserialize_with = "given")]`.
+///
+/// # Errors
+/// When it does not fit its type.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(d).map(Some)
 }

@@ -117,7 +117,7 @@ pub struct OptionSpec {
 }
 
 fn virtual_machines() -> Vec<GuestKind> {
-    vec![GuestKind::Qemu]
+    vec![GuestKind::Vm]
 }
 
 /// Characters of a text when nothing else was declared.
@@ -468,7 +468,7 @@ mod tests {
     #[test]
     fn one_key_is_declared_once_for_each_kind_of_machine() {
         let vm = spec(json!({}));
-        let container = OptionSpec { machines: vec![GuestKind::Lxc], ..vm.clone() };
+        let container = OptionSpec { machines: vec![GuestKind::Container], ..vm.clone() };
         assert!(check_declarations(&[vm.clone(), container.clone()]).is_ok());
         assert!(check_declarations(&[vm, container.clone(), container]).is_err());
     }

@@ -49,7 +49,7 @@ pub const MOST_DISKS: usize = 5;
 /// A profile as an admin defines it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ProfileWish {
+pub struct ProfileRequest {
     pub name: String,
     #[serde(default)]
     pub note: String,
@@ -88,38 +88,38 @@ pub struct Profile {
     pub by: String,
 }
 
-impl ProfileWish {
-    /// The profile as it is kept, and what is wrong with it: `name`, `note`, keys of values, `disks.0.gib` and so on.
+impl ProfileRequest {
+    /// The profile as it is kept, and what is wrong with it: `name`, `note`, keys of values, `disks[0].gib` and so on.
     pub fn read(self, settings: &MachineSettings) -> (Self, Vec<(String, String)>) {
         let given = self.values.iter().filter(|(_, v)| !v.trim().is_empty());
         let given: BTreeMap<String, String> = given.map(|(k, v)| (k.clone(), v.clone())).collect();
         let (values, mut wrong) = settings.read(&given);
         let (name, note) = (self.name.trim().to_owned(), self.note.trim().to_owned());
-        let wish = Self { name, note, values, ..self };
+        let request = Self { name, note, values, ..self };
         let mut say = |field: &str, text: &str| wrong.push((field.to_owned(), text.to_owned()));
-        if !(1..=60).contains(&wish.name.chars().count()) || wish.name.chars().any(char::is_control) {
+        if !(1..=60).contains(&request.name.chars().count()) || request.name.chars().any(char::is_control) {
             say("name", "Give it a name of 1 to 60 letters.");
         }
-        if wish.note.len() > 400 || wish.note.chars().any(char::is_control) {
+        if request.note.len() > 400 || request.note.chars().any(char::is_control) {
             say("note", "Use at most 400 bytes in one line.");
         }
-        if wish.disks.len() > MOST_DISKS {
+        if request.disks.len() > MOST_DISKS {
             say(DISKS, &format!("At most {MOST_DISKS} further disks."));
         }
-        for (n, disk) in wish.disks.iter().enumerate() {
+        for (n, disk) in request.disks.iter().enumerate() {
             for (part, text) in disk.faults(settings) {
-                say(&format!("disks.{n}.{part}"), &text);
+                say(&format!("disks[{n}].{part}"), &text);
             }
         }
-        for key in &wish.locked {
-            let set = if key == DISKS { !wish.disks.is_empty() } else { given.contains_key(key) };
+        for key in &request.locked {
+            let set = if key == DISKS { !request.disks.is_empty() } else { given.contains_key(key) };
             match settings.find(key) {
                 None => say("locked", &format!("There is no setting {key}.")),
                 Some(_) if !set => say(key, "To fix it for everybody, give it a value."),
                 Some(_) => {}
             }
         }
-        (wish, wrong)
+        (request, wrong)
     }
 }
 
@@ -278,20 +278,20 @@ mod tests {
     use crate::guests::create::tests::a_spec;
     use crate::guests::settings::tests::some;
 
-    fn wish(values: &[(&str, &str)]) -> ProfileWish {
+    fn request(values: &[(&str, &str)]) -> ProfileRequest {
         let values = values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        ProfileWish { name: " Web ".into(), values, ..ProfileWish::default() }
+        ProfileRequest { name: " Web ".into(), values, ..ProfileRequest::default() }
     }
 
-    fn wrong(wish: ProfileWish) -> Vec<String> {
-        let mut wrong: Vec<String> = wish.read(&some()).1.into_iter().map(|(field, _)| field).collect();
+    fn wrong(request: ProfileRequest) -> Vec<String> {
+        let mut wrong: Vec<String> = request.read(&some()).1.into_iter().map(|(field, _)| field).collect();
         wrong.sort();
         wrong
     }
 
     fn profile(values: &[(&str, &str)], locked: &[&str]) -> Profile {
         Profile {
-            values: wish(values).values,
+            values: request(values).values,
             locked: locked.iter().map(|k| (*k).to_owned()).collect(),
             ..starting(Timestamp::ZERO, []).remove(0)
         }
@@ -300,11 +300,12 @@ mod tests {
     #[test]
     fn the_profiles_of_the_start_are_good_and_say_what_they_are() {
         let values = [("cores", "4"), ("memory", "8192"), ("firmware", "ovmf"), ("tpm", "1"), ("numa", "1")];
-        let declared = StartingProfile { name: "Desk".into(), note: String::new(), values: wish(&values).values };
+        let declared = StartingProfile { name: "Desk".into(), note: String::new(), values: request(&values).values };
         let all = starting(Timestamp::ZERO, [declared]);
         for p in &all {
-            let wish = ProfileWish { name: p.name.clone(), values: p.values.clone(), ..ProfileWish::default() };
-            assert_eq!(wrong(wish), Vec::<String>::new(), "{}", p.name);
+            let request =
+                ProfileRequest { name: p.name.clone(), values: p.values.clone(), ..ProfileRequest::default() };
+            assert_eq!(wrong(request), Vec::<String>::new(), "{}", p.name);
         }
         let all: Vec<String> = all.iter().map(|p| p.summary(&some())).collect();
         assert_eq!(all[1], "2 cores, 4 GiB memory, 32 GiB disk");
@@ -315,14 +316,15 @@ mod tests {
     #[test]
     fn every_wrong_value_is_named_at_once() {
         let mut bad =
-            wish(&[("cores", "0"), ("firmware", "x"), ("bridge", "vmbr0,tag=1"), ("flying", "1"), ("memory", " ")]);
+            request(&[("cores", "0"), ("firmware", "x"), ("bridge", "vmbr0,tag=1"), ("flying", "1"), ("memory", " ")]);
         bad.locked = ["memory".to_owned(), "wings".to_owned()].into();
         bad.disks = vec![MoreDisk { gib: 0, storage: Some("a:b".into()), ..MoreDisk::default() }];
-        let expected = ["bridge", "cores", "disks.0.gib", "disks.0.storage", "firmware", "flying", "locked", "memory"];
+        let expected =
+            ["bridge", "cores", "disks[0].gib", "disks[0].storage", "firmware", "flying", "locked", "memory"];
         assert_eq!(wrong(bad), expected);
-        let (kept, wrong) = wish(&[("cores", " 4 "), ("memory", ""), ("vlan", "0")]).read(&some());
+        let (kept, wrong) = request(&[("cores", " 4 "), ("memory", ""), ("vlan", "0")]).read(&some());
         assert!(wrong.is_empty(), "{wrong:?}");
-        assert_eq!((kept.name.as_str(), kept.values), ("Web", wish(&[("cores", "4"), ("vlan", "0")]).values));
+        assert_eq!((kept.name.as_str(), kept.values), ("Web", request(&[("cores", "4"), ("vlan", "0")]).values));
     }
 
     #[test]

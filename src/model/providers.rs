@@ -108,7 +108,7 @@ mod tests {
         for feature in Feature::ALL.iter().copied() {
             assert_eq!(serde_json::to_value(feature).unwrap(), feature.name());
         }
-        assert!(toml::from_str::<Features>("qemu = [\"flying\"]").is_err());
+        assert!(toml::from_str::<Features>("vm = [\"flying\"]").is_err());
         assert!(toml::from_str::<Features>("docker = []").is_err());
     }
 }

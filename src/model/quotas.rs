@@ -69,7 +69,8 @@ impl AddAssign for Amounts {
 }
 
 /// What a quota counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Resource {
     Machines,
     Cores,
@@ -82,12 +83,7 @@ impl Resource {
 
     /// As in forms and JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Machines => "machines",
-            Self::Cores => "cores",
-            Self::Memory => "memory",
-            Self::Disk => "disk",
-        }
+        self.into()
     }
 
     /// For people.

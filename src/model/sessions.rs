@@ -49,9 +49,12 @@ pub struct Session {
 }
 
 /// What an API token may do. A scope never gives more than its user has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
+#[strum(serialize_all = "lowercase")]
 pub enum Scope {
     /// Look, change nothing.
     #[n(0)]
@@ -66,11 +69,7 @@ pub enum Scope {
 
 impl Scope {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Operate => "operate",
-            Self::Full => "full",
-        }
+        self.into()
     }
 }
 

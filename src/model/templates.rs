@@ -1,6 +1,6 @@
 //! Templates that Steward made from cloud images: what each was made of, and what is known of newer images.
 
-use crate::images::{Algorithm, Image};
+use crate::images::{Algorithm, Image, common_cpu, qcow2};
 use base::Timestamp;
 use base::ids::{ConnectionId, JobId};
 use minicbor::{Decode, Encode};
@@ -64,6 +64,177 @@ pub struct Template {
     #[n(12)]
     #[cbor(default)]
     pub recommended: bool,
+}
+
+/// A template to make: of an image of the catalogue, or of one that is described here.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateRequest {
+    /// An id of the catalogue.
+    pub image: Option<String>,
+    pub own: Option<OwnImage>,
+    /// The connection's id or name. Left out: the one that has the node.
+    pub connection: Option<String>,
+    pub node: String,
+    /// Left out: the image's id with today's date.
+    #[serde(default)]
+    pub name: String,
+    /// Where its disk goes; left out: the storage with the most room.
+    #[serde(default)]
+    pub storage: String,
+    /// Where the download lies meanwhile; left out: the storage for such images with the most room.
+    #[serde(default)]
+    pub images: String,
+    pub bridge: String,
+    pub vlan: Option<u16>,
+    /// GiB; left out: what the image needs.
+    #[serde(default)]
+    pub disk: u64,
+}
+
+impl TemplateRequest {
+    /// The same again, of the image as it is now.
+    pub fn again(made: &Template) -> Self {
+        let TemplateTarget { node, images, storage, bridge, vlan, disk } = made.place.clone();
+        let (image, connection) = (Some(made.image.clone()), Some(made.connection.to_string()));
+        Self { image, own: None, connection, node, name: String::new(), storage, images, bridge, vlan, disk }
+    }
+
+    pub fn target(&self) -> TemplateTarget {
+        TemplateTarget {
+            node: self.node.clone(),
+            images: self.images.clone(),
+            storage: self.storage.clone(),
+            bridge: self.bridge.clone(),
+            vlan: self.vlan,
+            disk: self.disk,
+        }
+    }
+}
+
+/// An image that is not in the catalogue.
+#[derive(Clone, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnImage {
+    /// Like `Rocky 10`.
+    pub name: String,
+    /// https, or http, as the checksum is given.
+    pub url: String,
+    /// Hex.
+    pub checksum: String,
+    /// sha256 or sha512.
+    pub algorithm: Algorithm,
+    /// qcow2, raw or vmdk.
+    #[serde(default = "qcow2")]
+    pub format: String,
+    #[serde(default)]
+    pub user: String,
+    /// The processor type that it needs at least.
+    #[serde(default = "common_cpu")]
+    pub cpu: String,
+}
+
+impl From<OwnImage> for Image {
+    fn from(own: OwnImage) -> Self {
+        Self {
+            id: image_id(&own.name),
+            name: own.name,
+            version: String::new(),
+            arch: "amd64".to_owned(),
+            url: own.url,
+            checksums: None,
+            checksum: Some(own.checksum),
+            algorithm: own.algorithm,
+            format: own.format,
+            user: own.user,
+            system: "linux".to_owned(),
+            cpu: own.cpu,
+            disk: 1,
+            memory: 512,
+            agent: false,
+            recommended: false,
+            homepage: String::new(),
+            notes: String::new(),
+        }
+    }
+}
+
+/// `Rocky Linux 10` is `rocky-linux-10`.
+fn image_id(title: &str) -> String {
+    let mut out = String::new();
+    for c in title.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            out.push(c);
+        } else if !out.is_empty() && !out.ends_with('-') {
+            out.push('-');
+        }
+    }
+    let out: String = out.chars().take(40).collect();
+    let out = out.trim_end_matches('-');
+    if out.is_empty() { "own".to_owned() } else { out.to_owned() }
+}
+
+/// An uploaded image that a template is to be made of.
+#[derive(Clone, Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UploadRequest {
+    /// Like `Rocky 10`.
+    pub title: String,
+    /// The connection's id or name. Left out: the one that has the node.
+    pub connection: Option<String>,
+    pub node: String,
+    pub bridge: String,
+    /// qcow2 (when left out), raw or vmdk.
+    #[serde(default = "qcow2")]
+    pub format: String,
+    /// SHA-256 or SHA-512, hex: another file is refused.
+    #[serde(default)]
+    pub checksum: String,
+    #[serde(default)]
+    pub user: String,
+    /// The processor type that it needs at least.
+    #[serde(default = "common_cpu")]
+    pub cpu: String,
+    /// Left out: the title with today's date.
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub storage: String,
+    #[serde(default)]
+    pub images: String,
+    /// GiB.
+    #[serde(default = "eight")]
+    pub disk: u64,
+}
+
+fn eight() -> u64 {
+    8
+}
+
+impl From<UploadRequest> for TemplateRequest {
+    fn from(up: UploadRequest) -> Self {
+        let own = OwnImage {
+            name: up.title,
+            url: String::new(),
+            checksum: up.checksum,
+            algorithm: Algorithm::Sha256,
+            format: up.format,
+            user: up.user,
+            cpu: up.cpu,
+        };
+        Self {
+            own: Some(own),
+            connection: up.connection,
+            node: up.node,
+            name: up.name,
+            storage: up.storage,
+            images: up.images,
+            bridge: up.bridge,
+            disk: up.disk,
+            ..Self::default()
+        }
+    }
 }
 
 /// Arguments of the job `template_build`. What the provider's plugin reads.
@@ -177,6 +348,13 @@ mod tests {
         assert_eq!(free_name("ubuntu-24.04", "20261121", |_| false), "ubuntu-24-04-20261121");
         let taken = ["debian-13-20261121", "debian-13-20261121-2"];
         assert_eq!(free_name("debian-13", "20261121", |n| taken.contains(&n)), "debian-13-20261121-3");
+    }
+
+    #[test]
+    fn an_own_image_is_named_after_its_title() {
+        assert_eq!(image_id("Rocky Linux 10 (Red)"), "rocky-linux-10-red");
+        assert_eq!(image_id("  Üb "), "b");
+        assert_eq!(image_id("???"), "own");
     }
 
     #[test]

@@ -6,9 +6,12 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 /// What a person may do in all of Steward. What they may do with one machine is in `access`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
+#[strum(serialize_all = "lowercase")]
 pub enum Role {
     #[n(0)]
     User,
@@ -18,10 +21,7 @@ pub enum Role {
 
 impl Role {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Admin => "admin",
-        }
+        self.into()
     }
 }
 

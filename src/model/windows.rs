@@ -16,14 +16,18 @@ pub static RELEASES: [(&str, &str, &str); 6] = [
     ("server2025", "Windows Server 2025", "2k25"),
 ];
 
-/// What the template is to be. Without its secrets, which are handed on apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A template of Windows to make, from installation images on the node's storages. As stored it is without its secrets,
+/// which are handed on apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct WindowsWish {
+pub struct WindowsRequest {
+    /// The connection's id or name. Left out: the one that has the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
     /// 1 to 63 letters, digits and dashes.
     pub name: String,
     pub node: String,
-    /// One of [`RELEASES`].
+    /// win10, win11, server2016, server2019, server2022 or server2025.
     pub release: String,
     /// The installation image, like `local:iso/windows-10.iso`.
     pub iso: String,
@@ -32,7 +36,7 @@ pub struct WindowsWish {
     /// An image that holds `CloudbaseInitSetup*.msi`; empty for none.
     #[serde(default)]
     pub extra: String,
-    /// Which edition of the installation image: 1 is the first.
+    /// Which edition of the installation image, 1 to 30: 1 is the first.
     pub edition: u32,
     /// Of menus, as on the image: `en-US`.
     pub language: String,
@@ -40,38 +44,45 @@ pub struct WindowsWish {
     pub keyboard: String,
     /// Windows' own name, like `W. Europe Standard Time`.
     pub time_zone: String,
+    /// The administrator's, 8 to 120 characters. Used once.
+    #[serde(default, skip_serializing_if = "kept_apart", serialize_with = "nothing")]
+    #[schema(value_type = String, format = Password, required)]
+    pub password: Secret<String>,
+    /// Left out: the edition's own, or the trial.
+    #[serde(default, skip_serializing_if = "kept_apart", serialize_with = "nothing")]
+    #[schema(value_type = Option<String>, format = Password)]
+    pub product_key: Secret<String>,
     /// Where disks go; empty: where most room is.
     #[serde(default)]
     pub storage: String,
     pub bridge: String,
     #[serde(default)]
     pub vlan: Option<u16>,
-    /// GiB.
+    /// GiB, 32 to 4096.
     pub disk: u64,
     pub cores: u32,
-    /// MiB.
+    /// MiB, 2048 and more.
     pub memory: u64,
-    /// The longest that the installation may take.
+    /// The longest that the installation may take, 1 to 24.
     pub hours: u32,
 }
 
-/// What must stay secret.
-#[derive(Debug, Default)]
-pub struct WindowsSecrets {
-    pub password: Secret<String>,
-    /// Empty: the edition's own, or the trial.
-    pub product_key: Secret<String>,
+/// A secret never becomes JSON.
+fn kept_apart(_: &Secret<String>) -> bool {
+    true
 }
 
-impl WindowsWish {
+fn nothing<S: serde::Serializer>(_: &Secret<String>, s: S) -> std::result::Result<S::Ok, S::Error> {
+    s.serialize_none()
+}
+
+impl WindowsRequest {
     /// The release's line in [`RELEASES`].
     pub fn release(&self) -> Option<&'static (&'static str, &'static str, &'static str)> {
         RELEASES.iter().find(|r| r.0 == self.release)
     }
 
-    /// # Errors
-    /// `Invalid` with a sentence per field.
-    pub fn check(&self, secrets: &WindowsSecrets, settings: &MachineSettings) -> Result<()> {
+    pub fn check(&self, settings: &MachineSettings) -> Result<()> {
         let fits = |key: &str, n: u64, least: u64| {
             n >= least && settings.find(key).is_none_or(|s| s.read_text(&n.to_string()).is_ok())
         };
@@ -82,7 +93,7 @@ impl WindowsWish {
         };
         let hex = |t: &str, n: usize| t.len() == n && t.bytes().all(|b| b.is_ascii_hexdigit());
         let keyboard = self.keyboard.split_once(':').is_some_and(|(a, b)| hex(a, 4) && hex(b, 8));
-        let (password, key) = (secrets.password.expose(), secrets.product_key.expose());
+        let (password, key) = (self.password.expose(), self.product_key.expose().trim());
         let key_fits = key.is_empty()
             || key.split('-').map(str::len).eq([5; 5]) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let words = |t: &str| !t.is_empty() && t.len() <= 80 && !t.chars().any(char::is_control);
@@ -143,9 +154,9 @@ const LETTERS: [char; 6] = ['D', 'E', 'F', 'G', 'H', 'I'];
 const DRIVERS: [&str; 4] = ["vioscsi", "NetKVM", "viostor", "Balloon"];
 
 /// Names and texts of the files on the CD that answers Windows Setup. The password is in them.
-pub fn answers(wish: &WindowsWish, secrets: &WindowsSecrets) -> [(&'static str, Secret<String>); 2] {
+pub fn answers(request: &WindowsRequest) -> [(&'static str, Secret<String>); 2] {
     [
-        ("autounattend.xml", Secret::new(unattend(wish, secrets))),
+        ("autounattend.xml", Secret::new(unattend(request))),
         ("steward-setup.ps1", Secret::new(SETUP.replace('\n', "\r\n"))),
     ]
 }
@@ -153,10 +164,10 @@ pub fn answers(wish: &WindowsWish, secrets: &WindowsSecrets) -> [(&'static str, 
 /// Finds our script on whichever drive it is.
 const FIRST_LOGON: &str = "powershell.exe -NoProfile -ExecutionPolicy Bypass -Command \"foreach ($d in 'D','E','F','G','H','I') { $f = $d + ':\\steward-setup.ps1'; if (Test-Path $f) { & $f; break } }\"";
 
-fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets) -> String {
-    let folder = wish.release().map_or("w10", |r| r.2);
-    let (language, keyboard, zone) = (xml(&wish.language), xml(&wish.keyboard), xml(&wish.time_zone));
-    let password = xml(secrets.password.expose());
+fn unattend(request: &WindowsRequest) -> String {
+    let folder = request.release().map_or("w10", |r| r.2);
+    let (language, keyboard, zone) = (xml(&request.language), xml(&request.keyboard), xml(&request.time_zone));
+    let password = xml(request.password.expose());
     let locale = format!(
         "<InputLocale>{keyboard}</InputLocale><SystemLocale>{language}</SystemLocale><UILanguage>{language}</UILanguage><UserLocale>{language}</UserLocale>"
     );
@@ -170,10 +181,10 @@ fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets) -> String {
             ));
         }
     }
-    let key = if secrets.product_key.expose().is_empty() {
+    let key = if request.product_key.expose().trim().is_empty() {
         String::new()
     } else {
-        format!("<Key>{}</Key>", xml(&secrets.product_key.expose().to_ascii_uppercase()))
+        format!("<Key>{}</Key>", xml(&request.product_key.expose().trim().to_ascii_uppercase()))
     };
     format!(
         r#"<?xml version="1.0" encoding="utf-8"?>
@@ -211,7 +222,7 @@ fn unattend(wish: &WindowsWish, secrets: &WindowsSecrets) -> String {
 </settings>
 </unattend>
 "#,
-        edition = wish.edition,
+        edition = request.edition,
         command = xml(FIRST_LOGON),
     )
 }
@@ -223,37 +234,37 @@ const SETUP: &str = include_str!("windows-setup.ps1");
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn a_wish() -> WindowsWish {
-        WindowsWish {
+    pub(crate) fn a_request() -> WindowsRequest {
+        WindowsRequest {
+            password: Secret::new("Seven kettles".to_owned()),
             name: "win".into(),
             node: "pve1".into(),
             release: "win11".into(),
             iso: "local:iso/windows-11.iso".into(),
             drivers: "local:iso/virtio-win.iso".into(),
-            extra: String::new(),
             edition: 6,
             language: "de-DE".into(),
             keyboard: "0407:00000407".into(),
             time_zone: "W. Europe Standard Time".into(),
-            storage: String::new(),
             bridge: "vmbr0".into(),
-            vlan: None,
             disk: 64,
             cores: 4,
             memory: 8192,
             hours: 6,
+            ..WindowsRequest::default()
         }
     }
 
-    fn given(password: &str, key: &str) -> WindowsSecrets {
-        WindowsSecrets { password: Secret::new(password.to_owned()), product_key: Secret::new(key.to_owned()) }
+    fn given(password: &str, key: &str) -> WindowsRequest {
+        let [password, product_key] = [password, key].map(|text| Secret::new(text.to_owned()));
+        WindowsRequest { password, product_key, ..a_request() }
     }
 
     const NASTY: &str = "a<b>&\"c'd]]>\\$x;€ü ";
 
     #[test]
     fn the_answers_are_sound_xml_with_any_password() {
-        let files = answers(&a_wish(), &given(NASTY, "abcde-12345-abcde-12345-abcde"));
+        let files = answers(&given(NASTY, "abcde-12345-abcde-12345-abcde"));
         let (name, text) = &files[0];
         assert_eq!(*name, "autounattend.xml");
         let text = text.expose();
@@ -280,16 +291,15 @@ pub(crate) mod tests {
 
     #[test]
     fn each_field_that_does_not_fit_is_named() {
-        let good = given("Seven kettles", "");
-        a_wish().check(&good, &MachineSettings::default()).unwrap();
-        let wish = WindowsWish {
+        a_request().check(&MachineSettings::default()).unwrap();
+        let request = WindowsRequest {
             iso: "x".into(),
             drivers: "local:iso/a,b.iso".into(),
             edition: 0,
             keyboard: "de".into(),
-            ..a_wish()
+            ..given("short", "12345")
         };
-        let e = wish.check(&given("short", "12345"), &MachineSettings::default()).unwrap_err();
+        let e = request.check(&MachineSettings::default()).unwrap_err();
         let fields: Vec<&str> = e.fields().keys().map(String::as_str).collect();
         assert_eq!(fields, ["drivers", "edition", "iso", "keyboard", "password", "product_key"]);
     }

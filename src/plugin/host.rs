@@ -36,8 +36,9 @@ pub trait Host: Send + Sync + 'static {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE")]
 pub enum Method {
     Get,
     Post,
@@ -47,12 +48,7 @@ pub enum Method {
 
 impl Method {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
+        self.into()
     }
 }
 
@@ -125,8 +121,9 @@ impl Call {
 }
 
 /// Why a call failed, coarsely; the script reads the snake_case text as `e.kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CallErrorKind {
     /// No answer. The request may or may not have arrived.
     Unreachable,
@@ -147,18 +144,7 @@ pub enum CallErrorKind {
 
 impl CallErrorKind {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Auth => "auth",
-            Self::Forbidden => "forbidden",
-            Self::Invalid => "invalid",
-            Self::Locked => "locked",
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
-            Self::Internal => "internal",
-        }
+        self.into()
     }
 
     /// True if the call may have taken effect despite the error.

@@ -52,9 +52,6 @@ impl MachineCall {
     }
 
     /// The same call with its text in full.
-    ///
-    /// # Errors
-    /// As `SecretText::resolve`.
     pub fn resolve(self, secrets: &Secrets) -> Result<MachineCall<Secret<String>>, CallError> {
         let full = |c: MachineCommand| {
             let input = c.input.resolve(secrets)?;

@@ -98,9 +98,6 @@ impl Store {
     }
 
     /// [`write`](Self::write) for threads that may block.
-    ///
-    /// # Errors
-    /// As `write`.
     pub fn write_blocking<T: Send + 'static>(
         &self,
         f: impl FnOnce(&mut WriteTx) -> Result<T> + Send + 'static,
@@ -142,9 +139,6 @@ impl Store {
 
     /// The same, and the log must contain `known`: a head that was noted outside (in a report). Only so can
     /// it be seen when somebody put an older store in place.
-    ///
-    /// # Errors
-    /// As `verify_audit`.
     pub fn verify_audit_with(&self, known: &AuditHead) -> Result<AuditCheck> {
         self.read(|tx| audit::verify(tx, Some(known)))
     }

@@ -69,9 +69,6 @@ pub(super) fn write(out: &mut Overlay, schema: u32, marker: &Marker, seal: &dyn 
 }
 
 /// The version and the marker of the store at `path`; `None` for a new file.
-///
-/// # Errors
-/// Another key, or a damaged file. The version itself is not judged here.
 pub(super) fn read(snapshot: &CommittedView, path: &Path, seal: &dyn Seal) -> Result<Option<(u32, Marker)>> {
     let view = View { snapshot, layers: [None, None] };
     let get = |row: Row| view.get(META, &[row.key()]);

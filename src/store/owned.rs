@@ -109,14 +109,10 @@ impl<'b, 'a> OwnedMut<'b, 'a> {
         Owned::new(self.tx.view(), self.keyspace)
     }
 
-    /// # Errors
-    /// As `Owned::get`.
     pub fn get<K: Key, V: Value>(&self, table: OwnedTable<K, V>, key: &K) -> Result<Option<V>> {
         self.read().get(table, key)
     }
 
-    /// # Errors
-    /// As `Owned::list`.
     pub fn list<K: Key, V: Value>(&self, table: OwnedTable<K, V>, scan: Scan<K>, limit: usize) -> Result<Vec<(K, V)>> {
         self.read().list(table, scan, limit)
     }
@@ -131,9 +127,6 @@ impl<'b, 'a> OwnedMut<'b, 'a> {
     }
 
     /// Takes a row away; `true` when it was there.
-    ///
-    /// # Errors
-    /// As for reading.
     pub fn delete<K: Key, V: Value>(&mut self, table: OwnedTable<K, V>, key: &K) -> Result<bool> {
         let key = self.keyspace.key(table.name, key);
         let there = self.tx.view().get(table.name, &key)?.is_some();

@@ -77,6 +77,8 @@ pub const SOFTWARE: Table<(GuestId, Name), Software> = Table::new("software");
 pub const JOBS: Table<JobId, Job> = Table::new("jobs");
 /// The jobs that are not over. Since version 2.
 pub const OPEN_JOBS: Table<JobId, ()> = Table::new("open_jobs");
+/// Jobs that are over and whose end is not worked off: the machine's row, its number, what was waiting for them.
+pub const ENDED_JOBS: Table<JobId, ()> = Table::new("ended_jobs");
 /// A machine's jobs.
 pub const GUEST_JOBS: Table<(GuestId, JobId), ()> = Table::new("guest_jobs");
 /// De-duplication key to the job that holds it.

@@ -23,8 +23,6 @@ pub(super) trait Access {
 /// Reading, the same for both kinds of transaction.
 #[expect(private_bounds, reason = "only the store's own transactions can read it")]
 pub trait Read: Access {
-    /// # Errors
-    /// `Internal` when the file is damaged, `Storage` when the disk fails. So for all of these.
     fn get<K: Key, V: Value>(&self, table: Table<K, V>, key: &K) -> Result<Option<V>> {
         let key = KeyBuf::of(key).sealed(&[], table.name, self.seal());
         match self.view().get(table.name, &key)? {
@@ -144,9 +142,6 @@ impl<'a> WriteTx<'a> {
     }
 
     /// Takes a row away; `true` when it was there.
-    ///
-    /// # Errors
-    /// As for reading.
     pub fn delete<K: Key, V: Value>(&mut self, table: Table<K, V>, key: &K) -> Result<bool> {
         let key = KeyBuf::of(key).sealed(&[], table.name, self.seal);
         let there = self.view().get(table.name, &key)?.is_some();
@@ -157,9 +152,6 @@ impl<'a> WriteTx<'a> {
     }
 
     /// Removes all rows of a range and returns how many there were. Does not look whether they open.
-    ///
-    /// # Errors
-    /// As for reading.
     pub fn delete_all<K: Key, V: Value>(&mut self, table: Table<K, V>, scan: Scan<K>) -> Result<u64> {
         match scan.bounds(&[], table.name, self.seal) {
             Some(bounds) => self.delete_range(table.name, &bounds),
@@ -168,9 +160,6 @@ impl<'a> WriteTx<'a> {
     }
 
     /// Removes every row in a user's keyspace. Needs no key: for a user who is deleted, or whose key is lost.
-    ///
-    /// # Errors
-    /// As for reading.
     pub fn erase_owner(&mut self, user: UserId) -> Result<u64> {
         let mut erased = 0;
         for table in OWNED {

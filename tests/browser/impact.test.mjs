@@ -53,7 +53,7 @@ test('the page that deletes names disks, snapshots and what people lose, on a ph
 });
 
 test('a template that others share disks with is not deleted, and says with whom', async () => {
-  const [template] = (await guests(steward, 'is:template')).filter((g) => g.kind === 'qemu');
+  const [template] = (await guests(steward, 'is:template')).filter((g) => g.kind === 'vm');
   await over(`/api/v1/guests/${template.id}/clone`, { name: 'linked-here', full: false });
   const page = await open(browser, steward, { state });
   await page.goto(`/machines/${template.id}/danger`);

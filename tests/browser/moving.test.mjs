@@ -17,7 +17,7 @@ after(async () => {
   await steward?.stop();
 });
 
-const machines = async (words) => (await guests(steward, words)).filter((g) => !g.template && g.kind === 'qemu');
+const machines = async (words) => (await guests(steward, words)).filter((g) => !g.template && g.kind === 'vm');
 const guest = async (id) => (await api(steward, 'GET', `/api/v1/guests/${id}`)).body;
 const check = async (id) => (await api(steward, 'GET', `/api/v1/guests/${id}/migrate`)).body;
 

@@ -24,7 +24,7 @@ after(async () => {
 
 // Without a job there is no link to a job's page.
 async function makeAJob() {
-  const [running] = (await guests(steward, 'status:running')).filter((g) => g.kind === 'qemu');
+  const [running] = (await guests(steward, 'status:running')).filter((g) => g.kind === 'vm');
   const answer = await api(steward, 'POST', `/api/v1/guests/${running.id}/power`, { action: 'reboot' });
   assert.equal(answer.status, 202, JSON.stringify(answer.body));
 }

@@ -1,4 +1,4 @@
-//! One wish for several machines: each is judged by itself, by REST and on the page.
+//! One request for several machines: each is judged by itself, by REST and on the page.
 
 use crate::house::{Answer, Browser, House};
 use crate::sharing::{connected, share};
@@ -80,7 +80,7 @@ async fn each_machine_is_judged_by_itself_and_a_stranger_stays_unnamed() {
     let deleting = ask(json!({ "action": "delete" }), true).await.json();
     assert!(deleting["impact"]["hits"].to_string().contains("Their disks, "), "{deleting:#}");
 
-    // What is wrong with the wish itself stops the whole.
+    // What is wrong with the request itself stops the whole.
     let wrong = ask(json!({ "action": "snapshot", "name": "1st" }), false).await;
     assert_eq!((wrong.status, wrong.json()["errors"]["name"].is_string()), (StatusCode::UNPROCESSABLE_ENTITY, true));
     let nothing = post(&house, token.expose(), &json!({ "guests": [], "action": snapshot })).await;

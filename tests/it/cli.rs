@@ -168,7 +168,7 @@ async fn machines_nodes_and_jobs_are_listed_for_people_and_for_programs() {
 async fn a_command_waits_for_its_job_and_ends_as_the_job_does() {
     let (cluster, _appliance, computer) = signed_in().await;
     let running = computer.run(&["guests", "list", "-f", "status:running", "-o", "json"]).await.json();
-    let vm = running.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").unwrap().clone();
+    let vm = running.as_array().unwrap().iter().find(|g| g["kind"] == "vm").unwrap().clone();
     let name = vm["name"].as_str().unwrap();
     let told = computer.run(&["guests", "impact", name, "--action", "delete"]).await;
     assert!(told.code == 0 && told.out.contains("go with everything on them"), "{told:?}");
@@ -206,7 +206,7 @@ async fn a_machine_is_made_and_deleted_from_the_command_line() {
     assert_eq!(lacking.code, 2);
     assert!(lacking.err.contains("--node, --template or --iso, --memory, --disk, --bridge"), "{lacking:?}");
     let templates = computer.run(&["guests", "list", "-f", "is:template", "-o", "json"]).await.json();
-    let template = templates.as_array().unwrap().iter().find(|t| t["kind"] == "qemu").unwrap();
+    let template = templates.as_array().unwrap().iter().find(|t| t["kind"] == "vm").unwrap();
     let (name, node) = (template["name"].as_str().unwrap(), template["node"].as_str().unwrap());
     let words = [
         "guests",
@@ -244,7 +244,7 @@ async fn a_machine_is_made_and_deleted_from_the_command_line() {
 async fn snapshots_are_taken_shown_as_a_tree_gone_back_to_and_deleted() {
     let (_cluster, _appliance, computer) = signed_in().await;
     let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
-    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").expect("a stopped machine").clone();
+    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "vm").expect("a stopped machine").clone();
     let name = vm["name"].as_str().unwrap();
     assert_eq!(computer.run(&["snapshots", "list", name]).await.out, "This machine has no snapshot.\n");
     let words = ["snapshots", "create", name, "before-update", "--description", "as it was", "--wait"];
@@ -389,7 +389,7 @@ async fn a_password_typed_at_the_terminal_is_not_shown_and_becomes_a_token() {
 async fn a_console_opens_in_the_terminal_and_closes_with_its_key() {
     let (_cluster, _appliance, computer) = signed_in().await;
     let all = computer.run(&["guests", "list", "-f", "status:running", "-o", "json"]).await.json();
-    let guest = all.as_array().unwrap().iter().find(|g| g["kind"] == "lxc").expect("a running container").clone();
+    let guest = all.as_array().unwrap().iter().find(|g| g["kind"] == "container").expect("a running container").clone();
     let name = guest["name"].as_str().unwrap().to_owned();
     assert_eq!(computer.run(&["console", &name]).await.code, 2, "a pipe is no terminal");
     let pty = nix::pty::openpty(None, None).unwrap();
@@ -469,7 +469,7 @@ async fn a_machine_is_shared_and_handed_over() {
 async fn machines_are_copied_moved_and_treated_together() {
     let (_cluster, appliance, computer) = signed_in().await;
     let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
-    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").expect("a stopped machine").clone();
+    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "vm").expect("a stopped machine").clone();
     let (name, node) = (vm["name"].as_str().unwrap(), vm["node"].as_str().unwrap());
     let copied = computer.run(&["guests", "clone", name, "copy-01", "--wait"]).await;
     assert_eq!(copied.code, 0, "{copied:?}");
@@ -501,7 +501,7 @@ async fn machines_are_copied_moved_and_treated_together() {
 async fn what_goes_for_good_is_asked_at_the_terminal_with_what_hangs_on_it() {
     let (_cluster, _appliance, computer) = signed_in().await;
     let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
-    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").expect("a stopped machine").clone();
+    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "vm").expect("a stopped machine").clone();
     let name = vm["name"].as_str().unwrap().to_owned();
     let unsure = computer.run(&["guests", "bulk", "delete", &name]).await;
     assert_eq!(unsure.code, 2, "nobody can be asked here: {unsure:?}");
@@ -518,14 +518,14 @@ async fn what_goes_for_good_is_asked_at_the_terminal_with_what_hangs_on_it() {
 async fn hardware_is_shown_planned_and_changed() {
     let (_cluster, _appliance, computer) = signed_in().await;
     let all = computer.run(&["guests", "list", "-f", "status:stopped -is:template", "-o", "json"]).await.json();
-    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "qemu").expect("a stopped machine").clone();
+    let vm = all.as_array().unwrap().iter().find(|g| g["kind"] == "vm").expect("a stopped machine").clone();
     let name = vm["name"].as_str().unwrap();
     let cores = if vm["cores"] == 3.0 { "2" } else { "3" };
-    let wish = format!("cores={cores}");
-    let planned = computer.run(&["hardware", "set", name, &wish, "--dry-run"]).await;
+    let request = format!("cores={cores}");
+    let planned = computer.run(&["hardware", "set", name, &request, "--dry-run"]).await;
     assert_eq!(planned.code, 0, "{planned:?}");
     assert!(planned.out.lines().any(|l| l.starts_with("cores")), "{planned:?}");
-    let set = computer.run(&["hardware", "set", name, &wish, "--wait"]).await;
+    let set = computer.run(&["hardware", "set", name, &request, "--wait"]).await;
     assert_eq!(set.code, 0, "{set:?}");
     let shown = computer.run(&["hardware", "show", name, "-o", "json"]).await.json();
     let setting = shown["settings"].as_array().unwrap().iter().find(|s| s["key"] == "cores").unwrap().clone();

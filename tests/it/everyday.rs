@@ -128,8 +128,8 @@ async fn what_is_not_there_is_said_at_once_and_nothing_else_is_hit() {
     for (key, value) in
         [("boot", "scsi9"), ("hotplug", "disk,memory"), ("snapshot_storage", "nope"), ("cpu_type", "x;y")]
     {
-        let wish = json!({ "values": { key: value } });
-        let refused = appliance.ask("PATCH", &hardware, Some(wish)).await;
+        let request = json!({ "values": { key: value } });
+        let refused = appliance.ask("PATCH", &hardware, Some(request)).await;
         let sentence = refused.json()["errors"][key].as_str().map(str::to_owned);
         assert!(refused.status == 422 && sentence.is_some_and(|t| t.ends_with('.')), "{key}: {refused:?}");
     }

@@ -166,7 +166,7 @@ async fn a_schedule_makes_one_job_when_its_time_has_come() {
         cron: "*/5 * * * *".into(),
         plugin: "proxmox".into(),
         hook: "guest_power".into(),
-        args: serde_json::json!({ "vmid": 100, "kind": "qemu", "node": "pve1", "action": "start" }),
+        args: serde_json::json!({ "vmid": 100, "kind": "vm", "node": "pve1", "action": "start" }),
         active: true,
         last: None,
         owner: None,

@@ -10,7 +10,7 @@ use http::{Method, Request, StatusCode, header};
 use model::guests::actions::{AddDisk, ApplyProfile, ChangeNic, ChangeSettings, CloneGuest, NicSpec, Start};
 use model::guests::{GuestAction, GuestRequest, GuestSource};
 use model::jobs::JobState;
-use model::profiles::{MoreDisk, Profile, ProfileWish};
+use model::profiles::{MoreDisk, Profile, ProfileRequest};
 use model::quotas::{Allowance, UserQuota};
 use model::sessions::Scope;
 use model::users::Role;
@@ -29,17 +29,17 @@ async fn token_of(house: &House, who: &Browser<'_>) -> String {
     house.token(who, Scope::Full).await.expose().clone()
 }
 
-fn wish(name: &str, values: &[(&str, &str)], locked: &[&str]) -> ProfileWish {
-    ProfileWish {
+fn request(name: &str, values: &[(&str, &str)], locked: &[&str]) -> ProfileRequest {
+    ProfileRequest {
         name: name.into(),
         values: values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         locked: locked.iter().map(|k| (*k).to_owned()).collect(),
-        ..ProfileWish::default()
+        ..ProfileRequest::default()
     }
 }
 
-async fn made(house: &House, wish: ProfileWish) -> Profile {
-    house.app.hardware_profiles().put(&Actor::host_console(), None, wish).await.unwrap()
+async fn made(house: &House, request: ProfileRequest) -> Profile {
+    house.app.hardware_profiles().put(&Actor::host_console(), None, request).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +138,7 @@ async fn what_a_profile_fixes_can_not_be_chosen_by_rest_or_page_but_by_admins() 
     let mut mira = house.somebody(&admin, "mira", Role::User).await;
     let (root, user) = (token_of(&house, &admin).await, token_of(&house, &mira).await);
     let fixed =
-        wish("Tiny", &[("cores", "1"), ("memory", "1024"), ("bridge", "vmbr0"), ("vlan", "0")], &["memory", "vlan"]);
+        request("Tiny", &[("cores", "1"), ("memory", "1024"), ("bridge", "vmbr0"), ("vlan", "0")], &["memory", "vlan"]);
     let tiny = made(&house, fixed).await;
     let spec = wanted(&house, "lark");
     let GuestSource::Template { vmid, .. } = spec.source else { panic!() };
@@ -216,7 +216,7 @@ async fn a_machine_made_with_a_profile_has_it_counts_for_the_quota_and_keeps_to_
     let admin = house.admin().await;
     let mira = house.somebody(&admin, "mira", Role::User).await;
     let actor = mira.actor();
-    let mut twin = wish(
+    let mut twin = request(
         "Twin",
         &[("cores", "2"), ("sockets", "2"), ("memory", "1024"), ("display", "qxl"), ("smbios_serial", "Wäge 7")],
         &["cores", "display", "disks"],
@@ -299,7 +299,7 @@ async fn a_profile_is_previewed_and_applied_and_disks_only_when_asked_for() {
     let job = house.app.guests().request_action(&actor, guest.id, Start {}).await.unwrap().unwrap();
     assert_eq!(run_until_over(&house, job.id).await.state, JobState::Succeeded);
     house.app.inventory().look().await;
-    let mut big = wish(
+    let mut big = request(
         "Big",
         &[
             ("cores", "4"),
@@ -426,7 +426,7 @@ async fn page_profile_and_rest_take_and_refuse_the_same_values() {
         }
     }
     // What the tab can set, a profile can hold and apply.
-    made(&house, wish("Flags", &[("cpu_type", "host,flags=+aes"), ("cores", "512")], &[])).await;
+    made(&house, request("Flags", &[("cpu_type", "host,flags=+aes"), ("cores", "512")], &[])).await;
     let preview = json!({ "profile": "Flags", "preview": true });
     let plan = rest(&house, &root, Method::POST, &format!("/guests/{guest}/profile"), Some(preview)).await.json();
     let change = |key: &str| plan["changes"].as_array().unwrap().iter().find(|c| c["key"] == key).unwrap().clone();

@@ -279,8 +279,7 @@ async fn limit(house: &House, change: impl FnOnce(&mut Limits)) {
     let old = house.app.connections().list(&console).unwrap().remove(0);
     let mut limits = Limits::default();
     change(&mut limits);
-    let change =
-        ConnectionChange { name: old.name, addresses: old.endpoints, fingerprints: old.fingerprints, ca: None, limits };
+    let change = ConnectionChange { limits, ..ConnectionChange::default() };
     house.app.connections().change(&console, old.id, change).await.unwrap();
     house.app.inventory().look().await;
 }

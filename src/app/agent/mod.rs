@@ -115,7 +115,7 @@ impl Agent<'_> {
         let gone = || refused(CallErrorKind::NotFound, "This machine does not exist.");
         let guest = guest.ok_or_else(gone)?;
         let vmid = guest.row.vmid.ok_or_else(gone)?;
-        if guest.row.kind != GuestKind::Qemu || !self.0.guests().features(&guest).contains(&Feature::Agent) {
+        if guest.row.kind != GuestKind::Vm || !self.0.guests().features(&guest).contains(&Feature::Agent) {
             let text = "This machine's host has no way to reach its guest agent.";
             return Err(refused(CallErrorKind::Invalid, text));
         }

@@ -15,24 +15,34 @@ use serde_json::{Value, json};
 pub(super) const PLUGIN: &str = "proxmox";
 
 /// How the person proves to Proxmox that Steward may have access.
-#[derive(Debug)]
-pub enum Credential {
-    /// A token that they made.
-    Token { id: String, secret: Secret<String> },
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessWay {
     /// Login and password, used once to make a role and a token, then forgotten.
-    Login { user: String, password: Secret<String>, otp: Option<Secret<String>> },
+    Login,
+    /// A token that they made.
+    Token,
 }
 
 /// A connection to add.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewConnection {
     pub name: String,
     /// `https://host:8006`; just a host name or address is completed.
     pub address: String,
     /// The fingerprint that the person accepted, as hex, with or without colons.
     pub fingerprint: String,
-    pub credential: Credential,
-    pub limits: Limits,
+    pub way: AccessWay,
+    #[serde(default)]
+    pub user: String,
+    #[serde(default)]
+    pub password: Secret<String>,
+    pub otp: Option<Secret<String>>,
+    #[serde(default)]
+    pub token_id: String,
+    #[serde(default)]
+    pub token_secret: Secret<String>,
 }
 
 /// What a token lacks.
@@ -69,18 +79,17 @@ impl Connections<'_> {
 
     /// Adds a connection: proves the credential (or makes a token with the login), checks that it answers, and
     /// stores it. A password is used once and forgotten.
-    ///
-    /// # Errors
-    /// `Forbidden`; `Invalid` beside the field that is wrong.
     pub async fn add(&self, actor: &Actor, new: NewConnection) -> Result<ConnectionId> {
         actor.require_full_admin()?;
         let endpoint = endpoint(&new.address)?;
         let name = check_name(&new.name)?;
         let trust = Trust::Fingerprints(vec![parse_fingerprint(&new.fingerprint)?]);
-        let (token_id, token_secret) = match new.credential {
-            Credential::Token { id, secret } => (id.trim().to_owned(), secret),
-            Credential::Login { user, password, otp } => {
-                self.make_token(&endpoint, &trust, &user, &password, otp.as_ref()).await?
+        let trimmed = |secret: &Secret<String>| Secret::new(secret.expose().trim().to_owned());
+        let (token_id, token_secret) = match new.way {
+            AccessWay::Token => (new.token_id.trim().to_owned(), trimmed(&new.token_secret)),
+            AccessWay::Login => {
+                let otp = new.otp.as_ref().map(trimmed);
+                self.make_token(&endpoint, &trust, new.user.trim(), &new.password, otp.as_ref()).await?
             }
         };
         let access = PveAccess { endpoints: vec![endpoint], trust, token_id, token_secret };
@@ -89,7 +98,7 @@ impl Connections<'_> {
             name,
             plugin: PLUGIN.to_owned(),
             transport: Transport::Pve(access),
-            limits: new.limits,
+            limits: Limits::default(),
             created: self.0.now(),
         };
         let link = Link::new(&row)?;

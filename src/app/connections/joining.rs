@@ -13,9 +13,6 @@ pub struct Joining<'a>(pub(crate) &'a App);
 
 impl Joining<'_> {
     /// What the name of this appliance's token ends with: 8 hexadecimal digits.
-    ///
-    /// # Errors
-    /// `Forbidden`.
     pub fn mark(&self, actor: &Actor) -> Result<String> {
         actor.require_admin()?;
         Ok(self.0.connections().mark().to_owned())
@@ -92,9 +89,6 @@ impl Joining<'_> {
     }
 
     /// What the token may do now.
-    ///
-    /// # Errors
-    /// `NotFound`; `Unavailable` when Proxmox does not answer.
     pub async fn probe(&self, actor: &Actor, token_id: &str) -> Result<Probe> {
         let id = self.find(actor, token_id)?.ok_or_else(|| Error::not_found("Steward has no such connection."))?;
         self.0.connections().probe(actor, id).await

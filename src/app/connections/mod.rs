@@ -16,8 +16,10 @@ use base::ids::ConnectionId;
 use base::{Error, Result, Secret};
 use links::Link;
 use model::connections::{Connection, Limits, PveAccess, Reach, SshAccess, Transport, Trust};
+use model::json::given;
 use model::subject::Subject;
 use remote::pve::PveClient;
+use serde::Deserialize;
 use std::sync::Arc;
 use store::{Read as _, tables};
 
@@ -62,25 +64,37 @@ impl SshView {
 }
 
 /// What an admin may change of a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct ConnectionChange {
-    pub name: String,
+    /// Left out: as it is; likewise below, but for the limits.
+    #[serde(deserialize_with = "given")]
+    pub name: Option<String>,
     /// Nodes of one cluster; the first that answers is used.
-    pub addresses: Vec<String>,
+    #[serde(deserialize_with = "given")]
+    pub addresses: Option<Vec<String>>,
     /// SHA-256 of each certificate that is accepted, as hex, with or without colons.
-    pub fingerprints: Vec<String>,
+    #[serde(deserialize_with = "given")]
+    pub fingerprints: Option<Vec<String>>,
+    pub trust_by: Option<TrustBy>,
     /// The cluster's own CA as PEM, to be trusted instead of single certificates.
+    #[serde(deserialize_with = "given")]
     pub ca: Option<String>,
     pub limits: Limits,
+}
+
+/// How the servers' certificates are recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrustBy {
+    Pins,
+    Ca,
 }
 
 pub struct Connections<'a>(pub(super) &'a App);
 
 impl Connections<'_> {
     /// All connections, by name.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn list(&self, actor: &Actor) -> Result<Vec<ConnectionView>> {
         actor.require_admin()?;
         let mut out: Vec<_> = self.links().all().iter().map(|l| self.view(&l.row)).collect();
@@ -89,9 +103,6 @@ impl Connections<'_> {
     }
 
     /// One connection.
-    ///
-    /// # Errors
-    /// `Forbidden`, `NotFound`.
     pub fn get(&self, actor: &Actor, id: ConnectionId) -> Result<ConnectionView> {
         actor.require_admin()?;
         Ok(self.view(&self.links().find(id)?.row))
@@ -196,9 +207,6 @@ impl Connections<'_> {
     }
 
     /// Adds a connection whose details the machine itself knows (the demo, the package on a Proxmox host).
-    ///
-    /// # Errors
-    /// What the store says.
     pub async fn add_known(&self, actor: &Actor, row: Connection) -> Result<ConnectionId> {
         self.store(actor, Link::new(&row)?, row, "connection.add").await
     }
@@ -210,8 +218,8 @@ impl Connections<'_> {
     pub async fn change(&self, actor: &Actor, id: ConnectionId, change: ConnectionChange) -> Result<()> {
         actor.require_full_admin()?;
         let old = self.row(id)?;
-        let ConnectionChange { name, addresses, fingerprints, ca, limits } = change;
-        let name = check_name(&name)?;
+        let ConnectionChange { name, addresses, fingerprints, trust_by, ca, limits } = change;
+        let name = check_name(&name.unwrap_or(old.name))?;
         if limits.vmid_min.is_some_and(|v| v < 100) {
             return Err(Error::field("vmid_min", "Proxmox's numbers start at 100."));
         }
@@ -220,17 +228,19 @@ impl Connections<'_> {
         {
             return Err(Error::field("vmid_max", "The last number must not be below the first."));
         }
-        let by_ca = ca.is_some();
+        let mut by_ca = trust_by == Some(TrustBy::Ca);
         let transport = match old.transport {
             ssh @ Transport::Ssh(_) => ssh,
-            Transport::Pve(pve) => Transport::Pve(PveAccess {
-                endpoints: endpoints(&addresses)?,
-                trust: match ca {
-                    Some(pem) => Trust::Ca(pem.trim().replace('\r', "")),
-                    None => Trust::Fingerprints(trust::parse_pins(&fingerprints)?),
-                },
-                ..pve
-            }),
+            Transport::Pve(pve) => {
+                by_ca |= trust_by.is_none() && matches!(pve.trust, Trust::Ca(_));
+                let trust = match (by_ca, ca, fingerprints) {
+                    (true, Some(pem), _) => Trust::Ca(pem.trim().replace('\r', "")),
+                    (false, _, Some(pins)) => Trust::Fingerprints(trust::parse_pins(&pins)?),
+                    _ => pve.trust,
+                };
+                let endpoints = addresses.map_or(Ok(pve.endpoints), |all| endpoints(&all))?;
+                Transport::Pve(PveAccess { endpoints, trust, token_id: pve.token_id, token_secret: pve.token_secret })
+            }
         };
         let row = Connection { name, limits, transport, ..old };
         let link = Link::new(&row).map_err(|e| if by_ca { Error::field("ca", e.message()) } else { e })?;
@@ -287,9 +297,6 @@ fn endpoints(addresses: &[String]) -> Result<Vec<String>> {
 }
 
 /// A connection's name, without blanks at its ends.
-///
-/// # Errors
-/// `Invalid` on `name`.
 fn check_name(name: &str) -> Result<String> {
     let name = name.trim().to_owned();
     if name.is_empty() || name.chars().count() > 60 {

@@ -9,6 +9,7 @@ use base::ids::ConnectionId;
 use base::{Error, Kind, Result, Secret};
 use model::connections::{Connection, Limits, SshAccess, Transport};
 use remote::ssh::{Auth, HostKey, KeyPair, RunOptions, SshError, SshErrorKind, SshSession, Target};
+use serde::Deserialize;
 use std::sync::Arc;
 use store::tables;
 
@@ -16,15 +17,16 @@ use store::tables;
 const LIBVIRT: &str = "libvirt";
 
 /// How the person gives Steward access, once: Steward installs a key of its own and forgets this.
-#[derive(Debug)]
-pub enum LetIn {
-    Password(Secret<String>),
-    /// A private key that the host accepts, without a passphrase.
-    Key(Secret<String>),
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SshWay {
+    Password,
+    Key,
 }
 
 /// A host to add.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewSshHost {
     pub name: String,
     /// A name or an address, with `:port` when it is not 22.
@@ -33,7 +35,12 @@ pub struct NewSshHost {
     pub user: String,
     /// The host key that the person accepted, `SHA256:...`.
     pub fingerprint: String,
-    pub let_in: LetIn,
+    pub way: SshWay,
+    #[serde(default)]
+    pub password: Secret<String>,
+    /// A private key that the host accepts, without a passphrase.
+    #[serde(default)]
+    pub key: Secret<String>,
 }
 
 pub struct SshHosts<'a>(pub(crate) &'a App);
@@ -63,9 +70,12 @@ impl SshHosts<'_> {
         }
         let id = ConnectionId::new();
         let pair = KeyPair::new(&format!("steward-{id}")).map_err(from_ssh)?;
-        let (field, auth) = match new.let_in {
-            LetIn::Password(password) => ("password", Auth::Password(Arc::new(password))),
-            LetIn::Key(private) => ("key", Auth::Key(Arc::new(Secret::joined([private.expose().trim(), "\n"])))),
+        let (field, auth) = match new.way {
+            SshWay::Password => ("password", Auth::Password(Arc::new(new.password))),
+            SshWay::Key => {
+                let lines = new.key.expose().trim().lines().flat_map(|line| [line, "\n"]);
+                ("key", Auth::Key(Arc::new(Secret::joined(lines))))
+            }
         };
         let target = Target { host: host.clone(), port, user: user.clone(), auth, pins: vec![new.fingerprint.clone()] };
         let session = SshSession::connect(&target).await.map_err(|e| beside(field, e))?;

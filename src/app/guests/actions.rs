@@ -66,7 +66,7 @@ impl Guests<'_> {
         action.check()?;
         let guest = self.get_for(actor, id, action.spec().right)?;
         if let GuestAction::Give(give) = action {
-            let owner = self.person_for_sharing(actor, id, &give.owner)?;
+            let owner = self.person_for_sharing(actor, id, "owner", &give.owner)?;
             return self.set_owner(actor, id, Some(owner), give.keep).await.map(|()| None);
         }
         let action = self.as_declared(&guest, action)?;

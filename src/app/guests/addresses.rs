@@ -11,9 +11,6 @@ use model::providers::Feature;
 impl Guests<'_> {
     /// The machine's addresses, as its guest agent or settings tell. For a running machine that reports none: what the
     /// kernel knows about its network cards.
-    ///
-    /// # Errors
-    /// `Unavailable` when Proxmox does not answer.
     pub async fn addresses(&self, actor: &Actor, id: GuestId) -> Result<Vec<String>> {
         let guest = self.get(actor, id)?;
         if guest.row.making.is_some() {

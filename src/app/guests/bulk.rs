@@ -78,7 +78,7 @@ impl Guests<'_> {
             if !self.may_hand_over(actor, guest) {
                 return Some("Only its owner and admins may hand this machine over.".to_owned());
             }
-            let person = || self.person_for_sharing(actor, guest.row.id, owner);
+            let person = || self.person_for_sharing(actor, guest.row.id, "owner", owner);
             return (!owner.is_empty()).then(person)?.err().map(|e| sentence(&e));
         }
         let idle = || self.check_idle(guest, action.kind()).err().map(|e| e.message().to_owned());

@@ -127,17 +127,17 @@ impl Guests<'_> {
             return Ok(memory.map(|m| Growth { memory: Some(m), ..Growth::default() }));
         }
         let all = self.hardware(actor, guest.row.id).await?;
-        let wished = |key: &str| -> Option<u64> {
+        let requested = |key: &str| -> Option<u64> {
             let now = all.values.iter().find(|v| v.key == key);
             let now = now.map(|v| v.pending.as_deref().unwrap_or(&v.current));
             values.get(key).map(String::as_str).or(now).and_then(|v| v.parse().ok())
         };
         // A container without a number may use all of its node's threads; a virtual machine has one core then.
         let unsaid = match guest.row.kind {
-            GuestKind::Lxc => self.threads(guest),
-            GuestKind::Qemu => 1,
+            GuestKind::Container => self.threads(guest),
+            GuestKind::Vm => 1,
         };
-        let cores = wished("cores").unwrap_or(unsaid).saturating_mul(wished("sockets").unwrap_or(1));
+        let cores = requested("cores").unwrap_or(unsaid).saturating_mul(requested("sockets").unwrap_or(1));
         Ok(Some(Growth { cores: Some(cores), memory, disk: 0 }))
     }
 
@@ -157,7 +157,7 @@ impl Guests<'_> {
     pub async fn choices(&self, actor: &Actor, guest: &GuestLive) -> Result<Choices> {
         let node = &guest.state.node;
         let mut choices = self.0.nodes().choices(actor, guest.row.connection, node).await?;
-        if guest.row.kind == GuestKind::Lxc {
+        if guest.row.kind == GuestKind::Container {
             let snapshot = self.0.live().snapshot();
             let all = snapshot.connection(guest.row.connection).map(|c| c.storages.clone()).unwrap_or_default();
             let fits = |s: &model::nodes::Storage| s.node == *node && s.content.iter().any(|c| c == "rootdir");

@@ -23,8 +23,6 @@ pub struct Once {
     pub mark: String,
 }
 
-/// # Errors
-/// `Conflict` when the job was asked for by a request of another content.
 pub(super) fn same_request(first: &Job, mark: Option<&str>) -> Result<()> {
     if request_of(&first.kind) == mark {
         return Ok(());

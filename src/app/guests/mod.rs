@@ -165,7 +165,7 @@ impl Guests<'_> {
                 words(since.until(self.0.now()))
             ))),
             _ if by_ssh => Err(Error::unavailable(format!("{who} was not reached yet. Try again in a few seconds."))),
-            _ => Err(Error::unavailable("Steward has not reached Proxmox yet. Try again in a few seconds.")),
+            _ => Err(Error::unavailable("Steward has not reached its host yet. Try again in a few seconds.")),
         }
     }
 
@@ -209,9 +209,6 @@ impl Guests<'_> {
 
     /// Jobs and audit entries of a machine. Those who do not manage it are not told who it is shared with, and
     /// nobody but admins from where others came.
-    ///
-    /// # Errors
-    /// `NotFound`.
     pub fn story(&self, actor: &Actor, id: GuestId) -> Result<GuestHistory> {
         let guest = self.get(actor, id)?;
         let manages = actor.person_right(&guest.row) == Some(GuestRight::Manage);

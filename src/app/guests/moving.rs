@@ -112,8 +112,8 @@ impl Guests<'_> {
     /// Storages on a node that take the disks of such a machine, by name.
     pub fn storages_for(&self, guest: &GuestLive, node: &str) -> Vec<String> {
         let content = match guest.row.kind {
-            GuestKind::Qemu => "images",
-            GuestKind::Lxc => "rootdir",
+            GuestKind::Vm => "images",
+            GuestKind::Container => "rootdir",
         };
         let snapshot = self.0.live().snapshot();
         let all = snapshot.connection(guest.row.connection).map(|c| c.storages.as_slice()).unwrap_or_default();

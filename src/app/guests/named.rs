@@ -11,10 +11,7 @@ use model::guests::{GuestAction, GuestSource, GuestSpec};
 use model::providers::Feature;
 
 impl Guests<'_> {
-    /// Asks the provider whether the request is possible: its parts exist and the values are accepted.
-    ///
-    /// # Errors
-    /// `NotFound` when the machine has no such part, `Invalid` where a field names it; what asking the provider says.
+    /// Asks the provider whether the request is possible met: its parts exist and the values are accepted.
     pub(super) async fn check_named(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Result<()> {
         let (id, features) = (guest.row.id, self.features(guest));
         if let GuestAction::Change(change) = action {

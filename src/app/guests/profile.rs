@@ -35,17 +35,11 @@ pub struct ApplyPlan {
 
 impl Guests<'_> {
     /// The profile of a machine, if it has one that is still there.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn profile_of(&self, guest: &GuestLive) -> Result<Option<Profile>> {
         guest.row.profile.map_or(Ok(None), |id| self.0.hardware_profiles().known(id))
     }
 
     /// Applying a profile needs the right to manage the machine.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`.
     pub fn may_apply(&self, actor: &Actor, id: GuestId) -> Result<()> {
         self.get_for(actor, id, GuestRight::Manage).map(drop)
     }
@@ -279,7 +273,7 @@ mod tests {
             { "key": "firmware", "label": "Firmware", "kind": "text", "profile": true, "when": "new", "stays": "It would not start." },
             { "key": "display", "label": "Display", "kind": "text", "profile": true },
         ]);
-        MachineSettings::of(&serde_json::from_value::<Vec<OptionSpec>>(all).unwrap(), GuestKind::Qemu)
+        MachineSettings::of(&serde_json::from_value::<Vec<OptionSpec>>(all).unwrap(), GuestKind::Vm)
     }
 
     fn profile(values: &[(&str, &str)], locked: &[&str], disks: &[u64]) -> Profile {

@@ -4,7 +4,7 @@ use super::Guests;
 use super::making::{Once, PendingGuest, same_request};
 use crate::jobs::{NewJob, enqueue, secrets};
 use crate::live::GuestLive;
-use crate::software::{new_key, put_wishes};
+use crate::software::{new_key, put_requested};
 use crate::{Actor, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId, JobId};
 use base::{Error, Result, Secrets};
@@ -76,7 +76,7 @@ impl Guests<'_> {
         actor.require_scope(Scope::Operate)?;
         let connection = self.0.nodes().connection_of(&request.node, request.connection.as_deref());
         request.check(&match &connection {
-            Ok(connection) => self.settings_of(*connection, GuestKind::Qemu),
+            Ok(connection) => self.settings_of(*connection, GuestKind::Vm),
             Err(_) => self.0.hardware_profiles().settings(),
         })?;
         let software = self.0.software().accept(actor, &request.software)?;
@@ -102,7 +102,7 @@ impl Guests<'_> {
             hidden.put("password", password);
         }
         let now = self.0.now();
-        let wanted = Guest::wanted(connection, GuestKind::Qemu, spec.name.clone(), actor.user_id(), now);
+        let wanted = Guest::wanted(connection, GuestKind::Vm, spec.name.clone(), actor.user_id(), now);
         let guest = Guest { profile: spec.profile, ..wanted };
         let access = self.own_key(guest.id, &mut spec)?;
         let record = actor.record(now, "guest.create", &guest, describe(&spec));
@@ -127,7 +127,7 @@ impl Guests<'_> {
                 tx.put(tables::GUEST_KEYS, &guest, access)?;
             }
             secrets::keep(tx, job, &hidden)?;
-            put_wishes(tx, guest, &software, now)
+            put_requested(tx, guest, &software, now)
         })
         .await
     }
@@ -203,7 +203,7 @@ impl Guests<'_> {
             (spec.vlan.is_some(), Feature::Vlan, "vlan", "This host does not support VLAN tags. Leave this empty."),
             (!spec.tags.is_empty(), Feature::Tags, "tags", "Machines on this host can't have tags. Leave this empty."),
         ] {
-            if asked && !self.can(connection, GuestKind::Qemu, feature) {
+            if asked && !self.can(connection, GuestKind::Vm, feature) {
                 return Err(Error::field(field, text));
             }
         }

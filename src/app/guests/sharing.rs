@@ -162,9 +162,6 @@ impl Guests<'_> {
     }
 
     /// Machines shared with somebody, by name.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn shared_with(&self, actor: &Actor, user: UserId) -> Result<Vec<(Arc<GuestLive>, GuestRight)>> {
         actor.require_admin()?;
         let snapshot = self.0.live().snapshot();
@@ -178,13 +175,13 @@ impl Guests<'_> {
     /// nobody without a machine tries out logins here.
     ///
     /// # Errors
-    /// `NotFound`, `Forbidden`; `Invalid` on `login`.
-    pub fn person_for_sharing(&self, actor: &Actor, id: GuestId, text: &str) -> Result<UserId> {
+    /// `NotFound`, `Forbidden`; `Invalid` on `field`, which is what the caller calls the person.
+    pub fn person_for_sharing(&self, actor: &Actor, id: GuestId, field: &str, text: &str) -> Result<UserId> {
         self.for_sharing(actor, id)?;
         let text = text.trim();
         let by_id = || text.parse::<UserId>().ok().and_then(|id| self.0.people().get(id));
         let found = self.0.people().by_login(&text.to_lowercase()).or_else(by_id);
-        found.map(|u| u.id).ok_or_else(|| Error::field("login", "There is nobody with this login."))
+        found.map(|u| u.id).ok_or_else(|| Error::field(field, "There is nobody with this login."))
     }
 
     /// The machine, for somebody who wants to change who may do what with it.
@@ -201,7 +198,7 @@ impl Guests<'_> {
     pub async fn share(&self, actor: &Actor, id: GuestId, with: UserId, right: GuestRight) -> Result<GrantView> {
         let guest = self.for_sharing(actor, id)?;
         let person = self.0.people().get(with);
-        let person = person.ok_or_else(|| Error::field("login", "There is nobody with this login."))?;
+        let person = person.ok_or_else(|| Error::field(field, "There is nobody with this login."))?;
         if !person.active {
             return Err(Error::field("login", format!("{} is deactivated and can't sign in.", person.login)));
         }
@@ -231,7 +228,7 @@ impl Guests<'_> {
             })
             .await?;
         self.0.grants().reload(self.0.store(), &[id])?;
-        self.grant_view(with, grant).ok_or_else(|| Error::field("login", "There is nobody with this login."))
+        self.grant_view(with, grant).ok_or_else(|| Error::field(field, "There is nobody with this login."))
     }
 
     /// Stops sharing with somebody. It takes effect at once, for open pages too. People may always

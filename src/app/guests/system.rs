@@ -26,7 +26,7 @@ pub(crate) struct Systems(Mutex<HashMap<GuestId, (System, Instant)>>);
 impl Guests<'_> {
     /// The machine's or template's system. `Unknown` when the provider can't tell or does not answer soon.
     pub async fn system(&self, guest: &GuestLive) -> System {
-        if guest.row.kind == GuestKind::Lxc {
+        if guest.row.kind == GuestKind::Container {
             return System::Linux;
         }
         let Some(vmid) = guest.row.vmid else { return System::Unknown };

@@ -83,9 +83,6 @@ impl Impacts<'_> {
 
     /// The same for several machines, summed up, from what is known without asking the provider: for a hundred
     /// machines that would be hundreds of calls. Machines that the actor may not see are left out.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn of_many(&self, actor: &Actor, ids: &[GuestId], action: ActionKind) -> Result<Impact> {
         let open = self.0.jobs().all_open()?;
         let (own, asked) = (Own::read(), ProposedAction::from(action));
@@ -100,9 +97,6 @@ impl Impacts<'_> {
     }
 
     /// What goes when Steward forgets a connection.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn of_connection(&self, actor: &Actor, id: ConnectionId) -> Result<Impact> {
         actor.require_admin()?;
         let snapshot = self.0.live().snapshot();

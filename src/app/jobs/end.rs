@@ -18,7 +18,7 @@ const AT_END: [AtEnd; 4] = [
 ];
 
 impl Jobs<'_> {
-    /// Called by the runner after the job's last commit.
+    /// Called by the runner after the job's last commit. What fails here is tried again by [`Jobs::catch_up`].
     ///
     /// # Errors
     /// The first failure; the rest is done all the same.
@@ -29,6 +29,27 @@ impl Jobs<'_> {
         }
         if job.connection.is_some() {
             self.0.inventory().look_soon();
+        }
+        done?;
+        let id = job.id;
+        self.0.store().write(move |tx| tx.delete(tables::ENDED_JOBS, &id).map(drop)).await
+    }
+
+    /// Works off the ends of jobs after which the process died, or where it failed.
+    ///
+    /// # Errors
+    /// The last failure; the others are worked off all the same.
+    pub async fn catch_up(&self) -> Result<()> {
+        let ended = self.0.store().read(|tx| tx.list(tables::ENDED_JOBS, Scan::all(), usize::MAX))?;
+        let mut done = Ok(());
+        for (id, ()) in ended {
+            let job = self.0.store().read(|tx| tx.get(tables::JOBS, &id))?;
+            let worked_off = match job {
+                Some(job) if job.state.is_over() => self.over(&job).await,
+                // It was tried again, or swept away.
+                _ => self.0.store().write(move |tx| tx.delete(tables::ENDED_JOBS, &id).map(drop)).await,
+            };
+            done = worked_off.and(done);
         }
         done
     }

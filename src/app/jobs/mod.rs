@@ -118,6 +118,7 @@ pub fn put(tx: &mut WriteTx, job: &Job) -> Result<()> {
     tx.put(tables::JOBS, &job.id, job)?;
     if job.state.is_over() {
         tx.delete(tables::OPEN_JOBS, &job.id)?;
+        tx.put(tables::ENDED_JOBS, &job.id, &())?;
         secrets::erase(tx, job)?;
         if let Some(key) = &job.dedup {
             let key = Name::new(key.clone());
@@ -162,9 +163,6 @@ impl Jobs<'_> {
     }
 
     /// Jobs before `before` that the actor may see, the newest first; `state` narrows to some states.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn page(&self, actor: &Actor, state: &[JobState], before: Option<JobId>, limit: usize) -> Result<JobPage> {
         let limit = limit.clamp(1, 500);
         let scan = match before {
@@ -190,17 +188,11 @@ impl Jobs<'_> {
     }
 
     /// Jobs that are not over and that the actor may see, the oldest first.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn open(&self, actor: &Actor) -> Result<Vec<Job>> {
         Ok(self.all_open()?.into_iter().filter(|j| self.may_see(actor, j)).collect())
     }
 
     /// All jobs that are not over, for the runner.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn all_open(&self) -> Result<Vec<Job>> {
         self.0.store().read(|tx| {
             let ids = tx.list(tables::OPEN_JOBS, Scan::all(), usize::MAX)?;
@@ -213,9 +205,6 @@ impl Jobs<'_> {
     }
 
     /// The open job of a guest, if there is one.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn open_of_guest(&self, guest: GuestId) -> Result<Option<Job>> {
         Ok(self.of_guest(guest, 20)?.into_iter().find(|j| !j.state.is_over()))
     }
@@ -247,9 +236,6 @@ impl Jobs<'_> {
     }
 
     /// Log lines from number `from` (0 is the first) on, at most `limit`, each with its number.
-    ///
-    /// # Errors
-    /// `NotFound`.
     pub fn log(&self, actor: &Actor, id: JobId, from: u32, limit: usize) -> Result<Vec<(u32, LogLine)>> {
         self.find(actor, id)?;
         let scan = Scan::prefix(&id).from(&(id, from));
@@ -264,7 +250,7 @@ impl Jobs<'_> {
     pub async fn cancel(&self, actor: &Actor, id: JobId) -> Result<()> {
         self.change(actor, id, "job.cancel", |_, job| {
             if job.state.is_over() {
-                return Err(Error::conflict(format!("This job is over: it {}.", job.state.name())));
+                return Err(Error::conflict(format!("This job is over ({}).", job.state.name())));
             }
             job.cancel_asked = true;
             Ok(())

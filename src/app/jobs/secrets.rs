@@ -28,9 +28,6 @@ pub(super) fn erase(tx: &mut WriteTx, job: &Job) -> Result<()> {
 
 impl Jobs<'_> {
     /// The handles that a job's script gets, by their places in its arguments.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn handles(&self, id: JobId) -> Result<SecretPlaces> {
         self.secrets(id).map(|secrets| plugin::handles(&secrets))
     }
@@ -41,9 +38,6 @@ impl Jobs<'_> {
     }
 
     /// Forgets the secrets of jobs that ended long ago without success. Their names stay: a retry says what is missing.
-    ///
-    /// # Errors
-    /// What the store says.
     pub async fn forget_old_secrets(&self) -> Result<()> {
         let limit = self.0.now().minus(FOR_RETRY);
         let is_old =

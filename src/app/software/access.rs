@@ -72,9 +72,6 @@ pub(crate) fn new_key(guest: GuestId, name: &str, user: &str, now: base::Timesta
 
 impl SoftwarePages<'_> {
     /// How Steward signs in to a machine; `None` when it can't.
-    ///
-    /// # Errors
-    /// `NotFound`.
     pub fn key(&self, actor: &Actor, id: GuestId) -> Result<Option<KeyView>> {
         self.0.guests().get(actor, id)?;
         let view = |k: GuestKey| KeyView {
@@ -180,9 +177,6 @@ impl SoftwarePages<'_> {
     }
 
     /// Forgets the host key that was seen first: the next one that answers is accepted.
-    ///
-    /// # Errors
-    /// `NotFound`, `Forbidden`.
     pub async fn forget_host_key(&self, actor: &Actor, id: GuestId) -> Result<()> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;

@@ -75,19 +75,14 @@ impl SoftwarePages<'_> {
         Ok(askers)
     }
 
-    /// The safety net for `settle`: what a crash left undone, and rows of machines that are gone.
-    ///
-    /// # Errors
-    /// What the store says.
+    /// Starts what waits for its machine, and sweeps up rows of machines that are gone.
     pub async fn catch_up(&self) -> Result<()> {
-        let (mut wanted, mut open, mut all) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+        let (mut wanted, mut all) = (BTreeSet::new(), BTreeSet::new());
         self.0.store().read(|tx| {
             tx.scan(tables::SOFTWARE, Scan::all(), |(guest, _), row: Software| {
                 all.insert(guest);
-                match row.state {
-                    SoftwareState::Wanted => _ = wanted.insert(guest),
-                    SoftwareState::Installing => open.extend(row.job),
-                    _ => {}
+                if row.state == SoftwareState::Wanted {
+                    wanted.insert(guest);
                 }
                 Ok(ControlFlow::Continue(()))
             })?;
@@ -96,12 +91,6 @@ impl SoftwarePages<'_> {
                 Ok(ControlFlow::Continue(()))
             })
         })?;
-        for id in open {
-            let job: Option<Job> = self.0.store().read(|tx| tx.get(tables::JOBS, &id))?;
-            if let Some(job) = job.filter(|j| j.state.is_over()) {
-                self.settle(&job).await?;
-            }
-        }
         for guest in wanted {
             self.start_next(guest).await?;
         }
@@ -226,7 +215,7 @@ fn new_job(guest: &Guest, row: &Software) -> NewJob {
 }
 
 /// Rows of requests for a machine that is just being requested.
-pub(crate) fn put_wishes(tx: &mut WriteTx, guest: GuestId, rows: &[Software], now: Timestamp) -> Result<()> {
+pub(crate) fn put_requested(tx: &mut WriteTx, guest: GuestId, rows: &[Software], now: Timestamp) -> Result<()> {
     for row in rows {
         tx.put(tables::SOFTWARE, &row_key(guest, &row.recipe), &Software { asked: now, ..row.clone() })?;
     }

@@ -6,7 +6,7 @@ mod install;
 
 pub(super) use access::new_key;
 pub use access::{KeyView, LetIn, is_own_key};
-pub(super) use install::put_wishes;
+pub(super) use install::put_requested;
 
 use crate::live::GuestLive;
 use crate::{Actor, App};
@@ -82,18 +82,18 @@ impl SoftwarePages<'_> {
     }
 
     /// Checks requests and makes the rows for them; fields are named `software.RECIPE.KEY`.
-    pub(super) fn accept(&self, actor: &Actor, wishes: &[SoftwareRequest]) -> Result<Vec<Software>> {
+    pub(super) fn accept(&self, actor: &Actor, requests: &[SoftwareRequest]) -> Result<Vec<Software>> {
         let menu = self.recipes();
         let mut rows: Vec<Software> = Vec::new();
         let mut wrong: Option<Error> = None;
-        for wish in wishes {
-            let Some(item) = menu.iter().find(|i| i.name == wish.recipe) else {
-                return Err(Error::field("software", format!("There is no recipe “{}”.", wish.recipe)));
+        for request in requests {
+            let Some(item) = menu.iter().find(|i| i.name == request.recipe) else {
+                return Err(Error::field("software", format!("There is no recipe “{}”.", request.recipe)));
             };
-            if rows.iter().any(|r| r.recipe == wish.recipe) {
+            if rows.iter().any(|r| r.recipe == request.recipe) {
                 return Err(Error::field("software", format!("“{}” is listed twice.", item.recipe.title)));
             }
-            match item.recipe.check(&wish.options, &format!("software.{}.", item.name)) {
+            match item.recipe.check(&request.options, &format!("software.{}.", item.name)) {
                 Ok(asked) => rows.push(Software {
                     recipe: item.name.clone(),
                     title: item.recipe.title.clone(),
@@ -121,9 +121,6 @@ impl SoftwarePages<'_> {
     }
 
     /// What is (to be) installed on a machine, in the order in which it was asked for.
-    ///
-    /// # Errors
-    /// `NotFound`.
     pub async fn of_guest(&self, actor: &Actor, id: GuestId) -> Result<Vec<SoftwareView>> {
         self.0.guests().get(actor, id)?;
         let rows = self.rows(id)?;
@@ -185,10 +182,11 @@ impl SoftwarePages<'_> {
     /// # Errors
     /// `NotFound`, `Forbidden`; `Invalid` with the fields `software.RECIPE.KEY`; `Conflict` while it is being
     /// installed, or when Steward can't sign in there.
-    pub async fn request_install(&self, actor: &Actor, id: GuestId, wish: SoftwareRequest) -> Result<SoftwareView> {
+    pub async fn request_install(&self, actor: &Actor, id: GuestId, request: SoftwareRequest) -> Result<SoftwareView> {
         actor.require_scope(Scope::Operate)?;
         let guest = self.0.guests().get_for(actor, id, GuestRight::Manage)?;
-        let mut row = self.accept(actor, &[wish])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;
+        let mut row =
+            self.accept(actor, &[request])?.pop().ok_or_else(|| Error::field("software", "Choose a recipe."))?;
         self.check_system(&row.recipe, self.0.guests().system(&guest).await)?;
         self.check_place(&guest, &row.recipe)?;
         let record = actor.record(self.0.now(), "software.ask", &guest.row, row.title.clone());

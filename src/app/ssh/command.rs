@@ -39,9 +39,6 @@ pub(crate) fn folder(job: JobId, name: &str) -> String {
 
 impl Ssh<'_> {
     /// Carries out what a script asked. `say` gets lines for the job's log.
-    ///
-    /// # Errors
-    /// As `SshSession::run`.
     pub(crate) async fn call(
         &self,
         place: SshTarget,

@@ -69,9 +69,6 @@ impl Ssh<'_> {
     }
 
     /// An open session to a place; the host key is pinned at the first one.
-    ///
-    /// # Errors
-    /// As `SshSession::connect`; `Invalid` when there is no key for the machine.
     pub(super) async fn session(&self, place: SshTarget) -> Result<Arc<SshSession>, SshError> {
         let mut open = self.0.0.ssh.0.lock().await;
         if let Some(session) = open.get(&place).filter(|s| !s.is_closed()) {
@@ -90,9 +87,6 @@ impl Ssh<'_> {
 
     /// A session of its own, for what takes long and must not end with another call: a console. The host key is the
     /// pinned one, so the place was reached before.
-    ///
-    /// # Errors
-    /// As `SshSession::connect`.
     pub(super) async fn own_session(&self, place: SshTarget) -> Result<SshSession, SshError> {
         let target = self.target(place).await?;
         if target.pins.is_empty() {
@@ -102,9 +96,6 @@ impl Ssh<'_> {
     }
 
     /// A terminal there, in which a command runs as root.
-    ///
-    /// # Errors
-    /// As `SshSession::terminal`.
     pub(super) async fn terminal(
         &self,
         place: SshTarget,
@@ -190,9 +181,6 @@ impl Ssh<'_> {
     }
 
     /// Runs a script by `sh` as root. A session that turns out to be dead before anything was sent is made anew.
-    ///
-    /// # Errors
-    /// As `SshSession::run`.
     pub(super) async fn run(
         &self,
         place: SshTarget,
@@ -210,18 +198,12 @@ impl Ssh<'_> {
     }
 
     /// The same without lines, for short questions.
-    ///
-    /// # Errors
-    /// As `run`.
     pub(super) async fn ask(&self, place: SshTarget, script: &str) -> Result<Ran, SshError> {
         let options = RunOptions { limit: Duration::from_secs(20), ..RunOptions::default() };
         self.run(place, script, &options, &mut |_, _| {}).await
     }
 
     /// Can commands be run there now? `{ok, why, address}`; `why` is a sentence for people.
-    ///
-    /// # Errors
-    /// Where waiting does not help: no key, a different host key.
     pub(super) async fn ready(&self, place: SshTarget) -> Result<Value, SshError> {
         let not_yet = |why: &str| Ok(json!({ "ok": false, "why": why, "address": "" }));
         if let SshTarget::Guest(id) = place {

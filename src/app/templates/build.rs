@@ -12,33 +12,12 @@ use model::images::{Image, find_checksum};
 use model::jobs::{Job, JobKind, Priority};
 use model::plugins::HookMode;
 use model::subject::Subject;
-use model::templates::{BuildArgs, TemplateTarget, free_name};
+use model::templates::{BuildArgs, TemplateRequest, TemplateTarget, free_name};
 use remote::fetch;
 use serde_json::json;
 
 /// A list of checksums is some KiB; Fedora's is signed and somewhat larger.
 const LARGEST_LIST: usize = 1 << 20;
-
-/// Which image.
-#[derive(Clone, Debug)]
-pub enum ImageChoice {
-    /// By its id in the catalogue.
-    Catalogue(String),
-    /// One that the person describes, with a checksum that they give.
-    Own(Box<Image>),
-}
-
-/// A template to make.
-#[derive(Clone, Debug)]
-pub struct BuildRequest {
-    pub image: ImageChoice,
-    /// `None`: the connection that has the node.
-    pub connection: Option<ConnectionId>,
-    /// `disk` 0: as large as the image asks for.
-    pub place: TemplateTarget,
-    /// Empty: the image's id with the day.
-    pub name: String,
-}
 
 impl Templates<'_> {
     /// Asks for a template: one commit holds the job and the audit entry. While a template of the same image is
@@ -47,21 +26,22 @@ impl Templates<'_> {
     /// # Errors
     /// `Forbidden`; `Invalid` with a sentence per field; `Unavailable` while Proxmox or the publisher's server is
     /// away.
-    pub async fn request_build(&self, actor: &Actor, request: BuildRequest) -> Result<Job> {
+    pub async fn request_build(&self, actor: &Actor, request: TemplateRequest) -> Result<Job> {
         actor.require_full_admin()?;
-        let (image, of_catalogue) = match request.image {
-            ImageChoice::Catalogue(id) => {
+        let mut place = request.target();
+        let (image, of_catalogue) = match (request.image, request.own) {
+            (Some(id), None) => {
                 let found = self.catalogue().get(&id).cloned();
                 (found.ok_or_else(|| Error::field("image", "There is no such image in the catalogue."))?, true)
             }
-            ImageChoice::Own(image) => (*image, false),
+            (None, Some(own)) => (own.into(), false),
+            _ => return Err(Error::field("image", "Give either image (an id of the catalogue) or own.")),
         };
-        let mut place = request.place;
         if place.disk == 0 {
             place.disk = image.disk;
         }
         check(&image, &place, if of_catalogue { Source::Catalogue } else { Source::Own })?;
-        let connection = self.connection_for(request.connection, &place.node)?;
+        let connection = self.connection_for(request.connection.as_deref(), &place.node)?;
         let name = self.name_for(connection, &image, request.name.trim())?;
         let digest = self.digest(&image).await?;
         let id = JobId::new();
@@ -120,13 +100,7 @@ impl Templates<'_> {
                 "Steward did not make this template from an image of the catalogue, so it can't rebuild it.",
             )
         })?;
-        let request = BuildRequest {
-            image: ImageChoice::Catalogue(made.image.clone()),
-            connection: Some(made.connection),
-            place: made.place.clone(),
-            name: String::new(),
-        };
-        self.request_build(actor, request).await
+        self.request_build(actor, TemplateRequest::again(made)).await
     }
 
     pub(super) fn args(
@@ -194,9 +168,8 @@ impl Templates<'_> {
         })
     }
 
-    pub(super) fn connection_for(&self, wanted: Option<ConnectionId>, node: &str) -> Result<ConnectionId> {
-        let wanted = wanted.map(|id| id.to_string());
-        let found = self.0.nodes().connection_of(node, wanted.as_deref())?;
+    pub(super) fn connection_for(&self, wanted: Option<&str>, node: &str) -> Result<ConnectionId> {
+        let found = self.0.nodes().connection_of(node, wanted)?;
         let snapshot = self.0.live().snapshot();
         let reach = snapshot.connection(found).map(|c| c.reach.clone());
         if !matches!(reach, Some(Reach::Here { .. })) {
@@ -241,36 +214,35 @@ pub(super) enum Source {
 
 /// What can be checked without asking anybody. All wrong fields are named at once.
 pub(super) fn check(image: &Image, place: &TemplateTarget, source: Source) -> Result<()> {
-    let mut wrong: Vec<(&str, String)> = Vec::new();
-    if source != Source::Catalogue {
-        wrong.extend(image.check());
+    let mut wrong: Vec<(String, String)> = Vec::new();
+    for (field, text) in image.check() {
+        let field = match field {
+            "id" => "name",
+            "checksums" => "checksum",
+            field => field,
+        };
+        match source {
+            Source::Own => wrong.push((format!("own.{field}"), text)),
+            Source::Upload if field == "name" => wrong.push(("title".to_owned(), text)),
+            // An uploaded file has neither address nor list.
+            Source::Upload if !["url", "checksum"].contains(&field) => wrong.push((field.to_owned(), text)),
+            _ => {}
+        }
     }
-    if source == Source::Upload {
-        // An uploaded file has neither address nor list.
-        wrong.retain(|(field, _)| !["url", "checksums", "checksum"].contains(field));
-    }
+    let mut say = |is_wrong: bool, field: &str, text: &str| {
+        if is_wrong {
+            wrong.push((field.to_owned(), text.to_owned()));
+        }
+    };
     let is_name =
         |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && text.len() <= 100;
-    if place.bridge.is_empty() || !is_name(&place.bridge) {
-        wrong.push(("bridge", "Choose a bridge.".to_owned()));
-    }
-    if !is_name(&place.storage) {
-        wrong.push(("storage", "This is not the name of a storage.".to_owned()));
-    }
-    if !is_name(&place.images) {
-        wrong.push(("images", "This is not the name of a storage.".to_owned()));
-    }
-    if place.vlan.is_some_and(|v| !(1..=4094).contains(&v)) {
-        wrong.push(("vlan", "A VLAN tag is 1 to 4094.".to_owned()));
-    }
-    if place.disk < image.disk || place.disk > 65_536 {
-        wrong.push(("disk", format!("{} needs at least {} GiB; 65536 GiB is the limit.", image.title(), image.disk)));
-    }
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    let start = Error::invalid("Please correct the marked fields.");
-    Err(wrong.into_iter().fold(start, |e, (field, text)| e.with_field(field, text)))
+    say(place.bridge.is_empty() || !is_name(&place.bridge), "bridge", "Choose a bridge.");
+    say(!is_name(&place.storage), "storage", "This is not the name of a storage.");
+    say(!is_name(&place.images), "images", "This is not the name of a storage.");
+    say(place.vlan.is_some_and(|v| !(1..=4094).contains(&v)), "vlan", "A VLAN tag is 1 to 4094.");
+    let least = format!("{} needs at least {} GiB; 65536 GiB is the limit.", image.title(), image.disk);
+    say(place.disk < image.disk || place.disk > 65_536, "disk", &least);
+    Error::of_fields(wrong)
 }
 
 #[cfg(test)]

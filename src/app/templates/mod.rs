@@ -8,8 +8,6 @@ mod upload;
 mod watch;
 mod windows;
 
-pub use build::{BuildRequest, ImageChoice};
-
 use crate::live::GuestLive;
 use crate::{Actor, App, plugin_host};
 use base::ids::{ConnectionId, GuestId};
@@ -66,9 +64,6 @@ impl Templates<'_> {
     }
 
     /// All images with what is known of them, and sentences about the admin's file.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn images(&self, actor: &Actor) -> Result<(Vec<ImageView>, Catalogue)> {
         actor.require_admin()?;
         let catalogue = self.catalogue();
@@ -86,9 +81,6 @@ impl Templates<'_> {
     }
 
     /// All templates from which anybody signed in may make a machine: recommended ones first, then by name.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn list(&self, actor: &Actor) -> Result<Vec<TemplateView>> {
         let (made, looked) = (self.existing()?, self.looked()?);
         let mut out: Vec<TemplateView> = self
@@ -114,9 +106,6 @@ impl Templates<'_> {
     }
 
     /// What is known of a connection's templates, by number.
-    ///
-    /// # Errors
-    /// What the store says.
     pub fn known(&self, connection: ConnectionId) -> Result<HashMap<u32, Template>> {
         Ok(self.existing()?.into_iter().filter(|t| t.connection == connection).map(|t| (t.vmid, t)).collect())
     }
@@ -156,9 +145,6 @@ impl Templates<'_> {
 
     /// The machines that depend on a template because their disks are linked to its disk. Where the storage does
     /// not record it they do not depend on it.
-    ///
-    /// # Errors
-    /// `NotFound`; `Unavailable` when Proxmox does not answer.
     pub async fn uses(&self, actor: &Actor, id: GuestId) -> Result<Vec<Arc<GuestLive>>> {
         let template = self.template(actor, id)?;
         let target = json!({ "vmid": template.row.vmid, "node": template.state.node });

@@ -1,7 +1,7 @@
 //! A template from an image that the person uploads, for hosts without Internet access. The file passes
 //! through Steward in pieces and is never stored as a whole.
 
-use super::{BuildRequest, ImageChoice, Templates, build};
+use super::{Templates, build};
 use crate::Actor;
 use base::ids::JobId;
 use base::{Error, Result};
@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use model::images::{Algorithm, Image};
 use model::jobs::Job;
+use model::templates::TemplateRequest;
 use remote::pve::FileUpload;
 use sha2::Digest as _;
 use std::io;
@@ -24,21 +25,21 @@ impl Templates<'_> {
     /// # Errors
     /// `Forbidden`; `Invalid` with a sentence per field (`file` for the file itself), before anything is read of
     /// it where possible; `Unavailable` while Proxmox is unreachable or when the upload is cut off.
-    pub async fn request_upload<S>(&self, actor: &Actor, request: BuildRequest, size: u64, body: S) -> Result<Job>
+    pub async fn request_upload<S>(&self, actor: &Actor, request: TemplateRequest, size: u64, body: S) -> Result<Job>
     where
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
     {
         actor.require_full_admin()?;
-        let ImageChoice::Own(image) = request.image else {
+        let mut place = request.target();
+        let Some(own) = request.own else {
             return Err(Error::field("image", "Only an image of your own can be uploaded."));
         };
         if !(512..=LARGEST).contains(&size) {
             return Err(Error::field("file", "Choose the image's file. It may have at most 64 GiB."));
         }
-        let (image, given) = checked(*image)?;
-        let mut place = request.place;
+        let (image, given) = checked(own.into())?;
         build::check(&image, &place, build::Source::Upload)?;
-        let connection = self.connection_for(request.connection, &place.node)?;
+        let connection = self.connection_for(request.connection.as_deref(), &place.node)?;
         let name = self.name_for(connection, &image, request.name.trim())?;
         let choices = self.choices(actor, connection, &place.node).await?;
         if place.images.is_empty() {

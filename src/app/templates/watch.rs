@@ -1,6 +1,6 @@
 //! Looking for newer images on a schedule, rebuilding templates, and deleting those that were replaced.
 
-use super::{BuildRequest, ImageChoice, LOOKED, POLICY, Templates, supersedes};
+use super::{LOOKED, POLICY, Templates, supersedes};
 use crate::Actor;
 use crate::schedules::next_time;
 use base::ids::UserId;
@@ -8,7 +8,7 @@ use base::{Error, Kind, Result, Timestamp};
 use futures_util::future::join_all;
 use model::connections::Reach;
 use model::images::Image;
-use model::templates::{Looked, Policy, Template, WhenNewer};
+use model::templates::{Looked, Policy, Template, TemplateRequest, WhenNewer};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -32,9 +32,6 @@ struct PolicyRow {
 
 impl Templates<'_> {
     /// When images are looked at by themselves, and what happens then.
-    ///
-    /// # Errors
-    /// `Forbidden` unless an admin asks.
     pub fn policy(&self, actor: &Actor) -> Result<Policy> {
         actor.require_admin()?;
         self.stored_policy()
@@ -109,9 +106,6 @@ impl Templates<'_> {
 
     /// What is due: a look at the images of which there are templates, then new templates as the policy says,
     /// and the end of those that were replaced. Called every minute.
-    ///
-    /// # Errors
-    /// What the store says.
     pub async fn tick(&self) -> Result<()> {
         self.forget_gone().await?;
         let policy = self.stored_policy()?;
@@ -171,14 +165,8 @@ impl Templates<'_> {
             if published.is_none_or(|digest| digest == old.digest) {
                 continue;
             }
-            let request = BuildRequest {
-                image: ImageChoice::Catalogue(old.image.clone()),
-                connection: Some(old.connection),
-                place: old.place.clone(),
-                name: String::new(),
-            };
             // One that can't be made now must not keep the others from it; the next look asks again.
-            if let Err(e) = self.request_build(actor, request).await {
+            if let Err(e) = self.request_build(actor, TemplateRequest::again(old)).await {
                 tracing::warn!(
                     image = old.image,
                     error = e.chain(),

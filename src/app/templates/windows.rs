@@ -3,12 +3,12 @@
 use super::Templates;
 use crate::Actor;
 use crate::jobs::{NewJob, enqueue, secrets};
-use base::ids::{ConnectionId, JobId};
+use base::ids::JobId;
 use base::{Error, Result, Secrets};
 use model::guests::GuestKind;
 use model::jobs::{BuildWindows, Job, JobKind, Priority};
 use model::subject::Subject;
-use model::windows::{WindowsSecrets, WindowsWish, answers};
+use model::windows::{WindowsRequest, answers};
 
 impl Templates<'_> {
     /// Asks for a Windows template: one commit holds the job, its secrets and the audit entry.
@@ -16,18 +16,12 @@ impl Templates<'_> {
     /// # Errors
     /// `Forbidden`; `Invalid` with a sentence per field; `Conflict` where the provider can't; `Unavailable` while
     /// Proxmox is away.
-    pub async fn request_windows(
-        &self,
-        actor: &Actor,
-        connection: Option<ConnectionId>,
-        wish: WindowsWish,
-        given: &WindowsSecrets,
-    ) -> Result<Job> {
+    pub async fn request_windows(&self, actor: &Actor, mut request: WindowsRequest) -> Result<Job> {
         actor.require_full_admin()?;
-        let connection = self.connection_for(connection, &wish.node)?;
-        wish.check(given, &self.0.guests().settings_of(connection, GuestKind::Qemu))?;
+        let connection = self.connection_for(request.connection.as_deref(), &request.node)?;
+        request.check(&self.0.guests().settings_of(connection, GuestKind::Vm))?;
         let snapshot = self.0.live().snapshot();
-        if snapshot.guests.iter().any(|g| g.row.connection == connection && g.state.name == wish.name) {
+        if snapshot.guests.iter().any(|g| g.row.connection == connection && g.state.name == request.name) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));
         }
         let plugin = self.0.connections().plugin_of(connection)?;
@@ -37,31 +31,32 @@ impl Templates<'_> {
             return Err(Error::conflict("This node's provider can't make Windows templates."));
         }
         let id = JobId::new();
-        let title = wish.release().map_or("Windows", |r| r.1);
+        let title = request.release().map_or("Windows", |r| r.1);
         let notes = format!(
             "{title}, made by Steward on {} from\n{} (edition {})",
             self.0.now().to_utc().format("%Y-%m-%d"),
-            wish.iso,
-            wish.edition
+            request.iso,
+            request.edition
         );
         let mut hidden = Secrets::default();
-        for (name, text) in answers(&wish, given) {
+        for (name, text) in answers(&request) {
             hidden.put(format!("answers/{name}"), text);
         }
-        let about = format!("{title} on {} from {}", wish.node, wish.iso);
-        let record = actor.record(self.0.now(), "template.build", &wish.name, about);
+        (request.connection, request.password, request.product_key) = Default::default();
+        let about = format!("{title} on {} from {}", request.node, request.iso);
+        let record = actor.record(self.0.now(), "template.build", &request.name, about);
         let new = NewJob {
             id,
             plugin,
-            title: format!("Make template {}", wish.name),
+            title: format!("Make template {}", request.name),
             priority: Priority::Normal,
             subject: Subject::Connection(connection),
             connection: Some(connection),
-            lane: Some(format!("node:{connection}:{}", wish.node)),
-            dedup: Some(format!("template:{connection}:{}:{}", wish.node, wish.name)),
+            lane: Some(format!("node:{connection}:{}", request.node)),
+            dedup: Some(format!("template:{connection}:{}:{}", request.node, request.name)),
             max_attempts: 3,
             kind: JobKind::BuildWindows(Box::new(BuildWindows {
-                wish,
+                spec: request,
                 title: title.to_owned(),
                 file: format!("steward-answers-{id}.iso"),
                 notes,

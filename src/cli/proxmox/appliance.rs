@@ -21,8 +21,6 @@ pub enum Appliance {
 const TRIES: u32 = 20;
 
 impl Appliance {
-    /// # Errors
-    /// `Unavailable` when it never ran; what the store says when it can't be opened.
     pub async fn reach(settings: Settings) -> Result<Self> {
         for _ in 0..TRIES {
             match socket::ask(&settings.socket, &Request::Health) {
@@ -43,8 +41,6 @@ impl Appliance {
         Ok(Self::Stopped(App::open(settings, key, Arc::new(SystemClock))?))
     }
 
-    /// # Errors
-    /// What the appliance refuses.
     pub async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
         let text = match self {
             Self::Running(path) => {

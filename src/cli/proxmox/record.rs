@@ -37,8 +37,6 @@ impl Record {
         Self { left: true, ..Self::default() }
     }
 
-    /// # Errors
-    /// `Invalid` when the file can't be read; `None` when there is none.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -58,8 +56,6 @@ impl Record {
         }))
     }
 
-    /// # Errors
-    /// `Invalid` when it can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let wrong = |e: std::io::Error| Error::invalid(format!("{} can't be written: {e}", shown(path)));
         let word = |b: bool| if b { "yes" } else { "no" };

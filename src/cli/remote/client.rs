@@ -40,9 +40,6 @@ impl std::fmt::Debug for Api {
 }
 
 /// `home` and `https://home:8443/` both become `https://home:8443`.
-///
-/// # Errors
-/// `Invalid`.
 pub fn address(text: &str) -> Result<url::Url> {
     let wrong = || Error::invalid("Give the address of a Steward, like https://steward.lan:8443.");
     let full = if text.contains("://") { text.trim().to_owned() } else { format!("https://{}", text.trim()) };
@@ -61,8 +58,6 @@ pub fn address(text: &str) -> Result<url::Url> {
 }
 
 impl Api {
-    /// # Errors
-    /// `Invalid` when what was stored can't be read.
     pub fn new(context: Context) -> Result<Self> {
         let pin = context.fingerprint.as_deref().map(tls::parse).transpose()?;
         let trust = pin.map_or(Trust::System, |pin| Trust::Fingerprints(vec![pin]));
@@ -86,9 +81,6 @@ impl Api {
     }
 
     /// POST with an `Idempotency-Key`: sent twice it is done once.
-    ///
-    /// # Errors
-    /// As [`Self::call`]; `Invalid` for a key that can't stand in a header.
     pub async fn create<T: DeserializeOwned>(
         &mut self,
         path: &str,
@@ -108,9 +100,6 @@ impl Api {
     }
 
     /// One call below `/api/v1`. The body `()` is none, and an answer without a body is read as `()`.
-    ///
-    /// # Errors
-    /// What the API refuses, by its kind; `Unavailable` when nothing answers, or not as Steward does.
     pub async fn call<T: DeserializeOwned>(&mut self, method: &Method, path: &str, body: &impl Serialize) -> Result<T> {
         let body = Some(serde_json::to_value(body).map_err(Error::internal)?).filter(|b| !b.is_null());
         let (status, text) = self.raw(method, &format!("/api/v1{path}"), body.as_ref()).await?;
@@ -124,9 +113,6 @@ impl Api {
     }
 
     /// The answer as it is. `path` begins with a slash.
-    ///
-    /// # Errors
-    /// `Unavailable`; `Unauthenticated` for another certificate.
     pub async fn raw(&mut self, method: &Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, Bytes)> {
         let reused = self.open.is_some();
         match self.exchange(method, path, body).await {
@@ -175,9 +161,6 @@ impl Api {
     }
 
     /// Address, token and a fresh connection, for what is not HTTP calls.
-    ///
-    /// # Errors
-    /// `Unavailable`; `Unauthenticated` for another certificate.
     pub async fn bare(&self) -> Result<(&url::Url, &str, TlsStream<TcpStream>)> {
         Ok((&self.url, self.token.expose(), tls::connect(&self.url, &self.trust).await?))
     }

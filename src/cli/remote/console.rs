@@ -1,9 +1,9 @@
 //! `steward console`: a machine's serial line (or a container's terminal) in this terminal.
 
+use super::Common;
+use super::find::GuestArg;
 use super::terminal::{self, Raw};
-use super::{Common, complete, find};
 use base::{Error, Result};
-use clap_complete::engine::ArgValueCompleter;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::header;
 use model::consoles::ConsoleKind;
@@ -27,9 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Console {
     #[command(flatten)]
     common: Common,
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
+    #[command(flatten)]
+    guest: GuestArg,
 }
 
 fn broken(e: tungstenite::Error) -> Error {
@@ -52,7 +51,7 @@ impl Console {
             return Err(Error::invalid("A console needs a terminal."));
         }
         let mut api = self.common.api()?;
-        let path = format!("{}/console", find::path(&mut api, &self.guest).await?);
+        let path = self.guest.path(&mut api, "console").await?;
         let ticket: ConsoleTicketView = api.post(&path, &json!({ "kind": ConsoleKind::Serial })).await?;
         let address = url::Url::parse(&ticket.websocket)
             .map_err(|e| Error::unavailable("Steward gave no address for the console.").with_cause(e))?;

@@ -51,8 +51,6 @@ fn file() -> Result<PathBuf> {
 }
 
 impl Contexts {
-    /// # Errors
-    /// `Invalid` when the file can't be read, is not such a file, or is readable by others.
     pub fn load() -> Result<Self> {
         Self::read(&file()?)
     }
@@ -74,8 +72,6 @@ impl Contexts {
         toml::from_str(&text).map_err(|e| wrong(e.message().to_owned()))
     }
 
-    /// # Errors
-    /// `Invalid` when the file can't be written.
     pub fn save(&self) -> Result<()> {
         self.write(&file()?)
     }
@@ -99,9 +95,6 @@ impl Contexts {
     }
 
     /// The named one, else the current one, else the only one.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown name; `Unauthenticated` when there is none.
     pub fn choose(&self, name: Option<&str>) -> Result<(String, Context)> {
         if let Some(name) = name {
             let found = self.contexts.get(name).cloned();

@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(mebibytes("2G"), Ok(2048));
         assert_eq!(gibibytes("1TiB"), Ok(1024));
         assert_eq!(gibibytes("512M").unwrap_err(), "this is too precise");
-        assert!(mebibytes("2x").unwrap_err().contains("no unit"));
+        assert!(mebibytes("2x").unwrap_err().contains("not a unit"));
         assert!(mebibytes("much").is_err() && mebibytes("99999999999999T").is_err());
     }
 

@@ -78,7 +78,7 @@ mod tests {
 
     fn guest(name: &str, vmid: u32, node: &str) -> GuestView {
         serde_json::from_value(json!({
-            "id": "0198f3a0000070008000000000000000", "vmid": vmid, "kind": "qemu", "name": name, "node": node,
+            "id": "0198f3a0000070008000000000000000", "vmid": vmid, "kind": "vm", "name": name, "node": node,
             "connection": "0198f3a0000070008000000000000000", "status": "running", "template": false, "owner": null,
             "right": "manage", "cpu": 0.1, "cores": 1.0, "memory": 1, "memory_max": 2, "disk_max": 3, "uptime": 4,
             "tags": [], "lock": null, "seen": null, "stale": false, "created": "2026-01-01T00:00:00Z",

@@ -73,7 +73,7 @@ enum GuestsCommand {
     /// Move a machine to another node of its cluster.
     Migrate(Migrate),
     /// Who may do what with a machine.
-    Access(sharing::SharingArgs),
+    Access(sharing::Access),
     /// Let somebody see, use or manage a machine.
     Share(sharing::Share),
     /// Take back what somebody may do.
@@ -192,7 +192,7 @@ async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> 
         ("Name", Cell::text(&g.name)),
         ("Id", Cell::text(g.id)),
         ("Number", Cell::maybe(g.vmid)),
-        ("Kind", Cell::text(if g.kind == GuestKind::Lxc { "container" } else { "virtual machine" })),
+        ("Kind", Cell::text(if g.kind == GuestKind::Container { "container" } else { "virtual machine" })),
         ("State", state(shown(&g))),
         ("Node", Cell::text(&g.node)),
         ("Owner", Cell::maybe(g.owner.as_ref())),
@@ -204,7 +204,7 @@ async fn show(api: &mut Api, common: &Common, wanted: &str) -> Result<ExitCode> 
         ("Lock", Cell::maybe(g.lock.as_ref())),
     ];
     if g.stale {
-        let note = "Proxmox is not answering; this is the last known state.";
+        let note = "Its host is not answering; this is the last known state.";
         facts.push(("Note", Cell::text(note).tone(table::Tone::Bad)));
     }
     facts.retain(|(_, cell)| !cell.is_empty());

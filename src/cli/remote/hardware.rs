@@ -423,11 +423,11 @@ mod tests {
         assert_eq!(set("memory", "2G").unwrap(), "2048");
         assert_eq!(set("memory", "2048").unwrap(), "2048");
         assert_eq!(set("name", "2G").unwrap(), "2G", "not an amount");
-        assert!(set("memory", "2x").unwrap_err().message().contains("no unit"));
+        assert!(set("memory", "2x").unwrap_err().message().contains("not a unit"));
     }
 
     #[test]
-    fn wishes_are_pairs_and_none_is_there_twice() {
+    fn values_are_pairs_and_none_is_there_twice() {
         let pairs = |words: &[&str]| values(&words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>());
         let both = [("cores", "4"), ("tags", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(pairs(&["cores=4", "tags="]).unwrap(), BTreeMap::from(both));

@@ -3,19 +3,19 @@
 use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::Api;
+use super::find::GuestArg;
 use super::table::{self, Cell, Tone};
 use super::{Common, complete, find, impact};
 use base::Result;
-use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use clap_complete::engine::ArgValueCandidates;
 use model::guests::actions::{CloneGuest, MakeTemplate};
 use model::guests::moving::{MoveCheck, MoveNode};
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Args)]
 pub struct Copy {
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
+    #[command(flatten)]
+    guest: GuestArg,
     /// The name of the copy: 1 to 63 letters, digits and dashes.
     name: String,
     /// Share the template's disks instead of copying them: quick, but the template can't be deleted then.
@@ -42,7 +42,7 @@ pub struct Copy {
 
 impl Copy {
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let found = find::guest(api, &self.guest).await?;
+        let found = find::guest(api, &self.guest.guest).await?;
         let Self { name, node, storage, snapshot, description, start, .. } = self;
         let copy = CloneGuest { name, node, full: !self.linked, storage, snapshot, description, start };
         let job = api.act(&found, copy).await?;
@@ -55,9 +55,8 @@ impl Copy {
 
 #[derive(Debug, clap::Args)]
 pub struct Template {
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
+    #[command(flatten)]
+    guest: GuestArg,
     /// Ask nothing.
     #[arg(long, short)]
     yes: bool,
@@ -67,9 +66,11 @@ pub struct Template {
 
 impl Template {
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let found = find::guest(api, &self.guest).await?;
-        let question =
-            format!("Turn “{}” into a template? It can't be started any more, and this can't be undone.", self.guest);
+        let found = find::guest(api, &self.guest.guest).await?;
+        let question = format!(
+            "Turn “{}” into a template? It can't be started any more, and this can't be undone.",
+            self.guest.guest
+        );
         let action = MakeTemplate {}.into();
         impact::sure(api, std::slice::from_ref(&found), &action, &question, self.yes).await?;
         let job = api.act(&found, action).await?;
@@ -79,9 +80,8 @@ impl Template {
 
 #[derive(Debug, clap::Args)]
 pub struct Migrate {
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
+    #[command(flatten)]
+    guest: GuestArg,
     /// The node to go to; left out: lists what prevents it on each.
     #[arg(add = ArgValueCandidates::new(complete::nodes))]
     node: Option<String>,
@@ -100,12 +100,12 @@ pub struct Migrate {
 
 impl Migrate {
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let found = find::guest(api, &self.guest).await?;
+        let found = find::guest(api, &self.guest.guest).await?;
         let Some(node) = self.node else {
             show(common, &api.get(&format!("/guests/{}/migrate", found.id)).await?);
             return Ok(ExitCode::SUCCESS);
         };
-        let question = format!("Move “{}” to {node}?", self.guest);
+        let question = format!("Move “{}” to {node}?", self.guest.guest);
         let action = model::guests::actions::Migrate { node, disks: self.disks, storage: self.storage }.into();
         impact::sure(api, std::slice::from_ref(&found), &action, &question, self.yes).await?;
         let job = api.act(&found, action).await?;

@@ -1,13 +1,13 @@
 //! `steward guests access`, `share`, `unshare`, `give`: who may do what with a machine.
 
 use super::super::say::say;
+use super::Common;
 use super::client::{Api, part};
+use super::find::GuestArg;
 use super::table::{self, Cell, Row};
-use super::{Common, complete, find};
 use app::guests::sharing::GrantView;
 use base::Result;
 use clap::ValueEnum;
-use clap_complete::engine::ArgValueCompleter;
 use http::Method;
 use model::access::GuestRight;
 use std::process::ExitCode;
@@ -33,17 +33,17 @@ impl Right {
     }
 }
 
+/// With whom a machine is shared.
 #[derive(Debug, clap::Args)]
-pub struct SharingArgs {
-    /// The machine's name, number or id.
-    #[arg(value_name = "MACHINE", add = ArgValueCompleter::new(complete::guests))]
-    guest: String,
+pub struct Access {
+    #[command(flatten)]
+    machine: GuestArg,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Share {
     #[command(flatten)]
-    access: SharingArgs,
+    machine: GuestArg,
     /// With whom.
     #[arg(value_name = "LOGIN")]
     login: String,
@@ -55,7 +55,7 @@ pub struct Share {
 #[derive(Debug, clap::Args)]
 pub struct Unshare {
     #[command(flatten)]
-    access: SharingArgs,
+    machine: GuestArg,
     /// From whom; people may always give back what was shared with them.
     #[arg(value_name = "LOGIN")]
     login: String,
@@ -64,7 +64,7 @@ pub struct Unshare {
 #[derive(Debug, clap::Args)]
 pub struct Give {
     #[command(flatten)]
-    access: SharingArgs,
+    machine: GuestArg,
     /// The new owner.
     #[arg(value_name = "LOGIN")]
     login: String,
@@ -73,14 +73,10 @@ pub struct Give {
     keep: Option<Right>,
 }
 
-impl SharingArgs {
-    async fn path(&self, api: &mut Api) -> Result<String> {
-        find::path(api, &self.guest).await
-    }
-
+impl Access {
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let path = self.path(api).await?;
-        let all: GrantList = api.get(&format!("{path}/grants")).await?;
+        let path = self.machine.path(api, "grants").await?;
+        let all: GrantList = api.get(&path).await?;
         if common.prints(&all) {
             return Ok(ExitCode::SUCCESS);
         }
@@ -105,7 +101,7 @@ impl Row for GrantView {
 
 impl Share {
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
-        let path = format!("{}/grants/{}", self.access.path(api).await?, part(&self.login));
+        let path = format!("{}/{}", self.machine.path(api, "grants").await?, part(&self.login));
         let right = self.right.right();
         let made: GrantView = api.call(&Method::PUT, &path, &GrantPut { right }).await?;
         if !common.prints(&made) {
@@ -117,7 +113,7 @@ impl Share {
 
 impl Unshare {
     pub async fn run(self, api: &mut Api) -> Result<ExitCode> {
-        let path = format!("{}/grants/{}", self.access.path(api).await?, part(&self.login));
+        let path = format!("{}/{}", self.machine.path(api, "grants").await?, part(&self.login));
         let () = api.delete(&path).await?;
         say(&format!("It is no longer shared with {}.", table::plain(&self.login)));
         Ok(ExitCode::SUCCESS)
@@ -126,7 +122,7 @@ impl Unshare {
 
 impl Give {
     pub async fn run(self, api: &mut Api) -> Result<ExitCode> {
-        let path = format!("{}/owner", self.access.path(api).await?);
+        let path = self.machine.path(api, "owner").await?;
         let body = OwnerPut { owner: Some(self.login.clone()), keep: self.keep.map(Right::right) };
         let () = api.call(&Method::PUT, &path, &body).await?;
         say(&format!("It now belongs to {}.", table::plain(&self.login)));

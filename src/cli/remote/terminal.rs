@@ -45,9 +45,6 @@ fn line() -> Result<String> {
 }
 
 /// One line.
-///
-/// # Errors
-/// `Invalid` when nobody is there.
 pub fn ask(text: &str) -> Result<String> {
     if !somebody() {
         return Err(Error::invalid("Nobody is at the terminal to be asked. Give it as an option; --help says which."));
@@ -57,9 +54,6 @@ pub fn ask(text: &str) -> Result<String> {
 }
 
 /// Yes or no; anything but a yes is no.
-///
-/// # Errors
-/// `Invalid` when nobody is there.
 pub fn confirm(text: &str) -> Result<bool> {
     if !somebody() {
         return Err(Error::invalid("Nobody is at the terminal to be asked. With --yes nothing is asked."));
@@ -82,8 +76,6 @@ impl Drop for Quiet {
 pub struct Raw(Termios);
 
 impl Raw {
-    /// # Errors
-    /// `Invalid` when it is not a terminal.
     pub fn begin() -> Result<Self> {
         let unable = |e: nix::Error| Error::invalid("This is not a terminal.").with_cause(e);
         let before = termios::tcgetattr(std::io::stdin()).map_err(unable)?;
@@ -102,9 +94,6 @@ impl Drop for Raw {
 }
 
 /// A line that is not shown while it is typed.
-///
-/// # Errors
-/// `Invalid` when nobody is there.
 pub fn password(text: &str) -> Result<Secret<String>> {
     let unable = |e: nix::Error| Error::invalid("The terminal can't hide what is typed.").with_cause(e);
     if !somebody() {
@@ -122,9 +111,6 @@ pub fn password(text: &str) -> Result<Secret<String>> {
 }
 
 /// A secret that was piped in: the first line.
-///
-/// # Errors
-/// `Invalid` when there is none.
 pub fn piped() -> Result<Secret<String>> {
     let text = line()?;
     if text.trim().is_empty() {

@@ -12,9 +12,6 @@ use tokio_rustls::client::TlsStream;
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// 32 pairs of hex digits, with colons or without.
-///
-/// # Errors
-/// `Invalid`.
 pub fn parse(text: &str) -> Result<[u8; 32]> {
     let hex: String = text.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
     let bytes = hex::decode(hex).ok().and_then(|b| <[u8; 32]>::try_from(b).ok());
@@ -56,18 +53,12 @@ fn explain(url: &url::Url, failure: &Failure) -> Error {
 }
 
 /// A connection to a server that `trust` recognises.
-///
-/// # Errors
-/// `Unavailable` when nothing answers; `Unauthenticated` for another certificate.
 pub async fn connect(url: &url::Url, trust: &Trust) -> Result<TlsStream<TcpStream>> {
     open(url, trust, &LastChain::default()).await
 }
 
 /// The certificate that the server shows, and whether the system's authorities vouch for it. Nothing is believed and
 /// nothing sent.
-///
-/// # Errors
-/// `Unavailable`.
 pub async fn look(url: &url::Url) -> Result<(CertificateInfo, bool)> {
     let seen = LastChain::default();
     let result = open(url, &Trust::Fingerprints(Vec::new()), &seen).await;

@@ -119,9 +119,6 @@ pub struct GuestRequest {
 
 impl GuestRequest {
     /// Checks what can be checked without asking the provider, by what it declares. All wrong fields are named at once.
-    ///
-    /// # Errors
-    /// `Invalid` with a sentence per field.
     pub fn check(&self, settings: &MachineSettings) -> Result<()> {
         let number = |n: Option<u64>| n.map(|n| n.to_string());
         let system = match &self.source {
@@ -184,9 +181,7 @@ impl GuestRequest {
             (System::Windows, Some(_), None) => {
                 Err(Error::field("password", "Windows lets nobody in without a password. Give the user one."))
             }
-            (System::Windows, None, Some(_)) => {
-                Err(Error::field("user", "Whose password is it? Give the user's name."))
-            }
+            (System::Windows, None, Some(_)) => Err(Error::field("user", "Enter the user that this password is for.")),
             (System::Windows, _, Some(password)) if !is_password(password.expose()) => {
                 Err(Error::field("password", "Use 8 to 120 characters on one line."))
             }

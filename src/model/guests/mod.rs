@@ -16,32 +16,43 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
+#[strum(serialize_all = "lowercase")]
 pub enum GuestKind {
     /// A virtual machine.
     #[n(0)]
-    Qemu,
+    Vm,
     /// A container.
     #[n(1)]
-    Lxc,
+    Container,
 }
 
 impl GuestKind {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Qemu => "qemu",
-            Self::Lxc => "lxc",
-        }
+        self.into()
     }
 
     /// The word for people.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Qemu => "VM",
-            Self::Lxc => "Container",
+            Self::Vm => "VM",
+            Self::Container => "Container",
         }
     }
 }
@@ -168,7 +179,7 @@ pub struct GuestState {
     #[n(15)]
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Proxmox's config lock: backup, clone, create, migrate ...
+    /// Proxmox's config lock: backup, clone, create ...
     #[n(16)]
     #[serde(default)]
     pub lock: Option<String>,
@@ -262,7 +273,7 @@ pub(crate) mod tests {
             id: GuestId::new(),
             connection: ConnectionId::new(),
             vmid: Some(100),
-            kind: GuestKind::Qemu,
+            kind: GuestKind::Vm,
             name: "web-01".to_owned(),
             owner: None,
             created: Timestamp::ZERO,

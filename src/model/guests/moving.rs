@@ -15,14 +15,14 @@ pub struct MoveCheck {
     pub problems: Vec<String>,
     /// Disks that only its present node has: they are copied to the other one.
     #[serde(default)]
-    pub disks: Vec<MoveDisk>,
+    pub disks: Vec<LocalDisk>,
     /// Every other node.
     #[serde(default)]
     pub nodes: Vec<MoveNode>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct MoveDisk {
+pub struct LocalDisk {
     /// `scsi0`, `rootfs` ...
     pub key: String,
     pub storage: String,
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn check() -> MoveCheck {
-        let disk = MoveDisk { key: "scsi0".into(), storage: "local-lvm".into(), bytes: 4 << 30 };
+        let disk = LocalDisk { key: "scsi0".into(), storage: "local-lvm".into(), bytes: 4 << 30 };
         let node = |name: &str, problem: Option<&str>, same| MoveNode {
             name: name.into(),
             problems: problem.map(str::to_owned).into_iter().collect(),

@@ -111,8 +111,8 @@ pub(crate) mod tests {
         let all = json!([
             { "key": "cores", "label": "Cores", "kind": "number", "min": 1, "max": 512, "group": "Processor", "profile": true },
             { "key": "numa", "label": "NUMA", "kind": "bool", "group": "Processor", "profile": true },
-            { "key": "memory", "label": "Memory", "kind": "number", "min": 16, "required": true, "group": "Memory", "profile": true, "for": ["qemu", "lxc"] },
-            { "key": "swap", "label": "Swap", "kind": "number", "group": "Memory", "for": ["lxc"] },
+            { "key": "memory", "label": "Memory", "kind": "number", "min": 16, "required": true, "group": "Memory", "profile": true, "for": ["vm", "container"] },
+            { "key": "swap", "label": "Swap", "kind": "number", "group": "Memory", "for": ["container"] },
             { "key": "disk", "label": "Size", "kind": "number", "min": 1, "max": 65536, "group": "First disk", "profile": true },
             { "key": "storage", "label": "Storage", "kind": "text", "pattern": "[a-z0-9-]+", "group": "First disk", "profile": true },
             { "key": "disks", "label": "Further disks", "kind": "disks", "group": "First disk", "profile": true },
@@ -127,7 +127,7 @@ pub(crate) mod tests {
 
     /// What machines of a small provider can have.
     pub(crate) fn some() -> MachineSettings {
-        MachineSettings::of(&declared(), GuestKind::Qemu)
+        MachineSettings::of(&declared(), GuestKind::Vm)
     }
 
     fn pairs(list: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -145,7 +145,7 @@ pub(crate) mod tests {
 
     #[test]
     fn each_kind_of_machine_and_profiles_have_their_own() {
-        let containers = MachineSettings::of(&declared(), GuestKind::Lxc);
+        let containers = MachineSettings::of(&declared(), GuestKind::Container);
         assert_eq!(containers.iter().map(|s| s.key.as_str()).collect::<Vec<_>>(), ["memory", "swap"]);
         assert!(some().for_profiles().find("name").is_none());
         assert_eq!(some().groups()[..3], ["Processor", "Memory", "First disk"]);
@@ -155,7 +155,7 @@ pub(crate) mod tests {
     fn a_profile_holds_what_any_provider_takes() {
         let small = json!([{ "key": "cores", "label": "Threads", "kind": "number", "max": 1024 },
                            { "key": "sound", "label": "Sound", "kind": "bool" }]);
-        let small = MachineSettings::of(&serde_json::from_value::<Vec<OptionSpec>>(small).unwrap(), GuestKind::Qemu);
+        let small = MachineSettings::of(&serde_json::from_value::<Vec<OptionSpec>>(small).unwrap(), GuestKind::Vm);
         let all = MachineSettings::union([some(), small]);
         let (_, wrong) = all.read(&pairs(&[("cores", "1024"), ("sound", "1"), ("tpm", "0")]));
         assert!(wrong.is_empty() && all.label("cores") == "Cores", "{wrong:?}");

@@ -13,8 +13,22 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How much something matters, worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Weight {
     /// It can't be done while this is the case.
     Blocks,
@@ -28,12 +42,7 @@ pub enum Weight {
 
 impl Weight {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Blocks => "blocks",
-            Self::Lost => "lost",
-            Self::Cut => "cut",
-            Self::Known => "known",
-        }
+        self.into()
     }
 
     /// What it means, for people.
@@ -48,8 +57,22 @@ impl Weight {
 }
 
 /// What it is about. The order is that of the list among hits of the same weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum HitKind {
     /// Steward itself runs there.
     Steward,
@@ -78,24 +101,7 @@ pub enum HitKind {
 
 impl HitKind {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Steward => "steward",
-            Self::Protection => "protection",
-            Self::Linked => "linked",
-            Self::Jobs => "jobs",
-            Self::Lock => "lock",
-            Self::Devices => "devices",
-            Self::State => "state",
-            Self::Software => "software",
-            Self::People => "people",
-            Self::Consoles => "consoles",
-            Self::Disks => "disks",
-            Self::Snapshots => "snapshots",
-            Self::Since => "since",
-            Self::Watch => "watch",
-            Self::Copies => "copies",
-            Self::Machines => "machines",
-        }
+        self.into()
     }
 
     /// Only the machine itself is concerned: nothing else depends on it.
@@ -182,7 +188,7 @@ pub enum Fact {
         sure: bool,
     },
     Protected,
-    /// The provider's lock: backup, migrate, suspended ...
+    /// The provider's lock: backup, suspended ...
     Locked(String),
     Linked {
         machines: Vec<(GuestId, String)>,

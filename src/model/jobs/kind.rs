@@ -6,7 +6,7 @@ use crate::guests::actions::ProfileChange;
 use crate::guests::{GuestAction, GuestKind, GuestSpec};
 use crate::quotas::{Amounts, Growth};
 use crate::templates::BuildArgs;
-use crate::windows::WindowsWish;
+use crate::windows::WindowsRequest;
 use base::ids::{JobId, ProfileId};
 use minicbor::decode::Error as DecodeError;
 use minicbor::encode::{Error as EncodeError, Write};
@@ -92,7 +92,7 @@ pub struct CopyOf {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildWindows {
-    pub wish: WindowsWish,
+    pub spec: WindowsRequest,
     pub title: String,
     /// The image with the answers to Windows Setup.
     pub file: String,
@@ -166,7 +166,7 @@ impl JobKind {
             }
             Self::BuildTemplate(build) => json!(build),
             Self::BuildWindows(build) => {
-                let mut args = json!(build.wish);
+                let mut args = json!(build.spec);
                 args["title"] = json!(build.title);
                 args["file"] = json!(build.file);
                 args["notes"] = json!(build.notes);
@@ -183,7 +183,7 @@ impl JobKind {
         match self {
             Self::CreateGuest(create) => Some(NewGuest {
                 name: &create.spec.name,
-                kind: GuestKind::Qemu,
+                kind: GuestKind::Vm,
                 profile: create.spec.profile,
                 takes: Amounts::wanted(&create.spec),
                 source: create.spec.source.template(),
@@ -263,7 +263,7 @@ mod tests {
     use crate::guests::actions::Migrate;
 
     fn target() -> GuestTarget {
-        GuestTarget { vmid: Some(104), kind: GuestKind::Qemu, node: "pve1".into() }
+        GuestTarget { vmid: Some(104), kind: GuestKind::Vm, node: "pve1".into() }
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
             JobKind::Guest(Box::new(GuestJob { target: target(), action, change: None, growth: None, copy: None }))
         };
         let kind = of(ActionKind::Stop.empty());
-        assert_eq!(kind.args(id), json!({ "vmid": 104, "kind": "qemu", "node": "pve1", "action": "stop" }));
+        assert_eq!(kind.args(id), json!({ "vmid": 104, "kind": "vm", "node": "pve1", "action": "stop" }));
         assert!(kind.is_power() && !of(ActionKind::Delete.empty()).is_power());
         let kind = of(Migrate { node: "pve2".into(), disks: true, storage: None }.into());
         let args = kind.args(id);

@@ -14,9 +14,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    Encode,
+    Decode,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
+#[strum(serialize_all = "lowercase")]
 pub enum JobState {
     /// Waits for a worker, or for `not_before` after a failed try.
     #[n(0)]
@@ -44,16 +58,7 @@ pub enum JobState {
 
 impl JobState {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-            Self::Undoing => "undoing",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Discarded => "discarded",
-        }
+        self.into()
     }
 
     /// Nothing more will happen by itself.
@@ -188,9 +193,12 @@ pub struct Step {
     pub order: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize, utoipa::ToSchema, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "lowercase")]
 #[cbor(index_only)]
+#[strum(serialize_all = "lowercase")]
 pub enum StepState {
     /// The effect may or may not have happened; settled before going on.
     #[n(0)]
@@ -204,11 +212,7 @@ pub enum StepState {
 
 impl StepState {
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Begun => "begun",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
 }
 

@@ -36,17 +36,12 @@ impl AccessPlan {
 }
 
 impl Ticket {
-    /// # Errors
-    /// As [`Ticket::call`].
     pub async fn version(&self) -> Result<String, PveError> {
         let version = self.call("GET", "/version", &Value::Null).await?;
         Ok(version["version"].as_str().unwrap_or_default().to_owned())
     }
 
     /// Makes role, user and token, and gives the token's secret. Each part may be there already.
-    ///
-    /// # Errors
-    /// As [`Ticket::call`].
     pub async fn make_token(&self, plan: &AccessPlan) -> Result<Secret<String>, PveError> {
         let roles = self.call("GET", "/access/roles", &Value::Null).await?;
         let privileges = privileges(&roles, plan);

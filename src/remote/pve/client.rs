@@ -78,9 +78,6 @@ impl PveClient {
     }
 
     /// As [`Self::new`], waiting `patience` for answers instead of 35 s.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
     pub fn with_patience(target: Target, patience: Duration) -> Result<Self, PveError> {
         let auth = token_header(&target.token_id, &target.token_secret)?;
         if target.endpoints.is_empty() {
@@ -114,9 +111,6 @@ impl PveClient {
     }
 
     /// As [`Self::call`], with the endpoint that answered.
-    ///
-    /// # Errors
-    /// As [`Self::call`].
     pub async fn call_placed(
         &self,
         method: &str,
@@ -210,9 +204,6 @@ impl PveClient {
     }
 
     /// Lines of a task's log from line `start` (0 is the first), at most `limit` (0: all).
-    ///
-    /// # Errors
-    /// As [`Self::task`].
     pub async fn task_log(&self, upid: &str, start: u64, limit: u64) -> Result<Vec<TaskLine>, PveError> {
         let upid: Upid = upid.parse()?;
         // Proxmox takes 0 for "all" too, not everything that speaks its API does.

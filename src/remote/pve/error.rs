@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// What went wrong, coarsely enough to act on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum PveErrorKind {
     /// No connection, or the node behind the answering one is away. Nothing was done.
     Unreachable,
@@ -32,18 +33,7 @@ pub enum PveErrorKind {
 impl PveErrorKind {
     /// The name that scripts see.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::Auth => "auth",
-            Self::Forbidden => "forbidden",
-            Self::Invalid => "invalid",
-            Self::Locked => "locked",
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::Refused => "refused",
-            Self::Timeout => "timeout",
-            Self::Internal => "internal",
-        }
+        self.into()
     }
 }
 

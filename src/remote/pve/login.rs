@@ -30,9 +30,6 @@ impl fmt::Debug for Ticket {
 
 impl Ticket {
     /// As `PveClient::call`, with the signed-in person's rights.
-    ///
-    /// # Errors
-    /// As `PveClient::call`.
     pub async fn call(&self, method: &str, path: &str, params: &Value) -> Result<Value, PveError> {
         let ask = Ask::new(method, path, params)?;
         self.wire.exchange(&self.auth, &ask).await.map_err(|miss| match miss {

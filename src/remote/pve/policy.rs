@@ -67,9 +67,6 @@ impl LimitedClient<'_> {
 
 impl PveClient {
     /// Whether a number is free in the whole cluster: Proxmox may know machines that the token can't see.
-    ///
-    /// # Errors
-    /// As [`PveClient::call`].
     pub async fn is_free(&self, vmid: u32) -> Result<bool, PveError> {
         match self.call("GET", "/cluster/nextid", &json!({ "vmid": vmid })).await {
             Ok(_) => Ok(true),
@@ -120,8 +117,6 @@ fn parts(path: &str) -> Vec<&str> {
     path.split('/').filter(|p| !p.is_empty()).collect()
 }
 
-/// # Errors
-/// The sentence that says what is not allowed.
 fn check(limits: &Limits, change: &Change<'_>, known: &Known<'_>) -> Result<(), String> {
     // Proxmox takes %2F for a slash, too.
     let path = decoded(change.path);

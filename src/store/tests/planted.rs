@@ -118,7 +118,7 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         id: GuestId::new(),
         connection: connection.id,
         vmid: Some(100),
-        kind: GuestKind::Qemu,
+        kind: GuestKind::Vm,
         name: text("machine", n),
         owner: Some(user.id),
         created: Timestamp::ZERO,
@@ -194,6 +194,7 @@ fn plant_jobs(tx: &mut WriteTx, n: usize) -> Result<()> {
     let line = LogLine { at: Timestamp::ZERO, level: LogLevel::Info, text: text("line", n) };
     tx.put(JOB_LOG, &(job.id, 0), &line)?;
     tx.put(OPEN_JOBS, &job.id, &())?;
+    tx.put(ENDED_JOBS, &job.id, &())?;
     tx.put(JOB_SECRETS, &job.id, &planted_secrets(n))?;
     tx.put(GUEST_JOBS, &(GuestId::new(), job.id), &())?;
     tx.put(JOB_DEDUP, &Name::new(text("dedup", n)), &job.id)?;
@@ -247,6 +248,7 @@ pub fn readers() -> Vec<(&'static str, Reader)> {
         reader(VMID_RESERVATIONS),
         reader(JOBS),
         reader(OPEN_JOBS),
+        reader(ENDED_JOBS),
         reader(GUEST_JOBS),
         reader(JOB_DEDUP),
         reader(STEPS),

@@ -6,23 +6,24 @@ pub mod tokens;
 pub mod tokens_page;
 
 use crate::account::page::ProfileView;
-use crate::account::tokens_page::{SessionItem, TokenItem};
+use crate::account::tokens::TokenCreate;
 use crate::door::cookies;
 use crate::door::cookies::{Name, parse_theme};
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id, number, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, id, press, submit};
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::frame::Form;
 use crate::quotas;
+use crate::rest::reading::Node;
 use crate::sign_in::same;
 use axum::extract::Path;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use base::ids::{SessionId, TokenId};
 use base::{Error, Result, Secret};
 use http::header;
 use maud::Markup;
-use model::sessions::Scope;
+use model::prefs::Prefs;
 use serde::Deserialize;
 
 const HOME: &str = "/profile";
@@ -34,68 +35,54 @@ pub async fn show(person: Person) -> Answer<Markup> {
 fn view(person: &Person, new_token: Option<Secret<String>>) -> Result<ProfileView> {
     let (app, actor) = (&person.web.app, &person.actor);
     let user = app.people().get(actor.require_person()?).ok_or_else(|| Error::unauthenticated("Please sign in."))?;
-    let sessions = app.sessions().list(actor)?.into_iter().map(|s| SessionItem {
-        id: s.id,
-        device: s.device,
-        address: s.address,
-        created: s.created,
-        last_seen: s.last_seen,
-        current: s.current,
-    });
-    let tokens = app.tokens().list(actor)?.into_iter().map(|t| TokenItem {
-        id: t.id,
-        name: t.name,
-        scope: t.scope,
-        created: t.created,
-        expires: t.expires,
-        last_used: t.last_used,
-    });
     Ok(ProfileView {
         user: (*user).clone(),
         prefs: app.account().prefs(actor)?,
-        sessions: sessions.collect(),
-        tokens: tokens.collect(),
+        sessions: app.sessions().list(actor)?,
+        tokens: app.tokens().list(actor)?,
         new_token,
         quota: quotas::mine(person)?,
     })
 }
 
-/// The page again with what was wrong.
-fn refuse(person: &Person, form: Form, e: Error) -> Answer {
-    let view = view(person, None)?;
-    again(person, form, e, |p, form| page::profile(p, &view, form))
+/// Answers a form of this page.
+async fn answer(person: &Person, form: &Form, asked: impl Future<Output = Result<Response>>) -> Answer {
+    submit(person, form, asked, async |p, form| Ok(page::profile(&p, &view(person, None)?, &form))).await
 }
 
-pub async fn change(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    match changed(&person, &form).await {
-        Ok(()) => Ok(finished(&person, HOME, "Saved.")),
-        Err(e) => refuse(&person, form, e),
-    }
+/// What somebody may change of themselves.
+#[derive(Debug, Deserialize)]
+struct OwnChange {
+    name: String,
+    email: String,
+    /// Empty: as the browser has it.
+    language: Option<String>,
 }
 
-async fn changed(person: &Person, form: &Form) -> Result<()> {
+pub async fn change(person: Person, Checked { form, .. }: Checked) -> Answer {
     let (app, actor) = (&person.web.app, &person.actor);
-    let mut prefs = app.account().prefs(actor)?;
-    prefs.language = Some(form.value("language").to_owned()).filter(|l| !l.is_empty());
-    app.users().change_own(actor, form.value("name"), form.value("email")).await?;
-    app.account().set_prefs(actor, prefs).await
+    let changed = async {
+        let OwnChange { name, email, language } = form.read()?;
+        let prefs = Prefs { language, ..app.account().prefs(actor)? };
+        app.users().change_own(actor, &name, &email).await?;
+        app.account().set_prefs(actor, prefs).await?;
+        Ok(finished(&person, HOME, "Saved."))
+    };
+    answer(&person, &form, changed).await
 }
 
-pub async fn keys(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    let profile = person.web.app.account();
-    let mut prefs = profile.prefs(&person.actor)?;
-    prefs.ssh_keys = form.value("ssh_keys").replace('\r', "");
-    match profile.set_prefs(&person.actor, prefs).await {
-        Ok(()) => Ok(finished(&person, HOME, "Your keys are saved. New machines get them.")),
-        Err(e) => refuse(&person, form, e),
-    }
+pub async fn keys(person: Person, Checked { form, .. }: Checked) -> Answer {
+    let account = person.web.app.account();
+    let saved = async {
+        let ssh_keys = form.value("ssh_keys").replace('\r', "");
+        account.set_prefs(&person.actor, Prefs { ssh_keys, ..account.prefs(&person.actor)? }).await?;
+        Ok(finished(&person, HOME, "Your keys are saved. New machines get them."))
+    };
+    answer(&person, &form, saved).await
 }
 
 /// Stored for the person, and in a cookie for the pages before the sign-in.
-pub async fn theme(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
+pub async fn theme(person: Person, Checked { form, .. }: Checked) -> Answer {
     let word = form.value("theme");
     let theme = parse_theme(word).ok_or_else(|| Error::field("theme", "Choose system, light or dark."))?;
     let profile = person.web.app.account();
@@ -118,22 +105,21 @@ pub struct Passwords {
 }
 
 pub async fn password(person: Person, Checked { form, .. }: Checked<Passwords>) -> Answer {
-    let changed = match same(&form.password, &form.again) {
-        Ok(()) => person.web.app.sessions().change_password(&person.actor, form.current, form.password).await,
-        Err(e) => Err(e),
+    let Passwords { current, password, again } = form;
+    let changed = async {
+        same(&password, &again)?;
+        person.web.app.sessions().change_password(&person.actor, current, password).await?;
+        Ok(finished(&person, HOME, "The password is changed. Your other browsers are signed out."))
     };
-    match changed {
-        Ok(()) => Ok(finished(&person, HOME, "The password is changed. Your other browsers are signed out.")),
-        Err(e) => refuse(&person, Form::new(), e),
-    }
+    answer(&person, &Form::new(), changed).await
 }
 
-pub async fn revoke_session(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
-    person.web.app.sessions().revoke(&person.actor, id::<SessionId>(&text)?).await?;
+pub async fn revoke_session(person: Person, Id(id): Id<SessionId>, _: Checked) -> Answer {
+    person.web.app.sessions().revoke(&person.actor, id).await?;
     Ok(finished(&person, HOME, "That browser is signed out."))
 }
 
-pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Answer {
+pub async fn revoke_others(person: Person, _: Checked) -> Answer {
     let sessions = person.web.app.sessions();
     let others: Vec<_> = sessions.list(&person.actor)?.into_iter().filter(|s| !s.current).collect();
     for session in &others {
@@ -143,41 +129,43 @@ pub async fn revoke_others(person: Person, _: Checked<Pairs>) -> Answer {
 }
 
 /// Makes a token; the page shows it this once, so it is not a redirect.
-pub async fn new_token(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    match make_token(&person, &form).await {
-        Ok(text) => Ok(page::profile(&person.page(), &view(&person, Some(text))?, &Form::new()).into_response()),
-        Err(e) => refuse(&person, form, e),
-    }
+pub async fn new_token(person: Person, Checked { form, .. }: Checked) -> Answer {
+    let made = async {
+        let TokenCreate { name, scope, days } = wanted_token(&form)?;
+        let (_, text) = person.web.app.tokens().create(&person.actor, &name, scope, days).await.map_err(in_form)?;
+        shown_once(&person, text)
+    };
+    answer(&person, &form, made).await
 }
 
-async fn make_token(person: &Person, form: &Form) -> Result<Secret<String>> {
-    let scope = match form.value("scope") {
-        "read" => Scope::Read,
-        "operate" => Scope::Operate,
-        "full" => Scope::Full,
-        _ => return Err(Error::field("scope", "Choose what the token may do.")),
-    };
-    let days = Some(number::<u32>(form, "days")?).filter(|d| *d > 0);
-    let made = person.web.app.tokens().create(&person.actor, form.value("token_name"), scope, days).await;
-    // The page has a field "name" for the person already.
-    made.map(|(_, text)| text).map_err(|e| match e.fields().get("name").cloned() {
-        Some(text) => Error::field("token_name", text),
-        None => e,
-    })
+/// The page has a field "name" for the person already, so the token's is another one; 0 days are no end.
+fn wanted_token(form: &Form) -> Result<TokenCreate> {
+    let name = form.node().with("name", Node::word(form.value("token_name")));
+    let days = Some(form.value("days")).filter(|days| *days != "0").unwrap_or_default();
+    name.with("days", Node::word(days)).read().map_err(in_form)
+}
+
+fn in_form(e: Error) -> Error {
+    e.rename_fields(|field| if field == "name" { "token_name" } else { field }.to_owned())
+}
+
+fn shown_once(person: &Person, text: Secret<String>) -> Result<Response> {
+    Ok(page::profile(&person.page(), &view(person, Some(text))?, &Form::new()).into_response())
 }
 
 /// Gives a token a new text; the page shows it this once, so it is not a redirect.
-pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
-    match person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, None).await {
-        Ok((_, text)) => Ok(page::profile(&person.page(), &view(&person, Some(text))?, &Form::new()).into_response()),
-        Err(e) => refused(&person, HOME, e),
-    }
+pub async fn rotate_token(person: Person, Path(text): Path<String>, _: Checked) -> Answer {
+    let rotated = async {
+        let (_, text) = person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, None).await?;
+        shown_once(&person, text)
+    };
+    press(&person, HOME, rotated).await
 }
 
-pub async fn revoke_token(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
-    match person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await {
-        Ok(()) => Ok(finished(&person, HOME, "The token has been revoked.")),
-        Err(e) => refused(&person, HOME, e),
-    }
+pub async fn revoke_token(person: Person, Id(id): Id<TokenId>, _: Checked) -> Answer {
+    let revoked = async {
+        person.web.app.tokens().revoke(&person.actor, id).await?;
+        Ok(finished(&person, HOME, "The token has been revoked."))
+    };
+    press(&person, HOME, revoked).await
 }

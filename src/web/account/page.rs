@@ -1,11 +1,13 @@
 //! What belongs to the person: name, password, theme, keys, where they are signed in, API tokens.
 
-use crate::account::tokens_page::{SessionItem, TokenItem, sessions, tokens};
+use crate::account::tokens_page::{sessions, tokens};
 use crate::frame::form::{Form, area, csrf, email, password, select, text, trouble};
 use crate::frame::parts::icon;
 use crate::frame::{Page, layout};
 use crate::quotas::page as quotas;
 use crate::quotas::page::QuotaItem;
+use app::sessions::SessionView;
+use app::tokens::TokenView;
 use base::Secret;
 use maud::{Markup, html};
 use model::prefs::{Prefs, Theme};
@@ -15,8 +17,8 @@ use model::users::User;
 pub struct ProfileView {
     pub user: User,
     pub prefs: Prefs,
-    pub sessions: Vec<SessionItem>,
-    pub tokens: Vec<TokenItem>,
+    pub sessions: Vec<SessionView>,
+    pub tokens: Vec<TokenView>,
     /// A token that was just made: shown once.
     pub new_token: Option<Secret<String>>,
     /// What their machines have, and how much they may have.

@@ -1,14 +1,12 @@
 //! A person's own API tokens: list, create, rotate, revoke.
 
-use crate::door::forms::id;
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::rest::body::{JsonBody, OptionalJsonBody};
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
 use app::actor::Via;
 use app::tokens::TokenView;
 use axum::Json;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use base::Secret;
 use base::ids::TokenId;
@@ -47,11 +45,11 @@ pub async fn list(person: Person) -> Answer<Json<ApiTokenList>> {
 #[serde(deny_unknown_fields)]
 pub struct TokenCreate {
     /// What it is for, 1 to 60 characters.
-    name: String,
+    pub name: String,
     /// read, operate or full.
-    scope: Scope,
+    pub scope: Scope,
     /// 1 to 3650; left out: no end.
-    days: Option<u32>,
+    pub days: Option<u32>,
 }
 
 /// A fresh API token. Its text is in this answer and nowhere else, ever.
@@ -95,18 +93,18 @@ pub struct TokenRotate {
     responses((status = 200, description = "The new token is shown only here", body = FreshToken), WriteProblems))]
 pub async fn rotate(
     person: Person,
-    Path(text): Path<String>,
+    Id(id): Id<TokenId>,
     OptionalJsonBody(wanted): OptionalJsonBody<TokenRotate>,
 ) -> Answer {
     let days = wanted.unwrap_or_default().days;
-    let (made, secret) = person.web.app.tokens().rotate(&person.actor, id::<TokenId>(&text)?, days).await?;
+    let (made, secret) = person.web.app.tokens().rotate(&person.actor, id, days).await?;
     Ok(fresh(&person, StatusCode::OK, made, &secret))
 }
 
 /// Revokes a token. Every token may revoke itself; revoking others needs the scope `full`.
 #[utoipa::path(delete, path = "/api/v1/me/tokens/{id}", tag = "auth", params(("id" = String, Path)),
     responses((status = 204, description = "Revoked: it is refused from now on"), OneProblems))]
-pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
-    person.web.app.tokens().revoke(&person.actor, id::<TokenId>(&text)?).await?;
+pub async fn revoke(person: Person, Id(id): Id<TokenId>) -> Answer<StatusCode> {
+    person.web.app.tokens().revoke(&person.actor, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

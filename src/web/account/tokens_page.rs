@@ -3,34 +3,12 @@
 use crate::frame::Page;
 use crate::frame::form::{Form, csrf, select, text};
 use crate::frame::parts::{commands, icon, note, post, state, time};
-use base::ids::{SessionId, TokenId};
-use base::{Secret, Timestamp};
+use app::sessions::SessionView;
+use app::tokens::TokenView;
+use base::Secret;
 use maud::{Markup, html};
-use model::sessions::Scope;
 
-/// A signed-in browser or program.
-#[derive(Clone, Debug)]
-pub struct SessionItem {
-    pub id: SessionId,
-    pub device: String,
-    pub address: String,
-    pub created: Timestamp,
-    pub last_seen: Timestamp,
-    /// The one that looks at this page.
-    pub current: bool,
-}
-
-#[derive(Clone, Debug)]
-pub struct TokenItem {
-    pub id: TokenId,
-    pub name: String,
-    pub scope: Scope,
-    pub created: Timestamp,
-    pub expires: Option<Timestamp>,
-    pub last_used: Option<Timestamp>,
-}
-
-pub fn sessions(page: &Page, list: &[SessionItem]) -> Markup {
+pub fn sessions(page: &Page, list: &[SessionView]) -> Markup {
     html! {
         section.card id="sessions" {
             header.split { h2 { "Where you are signed in" } @if list.len() > 1 { (post(page, "/profile/sessions/revoke-others", "Sign out all others", "quiet")) } }
@@ -46,7 +24,7 @@ pub fn sessions(page: &Page, list: &[SessionItem]) -> Markup {
     }
 }
 
-pub fn tokens(page: &Page, list: &[TokenItem], fresh: Option<&Secret<String>>, form: &Form) -> Markup {
+pub fn tokens(page: &Page, list: &[TokenView], fresh: Option<&Secret<String>>, form: &Form) -> Markup {
     html! {
         section.card id="tokens" {
             h2 { "API tokens" }

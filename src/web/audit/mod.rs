@@ -3,7 +3,7 @@
 pub mod page;
 pub mod rest;
 
-use crate::audit::page::{AuditRow, AuditView};
+use crate::audit::page::AuditView;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use app::audit::AuditCheck;
@@ -31,17 +31,13 @@ pub struct AuditPageParams {
     before: Option<u64>,
 }
 
-pub fn row(entry: AuditEntry) -> AuditRow {
-    AuditRow { seq: entry.seq, record: entry.record }
-}
-
 pub async fn list(person: Person, Query(look): Query<AuditPageParams>) -> Answer<Markup> {
     let app = person.web.app.clone();
     let found = app.audit().page(&person.actor, &look.q, look.before, PAGE)?;
     let check = chain(&person).await?;
     let newest = found.entries.first().map_or(0, |e| e.seq);
     let view = AuditView {
-        rows: found.entries.into_iter().map(row).collect(),
+        rows: found.entries,
         filter: look.q,
         next: found.next,
         first_page: look.before.is_none(),

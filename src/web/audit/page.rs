@@ -3,19 +3,12 @@
 use crate::frame::parts::{empty, icon, note, state, time};
 use crate::frame::{Page, layout};
 use maud::{Markup, html};
-use model::audit::AuditRecord;
-
-/// One entry with its place in the chain.
-#[derive(Clone, Debug)]
-pub struct AuditRow {
-    pub seq: u64,
-    pub record: AuditRecord,
-}
+use model::audit::AuditEntry;
 
 #[derive(Clone, Debug)]
 pub struct AuditView {
     /// Newest first.
-    pub rows: Vec<AuditRow>,
+    pub rows: Vec<AuditEntry>,
     pub filter: String,
     /// The `before` of the next page, when there is one.
     pub next: Option<u64>,
@@ -61,11 +54,11 @@ fn chain(view: &AuditView) -> Markup {
 }
 
 /// The entries as a table; also on a machine's page.
-pub fn entries(page: &Page, rows: &[AuditRow]) -> Markup {
+pub fn entries(page: &Page, rows: &[AuditEntry]) -> Markup {
     html! {
         div.sheet-table { table.grid.audit-table {
             thead { tr { th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "What" } th scope="col" { "On" } th scope="col" { "Details" } th scope="col" { "From" } } }
-            tbody { @for AuditRow { seq, record: r } in rows {
+            tbody { @for AuditEntry { seq, record: r, .. } in rows {
                 tr {
                     td data-label="When" title={ "Entry " (seq) } { (time(page, r.at)) }
                     td data-label="Who" { (r.actor) }

@@ -2,15 +2,12 @@
 
 use crate::connections::hosts_page as page;
 use crate::connections::hosts_page::HostStep;
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, press, submit};
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::frame::Form;
-use app::connections::ssh_hosts::{LetIn, NewSshHost};
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use base::Secret;
 use base::ids::ConnectionId;
 use maud::Markup;
 
@@ -19,8 +16,7 @@ pub async fn new_page(person: Person) -> Answer<Markup> {
 }
 
 /// One step was filled in.
-pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
+pub async fn step(person: Person, Checked { form, .. }: Checked) -> Answer {
     let back = form.value("go") == "back";
     match (form.value("step"), back) {
         ("trust", false) => Ok(draw(&person, &HostStep::Access, &form)),
@@ -36,45 +32,32 @@ fn draw(person: &Person, step: &HostStep, form: &Form) -> Response {
 
 /// Shows the host key that the address presents now.
 async fn look(person: &Person, form: Form) -> Answer {
-    match person.web.app.ssh_hosts().host_key(&person.actor, form.value("address")).await {
-        Ok(key) => Ok(draw(person, &HostStep::Trust(key.kind, key.fingerprint), &form)),
-        Err(e) => again(person, form, e, |p, form| page::add(p, &HostStep::Address, form)),
-    }
+    let found = async {
+        let key = person.web.app.ssh_hosts().host_key(&person.actor, form.value("address")).await?;
+        Ok(draw(person, &HostStep::Trust(key.kind, key.fingerprint), &form))
+    };
+    submit(person, &form, found, async |p, form| Ok(page::add(&p, &HostStep::Address, &form))).await
 }
 
-async fn add(person: &Person, mut form: Form) -> Answer {
-    let [password, key] = ["password", "key"].map(|name| form.secret(name));
-    let text = |name: &str| form.value(name).trim().to_owned();
-    let let_in = match form.value("way") {
-        "key" => LetIn::Key(Secret::new(key.expose().replace("\r\n", "\n"))),
-        _ => LetIn::Password(password),
+async fn add(person: &Person, form: Form) -> Answer {
+    let added = async {
+        let id = person.web.app.ssh_hosts().add(&person.actor, form.read()?).await?;
+        Ok(person.done(&format!("/settings/connections/{id}"), "Added. Its machines appear in a moment."))
     };
-    let new = NewSshHost {
-        name: text("name"),
-        address: text("address"),
-        user: text("user"),
-        fingerprint: text("fingerprint"),
-        let_in,
+    let redraw = async |p, form: Form| {
+        let step = if form.any_error(&["address", "name"]) { HostStep::Address } else { HostStep::Access };
+        Ok(page::add(&p, &step, &form.without(&["password", "key"])))
     };
-    match person.web.app.ssh_hosts().add(&person.actor, new).await {
-        Ok(id) => Ok(person.done(&format!("/settings/connections/{id}"), "Added. Its machines appear in a moment.")),
-        Err(e) => {
-            let step = match e.fields().keys().any(|f| f == "address" || f == "name") {
-                true => HostStep::Address,
-                false => HostStep::Access,
-            };
-            again(person, form, e, |p, form| page::add(p, &step, form))
-        }
-    }
+    submit(person, &form, added, redraw).await
 }
 
 /// Accepts other host keys, after the host was set up anew.
-pub async fn accept(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
+pub async fn accept(person: Person, Id(connection): Id<ConnectionId>, Checked { form, .. }: Checked) -> Answer {
     let back = format!("/settings/connections/{connection}");
-    let keys = form.value("host_keys").split_whitespace().map(str::to_owned).collect();
-    match person.web.app.ssh_hosts().accept(&person.actor, connection, keys).await {
-        Ok(()) => Ok(finished(&person, &back, "Saved.")),
-        Err(e) => refused(&person, &back, e),
-    }
+    let accepted = async {
+        let keys = form.value("host_keys").split_whitespace().map(str::to_owned).collect();
+        person.web.app.ssh_hosts().accept(&person.actor, connection, keys).await?;
+        Ok(finished(&person, &back, "Saved."))
+    };
+    press(&person, &back, accepted).await
 }

@@ -5,21 +5,20 @@ pub mod hosts_page;
 pub mod page;
 
 use crate::connections::page::{CertificateView, ConnectStep, ConnectionView, MissingRight};
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id, maybe_number, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, id, press, submit};
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::frame::Form;
 use crate::system::settings::item;
 use crate::system::settings_page::ConnectionItem;
-use app::connections::access::{Credential, NewConnection, Probe};
+use app::connections::access::Probe;
 use app::connections::{ConnectionChange, fingerprint_text};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use base::ids::ConnectionId;
-use base::{Error, Result, Secret};
+use base::{Error, Result};
 use maud::Markup;
-use model::connections::Limits;
 use model::impact::Impact;
 use remote::pve::CertificateInfo;
 
@@ -28,8 +27,7 @@ pub async fn new_page(person: Person) -> Answer<Markup> {
 }
 
 /// One step was filled in.
-pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
+pub async fn step(person: Person, Checked { form, .. }: Checked) -> Answer {
     let back = form.value("go") == "back";
     match (form.value("step"), back) {
         ("trust", false) => Ok(draw(&person, &access_step(&person).await, &form)),
@@ -46,13 +44,11 @@ fn draw(person: &Person, step: &ConnectStep, form: &Form) -> Response {
 
 /// Shows the certificate that the address presents now.
 async fn look(person: &Person, form: Form) -> Answer {
-    match person.web.app.connections().certificate(&person.actor, form.value("address")).await {
-        Ok((endpoint, info)) => {
-            let form = form.replace("address", endpoint);
-            Ok(draw(person, &ConnectStep::Trust(certificate(info)), &form))
-        }
-        Err(e) => again(person, form, e, |p, form| page::connect(p, &ConnectStep::Address, form)),
-    }
+    let found = async {
+        let (endpoint, info) = person.web.app.connections().certificate(&person.actor, form.value("address")).await?;
+        Ok(draw(person, &ConnectStep::Trust(certificate(info)), &form.clone().replace("address", endpoint)))
+    };
+    submit(person, &form, found, async |p, form| Ok(page::connect(&p, &ConnectStep::Address, &form))).await
 }
 
 fn certificate(info: CertificateInfo) -> CertificateView {
@@ -75,38 +71,19 @@ async fn access_step(person: &Person) -> ConnectStep {
     }
 }
 
-async fn connect(person: &Person, mut form: Form) -> Answer {
-    match person.web.app.connections().add(&person.actor, wanted(&mut form)).await {
-        Ok(id) => {
-            Ok(person.done(&format!("/settings/connections/{id}"), "Connected. Its machines appear in a moment."))
-        }
-        Err(e) => {
-            let step = match e.fields().keys().any(|f| f == "address" || f == "name") {
-                true => ConnectStep::Address,
-                false => access_step(person).await,
-            };
-            again(person, form, e, |p, form| page::connect(p, &step, form))
-        }
-    }
-}
-
-fn wanted(form: &mut Form) -> NewConnection {
-    let [password, otp, token] = ["password", "otp", "token_secret"].map(|name| form.secret(name));
-    let text = |name: &str| form.value(name).trim().to_owned();
-    let trimmed = |secret: Secret<String>| Secret::new(secret.expose().trim().to_owned());
-    let credential = if form.value("way") == "token" {
-        Credential::Token { id: text("token_id"), secret: trimmed(token) }
-    } else {
-        let otp = Some(trimmed(otp)).filter(|code| !code.expose().is_empty());
-        Credential::Login { user: text("user"), password, otp }
+async fn connect(person: &Person, form: Form) -> Answer {
+    let connected = async {
+        let id = person.web.app.connections().add(&person.actor, form.read()?).await?;
+        Ok(person.done(&format!("/settings/connections/{id}"), "Connected. Its machines appear in a moment."))
     };
-    NewConnection {
-        name: text("name"),
-        address: text("address"),
-        fingerprint: text("fingerprint"),
-        credential,
-        limits: Limits::default(),
-    }
+    let redraw = async |p, form: Form| {
+        let step = match form.any_error(&["address", "name"]) {
+            true => ConnectStep::Address,
+            false => access_step(person).await,
+        };
+        Ok(page::connect(&p, &step, &form.without(&["password", "otp", "token_secret"])))
+    };
+    submit(person, &form, connected, redraw).await
 }
 
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
@@ -153,69 +130,76 @@ fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
     }
 }
 
-pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
-    match changed(&person, connection, &form).await {
-        Ok(()) => Ok(finished(&person, &format!("/settings/connections/{connection}"), "Saved.")),
-        Err(e) => {
-            let view = view(&person, connection).await?;
-            again(&person, form, e, |p, form| page::connection(p, &view, form))
-        }
-    }
+/// Answers a form of a connection's page.
+async fn answer(
+    person: &Person,
+    connection: ConnectionId,
+    form: &Form,
+    asked: impl Future<Output = Result<Response>>,
+) -> Answer {
+    let redraw = async |p, form| Ok(page::connection(&p, &view(person, connection).await?, &form));
+    submit(person, form, asked, redraw).await
 }
 
-async fn changed(person: &Person, connection: ConnectionId, form: &Form) -> Result<()> {
-    let connections = person.web.app.connections();
-    let old = connections.get(&person.actor, connection)?;
-    let ticked = |name: &str| form.values(name).iter().filter(|n| !n.is_empty()).cloned().collect::<Vec<_>>();
-    let limits = Limits {
-        nodes: ticked("nodes"),
-        vmid_min: maybe_number(form, "vmid_min")?,
-        vmid_max: maybe_number(form, "vmid_max")?,
-        storages: ticked("storages"),
-        bridges: ticked("bridges"),
-        templates: ticked("templates").iter().filter_map(|t| t.parse().ok()).collect(),
+pub async fn change(person: Person, Id(connection): Id<ConnectionId>, Checked { form, .. }: Checked) -> Answer {
+    let changed = async {
+        person.web.app.connections().change(&person.actor, connection, wanted(&form)?).await?;
+        Ok(finished(&person, &format!("/settings/connections/{connection}"), "Saved."))
     };
-    let name = if form.has("name") { form.value("name").to_owned() } else { old.name };
-    let lines = |field: &str, kept: Vec<String>| match form.has(field) {
-        true => form.value(field).split_whitespace().map(str::to_owned).collect(),
-        false => kept,
-    };
-    let addresses = lines("addresses", old.endpoints);
-    let fingerprints = lines("fingerprints", old.fingerprints);
-    let ca = match form.value("trust_by") {
-        "ca" => Some(form.value("ca").to_owned()),
-        "pins" => None,
-        _ => old.ca,
-    };
-    let change = ConnectionChange { name, addresses, fingerprints, ca, limits };
-    connections.change(&person.actor, connection, change).await
+    answer(&person, connection, &form, changed).await
 }
 
-pub async fn check(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
-    let connection = id::<ConnectionId>(&text)?;
+/// The limits stand bare in the form.
+fn wanted(form: &Form) -> Result<ConnectionChange> {
+    let lists = ["nodes", "storages", "bridges", "templates"];
+    let limits = lists.into_iter().fold(form.node(), |node, name| node.with(name, form.list(name)));
+    let read = form.node().with("limits", limits).read();
+    read.map_err(|e| e.rename_fields(|name| name.strip_prefix("limits.").unwrap_or(name).to_owned()))
+}
+
+pub async fn check(person: Person, Id(connection): Id<ConnectionId>, _: Checked) -> Answer {
     let back = format!("/settings/connections/{connection}");
-    match person.web.app.connections().probe(&person.actor, connection).await {
-        Ok(probe) if probe.missing.is_empty() => Ok(finished(&person, &back, "It answers, and nothing is missing.")),
-        Ok(_) => Ok(finished(&person, &back, "!It answers, but some rights are missing.")),
-        Err(e) => refused(&person, &back, e),
-    }
+    let asked = async {
+        let probe = person.web.app.connections().probe(&person.actor, connection).await?;
+        Ok(match probe.missing.is_empty() {
+            true => finished(&person, &back, "It answers, and nothing is missing."),
+            false => finished(&person, &back, "!It answers, but some rights are missing."),
+        })
+    };
+    press(&person, &back, asked).await
 }
 
-pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let (connection, form) = (id::<ConnectionId>(&text)?, Form::from_pairs(form));
+pub async fn delete(person: Person, Id(connection): Id<ConnectionId>, Checked { form, .. }: Checked) -> Answer {
     let connections = person.web.app.connections();
     let found = connections.get(&person.actor, connection)?;
-    let removed = if form.value("confirm").trim() == found.name {
-        connections.remove(&person.actor, connection).await
-    } else {
-        Err(Error::field("confirm", "Type the connection's name exactly as shown."))
-    };
-    match removed {
-        Ok(()) => Ok(finished(&person, "/settings", "Steward has forgotten this cluster.")),
-        Err(e) => {
-            let view = view(&person, connection).await?;
-            again(&person, form, e, |p, form| page::connection(p, &view, form))
+    let removed = async {
+        if form.value("confirm").trim() != found.name {
+            return Err(Error::field("confirm", "Type the connection's name exactly as shown."));
         }
+        connections.remove(&person.actor, connection).await?;
+        Ok(finished(&person, "/settings", "Steward has forgotten this cluster."))
+    };
+    answer(&person, connection, &form, removed).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_changes_what_it_asks_and_leaves_the_rest() {
+        let form = Form::new().set("nodes", "pve 1").set("nodes", "").set("templates", "9000").set("vmid_min", "200");
+        let change = wanted(&form.clone().set("addresses", "https://a:8006\r\nhttps://b:8006")).unwrap();
+        assert_eq!(change.limits.nodes, ["pve 1"]);
+        assert_eq!((change.limits.templates.as_slice(), change.limits.vmid_min), ([9000].as_slice(), Some(200)));
+        assert_eq!(change.addresses.map(|all| all.len()), Some(2));
+        assert!(change.name.is_none() && change.trust_by.is_none());
+        assert_eq!(wanted(&form.set("name", "")).unwrap().name.as_deref(), Some(""), "empty is meant");
+    }
+
+    #[test]
+    fn what_is_no_number_is_said_beside_its_field() {
+        let e = wanted(&Form::new().set("vmid_min", "many").set("vmid_max", "-1")).unwrap_err();
+        assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["vmid_max", "vmid_min"]);
     }
 }

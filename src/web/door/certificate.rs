@@ -22,9 +22,6 @@ pub struct Pem {
 }
 
 /// Makes a self-signed certificate for `names` (host names and IP addresses), good from yesterday for 820 days.
-///
-/// # Errors
-/// `Internal` when a name can't be in a certificate.
 pub fn self_signed(names: &[String], now: Timestamp) -> Result<Pem> {
     let mut params = CertificateParams::new(names).map_err(Error::internal)?;
     let mut name = DistinguishedName::new();
@@ -48,9 +45,6 @@ fn calendar(at: Timestamp) -> (i32, u8, u8) {
 }
 
 /// When the leaf of `pem` ends.
-///
-/// # Errors
-/// `Invalid` when it is not a certificate.
 pub fn expires(pem: &Pem) -> Result<Timestamp> {
     let leaf = chain(pem)?.into_iter().next().ok_or_else(no_certificate)?;
     let (_, parsed) = x509_parser::parse_x509_certificate(&leaf).map_err(|_| no_certificate())?;
@@ -58,9 +52,6 @@ pub fn expires(pem: &Pem) -> Result<Timestamp> {
 }
 
 /// SHA-256 of the leaf's DER, as browsers show it (`AB:CD:..`), so a person can compare before they trust it.
-///
-/// # Errors
-/// `Invalid` when it is not a certificate.
 pub fn fingerprint(pem: &Pem) -> Result<String> {
     use sha2::Digest;
     let leaf = chain(pem)?.into_iter().next().ok_or_else(no_certificate)?;
@@ -83,14 +74,10 @@ fn no_certificate() -> Error {
 pub struct Certificates(ArcSwap<CertifiedKey>);
 
 impl Certificates {
-    /// # Errors
-    /// `Invalid` when certificate and key are not readable or do not belong together.
     pub fn new(pem: &Pem) -> Result<Arc<Self>> {
         Ok(Arc::new(Self(ArcSwap::from_pointee(certified(pem)?))))
     }
 
-    /// # Errors
-    /// As [`Certificates::new`]; the present certificate stays then.
     pub fn replace(&self, pem: &Pem) -> Result<()> {
         self.0.store(Arc::new(certified(pem)?));
         Ok(())

@@ -8,6 +8,7 @@
 use crate::door::problem::refuse;
 use crate::door::sign;
 use crate::door::visit::Visit;
+use crate::frame::Form;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use base::{Error, Result};
@@ -46,13 +47,10 @@ pub fn refused() -> Error {
 
 /// A form that was sent by our own page for this session.
 #[derive(Debug)]
-pub struct Checked<T> {
+pub struct Checked<T = Form> {
     pub visit: Visit,
     pub form: T,
 }
-
-/// A form's fields in order, repeated names kept.
-pub type Pairs = Vec<(String, String)>;
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Checked<T> {
     type Rejection = Response;

@@ -9,17 +9,26 @@ use base::{Error, Kind, Result};
 use http::{HeaderValue, StatusCode, header};
 use maud::Markup;
 
-/// The page of a refused form: typed values stay, sentences are next to their fields. Faults of ours, a
-/// missing thing and a missing right do not concern the form and become their own page; our script gets
-/// the plain problem.
-pub fn again(visit: &Visit, form: Form, e: Error, draw: impl FnOnce(&Page, &Form) -> Markup) -> Answer {
+/// Answers a form with what it asks for. A refused one is shown again by `redraw`: typed values stay, sentences are
+/// next to their fields. Faults of ours, a missing thing and a missing right do not concern the form and become their
+/// own page; our script gets the plain problem.
+pub async fn submit<F: Future<Output = Result<Markup>>>(
+    visit: &Visit,
+    form: &Form,
+    asked: impl Future<Output = Result<Response>>,
+    redraw: impl FnOnce(Page, Form) -> F,
+) -> Answer {
+    let e = match asked.await {
+        Ok(response) => return Ok(response),
+        Err(e) => e,
+    };
     let helps =
         matches!(e.kind(), Kind::Invalid | Kind::Unauthenticated | Kind::Conflict | Kind::TooMany | Kind::Unavailable);
     if !helps || visit.fragment {
         return Err(e.into());
     }
     tracing::debug!(kind = ?e.kind(), error = %e.chain(), "a form was refused");
-    let mut response = draw(&visit.page(), &form.fail(&e)).into_response();
+    let mut response = redraw(visit.page(), form.clone().fail(&e)).await?.into_response();
     // 401 would ask for another way to prove oneself; here the form itself is the way.
     *response.status_mut() = match e.kind() {
         Kind::Unauthenticated => StatusCode::UNPROCESSABLE_ENTITY,
@@ -29,6 +38,14 @@ pub fn again(visit: &Visit, form: Form, e: Error, draw: impl FnOnce(&Page, &Form
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     Ok(response)
+}
+
+/// Answers a button with what it asks for. Why it is refused is read at `back`.
+pub async fn press(visit: &Visit, back: &str, asked: impl Future<Output = Result<Response>>) -> Answer {
+    match asked.await {
+        Ok(response) => Ok(response),
+        Err(e) => refused(visit, back, e),
+    }
 }
 
 /// After a background POST our script wants no page: 204. A browser goes to `to`.
@@ -46,20 +63,7 @@ pub fn refused(visit: &Visit, to: &str, e: Error) -> Answer {
     Ok(visit.done(to, &format!("!{text}")))
 }
 
-/// A whole number in a form field.
-pub fn number<T: std::str::FromStr>(form: &Form, field: &str) -> Result<T> {
-    form.value(field).trim().parse().map_err(|_| Error::field(field, "Give a whole number."))
-}
-
-/// The same, empty for none.
-pub fn maybe_number<T: std::str::FromStr>(form: &Form, field: &str) -> Result<Option<T>> {
-    if form.value(field).trim().is_empty() { Ok(None) } else { number(form, field).map(Some) }
-}
-
 /// An id in a path or field that is not one: such a thing does not exist.
-///
-/// # Errors
-/// `NotFound`.
 pub fn id<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| Error::not_found("There is nothing at this address."))
 }
@@ -80,12 +84,5 @@ mod tests {
         for bad in ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nx: y", "/sign-in", "evil"] {
             assert_eq!(safe_next(bad), "/", "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_number_that_is_none_is_said_beside_its_field() {
-        let form = Form::new().set("cores", "two").set("vlan", " ");
-        assert!(number::<u32>(&form, "cores").unwrap_err().fields().contains_key("cores"));
-        assert_eq!(maybe_number::<u16>(&form, "vlan").unwrap(), None);
     }
 }

@@ -28,9 +28,6 @@ impl Bucket {
     }
 
     /// Takes one token, or says after how many whole seconds there will be one.
-    ///
-    /// # Errors
-    /// The seconds to wait, 1 or more.
     pub fn take(&mut self, rate: Rate, now: Timestamp) -> Result<(), u64> {
         self.left = self.at(rate, now);
         self.at = now;
@@ -61,9 +58,6 @@ impl Limiter {
     }
 
     /// Counts one request from `address`.
-    ///
-    /// # Errors
-    /// The seconds to wait.
     pub fn take(&self, address: IpAddr, now: Timestamp) -> Result<(), u64> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= REMEMBER {

@@ -61,9 +61,6 @@ pub struct Listening {
 }
 
 /// Binds all addresses.
-///
-/// # Errors
-/// `Conflict` when an address is taken or not ours, `Invalid` for plain HTTP beyond loopback.
 pub async fn bind(options: Options) -> Result<Listening> {
     if options.tls.is_none()
         && let Some(open) = options.listen.iter().find(|a| !a.ip().is_loopback())
@@ -96,9 +93,6 @@ impl Listening {
     }
 
     /// Serves until `stop`, then drains. Returns when every connection is closed or cut.
-    ///
-    /// # Errors
-    /// `Internal` when TLS can't be set up.
     pub async fn serve(self, router: Router, stop: CancellationToken) -> Result<()> {
         let port = self.addresses().first().map_or(443, SocketAddr::port);
         let acceptor = match &self.options.tls {

@@ -34,9 +34,6 @@ pub struct Server {
 
 impl Server {
     /// Reads or makes the certificate and binds the addresses of the settings.
-    ///
-    /// # Errors
-    /// `Invalid` for a certificate that can't be used, `Conflict` for an address that is taken.
     pub async fn bind(app: &App, stop: CancellationToken) -> Result<Self> {
         let settings = app.settings();
         let certificates = Certificates::new(&pem(app).await?)?;
@@ -52,9 +49,6 @@ impl Server {
     }
 
     /// Serves until the stop that was given to `bind`.
-    ///
-    /// # Errors
-    /// `Internal` when TLS can't be set up.
     pub async fn serve(self) -> Result<()> {
         let consoles = self.web.consoles.clone();
         let served = self.listening.serve(routes::router(self.web), self.stop).await;

@@ -89,17 +89,11 @@ impl Web {
     }
 
     /// Counts an attempt of `address` at something that needs no sign-in.
-    ///
-    /// # Errors
-    /// `TooMany`.
     pub fn count_anonymous(&self, address: IpAddr) -> base::Result<()> {
         self.0.anonymous.take(address, self.now()).map_err(too_many)
     }
 
     /// Counts a REST call of `address`.
-    ///
-    /// # Errors
-    /// `TooMany`.
     pub fn count_api(&self, address: IpAddr) -> base::Result<()> {
         self.0.api.take(address, self.now()).map_err(too_many)
     }

@@ -1,9 +1,10 @@
 //! A form with a file at its end, read piece by piece: fields first, then the file as a stream. Like
 //! [`Checked`](crate::door::csrf::Checked) it can't be had without the form's token.
 
-use crate::door::csrf::{Pairs, check_token, refused};
+use crate::door::csrf::{check_token, refused};
 use crate::door::problem::refuse;
 use crate::door::visit::Visit;
+use crate::frame::Form;
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, Request};
 use axum::response::Response;
@@ -25,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// A form that was sent by our own page for this session, up to its file.
 pub struct CheckedFile {
-    pub form: Pairs,
+    pub form: Form,
     /// Bytes; 0 when no file was chosen.
     pub size: u64,
     pub file: FileStream,
@@ -69,7 +70,7 @@ async fn read(visit: &Visit, request: Request) -> Result<CheckedFile> {
         .ok_or_else(|| Error::invalid("The form arrived incomplete."))?;
     let rest = start.split_off(head.length).freeze();
     let file = FileStream::new(Some(rest).filter(|r| !r.is_empty()), body, size, tail);
-    Ok(CheckedFile { form: head.fields, size, file })
+    Ok(CheckedFile { form: Form::from_pairs(head.fields), size, file })
 }
 
 fn boundary(headers: &HeaderMap) -> Option<String> {
@@ -79,8 +80,6 @@ fn boundary(headers: &HeaderMap) -> Option<String> {
     (!value.is_empty() && value.len() <= 70).then(|| value.to_owned())
 }
 
-/// # Errors
-/// `Invalid` when the sender names no length: Proxmox wants it before the first byte.
 pub fn content_length(headers: &HeaderMap) -> Result<u64> {
     let text = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     text.and_then(|t| t.parse().ok()).ok_or_else(|| Error::invalid("Send the length of the file (Content-Length)."))
@@ -89,7 +88,7 @@ pub fn content_length(headers: &HeaderMap) -> Result<u64> {
 /// What stands before the file.
 #[derive(Debug)]
 struct Head {
-    fields: Pairs,
+    fields: Vec<(String, String)>,
     /// Bytes up to the file's first.
     length: usize,
 }
@@ -105,7 +104,7 @@ fn head(text: &[u8], boundary: &str) -> Result<Option<Head>> {
     if !text.starts_with(&opening) {
         return Err(bad());
     }
-    let (mut fields, mut at) = (Pairs::new(), opening.len());
+    let (mut fields, mut at) = (Vec::new(), opening.len());
     loop {
         let Some(lines) = find(&text[at..], b"\r\n\r\n") else { return Ok(None) };
         let about = std::str::from_utf8(&text[at..at + lines]).map_err(|_| bad())?;

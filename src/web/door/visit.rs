@@ -3,6 +3,7 @@
 use crate::door::cookies;
 use crate::door::cookies::Cookies;
 use crate::door::flash;
+use crate::door::forms;
 use crate::door::problem::refuse;
 use crate::door::sign;
 use crate::door::state::Web;
@@ -10,8 +11,8 @@ use crate::frame::{Flash, Health, Page, Who};
 use crate::system::health;
 use app::Actor;
 use axum::body::Body;
-use axum::extract::FromRequestParts;
-use axum::response::Response;
+use axum::extract::{FromRequestParts, Path};
+use axum::response::{IntoResponse, Response};
 use base::{Error, Result};
 use http::request::Parts;
 use http::{Extensions, HeaderValue, StatusCode, header};
@@ -58,17 +59,11 @@ impl Visit {
     }
 
     /// The visit that the guard left.
-    ///
-    /// # Errors
-    /// `Internal` when a handler stands outside the table, which the router makes impossible.
     pub fn of(extensions: &Extensions) -> Result<Self> {
         extensions.get::<Self>().cloned().ok_or_else(|| Error::internal("a handler ran without its guard"))
     }
 
     /// The signed-in person.
-    ///
-    /// # Errors
-    /// `Unauthenticated`.
     pub fn actor(&self) -> Result<&Actor> {
         self.actor.as_ref().ok_or_else(|| Error::unauthenticated("Please sign in."))
     }
@@ -173,6 +168,19 @@ impl std::ops::Deref for Person {
 impl Person {
     pub fn of(visit: &Visit) -> Result<Self> {
         Ok(Self { actor: visit.actor()?.clone(), visit: visit.clone() })
+    }
+}
+
+/// The id in the address. A text that is none is no address of ours.
+#[derive(Debug)]
+pub struct Id<T>(pub T);
+
+impl<T: std::str::FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Response> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        forms::id(&text).map(Self).map_err(refuse)
     }
 }
 

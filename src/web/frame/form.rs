@@ -3,9 +3,10 @@
 use crate::frame::Page;
 use crate::frame::parts::icon;
 use crate::rest::reading::Node;
-use base::{Error, Result, Secret};
+use base::{Error, Result};
 use maud::{Markup, html};
 use model::guests::actions::{Action, ActionReader as _};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
 /// What was typed into a form and what is wrong with it.
@@ -24,6 +25,13 @@ impl std::fmt::Debug for Form {
     }
 }
 
+/// A body as browsers send it.
+impl<'de> serde::Deserialize<'de> for Form {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
+        Vec::<(String, String)>::deserialize(d).map(Self::from_pairs)
+    }
+}
+
 impl Form {
     pub fn new() -> Self {
         Self::default()
@@ -32,6 +40,15 @@ impl Form {
     /// From a decoded body, repeated names kept.
     pub fn from_pairs<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         pairs.into_iter().fold(Self::new(), |form, (k, v)| form.set(k, v))
+    }
+
+    /// With the fields of `known` where this one has none.
+    #[must_use]
+    pub fn filled_from(mut self, known: &Self) -> Self {
+        for (name, values) in &known.values {
+            self.values.entry(name.clone()).or_insert_with(|| values.clone());
+        }
+        self
     }
 
     /// Adds one value.
@@ -61,14 +78,11 @@ impl Form {
         self.values.get(name).and_then(|v| v.first()).map_or("", String::as_str)
     }
 
-    /// Takes a field's value out as a secret, empty when there is none: it goes no further with the form, not even
-    /// back into the page.
-    pub fn secret(&mut self, name: &str) -> Secret<String> {
-        self.values
-            .remove(name)
-            .and_then(|mut v| (!v.is_empty()).then(|| v.swap_remove(0)))
-            .map(Secret::new)
-            .unwrap_or_default()
+    /// Without what must not be shown again.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.values.retain(|name, _| !names.contains(&name.as_str()));
+        self
     }
 
     pub fn values(&self, name: &str) -> &[String] {
@@ -89,10 +103,17 @@ impl Form {
         Node::of_form(self.pairs())
     }
 
+    /// The ticked ones of several boxes, or the chosen ones of a list.
+    pub fn list(&self, name: &str) -> Node {
+        Node::List(self.values(name).iter().filter(|v| !v.is_empty()).map(Node::word).collect())
+    }
+
+    /// What was typed as a request, with all that can't be read.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
+        self.node().read()
+    }
+
     /// What was typed as an action, with all that is wrong with it.
-    ///
-    /// # Errors
-    /// `Invalid` with a sentence per field.
     pub fn action<A: Action>(&self) -> Result<A> {
         self.node().read_action()
     }

@@ -10,7 +10,7 @@ use views::all;
 
 /// The pages of all rooms, by the names that the samples use.
 mod pages {
-    pub use crate::account::{page as profile, tokens_page as tokens};
+    pub use crate::account::page as profile;
     pub use crate::audit::page as audit;
     pub use crate::connections::page as connections;
     pub use crate::frame::*;

@@ -60,7 +60,8 @@ pub struct Who {
 }
 
 /// How good or bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum Level {
     Ok,
     Warn,
@@ -70,11 +71,7 @@ pub enum Level {
 impl Level {
     /// The CSS class, also the word in the `health` event.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Bad => "bad",
-        }
+        self.into()
     }
 }
 

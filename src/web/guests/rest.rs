@@ -1,10 +1,9 @@
 //! Machines for programs.
 
 use crate::door::cache;
-use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::sign;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::jobs::rest::JobView;
 use crate::rest::body::{JsonBodyWithText, QueryParams};
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
@@ -12,7 +11,6 @@ use crate::rest::{accepted, limit};
 use app::guests::Once;
 use app::live::GuestLive;
 use axum::Json;
-use axum::extract::Path;
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result, Timestamp};
 use http::HeaderMap;
@@ -45,7 +43,7 @@ pub struct GuestView {
     pub id: GuestId,
     /// Proxmox's number; `null` until a new machine has one.
     pub vmid: Option<u32>,
-    /// qemu or lxc.
+    /// vm or container.
     pub kind: GuestKind,
     pub name: String,
     pub node: String,
@@ -69,7 +67,7 @@ pub struct GuestView {
     pub lock: Option<String>,
     /// When Proxmox told this.
     pub seen: Option<Timestamp>,
-    /// Proxmox is not answering; this is the last known state.
+    /// Its host is not answering; this is the last known state.
     pub stale: bool,
     pub created: Timestamp,
 }
@@ -159,8 +157,8 @@ fn start(all: &[Arc<GuestLive>], cursor: Option<&str>) -> Result<usize> {
 /// One machine.
 #[utoipa::path(get, path = "/api/v1/guests/{id}", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GuestView), OneProblems))]
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<GuestView>> {
-    let guest = person.web.app.guests().get(&person.actor, id::<GuestId>(&text)?)?;
+pub async fn show(person: Person, Id(id): Id<GuestId>) -> Answer<Json<GuestView>> {
+    let guest = person.web.app.guests().get(&person.actor, id)?;
     Ok(Json(view(&person, &guest)))
 }
 

@@ -3,16 +3,18 @@
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, id, submit};
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::frame::options::typed_text;
 use crate::frame::{Form, Page};
-use crate::guests::actions::submit;
-use crate::guests::one::{find, head};
+use crate::guests::actions;
+use crate::guests::one::{Machine, head};
 use crate::hardware_profiles::page::{EditView, ProfileChoice, ProfileItem, ProfilesView};
-use axum::extract::{Path, Query};
+use crate::hardware_profiles::rest::ProfilePolicy;
+use crate::rest::reading::Node;
+use axum::extract::Query;
 use axum::response::IntoResponse;
 use base::ids::ProfileId;
 use base::{Error, Result};
@@ -21,7 +23,7 @@ use model::guests::GuestKind;
 use model::guests::actions::ApplyProfile;
 use model::guests::settings::MachineSettings;
 use model::options::OptionKind;
-use model::profiles::{MOST_DISKS, MoreDisk, Profile, ProfileWish};
+use model::profiles::{MOST_DISKS, Profile, ProfileRequest};
 use serde::Deserialize;
 
 const LIST: &str = "/settings/profiles";
@@ -47,7 +49,7 @@ fn limited(person: &Person, settings: &MachineSettings) -> Vec<(String, String)>
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
     let can = |c: &app::live::ConnectionLive| {
-        let there = app.guests().settings_of(c.id, GuestKind::Qemu).for_profiles();
+        let there = app.guests().settings_of(c.id, GuestKind::Vm).for_profiles();
         let (can, lacks): (Vec<_>, Vec<_>) = settings.iter().partition(|s| there.find(&s.key).is_some());
         let can: Vec<&str> = can.into_iter().map(|s| s.label.as_str()).collect();
         (!lacks.is_empty()).then(|| (c.name.clone(), can.join(", ")))
@@ -60,17 +62,16 @@ pub async fn list(person: Person) -> Answer<Markup> {
     Ok(page::list(&person.page(), &view(&person)?, &Form::new()))
 }
 
-pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    let required = form.on("required", false);
-    match person.web.app.hardware_profiles().set_required(&person.actor, required).await {
-        Ok(()) if required => Ok(finished(&person, LIST, "From now on everyone must pick a profile.")),
-        Ok(()) => Ok(finished(&person, LIST, "Picking a profile is now optional.")),
-        Err(e) => {
-            let view = view(&person)?;
-            again(&person, form, e, |p, form| page::list(p, &view, form))
-        }
-    }
+pub async fn policy(person: Person, Checked { form, .. }: Checked) -> Answer {
+    let saved = async {
+        let ProfilePolicy { required } = form.read()?;
+        person.web.app.hardware_profiles().set_required(&person.actor, required).await?;
+        Ok(match required {
+            true => finished(&person, LIST, "From now on everyone must pick a profile."),
+            false => finished(&person, LIST, "Picking a profile is now optional."),
+        })
+    };
+    submit(&person, &form, saved, async |p, form| Ok(page::list(&p, &view(&person)?, &form))).await
 }
 
 /// What the form offers.
@@ -108,19 +109,18 @@ pub async fn new_page(person: Person, Query(from): Query<From>) -> Answer<Markup
     Ok(page::edit(&person.page(), &edit_view(&person, None).await?, &form))
 }
 
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
+pub async fn show(person: Person, Id(id): Id<ProfileId>) -> Answer<Markup> {
     person.actor.require_admin()?;
-    let id = id::<ProfileId>(&text)?;
     let known = person.web.app.hardware_profiles().get(&person.actor, id)?;
     Ok(page::edit(&person.page(), &edit_view(&person, Some(id)).await?, &page::filled(&known)))
 }
 
-pub async fn create(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    save(person, None, Form::from_pairs(form)).await
+pub async fn create(person: Person, Checked { form, .. }: Checked) -> Answer {
+    save(person, None, form).await
 }
 
-pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    save(person, Some(id::<ProfileId>(&text)?), Form::from_pairs(form)).await
+pub async fn change(person: Person, Id(id): Id<ProfileId>, Checked { form, .. }: Checked) -> Answer {
+    save(person, Some(id), form).await
 }
 
 async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
@@ -129,79 +129,62 @@ async fn save(person: Person, id: Option<ProfileId>, form: Form) -> Answer {
         let form = form.replace("rows", (rows + 1).min(MOST_DISKS).to_string());
         return Ok(page::edit(&person.page(), &edit_view(&person, id).await?, &form).into_response());
     }
-    let (wish, rows) = wish(&form, &person.web.app.hardware_profiles().settings());
-    match person.web.app.hardware_profiles().put(&person.actor, id, wish).await {
-        Ok(saved) => Ok(finished(&person, LIST, &format!("The profile “{}” is saved.", saved.name))),
-        Err(e) => {
-            let view = edit_view(&person, id).await?;
-            again(&person, form, in_rows(&e, &rows), |p, form| page::edit(p, &view, form))
-        }
-    }
+    let saved = async {
+        let profiles = person.web.app.hardware_profiles();
+        let settings = profiles.settings();
+        let (node, rows) = node(&form, &settings);
+        let fits = |request: &ProfileRequest| Error::of_fields(request.clone().read(&settings).1);
+        let saved = async { profiles.put(&person.actor, id, node.read_checked(fits)?).await };
+        let saved = saved.await.map_err(|e| e.rename_fields(|field| in_row(field, &rows)))?;
+        Ok(finished(&person, LIST, &format!("The profile “{}” is saved.", saved.name)))
+    };
+    submit(&person, &form, saved, async |p, form| Ok(page::edit(&p, &edit_view(&person, id).await?, &form))).await
 }
 
-/// The form's values as a requested profile, and which rows hold its further disks.
-fn wish(form: &Form, settings: &MachineSettings) -> (ProfileWish, Vec<usize>) {
-    let word = |name: &str| form.value(name).trim().to_owned();
-    let some = |text: String| Some(text).filter(|t| !t.is_empty());
-    let flag = |name: &str| some(word(name)).map(|v| v == "1");
+/// The form as a profile's request, and in which rows its further disks stand.
+fn node(form: &Form, settings: &MachineSettings) -> (Node, Vec<usize>) {
     let (mut disks, mut rows) = (Vec::new(), Vec::new());
     for n in 0..MOST_DISKS {
-        let name = |part: &str| format!("disks.{n}.{part}");
-        let parts = ["gib", "storage", "cache", "discard", "ssd", "iothread"];
-        if parts.iter().all(|part| word(&name(part)).is_empty()) {
-            continue;
+        let start = format!("disks.{n}.");
+        let parts = form.pairs().filter_map(|(name, value)| Some((name.strip_prefix(&start)?, value)));
+        let parts: Vec<_> = parts.filter(|(_, value)| !value.trim().is_empty()).collect();
+        if !parts.is_empty() {
+            rows.push(n);
+            // What has no size is told as a wrong one.
+            let none = parts.iter().all(|(part, _)| *part != "gib").then_some(("gib", "0"));
+            disks.push(Node::of_form(none.into_iter().chain(parts)));
         }
-        rows.push(n);
-        disks.push(MoreDisk {
-            // Anything that is not a number is reported as a wrong size.
-            gib: word(&name("gib")).parse().unwrap_or(0),
-            storage: some(word(&name("storage"))),
-            cache: some(word(&name("cache"))),
-            discard: flag(&name("discard")),
-            ssd: flag(&name("ssd")),
-            iothread: flag(&name("iothread")),
-        });
     }
     let values = settings.iter().filter(|s| s.kind != OptionKind::Disks);
-    let wish = ProfileWish {
-        name: word("name"),
-        note: word("note"),
-        values: values.filter_map(|s| Some((s.key.clone(), typed_text(form, &s.key, s)?))).collect(),
-        locked: settings.iter().map(|s| s.key.clone()).filter(|k| form.has(&format!("lock.{k}"))).collect(),
-        disks,
-    };
-    (wish, rows)
+    let values = values.filter_map(|s| Some((s.key.clone(), Node::Text(typed_text(form, &s.key, s)?))));
+    let locked = settings.iter().filter(|s| form.has(&format!("lock.{}", s.key)));
+    let node = form.node().with("values", Node::Object(values.collect())).with("disks", Node::List(disks));
+    (node.with("locked", Node::List(locked.map(|s| Node::word(&s.key)).collect())), rows)
 }
 
-/// Names the rows of the form instead of the places in the list.
-fn in_rows(e: &Error, rows: &[usize]) -> Error {
-    let start = Error::new(e.kind(), e.message());
-    e.fields().iter().fold(start, |out, (name, text)| {
-        let row = name.strip_prefix("disks.").and_then(|rest| {
-            let (n, part) = rest.split_once('.')?;
-            Some(format!("disks.{}.{part}", rows.get(n.parse::<usize>().ok()?)?))
-        });
-        out.with_field(row.as_deref().unwrap_or(name), text.clone())
-    })
+/// Names the row of the form instead of the place in the list.
+fn in_row(field: &str, rows: &[usize]) -> String {
+    let row = field.strip_prefix("disks[").and_then(|rest| {
+        let (n, part) = rest.split_once("].")?;
+        Some(format!("disks.{}.{part}", rows.get(n.parse::<usize>().ok()?)?))
+    });
+    row.unwrap_or_else(|| field.to_owned())
 }
 
-pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let id = id::<ProfileId>(&text)?;
+pub async fn delete(person: Person, Id(id): Id<ProfileId>, Checked { form, .. }: Checked) -> Answer {
     let profiles = person.web.app.hardware_profiles();
-    let typed = Form::from_pairs(form);
-    match profiles.remove(&person.actor, id, typed.value("confirm")).await {
-        Ok(()) => Ok(finished(&person, LIST, "The profile is deleted.")),
-        Err(e) => {
-            let known = profiles.get(&person.actor, id)?;
-            let form = page::filled(&known).replace("confirm", typed.value("confirm"));
-            let view = edit_view(&person, Some(id)).await?;
-            again(&person, form, e, |p, form| page::edit(p, &view, form))
-        }
-    }
+    let deleted = async {
+        profiles.remove(&person.actor, id, form.value("confirm")).await?;
+        Ok(finished(&person, LIST, "The profile is deleted."))
+    };
+    submit(&person, &form, deleted, async |p, form: Form| {
+        let form = form.filled_from(&page::filled(&profiles.get(&person.actor, id)?));
+        Ok(page::edit(&p, &edit_view(&person, Some(id)).await?, &form))
+    })
+    .await
 }
 
-pub async fn apply_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
+pub async fn apply_page(person: Person, Machine(guest): Machine) -> Answer<Markup> {
     let (list, has) = offers(&person, &guest)?;
     Ok(page::apply(&person.page(), &head(&person, &guest)?, &list, has.as_deref(), &Form::new()))
 }
@@ -223,20 +206,18 @@ fn offers(person: &Person, guest: &app::live::GuestLive) -> Result<(Vec<ProfileC
 }
 
 /// Preview, then apply.
-pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
+pub async fn apply(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
     let guests = person.web.app.guests();
     guests.may_apply(&person.actor, guest.row.id)?;
     let shown = head(&person, &guest)?;
     let (list, has) = offers(&person, &guest)?;
-    let draw = |p: &Page, form: &Form| page::apply(p, &shown, &list, has.as_deref(), form);
+    let redraw = async |p: Page, form: Form| Ok(page::apply(&p, &shown, &list, has.as_deref(), &form));
     let action = form.action::<ApplyProfile>();
     match form.value("go") {
-        "back" => return Ok(draw(&person.page(), &form).into_response()),
+        "back" => return Ok(page::apply(&person.page(), &shown, &list, has.as_deref(), &form).into_response()),
         "apply" => {
             let back = format!("/machines/{}/hardware", guest.row.id);
-            return submit(&person, &guest, form, action, &back, async { Ok(draw) }).await;
+            return actions::submit(&person, &guest, &form, action, &back, redraw).await;
         }
         _ => {}
     }
@@ -244,20 +225,10 @@ pub async fn apply(person: Person, Path(text): Path<String>, Checked { form, .. 
         let action = action?;
         let profile = person.web.app.hardware_profiles().find(&person.actor, &action.profile)?;
         let plan = guests.plan_profile(&person.actor, guest.row.id, profile.id, action.disks).await?;
-        Ok((profile, plan))
+        let settings = person.web.app.hardware_profiles().settings();
+        Ok(page::preview(&person.page(), &shown, &settings, &profile, &plan, &form).into_response())
     };
-    match planned.await {
-        Ok((profile, plan)) => Ok(page::preview(
-            &person.page(),
-            &shown,
-            &person.web.app.hardware_profiles().settings(),
-            &profile,
-            &plan,
-            &form,
-        )
-        .into_response()),
-        Err(e) => again(&person, form, e, draw),
-    }
+    submit(&person, &form, planned, redraw).await
 }
 
 #[cfg(test)]
@@ -266,7 +237,7 @@ mod tests {
     use crate::frame::gallery::samples;
 
     #[test]
-    fn a_form_is_a_wished_profile_and_empty_rows_of_disks_count_for_nothing() {
+    fn a_form_is_a_profile_and_empty_rows_of_disks_count_for_nothing() {
         let form = Form::from_pairs([
             ("name", " Web "),
             ("cores", "2"),
@@ -278,11 +249,11 @@ mod tests {
             ("disks.3.storage", "nas"),
         ]);
         let settings = samples::settings().for_profiles();
-        let (wish, rows) = wish(&form, &settings);
-        let (wish, wrong) = wish.read(&settings);
-        assert_eq!((wish.name.as_str(), wish.values.len(), rows.as_slice()), ("Web", 1, [1, 3].as_slice()));
-        assert!(wish.locked.contains("cores") && wish.disks[0].ssd == Some(true) && wish.disks[1].gib == 0);
-        let e = in_rows(&Error::of_fields(wrong).unwrap_err(), &rows);
+        let (node, rows) = node(&form, &settings);
+        let (request, wrong) = node.read::<ProfileRequest>().unwrap().read(&settings);
+        assert_eq!((request.name.as_str(), request.values.len(), rows.as_slice()), ("Web", 1, [1, 3].as_slice()));
+        assert!(request.locked.contains("cores") && request.disks[0].ssd == Some(true) && request.disks[1].gib == 0);
+        let e = Error::of_fields(wrong).unwrap_err().rename_fields(|field| in_row(field, &rows));
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["disks.3.gib"]);
     }
 }

@@ -1,22 +1,20 @@
 //! Hardware profiles for programs.
 
-use crate::door::forms::id;
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::jobs::rest::JobView;
 use crate::rest::accepted;
 use crate::rest::body::JsonBody;
 use crate::rest::openapi::{ListProblems, OneProblems, WriteProblems};
 use app::guests::profile::ApplyPlan;
 use axum::Json;
-use axum::extract::Path;
 use axum::response::IntoResponse;
 use base::Error;
 use base::ids::{GuestId, ProfileId};
 use http::{HeaderValue, StatusCode, header};
 use model::guests::actions::ApplyProfile;
 use model::guests::hardware::Planned;
-use model::profiles::{MoreDisk, Profile, ProfileWish};
+use model::profiles::{MoreDisk, Profile, ProfileRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -53,15 +51,15 @@ pub async fn list(person: Person) -> Answer<Json<ProfileList>> {
 /// One hardware profile.
 #[utoipa::path(get, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 200, body = ProfileView), OneProblems))]
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<ProfileView>> {
-    let found = person.web.app.hardware_profiles().get(&person.actor, id::<ProfileId>(&text)?)?;
+pub async fn show(person: Person, Id(id): Id<ProfileId>) -> Answer<Json<ProfileView>> {
+    let found = person.web.app.hardware_profiles().get(&person.actor, id)?;
     Ok(Json(view(&person, found)))
 }
 
 /// Makes a hardware profile.
-#[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileWish,
+#[utoipa::path(post, path = "/api/v1/profiles", tag = "profiles", request_body = ProfileRequest,
     responses((status = 201, description = "Created", body = ProfileView, headers(("Location" = String, description = "The profile"))), WriteProblems))]
-pub async fn create(person: Person, JsonBody(wanted): JsonBody<ProfileWish>) -> Answer {
+pub async fn create(person: Person, JsonBody(wanted): JsonBody<ProfileRequest>) -> Answer {
     let made = person.web.app.hardware_profiles().put(&person.actor, None, wanted).await?;
     let place = format!("/api/v1/profiles/{}", made.id);
     let mut response = (StatusCode::CREATED, Json(view(&person, made))).into_response();
@@ -70,14 +68,13 @@ pub async fn create(person: Person, JsonBody(wanted): JsonBody<ProfileWish>) -> 
 }
 
 /// Replaces a hardware profile. Machines that have it stay as they are; what it fixes takes effect at once.
-#[utoipa::path(put, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)), request_body = ProfileWish,
+#[utoipa::path(put, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)), request_body = ProfileRequest,
     responses((status = 200, body = ProfileView), WriteProblems))]
 pub async fn put(
     person: Person,
-    Path(text): Path<String>,
-    JsonBody(wanted): JsonBody<ProfileWish>,
+    Id(id): Id<ProfileId>,
+    JsonBody(wanted): JsonBody<ProfileRequest>,
 ) -> Answer<Json<ProfileView>> {
-    let id = id::<ProfileId>(&text)?;
     let changed = person.web.app.hardware_profiles().put(&person.actor, Some(id), wanted).await?;
     Ok(Json(view(&person, changed)))
 }
@@ -85,9 +82,8 @@ pub async fn put(
 /// Deletes a hardware profile. Machines that have it stay as they are; what it fixed can be changed again.
 #[utoipa::path(delete, path = "/api/v1/profiles/{id}", tag = "profiles", params(("id" = String, Path)),
     responses((status = 204, description = "Gone"), OneProblems))]
-pub async fn delete(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
+pub async fn delete(person: Person, Id(id): Id<ProfileId>) -> Answer<StatusCode> {
     let profiles = person.web.app.hardware_profiles();
-    let id = id::<ProfileId>(&text)?;
     // The page asks for the name to be typed; here the id stands for it.
     let name = profiles.get(&person.actor, id)?.name;
     profiles.remove(&person.actor, id, &name).await?;
@@ -98,7 +94,7 @@ pub async fn delete(person: Person, Path(text): Path<String>) -> Answer<StatusCo
 #[serde(deny_unknown_fields)]
 pub struct ProfilePolicy {
     /// Everyone except admins must choose a profile for a new machine.
-    required: bool,
+    pub required: bool,
 }
 
 /// Sets whether a profile must be chosen.
@@ -167,9 +163,9 @@ impl From<ApplyPlan> for ProfilePlanView {
 #[utoipa::path(post, path = "/api/v1/guests/{id}/profile", tag = "guests", params(("id" = String, Path)), request_body = ProfileApply,
     responses((status = 200, description = "With `preview`: what it would do", body = ProfilePlanView),
         (status = 202, description = "Accepted", body = JobView, headers(("Location" = String, description = "The job"))), WriteProblems))]
-pub async fn apply(person: Person, Path(text): Path<String>, JsonBody(wanted): JsonBody<ProfileApply>) -> Answer {
+pub async fn apply(person: Person, Id(guest): Id<GuestId>, JsonBody(wanted): JsonBody<ProfileApply>) -> Answer {
     let app = &person.web.app;
-    let (guests, guest) = (app.guests(), id::<GuestId>(&text)?);
+    let guests = app.guests();
     let ProfileApply { profile, disks, preview, digest } = wanted;
     if preview {
         guests.may_apply(&person.actor, guest)?;

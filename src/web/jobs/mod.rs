@@ -4,14 +4,14 @@ pub mod one;
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{finished, id, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, id, press};
 use crate::door::problem::Answer;
-use crate::door::visit::{Person, Visit};
+use crate::door::visit::{Id, Person};
 use crate::jobs::page::JobsView;
 use axum::extract::{Path, Query};
+use base::Error;
 use base::ids::{GuestId, JobId};
-use base::{Error, Result};
 use maud::Markup;
 use model::jobs::{Job, JobKind, JobState, LogLine};
 use model::software::failure::{FailureClass, classify};
@@ -70,8 +70,7 @@ fn machine_of(person: &Person, job: &Job) -> Option<(GuestId, String)> {
     Some((guest.row.id, guest.state.name.clone()))
 }
 
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let job = id::<JobId>(&text)?;
+pub async fn show(person: Person, Id(job): Id<JobId>) -> Answer<Markup> {
     let jobs = person.web.app.jobs();
     let found = jobs.get(&person.actor, job)?;
     let lines = jobs.log(&person.actor, job, 0, app::jobs::LOG_LINES as usize)?;
@@ -107,7 +106,7 @@ fn cause(job: &Job, lines: &[(u32, LogLine)]) -> Option<FailureClass> {
     told.or_else(|| classify(None, &last.join("\n")))
 }
 
-pub async fn act(Path((text, action)): Path<(String, String)>, Checked { visit, .. }: Checked<Pairs>) -> Answer {
+pub async fn act(Path((text, action)): Path<(String, String)>, Checked { visit, .. }: Checked) -> Answer {
     let (job, actor) = (id::<JobId>(&text)?, visit.actor()?);
     let jobs = visit.web.app.jobs();
     let (result, said) = match action.as_str() {
@@ -117,12 +116,5 @@ pub async fn act(Path((text, action)): Path<(String, String)>, Checked { visit, 
         _ => return Err(Error::not_found("There is nothing at this address.").into()),
     };
     let back = format!("/jobs/{job}");
-    answer(&visit, &back, result, said)
-}
-
-fn answer(visit: &Visit, back: &str, result: Result<()>, said: &str) -> Answer {
-    match result {
-        Ok(()) => Ok(finished(visit, back, said)),
-        Err(e) => refused(visit, back, e),
-    }
+    press(&visit, &back, async { result.map(|()| finished(&visit, &back, said)) }).await
 }

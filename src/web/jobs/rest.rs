@@ -1,13 +1,11 @@
 //! Jobs for programs: list, read with steps and log, cancel, retry, discard.
 
-use crate::door::forms::id;
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::rest::body::QueryParams;
 use crate::rest::openapi::{FoundProblems, ListProblems, WriteProblems};
 use crate::rest::{limit, object};
 use axum::Json;
-use axum::extract::Path;
 use base::ids::{GuestId, JobId};
 use base::{Error, Result, Timestamp};
 use model::jobs::{Job, JobState, LogLine, Progress, Step, StepState};
@@ -162,10 +160,9 @@ pub struct LogFrom {
     responses((status = 200, body = JobWhole), FoundProblems))]
 pub async fn show(
     person: Person,
-    Path(text): Path<String>,
+    Id(job): Id<JobId>,
     QueryParams(query): QueryParams<LogFrom>,
 ) -> Answer<Json<JobWhole>> {
-    let job = id::<JobId>(&text)?;
     let jobs = person.web.app.jobs();
     let found = jobs.get(&person.actor, job)?;
     let log = jobs.log(&person.actor, job, query.log_from, app::jobs::LOG_LINES as usize)?;
@@ -183,8 +180,7 @@ fn now(person: &Person, job: JobId) -> Answer<Json<JobView>> {
 /// Asks a job to stop; what it did is undone.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
-pub async fn cancel(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
-    let job = id::<JobId>(&text)?;
+pub async fn cancel(person: Person, Id(job): Id<JobId>) -> Answer<Json<JobView>> {
     person.web.app.jobs().cancel(&person.actor, job).await?;
     now(&person, job)
 }
@@ -192,8 +188,7 @@ pub async fn cancel(person: Person, Path(text): Path<String>) -> Answer<Json<Job
 /// Tries a failed or cancelled job again.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
-pub async fn retry(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
-    let job = id::<JobId>(&text)?;
+pub async fn retry(person: Person, Id(job): Id<JobId>) -> Answer<Json<JobView>> {
     person.web.app.jobs().retry(&person.actor, job).await?;
     now(&person, job)
 }
@@ -201,8 +196,7 @@ pub async fn retry(person: Person, Path(text): Path<String>) -> Answer<Json<JobV
 /// Puts a failed job aside.
 #[utoipa::path(post, path = "/api/v1/jobs/{id}/discard", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = JobView), WriteProblems))]
-pub async fn discard(person: Person, Path(text): Path<String>) -> Answer<Json<JobView>> {
-    let job = id::<JobId>(&text)?;
+pub async fn discard(person: Person, Id(job): Id<JobId>) -> Answer<Json<JobView>> {
     person.web.app.jobs().discard(&person.actor, job).await?;
     now(&person, job)
 }

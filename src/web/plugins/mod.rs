@@ -2,7 +2,7 @@
 
 pub mod page;
 
-use crate::door::csrf::{Checked, Pairs};
+use crate::door::csrf::Checked;
 use crate::door::forms::finished;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
@@ -25,7 +25,7 @@ pub async fn show(person: Person, Path(name): Path<String>) -> Answer<Markup> {
     Ok(page::plugin(&person.page(), &PluginView { info, files }))
 }
 
-pub async fn reload(person: Person, _: Checked<Pairs>) -> Answer {
+pub async fn reload(person: Person, _: Checked) -> Answer {
     person.web.app.plugins().reload(&person.actor).await?;
     Ok(finished(&person, "/plugins", "The plugins folder has been reloaded."))
 }

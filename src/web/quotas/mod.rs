@@ -3,18 +3,17 @@
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id, maybe_number};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, submit};
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::frame::Form;
 use crate::quotas::page::QuotaItem;
 use crate::users::page as users_page;
 use crate::users::{everybody, view};
 use app::quotas::QuotaView;
-use axum::extract::Path;
+use base::Result;
 use base::ids::UserId;
-use base::{Error, Result};
 use model::quotas::{Allowance, Quota, Resource, UserQuota};
 
 pub fn item(view: &QuotaView) -> QuotaItem {
@@ -27,68 +26,48 @@ pub fn mine(person: &Person) -> Result<QuotaItem> {
 }
 
 /// Sets what counts for everybody.
-pub async fn set_usual(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    let set = match usual(&form) {
-        Ok(quota) => person.web.app.quotas().set_usual(&person.actor, quota).await,
-        Err(e) => Err(e),
+pub async fn set_usual(person: Person, Checked { form, .. }: Checked) -> Answer {
+    let set = async {
+        person.web.app.quotas().set_usual(&person.actor, form.read()?).await?;
+        Ok(finished(&person, "/users", "The quota for everybody is saved."))
     };
-    match set {
-        Ok(()) => Ok(finished(&person, "/users", "The quota for everyone is saved.")),
-        Err(e) => {
-            let list = everybody(&person)?;
-            again(&person, form, e, |p, form| users_page::users(p, &list, form))
-        }
-    }
+    submit(&person, &form, set, async |p, form| Ok(users_page::users(&p, &everybody(&person)?, &form))).await
 }
 
-/// All wrong fields at once.
-fn read_all(form: &Form, mut each: impl FnMut(Resource, Option<u64>)) -> Result<()> {
-    let mut wrong: Option<Error> = None;
-    for what in Resource::ALL {
-        match maybe_number::<u64>(form, what.name()) {
-            Ok(most) => each(what, most),
-            Err(e) => {
-                let text = e.fields().get(what.name()).cloned().unwrap_or_default();
-                wrong = Some(wrong.unwrap_or(e).with_field(what.name(), text));
-            }
-        }
-    }
-    wrong.map_or(Ok(()), Err)
-}
-
-fn usual(form: &Form) -> Result<Quota> {
-    let mut quota = Quota::default();
-    read_all(form, |what, most| quota.set(what, most))?;
-    Ok(quota)
-}
-
+/// A person's quota: without a number it is the one for everybody, and a tick says that there is no limit.
 fn own(form: &Form) -> Result<UserQuota> {
-    let mut quota = UserQuota::default();
-    read_all(form, |what, most| {
-        let open = form.has(&format!("{}_open", what.name()));
-        let allowance = match most {
-            _ if open => Allowance::NoLimit,
+    let (most, mut own) = (form.read::<Quota>()?, UserQuota::default());
+    for what in Resource::ALL {
+        let allowance = match most.get(what) {
+            _ if form.has(&format!("{}_open", what.name())) => Allowance::NoLimit,
             Some(n) => Allowance::AtMost(n),
             None => Allowance::Usual,
         };
-        quota.set(what, allowance);
-    })?;
-    Ok(quota)
+        own.set(what, allowance);
+    }
+    Ok(own)
 }
 
 /// Sets what counts for one person.
-pub async fn set(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let (user, form) = (id::<UserId>(&text)?, Form::from_pairs(form));
-    let set = match own(&form) {
-        Ok(quota) => person.web.app.quotas().set(&person.actor, user, quota).await,
-        Err(e) => Err(e),
+pub async fn set(person: Person, Id(user): Id<UserId>, Checked { form, .. }: Checked) -> Answer {
+    let set = async {
+        person.web.app.quotas().set(&person.actor, user, own(&form)?).await?;
+        Ok(finished(&person, &format!("/users/{user}"), "The quota is saved."))
     };
-    match set {
-        Ok(()) => Ok(finished(&person, &format!("/users/{user}"), "The quota is saved.")),
-        Err(e) => {
-            let view = view(&person, user)?;
-            again(&person, form, e, |p, form| users_page::user(p, &view, form))
-        }
+    submit(&person, &form, set, async |p, form| Ok(users_page::user(&p, &view(&person, user)?, &form))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_a_number_no_limit_or_the_usual_one() {
+        let form = Form::new().set("machines", "3").set("cores", "9").set("cores_open", "on").set("memory", " ");
+        let quota = own(&form).unwrap();
+        assert_eq!((quota.machines, quota.cores), (Allowance::AtMost(3), Allowance::NoLimit));
+        assert_eq!((quota.memory, quota.disk), (Allowance::Usual, Allowance::Usual));
+        let wrong = own(&form.replace("machines", "x").replace("memory", "-1")).unwrap_err();
+        assert_eq!(wrong.fields().keys().collect::<Vec<_>>(), ["machines", "memory"]);
     }
 }

@@ -21,9 +21,6 @@ pub const MOST: usize = 1_000;
 pub const USUAL: usize = 100;
 
 /// 1 to 1000; Defaults to 100.
-///
-/// # Errors
-/// `Invalid` on `limit`.
 pub fn limit(asked: Option<usize>) -> Result<usize> {
     match asked.unwrap_or(USUAL) {
         n @ 1..=MOST => Ok(n),

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 use model::guests::ActionKind;
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -125,7 +126,7 @@ impl IntoResponses for WriteProblems {
             (413, "The body is too large."),
             (415, "The body is not `application/json`."),
             (422, "The input is not valid; `errors` names the fields."),
-            (503, "Proxmox is not answering."),
+            (503, "The host of the machine is not answering."),
             (507, "The appliance's disk is full."),
         ];
         problems(&[&ALWAYS[..], &more].concat())
@@ -144,18 +145,75 @@ pub fn text() -> &'static str {
     static TEXT: OnceLock<String> = OnceLock::new();
     TEXT.get_or_init(|| {
         let described = routes::table().into_iter().filter_map(|route| Some(route.described?()));
-        described.fold(Api::openapi(), OpenApiDocument::merge_from).to_json().unwrap_or_default()
+        let whole = described.fold(Api::openapi(), OpenApiDocument::merge_from);
+        let mut whole = serde_json::to_value(whole).unwrap_or_default();
+        bodies_without_path(&mut whole);
+        whole.to_string()
     })
+}
+
+/// What an address says is not asked for in the body again: such a body is described without it.
+fn bodies_without_path(whole: &mut Value) {
+    let schemas = whole["components"]["schemas"].clone();
+    for (path, operations) in whole["paths"].as_object_mut().into_iter().flatten() {
+        let names: Vec<&str> = path.split('{').skip(1).filter_map(|part| part.split('}').next()).collect();
+        for operation in operations.as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+            let schema = operation.pointer_mut("/requestBody/content/application~1json/schema");
+            if let Some(schema) = schema
+                && let Some(other) = without(&schemas, schema, &names)
+            {
+                *schema = other;
+            }
+        }
+    }
+}
+
+/// The schema without these properties; `None` when it has none of them.
+fn without(schemas: &Value, schema: &Value, names: &[&str]) -> Option<Value> {
+    if let Some(name) = schema["$ref"].as_str().and_then(|place| place.rsplit('/').next()) {
+        return without(schemas, &schemas[name], names);
+    }
+    let mut other = schema.clone();
+    let mut found = false;
+    for key in ["oneOf", "allOf"] {
+        for part in other.get_mut(key).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(new) = without(schemas, part, names) {
+                (*part, found) = (new, true);
+            }
+        }
+    }
+    if let Some(properties) = other.get_mut("properties").and_then(Value::as_object_mut) {
+        let before = properties.len();
+        properties.retain(|name, _| !names.contains(&name.as_str()));
+        found |= properties.len() < before;
+    }
+    if let Some(required) = other.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|name| name.as_str().is_none_or(|name| !names.contains(&name)));
+    }
+    found.then_some(other)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::routes::{Access, Door};
-    use serde_json::Value;
 
     fn value() -> Value {
         serde_json::from_str(text()).unwrap()
+    }
+
+    /// The document joins schemas by name: of two types with the same name one would be described wrongly.
+    #[test]
+    fn no_name_stands_for_two_schemas() {
+        let mut known = std::collections::BTreeMap::new();
+        for described in routes::table().into_iter().filter_map(|route| route.described) {
+            let document = serde_json::to_value(described()).unwrap();
+            for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(first, schema, "{name}");
+            }
+        }
+        assert!(known.len() > 50, "{}", known.len());
     }
 
     #[test]
@@ -179,6 +237,22 @@ mod tests {
         assert!(value["openapi"].as_str().unwrap().starts_with("3.1"));
         assert_eq!(value["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
         assert!(value["components"]["schemas"]["Problem"].is_object());
+    }
+
+    #[test]
+    fn what_the_address_says_is_not_asked_for_in_the_body() {
+        let whole = value();
+        let body = |method: &str, path: &str| {
+            let body = whole["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"].clone();
+            (!body.is_null()).then(|| body.to_string())
+        };
+        let note = body("patch", "/api/v1/guests/{id}/snapshots/{name}").unwrap();
+        assert!(note.contains("description") && !note.contains("\"name\""), "{note}");
+        let disk = body("post", "/api/v1/guests/{id}/disks/{disk}").unwrap();
+        assert!(disk.contains("\"gib\"") && !disk.contains("\"disk\":"), "{disk}");
+        assert!(body("post", "/api/v1/guests/{id}/snapshots").unwrap().contains("TakeSnapshot"), "as it was");
+        assert_eq!(body("delete", "/api/v1/guests/{id}/snapshots/{name}"), None);
+        assert!(whole["components"]["schemas"]["EditSnapshot"]["properties"]["name"].is_object());
     }
 
     #[test]

@@ -33,8 +33,6 @@ pub enum Node {
 }
 
 impl Node {
-    /// # Errors
-    /// `Invalid` when it is not JSON, or not an object, or a name occurs twice.
     pub fn of_json(body: &[u8]) -> Result<Self> {
         if body.trim_ascii().is_empty() {
             return Err(Error::invalid("The body is empty. Send a JSON object, at least {}."));
@@ -58,8 +56,6 @@ impl Node {
         }
     }
 
-    /// # Errors
-    /// `Invalid` on a parameter that occurs twice.
     pub fn of_query(query: &str) -> Result<Self> {
         let mut all = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -96,6 +92,13 @@ impl Node {
         self
     }
 
+    /// Without a field.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.take(name);
+        self
+    }
+
     /// Takes a field out.
     pub fn take(&mut self, name: &str) -> Option<Self> {
         match self {
@@ -112,16 +115,11 @@ impl Node {
         }
     }
 
-    /// # Errors
-    /// `Invalid` with a sentence for each field that is missing, unknown or wrong, as far as they can be seen.
     pub fn read<T: DeserializeOwned>(self) -> Result<T> {
         self.read_checked(|_| Ok(()))
     }
 
     /// The same, with what `check` finds: what can't be read and what is not valid are reported together.
-    ///
-    /// # Errors
-    /// As [`Self::read`]; what `check` says.
     pub fn read_checked<T: DeserializeOwned>(mut self, check: impl FnOnce(&T) -> Result<()>) -> Result<T> {
         let mut found = BTreeMap::new();
         while found.len() < MOST {
@@ -203,11 +201,8 @@ impl Node {
 impl ActionReader for Node {
     /// The settings of a network card stand alone in forms and in some bodies, and their faults as well.
     fn read_action<A: Action>(self) -> Result<A> {
-        self.read_checked(A::check).map_err(|e| {
-            let start = Error::new(e.kind(), e.message());
-            let bare = |name: &str| name.strip_prefix("nic.").unwrap_or(name).to_owned();
-            e.fields().iter().fold(start, |out, (name, text)| out.with_field(&bare(name), text.clone()))
-        })
+        self.read_checked(A::check)
+            .map_err(|e| e.rename_fields(|name| name.strip_prefix("nic.").unwrap_or(name).to_owned()))
     }
 }
 
@@ -424,8 +419,10 @@ impl<'de> Deserializer<'de> for Node {
         match self {
             Self::Placeholder => visitor.visit_bool(false),
             // A form's box sends `off` always, and `on` too when it is ticked.
-            Self::Words(words) if words.iter().any(|w| matches!(w.as_str(), "on" | "true")) => visitor.visit_bool(true),
-            Self::Words(words) if words.iter().all(|w| matches!(w.as_str(), "off" | "false")) => {
+            Self::Words(words) if words.iter().any(|w| matches!(w.as_str(), "on" | "true" | "1")) => {
+                visitor.visit_bool(true)
+            }
+            Self::Words(words) if words.iter().all(|w| matches!(w.as_str(), "off" | "false" | "0")) => {
                 visitor.visit_bool(false)
             }
             Self::Words(_) => Err(Fault::Message(wanted(&visitor))),

@@ -5,8 +5,8 @@ pub mod rest;
 
 use crate::door::cookies;
 use crate::door::cookies::Name;
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, safe_next};
+use crate::door::csrf::Checked;
+use crate::door::forms::{safe_next, submit};
 use crate::door::problem::Answer;
 use crate::door::visit::{Person, Visit};
 use crate::frame::Form;
@@ -40,16 +40,16 @@ pub struct SignIn {
 
 pub async fn sign_in(Checked { visit, form }: Checked<SignIn>) -> Answer {
     let (app, address) = (&visit.web.app, visit.address_text());
-    match app.sessions().sign_in(&form.login, form.password, &visit.device, &address).await {
-        Ok(signed_in) => Ok(enter(&visit, &signed_in, safe_next(&form.next))),
-        Err(e) => {
-            let mut typed = Form::new().set("login", form.login);
-            if !form.next.is_empty() {
-                typed = typed.set("next", safe_next(&form.next));
-            }
-            again(&visit, typed, e, page::sign_in)
-        }
+    let SignIn { login, password, next } = form;
+    let mut typed = Form::new().set("login", login.as_str());
+    if !next.is_empty() {
+        typed = typed.set("next", safe_next(&next));
     }
+    let entered = async {
+        let signed_in = app.sessions().sign_in(&login, password, &visit.device, &address).await?;
+        Ok(enter(&visit, &signed_in, safe_next(&next)))
+    };
+    submit(&visit, &typed, entered, async |p, form| Ok(page::sign_in(&p, &form))).await
 }
 
 /// The session's cookie and the way on.
@@ -59,7 +59,7 @@ fn enter(visit: &Visit, signed_in: &SignedIn, to: &str) -> Response {
     response
 }
 
-pub async fn sign_out(person: Person, _: Checked<Pairs>) -> Answer {
+pub async fn sign_out(person: Person, _: Checked) -> Answer {
     person.web.app.sessions().sign_out(&person.actor).await?;
     let mut response = person.done("/sign-in", "You are signed out.");
     if let Some(cleared) = cookies::clear(Name::Session, person.web.options().secure) {
@@ -85,14 +85,10 @@ pub struct Setup {
 }
 
 pub async fn setup(Checked { visit, form }: Checked<Setup>) -> Answer {
-    match first_admin(&visit, &form).await {
-        Ok(signed_in) => Ok(enter(&visit, &signed_in, "/")),
-        Err(e) => {
-            let typed =
-                Form::new().set("code", form.code.expose().as_str()).set("login", form.login).set("name", form.name);
-            again(&visit, typed, e, page::setup)
-        }
-    }
+    let typed = [("code", form.code.expose()), ("login", &form.login), ("name", &form.name)];
+    let typed = Form::from_pairs(typed.map(|(field, text)| (field, text.as_str())));
+    let entered = async { Ok(enter(&visit, &first_admin(&visit, &form).await?, "/")) };
+    submit(&visit, &typed, entered, async |p, form| Ok(page::setup(&p, &form))).await
 }
 
 async fn first_admin(visit: &Visit, form: &Setup) -> Result<SignedIn> {
@@ -107,8 +103,6 @@ async fn first_admin(visit: &Visit, form: &Setup) -> Result<SignedIn> {
     Ok(signed_in)
 }
 
-/// # Errors
-/// `Invalid` on `again`.
 pub fn same(password: &Secret<String>, again: &Secret<String>) -> Result<()> {
     if password.matches(again.expose().as_bytes()) {
         Ok(())
@@ -129,14 +123,13 @@ pub struct NewPassword {
 
 pub async fn invite(Path(code): Path<String>, Checked { visit, form }: Checked<NewPassword>) -> Answer {
     let view = invite_view(&visit, &code)?;
-    let accepted = match same(&form.password, &form.again) {
-        Ok(()) => visit.web.app.invites().accept(&code, form.password, &visit.device, &visit.address_text()).await,
-        Err(e) => Err(e),
+    let NewPassword { password, again } = form;
+    let accepted = async {
+        same(&password, &again)?;
+        let invites = visit.web.app.invites();
+        Ok(enter(&visit, &invites.accept(&code, password, &visit.device, &visit.address_text()).await?, "/"))
     };
-    match accepted {
-        Ok(signed_in) => Ok(enter(&visit, &signed_in, "/")),
-        Err(e) => again(&visit, Form::new(), e, |p, form| page::invite(p, &view, form)),
-    }
+    submit(&visit, &Form::new(), accepted, async |p, form| Ok(page::invite(&p, &view, &form))).await
 }
 
 fn invite_view(visit: &Visit, code: &str) -> Result<page::InviteView> {

@@ -1,13 +1,11 @@
 //! Short tokens: created from a login or an API token, revoked by id.
 
-use crate::door::forms::id;
 use crate::door::problem::Answer;
-use crate::door::visit::{Person, Visit};
+use crate::door::visit::{Id, Person, Visit};
 use crate::rest::body::OptionalJsonBody;
 use crate::rest::openapi::{OneProblems, WriteProblems};
 use app::actor::Via;
 use axum::Json;
-use axum::extract::Path;
 use base::ids::SessionId;
 use base::{Error, Secret, Timestamp};
 use http::StatusCode;
@@ -68,8 +66,7 @@ pub async fn create(visit: Visit, OptionalJsonBody(login): OptionalJsonBody<Logi
 /// needs the scope `full`.
 #[utoipa::path(delete, path = "/api/v1/auth/token/{id}", tag = "auth", params(("id" = String, Path, description = "The token's id")),
     responses((status = 204, description = "Revoked: it is refused from now on"), OneProblems))]
-pub async fn revoke(person: Person, Path(text): Path<String>) -> Answer<StatusCode> {
-    let session = id::<SessionId>(&text)?;
+pub async fn revoke(person: Person, Id(session): Id<SessionId>) -> Answer<StatusCode> {
     if person.actor.via() != Some(Via::Jwt(session)) {
         person.actor.require_scope(Scope::Full)?;
     }

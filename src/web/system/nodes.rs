@@ -29,7 +29,7 @@ pub struct NodeView {
     pub uptime: u64,
     /// Machines on it, without templates.
     pub guests: usize,
-    /// Proxmox is not answering; this is the last known state.
+    /// Its host is not answering; this is the last known state.
     pub stale: bool,
 }
 

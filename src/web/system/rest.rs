@@ -4,6 +4,7 @@ use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::openapi::ListProblems;
 use axum::Json;
+use model::connections::{Limits, Reach};
 use model::plugins::Origin;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,19 +16,9 @@ pub struct ConnectionView {
     pub plugin: String,
     pub endpoints: Vec<String>,
     pub token_id: String,
-    /// Nodes on which machines may be created and changed; empty means all.
-    pub nodes: Vec<String>,
-    pub vmid_min: Option<u32>,
-    pub vmid_max: Option<u32>,
-    /// Storages that disks may be put on; empty means all.
-    pub storages: Vec<String>,
-    /// Bridges that network cards may be connected to; empty means all.
-    pub bridges: Vec<String>,
-    /// Numbers of the templates from which machines may be created; empty means all.
-    pub templates: Vec<u32>,
-    /// `{"state":"here","since":…}`, `{"state":"away","since":…,"why":…}` or `{"state":"unknown"}`.
-    #[schema(value_type = Object)]
-    pub reach: serde_json::Value,
+    #[serde(flatten)]
+    pub limits: Limits,
+    pub reach: Reach,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -45,13 +36,8 @@ pub async fn connections(person: Person) -> Answer<Json<ConnectionList>> {
         plugin: c.plugin,
         endpoints: c.endpoints,
         token_id: c.token_id,
-        nodes: c.limits.nodes,
-        vmid_min: c.limits.vmid_min,
-        vmid_max: c.limits.vmid_max,
-        storages: c.limits.storages,
-        bridges: c.limits.bridges,
-        templates: c.limits.templates,
-        reach: serde_json::to_value(&c.reach).unwrap_or_default(),
+        limits: c.limits,
+        reach: c.reach,
     });
     Ok(Json(ConnectionList { connections: connections.collect() }))
 }

@@ -3,27 +3,27 @@
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id, maybe_number, number, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, id, press, submit};
 use crate::door::problem::Answer;
 use crate::door::upload::{CheckedFile, FileStream};
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::frame::Form;
 use crate::guests::actions::confirmed;
+use crate::rest::reading::Node;
 use crate::templates::page::{ImageItem, Made, NewView, TemplateItem, TemplateView, TemplatesView};
 use app::live::GuestLive;
-use app::templates::{BuildRequest, ImageChoice, ImageView, TemplateView as Found};
+use app::templates::{ImageView, TemplateView as Found};
 use axum::extract::{Path, Query};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use base::ids::{ConnectionId, GuestId};
-use base::{Error, Result, Secret, Timestamp};
+use base::{Error, Result, Timestamp};
 use futures_util::StreamExt as _;
 use maud::Markup;
 use model::guests::ActionKind;
 use model::guests::GuestKind;
-use model::images::{Algorithm, Image};
-use model::templates::{Policy, TemplateChoices, TemplateTarget, WhenNewer};
-use model::windows::{WindowsSecrets, WindowsWish};
+use model::jobs::Job;
+use model::templates::{TemplateChoices, TemplateRequest, UploadRequest};
 use serde::Deserialize;
 
 pub async fn list(person: Person) -> Answer<Markup> {
@@ -79,31 +79,20 @@ fn template_item(found: Found) -> TemplateItem {
 }
 
 /// Looks for newer images now.
-pub async fn look(person: Person, _: Checked<Pairs>) -> Answer {
-    match person.web.app.templates().look_now(&person.actor).await {
-        Ok(()) => Ok(finished(&person, "/templates", "Checked every publisher's list of checksums.")),
-        Err(e) => refused(&person, "/templates", e),
-    }
+pub async fn look(person: Person, _: Checked) -> Answer {
+    let looked = async {
+        person.web.app.templates().look_now(&person.actor).await?;
+        Ok(finished(&person, "/templates", "Checked every publisher's list of checksums."))
+    };
+    press(&person, "/templates", looked).await
 }
 
-pub async fn policy(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    let policy = Policy {
-        look: form.on("look", false),
-        cron: form.value("cron").trim().to_owned(),
-        when_newer: match form.value("when_newer") {
-            "rebuild" => WhenNewer::Rebuild,
-            "replace" => WhenNewer::Replace,
-            _ => WhenNewer::Tell,
-        },
+pub async fn policy(person: Person, Checked { form, .. }: Checked) -> Answer {
+    let saved = async {
+        person.web.app.templates().set_policy(&person.actor, form.read()?).await?;
+        Ok(finished(&person, "/templates", "Saved."))
     };
-    match person.web.app.templates().set_policy(&person.actor, policy).await {
-        Ok(()) => Ok(finished(&person, "/templates", "Saved.")),
-        Err(e) => {
-            let view = view(&person)?;
-            again(&person, form, e, |p, form| page::templates(p, &view, form))
-        }
-    }
+    submit(&person, &form, saved, async |p, form| Ok(page::templates(&p, &view(&person)?, &form))).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,98 +146,53 @@ async fn new_view(person: &Person, form: &Form) -> Result<NewView> {
     let node = wanted.as_ref().map(|(c, n)| format!("{c}/{n}")).unwrap_or_default();
     let connection = wanted.map(|(c, _)| c);
     let guests = person.web.app.guests();
-    let settings = connection.map(|c| guests.settings_of(c, GuestKind::Qemu)).unwrap_or_default();
+    let settings = connection.map(|c| guests.settings_of(c, GuestKind::Vm)).unwrap_or_default();
     Ok(NewView { image, connection, settings, nodes, node, choices, trouble })
 }
 
-pub async fn make(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
+pub async fn make(person: Person, Checked { form, .. }: Checked) -> Answer {
     let view = new_view(&person, &form).await?;
     // Storages and bridges of the node before are not those of another one.
     if form.value("go") == "node" || form.value("shown") != view.node {
         let fresh = ["storage", "images", "bridge"].into_iter().fold(form, |f, name| f.replace(name, ""));
         return Ok(page::new(&person.page(), &view, &fresh).into_response());
     }
-    let asked = match request(&person, &form, view.image.as_ref()) {
-        Ok(request) => person.web.app.templates().request_build(&person.actor, request).await,
-        Err(e) => Err(e),
+    let asked = async {
+        let request = request(&form, &view)?;
+        Ok(begun(&person, &person.web.app.templates().request_build(&person.actor, request).await.map_err(in_form)?))
     };
-    match asked {
-        Ok(job) => Ok(person.done(&format!("/jobs/{}", job.id), "")),
-        Err(e) => again(&person, form, at_fields(e), |p, form| page::new(p, &view, form)),
-    }
+    submit(&person, &form, asked, async |p, form| Ok(page::new(&p, &view, &form))).await
 }
 
-/// The form calls an own image's name `title`.
-fn at_fields(e: Error) -> Error {
-    match e.fields().get("id").cloned() {
-        Some(text) => e.with_field("title", text),
-        None => e,
-    }
+fn begun(person: &Person, job: &Job) -> Response {
+    person.done(&format!("/jobs/{}", job.id), "")
 }
 
-fn request(person: &Person, form: &Form, image: Option<&Image>) -> Result<BuildRequest> {
-    let word = |name: &str| form.value(name).trim().to_owned();
-    let (_, wanted) = chosen(person, form);
-    let (connection, node) = wanted.ok_or_else(|| Error::field("node", "Choose a node."))?;
-    let disk = number(form, "disk")?;
-    let image = match image {
-        Some(image) => ImageChoice::Catalogue(image.id.clone()),
-        None => ImageChoice::Own(Box::new(own(form, disk)?)),
-    };
-    let place = TemplateTarget {
-        node,
-        images: word("images"),
-        storage: word("storage"),
-        bridge: word("bridge"),
-        vlan: maybe_number(form, "vlan")?,
-        disk,
-    };
-    Ok(BuildRequest { image, connection: Some(connection), place, name: word("name") })
-}
-
-fn own(form: &Form, disk: u64) -> Result<Image> {
-    let word = |name: &str| form.value(name).trim().to_owned();
-    let title = word("title");
-    if title.is_empty() || title.chars().count() > 60 {
-        return Err(Error::field("title", "Give it a name of 1 to 60 characters."));
-    }
-    let algorithm = if form.value("algorithm") == "sha512" { Algorithm::Sha512 } else { Algorithm::Sha256 };
-    Ok(Image {
-        id: image_id(&title),
-        name: title,
-        version: String::new(),
-        arch: "amd64".to_owned(),
-        url: word("url"),
-        checksums: None,
-        checksum: Some(word("checksum")),
-        algorithm,
-        format: word("format"),
-        user: word("user"),
-        system: "linux".to_owned(),
-        cpu: word("cpu"),
-        disk: 1.min(disk),
-        memory: 512,
-        agent: false,
-        recommended: false,
-        homepage: String::new(),
-        notes: String::new(),
+/// The form has the fields of an own image beside the others, its name as `title`.
+fn in_form(e: Error) -> Error {
+    e.rename_fields(|field| match field.strip_prefix("own.").unwrap_or(field) {
+        "name" if field != "name" => "title".to_owned(),
+        bare => bare.to_owned(),
     })
 }
 
-/// `Rocky Linux 10` is `rocky-linux-10`.
-pub fn image_id(title: &str) -> String {
-    let mut out = String::new();
-    for c in title.to_lowercase().chars() {
-        if c.is_ascii_alphanumeric() {
-            out.push(c);
-        } else if !out.is_empty() && !out.ends_with('-') {
-            out.push('-');
-        }
-    }
-    let out: String = out.chars().take(40).collect();
-    let out = out.trim_end_matches('-');
-    if out.is_empty() { "own".to_owned() } else { out.to_owned() }
+/// The form as a request, for the connection and node that it shows.
+fn node_of(form: &Form, view: &NewView) -> Node {
+    let (connection, node) = view.node.split_once('/').unwrap_or_default();
+    form.node().with("connection", Node::word(connection)).with("node", Node::word(node))
+}
+
+fn request(form: &Form, view: &NewView) -> Result<TemplateRequest> {
+    let title = form.value("title").trim();
+    let node = match &view.image {
+        Some(_) => node_of(form, view),
+        None => node_of(form, view).without("image").with("own", form.node().with("name", Node::word(title))),
+    };
+    let named = |_: &TemplateRequest| match view.image.is_some() || (1..=60).contains(&title.chars().count()) {
+        true => Ok(()),
+        false => Err(Error::field("title", "Give it a name of 1 to 60 characters.")),
+    };
+    node.read_checked(named).map_err(in_form)
 }
 
 #[derive(Debug, Deserialize)]
@@ -264,23 +208,21 @@ pub async fn upload_page(person: Person, Query(at): Query<Where>) -> Answer<Mark
 
 pub async fn upload(person: Person, sent: CheckedFile) -> Answer {
     let CheckedFile { form, size, file, .. } = sent;
-    let form = Form::from_pairs(form);
     let form = form.clone().replace("image", "own").replace("node", form.value("at"));
-    let asked = match upload_request(&person, &form) {
-        Ok(request) => person.web.app.templates().request_upload(&person.actor, request, size, file).await,
-        Err(e) => {
-            // Read to its end, or the browser would see a broken connection instead of the form.
-            drain(file).await;
-            Err(e)
-        }
+    let view = new_view(&person, &form).await?;
+    let asked = async {
+        let request: UploadRequest = match node_of(&form, &view).read() {
+            Ok(request) => request,
+            Err(e) => {
+                // Read to its end, or the browser would see a broken connection instead of the form.
+                drain(file).await;
+                return Err(e);
+            }
+        };
+        let job = person.web.app.templates().request_upload(&person.actor, request.into(), size, file).await?;
+        Ok(begun(&person, &job))
     };
-    match asked {
-        Ok(job) => Ok(person.done(&format!("/jobs/{}", job.id), "")),
-        Err(e) => {
-            let view = new_view(&person, &form).await?;
-            again(&person, form, at_fields(e), |p, form| page::upload(p, &view, form))
-        }
-    }
+    submit(&person, &form, asked, async |p, form| Ok(page::upload(&p, &view, &form))).await
 }
 
 pub async fn windows_page(person: Person, Query(at): Query<Where>) -> Answer<Markup> {
@@ -301,48 +243,18 @@ async fn isos(person: &Person, view: &NewView) -> Vec<(String, String)> {
     found.isos.iter().map(|v| (v.clone(), v.replacen(":iso/", ": ", 1))).collect()
 }
 
-pub async fn windows(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    let mut form = form.clone().replace("image", "own").replace("node", form.value("at"));
-    let [password, key] = ["password", "product_key"].map(|name| form.secret(name));
+pub async fn windows(person: Person, Checked { form, .. }: Checked) -> Answer {
+    let form = form.clone().replace("image", "own").replace("node", form.value("at"));
     let view = new_view(&person, &form).await?;
-    let asked = match windows_wish(&form, &view) {
-        Ok(wish) => {
-            let secrets = WindowsSecrets { password, product_key: Secret::new(key.expose().trim().to_owned()) };
-            person.web.app.templates().request_windows(&person.actor, view.connection, wish, &secrets).await
-        }
-        Err(e) => Err(e),
+    let asked = async {
+        let request = node_of(&form, &view).read()?;
+        Ok(begun(&person, &person.web.app.templates().request_windows(&person.actor, request).await?))
     };
-    match asked {
-        Ok(job) => Ok(person.done(&format!("/jobs/{}", job.id), "")),
-        Err(e) => {
-            let isos = isos(&person, &view).await;
-            again(&person, form, e, |p, form| page::windows(p, &view, &isos, form))
-        }
-    }
-}
-
-fn windows_wish(form: &Form, view: &NewView) -> Result<WindowsWish> {
-    let word = |name: &str| form.value(name).trim().to_owned();
-    Ok(WindowsWish {
-        name: word("name"),
-        node: view.node.rsplit('/').next().unwrap_or_default().to_owned(),
-        release: word("release"),
-        iso: word("iso"),
-        drivers: word("drivers"),
-        extra: word("extra"),
-        edition: number(form, "edition")?,
-        language: word("language"),
-        keyboard: word("keyboard"),
-        time_zone: word("time_zone"),
-        storage: word("storage"),
-        bridge: word("bridge"),
-        vlan: maybe_number(form, "vlan")?,
-        disk: number(form, "disk")?,
-        cores: number(form, "cores")?,
-        memory: number(form, "memory")?,
-        hours: number(form, "hours")?,
-    })
+    let redraw = async |p, form: Form| {
+        let isos = isos(&person, &view).await;
+        Ok(page::windows(&p, &view, &isos, &form.without(&["password", "product_key"])))
+    };
+    submit(&person, &form, asked, redraw).await
 }
 
 /// At most as much as people wait for to read a sentence.
@@ -356,12 +268,6 @@ async fn drain(mut file: FileStream) {
             return;
         }
     }
-}
-
-fn upload_request(person: &Person, form: &Form) -> Result<BuildRequest> {
-    // Fields of an image that is somewhere in the net.
-    let form = form.clone().replace("url", "").replace("vlan", "");
-    request(person, &form, None)
 }
 
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
@@ -381,35 +287,20 @@ async fn one(person: &Person, guest: GuestId) -> Result<TemplateView> {
     Ok(TemplateView { item: template_item(found), uses, impact })
 }
 
-pub async fn rebuild(person: Person, Path(text): Path<String>, _: Checked<Pairs>) -> Answer {
-    let guest = id::<GuestId>(&text)?;
-    match person.web.app.templates().request_rebuild(&person.actor, guest).await {
-        Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),
-        Err(e) => refused(&person, &format!("/templates/{guest}"), e),
-    }
-}
-
-pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let (guest, form) = (id::<GuestId>(&text)?, Form::from_pairs(form));
-    let view = one(&person, guest).await?;
-    let done = match confirmed(&form, "name", "template", &view.item.name) {
-        Ok(()) => person.web.app.templates().request_delete(&person.actor, guest).await,
-        Err(e) => Err(e),
+pub async fn rebuild(person: Person, Id(guest): Id<GuestId>, _: Checked) -> Answer {
+    let asked = async {
+        let job = person.web.app.templates().request_rebuild(&person.actor, guest).await?;
+        Ok(finished(&person, &format!("/jobs/{}", job.id), ""))
     };
-    match done {
-        Ok(job) => Ok(finished(&person, &format!("/jobs/{}", job.id), "")),
-        Err(e) => again(&person, form, e, |p, form| page::template(p, &view, form)),
-    }
+    press(&person, &format!("/templates/{guest}"), asked).await
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_own_image_is_named_after_its_title() {
-        assert_eq!(image_id("Rocky Linux 10 (Red)"), "rocky-linux-10-red");
-        assert_eq!(image_id("  Üb "), "b");
-        assert_eq!(image_id("???"), "own");
-    }
+pub async fn delete(person: Person, Id(guest): Id<GuestId>, Checked { form, .. }: Checked) -> Answer {
+    let view = one(&person, guest).await?;
+    let asked = async {
+        confirmed(&form, "name", "template", &view.item.name)?;
+        let job = person.web.app.templates().request_delete(&person.actor, guest).await?;
+        Ok(finished(&person, &format!("/jobs/{}", job.id), ""))
+    };
+    submit(&person, &form, asked, async |p, form| Ok(page::template(&p, &view, &form))).await
 }

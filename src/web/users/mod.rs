@@ -2,21 +2,20 @@
 
 pub mod page;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, id, press, submit};
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::frame::Form;
 use crate::quotas;
 use crate::quotas::page::QuotaItem;
 use crate::users::page::{LinkView, UserItem, UserView, UsersView};
-use app::users::{NewUser, UserChange, UserView as Found};
+use app::users::{UserChange, UserView as Found};
 use axum::extract::Path;
 use axum::response::IntoResponse;
 use base::ids::UserId;
 use base::{Error, Result, Secret};
 use maud::Markup;
-use model::users::Role;
 
 pub async fn list(person: Person) -> Answer<Markup> {
     Ok(page::users(&person.page(), &everybody(&person)?, &Form::new()))
@@ -60,31 +59,13 @@ pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::new_user(&person.page(), &Form::new()))
 }
 
-fn role(form: &Form) -> Result<Role> {
-    match form.value("role") {
-        "user" => Ok(Role::User),
-        "admin" => Ok(Role::Admin),
-        _ => Err(Error::field("role", "Choose user or admin.")),
-    }
-}
-
-pub async fn invite(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
-    match invited(&person, &form).await {
-        Ok(view) => Ok(page::link(&person.page(), &view).into_response()),
-        Err(e) => again(&person, form, e, page::new_user),
-    }
-}
-
-async fn invited(person: &Person, form: &Form) -> Result<LinkView> {
-    let new = NewUser {
-        login: form.value("login").to_owned(),
-        name: form.value("name").to_owned(),
-        email: form.value("email").to_owned(),
-        role: role(form)?,
+pub async fn invite(person: Person, Checked { form, .. }: Checked) -> Answer {
+    let invited = async {
+        let (user, code) = person.web.app.users().invite(&person.actor, form.read()?).await?;
+        let view = link(&person, user.login, user.name, code.expose(), false)?;
+        Ok(page::link(&person.page(), &view).into_response())
     };
-    let (user, code) = person.web.app.users().invite(&person.actor, new).await?;
-    link(person, user.login, user.name, code.expose(), false)
+    submit(&person, &form, invited, async |p, form| Ok(page::new_user(&p, &form))).await
 }
 
 fn link(person: &Person, login: String, name: String, code: &str, reset: bool) -> Result<LinkView> {
@@ -92,31 +73,16 @@ fn link(person: &Person, login: String, name: String, code: &str, reset: bool) -
     Ok(LinkView { login, name, link: Secret::new(format!("{}/invite/{code}", person.origin)), expires, reset })
 }
 
-pub async fn change(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let (user, form) = (id::<UserId>(&text)?, Form::from_pairs(form));
-    let changed = match role(&form) {
-        Ok(role) => {
-            let change = UserChange {
-                name: Some(form.value("name").to_owned()),
-                email: Some(form.value("email").to_owned()),
-                role: Some(role),
-                active: None,
-            };
-            person.web.app.users().change(&person.actor, user, change).await
-        }
-        Err(e) => Err(e),
+pub async fn change(person: Person, Id(user): Id<UserId>, Checked { form, .. }: Checked) -> Answer {
+    let changed = async {
+        person.web.app.users().change(&person.actor, user, form.read()?).await?;
+        Ok(finished(&person, &format!("/users/{user}"), "Saved."))
     };
-    match changed {
-        Ok(()) => Ok(finished(&person, &format!("/users/{user}"), "Saved.")),
-        Err(e) => {
-            let view = view(&person, user)?;
-            again(&person, form, e, |p, form| page::user(p, &view, form))
-        }
-    }
+    submit(&person, &form, changed, async |p, form| Ok(page::user(&p, &view(&person, user)?, &form))).await
 }
 
 /// The buttons of a user's page.
-pub async fn act(person: Person, Path((text, action)): Path<(String, String)>, _: Checked<Pairs>) -> Answer {
+pub async fn act(person: Person, Path((text, action)): Path<(String, String)>, _: Checked) -> Answer {
     let user = id::<UserId>(&text)?;
     let (users, back) = (person.web.app.users(), format!("/users/{user}"));
     let active = |active| UserChange { active: Some(active), ..UserChange::default() };
@@ -132,10 +98,7 @@ pub async fn act(person: Person, Path((text, action)): Path<(String, String)>, _
         "reset-link" => return reset_link(&person, user).await,
         _ => return Err(Error::not_found("There is nothing at this address.").into()),
     };
-    match result {
-        Ok(()) => Ok(finished(&person, &back, said)),
-        Err(e) => refused(&person, &back, e),
-    }
+    press(&person, &back, async { result.map(|()| finished(&person, &back, said)) }).await
 }
 
 async fn reset_link(person: &Person, user: UserId) -> Answer {

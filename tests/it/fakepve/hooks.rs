@@ -12,7 +12,7 @@ fn bench(fake: &FakePve) -> Bench {
 }
 
 fn power(vmid: u32, node: &str, action: &str) -> Value {
-    json!({"vmid": vmid, "kind": "qemu", "node": node, "action": action})
+    json!({"vmid": vmid, "kind": "vm", "node": node, "action": action})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,7 +24,7 @@ async fn the_inventory_has_machines_nodes_and_storages() {
     assert_eq!(guests.len(), 5);
     assert_eq!(
         (&find(100)["status"], &find(100)["tags"], &find(9000)["template"], &find(200)["kind"]),
-        (&json!("running"), &json!(["web", "prod"]), &json!(true), &json!("lxc"))
+        (&json!("running"), &json!(["web", "prod"]), &json!(true), &json!("container"))
     );
     assert_eq!(all["nodes"].as_array().unwrap().len(), 2);
     assert!(!all["storages"].as_array().unwrap().is_empty());
@@ -147,7 +147,7 @@ async fn power_actions_reach_their_state_and_may_be_asked_twice() {
     bench.done("guest_power", &power(101, "pve2", "suspend")).await;
     bench.done("guest_power", &power(101, "pve2", "resume")).await;
     bench.done("guest_power", &power(101, "pve2", "stop")).await;
-    bench.done("guest_power", &json!({"vmid": 200, "kind": "lxc", "node": "pve1", "action": "stop"})).await;
+    bench.done("guest_power", &json!({"vmid": 200, "kind": "container", "node": "pve1", "action": "stop"})).await;
     assert_eq!(fake.guest(200)["status"], "stopped");
 }
 
@@ -188,10 +188,10 @@ async fn a_locked_machine_is_waited_for() {
 async fn a_running_machine_is_stopped_and_removed_and_a_protected_one_is_not() {
     let fake = FakePve::start();
     let bench = bench(&fake);
-    bench.done("guest_delete", &json!({"vmid": 100, "kind": "qemu", "node": "pve1"})).await;
+    bench.done("guest_delete", &json!({"vmid": 100, "kind": "vm", "node": "pve1"})).await;
     assert_eq!(bench.vmids().await, [101, 102, 200, 9000]);
-    bench.done("guest_delete", &json!({"vmid": 100, "kind": "qemu", "node": "pve1"})).await;
-    let why = bench.refused("guest_delete", &json!({"vmid": 102, "kind": "qemu", "node": "pve1"})).await;
+    bench.done("guest_delete", &json!({"vmid": 100, "kind": "vm", "node": "pve1"})).await;
+    let why = bench.refused("guest_delete", &json!({"vmid": 102, "kind": "vm", "node": "pve1"})).await;
     assert!(why.starts_with("It is protected against deletion"), "{why}");
     assert_eq!(bench.vmids().await, [101, 102, 200, 9000]);
 }
@@ -208,10 +208,10 @@ async fn without_quorum_making_a_machine_fails_with_the_reason() {
 async fn addresses_and_choices_are_read() {
     let fake = FakePve::start();
     let bench = bench(&fake);
-    let found = bench.call("addresses", vec![json!({"vmid": 100, "kind": "qemu", "node": "pve1"})]).await.unwrap();
+    let found = bench.call("addresses", vec![json!({"vmid": 100, "kind": "vm", "node": "pve1"})]).await.unwrap();
     assert_eq!(found, json!(["192.0.2.10"]));
     let choices = bench.call("choices", vec![json!("pve1")]).await.unwrap();
     assert_eq!(choices["storages"], json!(["local-lvm"]));
-    let history = bench.call("history", vec![json!({"vmid": 100, "kind": "qemu", "node": "pve1"}), json!("hour")]);
+    let history = bench.call("history", vec![json!({"vmid": 100, "kind": "vm", "node": "pve1"}), json!("hour")]);
     assert!(history.await.unwrap().is_array());
 }

@@ -3,7 +3,6 @@
 use super::stage::Stage;
 use app::Actor;
 use app::live::GuestLive;
-use app::templates::{BuildRequest, ImageChoice};
 use base::Result;
 use base::ids::GuestId;
 use model::guests::actions::{
@@ -12,7 +11,7 @@ use model::guests::actions::{
 };
 use model::guests::{GuestAction, GuestRequest};
 use model::jobs::{Job, JobState};
-use model::templates::TemplateTarget;
+use model::templates::TemplateRequest;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -235,19 +234,14 @@ fn spec(stage: &Stage) -> GuestRequest {
     serde_json::from_value(spec).unwrap()
 }
 
-fn build() -> BuildRequest {
-    BuildRequest {
-        image: ImageChoice::Catalogue("debian-13".into()),
-        connection: None,
-        place: TemplateTarget {
-            node: "pve1".into(),
-            images: String::new(),
-            storage: String::new(),
-            bridge: "vmbr0".into(),
-            vlan: None,
-            disk: 6,
-        },
+fn build() -> TemplateRequest {
+    TemplateRequest {
+        image: Some("debian-13".into()),
+        node: "pve1".into(),
+        bridge: "vmbr0".into(),
+        disk: 6,
         name: NAME.into(),
+        ..TemplateRequest::default()
     }
 }
 

@@ -97,8 +97,8 @@ pub async fn changes(kvm: &KvmHost, path: &str) {
 /// A copy of the machine that is off, with all that is on its disk; then it goes away again.
 async fn copy(kvm: &KvmHost, path: &str) {
     let appliance = &kvm.appliance;
-    let wish = json!({ "name": "twin", "full": true });
-    let asked = appliance.ask("POST", &format!("{path}/clone"), Some(wish)).await;
+    let request = json!({ "name": "twin", "full": true });
+    let asked = appliance.ask("POST", &format!("{path}/clone"), Some(request)).await;
     assert_eq!(asked.status, 202, "{asked:?}");
     let twin = format!("/api/v1/guests/{}", asked.json()["guest"].as_str().unwrap());
     done(appliance, asked, 90).await;
@@ -171,7 +171,7 @@ async fn cards(kvm: &KvmHost, path: &str) {
     let appliance = &kvm.appliance;
     kvm.host.run("ip link add br9 type bridge");
     let card = |bridge: &str, link: bool| json!({ "bridge": bridge, "link": link });
-    let add = async |wish: Value| appliance.ask("POST", &format!("{path}/nics"), Some(wish)).await;
+    let add = async |request: Value| appliance.ask("POST", &format!("{path}/nics"), Some(request)).await;
     assert!(failed(appliance, add(card("nowhere", true)).await, 30).await.contains("no active network or bridge"));
     assert!(failed(appliance, add(json!({ "bridge": "br9", "vlan": 9 })).await, 30).await.contains("no VLAN tags"));
     let end = done(appliance, add(card("br9", true)).await, 60).await;
@@ -182,7 +182,7 @@ async fn cards(kvm: &KvmHost, path: &str) {
     let mac = nic(&all).unwrap()["mac"].as_str().unwrap().to_owned();
     until(kvm, "virsh -q domiflist lab-01", &mac).await;
 
-    let put = async |wish: Value| appliance.ask("PUT", &format!("{path}/nics/{key}"), Some(wish)).await;
+    let put = async |request: Value| appliance.ask("PUT", &format!("{path}/nics/{key}"), Some(request)).await;
     done(appliance, put(card("default", false)).await, 60).await;
     let all = hardware(kvm, path).await;
     assert_eq!((&nic(&all).unwrap()["link"], &nic(&all).unwrap()["bridge"]), (&json!(false), &json!("default")));

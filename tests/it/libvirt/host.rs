@@ -73,13 +73,13 @@ impl Host {
 
     /// What the guest says of itself, once it is up: name, disk, cores, memory, user, key, mark.
     pub async fn facts(&self, guest: &str) -> HashMap<String, String> {
-        let text = self.asked(guest, "facts").await;
+        let text = self.asked(guest, "facts", |text| text.lines().any(|l| l.starts_with("mark"))).await;
         text.lines().filter_map(|l| l.split_once(' ')).map(|(k, v)| (k.to_owned(), v.trim().to_owned())).collect()
     }
 
     /// Writes a word onto the guest's disk, from inside.
     pub async fn mark(&self, guest: &str, word: &str) {
-        assert_eq!(self.asked(guest, &format!("mark?{word}")).await.trim(), "kept");
+        assert_eq!(self.asked(guest, &format!("mark?{word}"), |text| !text.is_empty()).await.trim(), "kept");
     }
 
     /// Powers it off and waits until nothing of it is left.
@@ -89,14 +89,15 @@ impl Host {
         assert!(gone.is_ok(), "the host does not power off");
     }
 
-    async fn asked(&self, guest: &str, page: &str) -> String {
+    /// A page of the guest, once it is whole: one that has just come back may be too slow for the first try.
+    async fn asked(&self, guest: &str, page: &str, is_whole: impl Fn(&str) -> bool) -> String {
         let ask = format!(
             "a=$(virsh -q domifaddr {guest} | awk '{{print $4}}' | cut -d/ -f1); [ -n \"$a\" ] && curl -s --max-time 3 http://$a/cgi-bin/{page}; true"
         );
         let began = Instant::now();
         loop {
             let text = self.run(&ask);
-            if !text.is_empty() {
+            if is_whole(&text) {
                 return text;
             }
             assert!(began.elapsed() < Duration::from_secs(60), "the guest does not come up");

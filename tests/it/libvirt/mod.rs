@@ -7,7 +7,7 @@ mod host;
 
 use crate::appliance::{Answer, Appliance};
 use app::Actor;
-use app::connections::ssh_hosts::{LetIn, NewSshHost};
+use app::connections::ssh_hosts::{NewSshHost, SshWay};
 use base::Secret;
 use host::Host;
 use serde_json::{Value, json};
@@ -26,18 +26,22 @@ async fn appliance(host: &Host) -> Appliance {
     let address = format!("127.0.0.1:{}", host.port);
     let key = app.ssh_hosts().host_key(&actor, &address).await.unwrap();
     assert_eq!(key.fingerprint, host.fingerprint(&key.kind), "what ssh-keygen says on the host");
-    let new = |let_in| NewSshHost {
+    let new = |way, secret: Secret<String>| NewSshHost {
         name: "KVM".to_owned(),
         address: address.clone(),
         user: "root".to_owned(),
         fingerprint: key.fingerprint.clone(),
-        let_in,
+        way,
+        password: secret.clone(),
+        key: secret,
     };
-    let refused = app.ssh_hosts().add(&actor, new(LetIn::Password(Secret::new("wrong".to_owned())))).await.unwrap_err();
+    let wrong = new(SshWay::Password, Secret::new("wrong".to_owned()));
+    let refused = app.ssh_hosts().add(&actor, wrong).await.unwrap_err();
     assert!(refused.fields().contains_key("password"), "{refused:?}");
-    let other = NewSshHost { fingerprint: format!("SHA256:{}", "A".repeat(43)), ..new(LetIn::Key(host.private_key())) };
+    let other =
+        NewSshHost { fingerprint: format!("SHA256:{}", "A".repeat(43)), ..new(SshWay::Key, host.private_key()) };
     assert!(app.ssh_hosts().add(&actor, other).await.unwrap_err().fields().contains_key("address"), "another host key");
-    app.ssh_hosts().add(&actor, new(LetIn::Key(host.private_key()))).await.unwrap();
+    app.ssh_hosts().add(&actor, new(SshWay::Key, host.private_key())).await.unwrap();
     app.close();
     appliance.start().await;
     appliance

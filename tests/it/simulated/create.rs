@@ -183,7 +183,7 @@ async fn a_failed_task_is_tried_again_and_when_it_fails_thrice_nothing_is_left()
 }
 
 async fn remove(bench: &Bench, vmid: u64) {
-    bench.done("guest_delete", &json!({"vmid": vmid, "kind": "qemu", "node": "pve1"})).await;
+    bench.done("guest_delete", &json!({"vmid": vmid, "kind": "vm", "node": "pve1"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

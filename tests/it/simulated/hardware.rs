@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sim::{AnswerFault, Fault, Sim};
 
 fn with(more: Value) -> Value {
-    let mut all = json!({"vmid": 500, "kind": "qemu", "node": "pve1"});
+    let mut all = json!({"vmid": 500, "kind": "vm", "node": "pve1"});
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     all
 }
@@ -68,9 +68,11 @@ async fn what_a_machine_tells_is_declared_and_counts_when_the_declaration_says()
     let sim = cluster().await;
     let bench = machine(&sim).await;
     let all = bench.call("inventory", vec![]).await.unwrap();
-    let container = all["guests"].as_array().unwrap().iter().find(|g| g["kind"] == "lxc" && g["status"] == "running");
-    let container = json!({"vmid": container.unwrap()["vmid"], "kind": "lxc", "node": container.unwrap()["node"]});
-    for (kind, who) in [(GuestKind::Qemu, with(json!({}))), (GuestKind::Lxc, container)] {
+    let container =
+        all["guests"].as_array().unwrap().iter().find(|g| g["kind"] == "container" && g["status"] == "running");
+    let container =
+        json!({"vmid": container.unwrap()["vmid"], "kind": "container", "node": container.unwrap()["node"]});
+    for (kind, who) in [(GuestKind::Vm, with(json!({}))), (GuestKind::Container, container)] {
         let (settings, told) = (bench.settings(kind), hardware(&bench, &who).await);
         for value in &told.values {
             let spec = settings.find(&value.key).unwrap_or_else(|| panic!("{} is not declared", value.key));
@@ -78,7 +80,7 @@ async fn what_a_machine_tells_is_declared_and_counts_when_the_declaration_says()
         }
         let missing: Vec<_> =
             settings.iter().filter(|s| !s.device && told.value(&s.key).is_none()).map(|s| &s.key).collect();
-        let of_new_ones = if kind == GuestKind::Qemu { vec!["secure_boot", "tpm"] } else { Vec::new() };
+        let of_new_ones = if kind == GuestKind::Vm { vec!["secure_boot", "tpm"] } else { Vec::new() };
         assert_eq!(missing, of_new_ones, "{kind:?}");
     }
 }
@@ -193,11 +195,11 @@ async fn containers_change_too() {
         .as_array()
         .unwrap()
         .iter()
-        .find(|g| g["kind"] == "lxc" && g["status"] == "running")
+        .find(|g| g["kind"] == "container" && g["status"] == "running")
         .unwrap()
         .clone();
     let with = |more: Value| {
-        let mut who = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"]});
+        let mut who = json!({"vmid": one["vmid"], "kind": "container", "node": one["node"]});
         who.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         who
     };
@@ -231,7 +233,7 @@ async fn the_change_job_dies_at_every_point_and_the_value_is_there_once() {
     let (vmid, node) = (guest["vmid"].clone(), guest["node"].as_str().unwrap().to_owned());
     for point in 0.. {
         let limit = format!("{}", point + 1);
-        let args = json!({"vmid": vmid, "kind": "qemu", "node": node, "action": "change",
+        let args = json!({"vmid": vmid, "kind": "vm", "node": node, "action": "change",
                           "values": {"cpu_limit": limit, "description": format!("point {point}")}});
         let job = Played::of(&sim, "guest_change", |_| args);
         let first = job.life(&Death::at(point), Mode::Forward, false).await;

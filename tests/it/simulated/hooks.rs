@@ -61,7 +61,7 @@ async fn the_create_form_gets_bridges_storages_and_images() {
 #[tokio::test(flavor = "multi_thread")]
 async fn history_has_points_in_order() {
     let sim = cluster().await;
-    let guest = json!({"vmid": 9000, "kind": "qemu", "node": "pve1"});
+    let guest = json!({"vmid": 9000, "kind": "vm", "node": "pve1"});
     for frame in ["hour", "day"] {
         let points = bench(&sim).call("history", vec![running(&bench(&sim)).await, json!(frame)]).await.unwrap();
         let times: Vec<u64> = points.as_array().unwrap().iter().map(|p| p["time"].as_u64().unwrap()).collect();
@@ -75,8 +75,8 @@ async fn history_has_points_in_order() {
 async fn running(bench: &Bench) -> Value {
     let all = bench.call("inventory", vec![]).await.unwrap();
     let guests = all["guests"].as_array().unwrap();
-    let one = guests.iter().find(|g| g["kind"] == "qemu" && g["status"] == "running").unwrap();
-    json!({"vmid": one["vmid"], "kind": "qemu", "node": one["node"]})
+    let one = guests.iter().find(|g| g["kind"] == "vm" && g["status"] == "running").unwrap();
+    json!({"vmid": one["vmid"], "kind": "vm", "node": one["node"]})
 }
 
 #[tokio::test(flavor = "multi_thread")]

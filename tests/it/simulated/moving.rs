@@ -10,7 +10,7 @@ use sim::Sim;
 use std::sync::Arc;
 
 fn who() -> Value {
-    json!({"vmid": 500, "kind": "qemu", "node": "pve1"})
+    json!({"vmid": 500, "kind": "vm", "node": "pve1"})
 }
 
 fn with(mut who: Value, more: &Value) -> Value {
@@ -199,7 +199,7 @@ async fn a_cancelled_move_is_ended_and_the_machine_stays() {
     let mover = Played::of(&sim, "guest_migrate", |_| json!({}));
     let (vmid, node) = running(&mover).await;
     let other = if node == "pve1" { "pve2" } else { "pve1" };
-    let args = json!({"vmid": vmid, "kind": "qemu", "node": node, "target": other, "disks": true, "storage": null});
+    let args = json!({"vmid": vmid, "kind": "vm", "node": node, "target": other, "disks": true, "storage": null});
     let job = Played::of(&sim, "guest_migrate", |_| args);
     // Each life does one step (two writes and what lies between), until one has asked for the move; a person
     // cancels then.
@@ -313,7 +313,7 @@ async fn the_move_job_dies_at_every_point_and_the_machine_is_there() {
     let (vmid, mut node) = running(&Played::of(&sim, "guest_migrate", |_| json!({}))).await;
     for point in 0.. {
         let other = if node == "pve1" { "pve2" } else { "pve1" };
-        let args = json!({"vmid": vmid, "kind": "qemu", "node": node, "target": other, "disks": true, "storage": null});
+        let args = json!({"vmid": vmid, "kind": "vm", "node": node, "target": other, "disks": true, "storage": null});
         let job = Played::of(&sim, "guest_migrate", |_| args);
         let (died, last) = lived(&job, point).await;
         let log = job.disk.log.lock().unwrap().join("\n");
@@ -333,7 +333,7 @@ async fn the_move_job_dies_at_every_point_and_the_machine_is_there() {
 async fn hibernating_dies_at_every_point_and_the_machine_is_asleep() {
     let sim = small(0.01).await;
     let (vmid, node) = running(&Played::of(&sim, "guest_hibernate", |_| json!({}))).await;
-    let args = json!({"vmid": vmid, "kind": "qemu", "node": node});
+    let args = json!({"vmid": vmid, "kind": "vm", "node": node});
     for point in 0.. {
         let job = Played::of(&sim, "guest_hibernate", |_| args.clone());
         let (died, last) = lived(&job, point).await;

@@ -15,11 +15,11 @@ async fn machine(sim: &Sim) -> Bench {
 }
 
 fn args(action: &str) -> Value {
-    json!({"vmid": 500, "kind": "qemu", "node": "pve1", "action": action})
+    json!({"vmid": 500, "kind": "vm", "node": "pve1", "action": action})
 }
 
 fn who() -> Value {
-    json!({"vmid": 500, "kind": "qemu", "node": "pve1"})
+    json!({"vmid": 500, "kind": "vm", "node": "pve1"})
 }
 
 async fn phase(bench: &Bench) -> String {
@@ -59,16 +59,16 @@ async fn containers_have_power_actions_too() {
     let bench = bench(&sim);
     let all = bench.call("inventory", vec![]).await.unwrap();
     let guests = all["guests"].as_array().unwrap();
-    let one = guests.iter().find(|g| g["kind"] == "lxc" && g["status"] == "running").unwrap();
+    let one = guests.iter().find(|g| g["kind"] == "container" && g["status"] == "running").unwrap();
     for action in ["reboot", "shutdown", "start", "stop"] {
-        let args = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"], "action": action});
+        let args = json!({"vmid": one["vmid"], "kind": "container", "node": one["node"], "action": action});
         bench.done("guest_power", &args).await;
     }
-    let args = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"], "action": "suspend"});
+    let args = json!({"vmid": one["vmid"], "kind": "container", "node": one["node"], "action": "suspend"});
     assert_eq!(bench.refused("guest_power", &args).await, "Containers can't be suspended.");
-    let args = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"], "action": "reset"});
+    let args = json!({"vmid": one["vmid"], "kind": "container", "node": one["node"], "action": "reset"});
     assert_eq!(bench.refused("guest_power", &args).await, "Containers can't be reset.");
-    let gone = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"]});
+    let gone = json!({"vmid": one["vmid"], "kind": "container", "node": one["node"]});
     bench.done("guest_delete", &gone).await;
     assert!(!bench.vmids().await.contains(&one["vmid"].as_u64().unwrap()));
 }
@@ -166,7 +166,7 @@ async fn protection_and_linked_clones_are_said() {
     linked["source"]["full"] = json!(false);
     linked["storage"] = Value::Null;
     bench.done("guest_create", &linked).await;
-    let why = bench.refused("guest_delete", &json!({"vmid": 9000, "kind": "qemu", "node": "pve1"})).await;
+    let why = bench.refused("guest_delete", &json!({"vmid": 9000, "kind": "vm", "node": "pve1"})).await;
     assert!(why.starts_with("Removing it failed"), "{why}");
     assert!(bench.vmids().await.contains(&9000));
 }

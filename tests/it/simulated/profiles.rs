@@ -64,7 +64,7 @@ async fn all_values_of_a_profile_arrive_in_a_machine_from_a_template() {
     assert!(identity.ends_with(",base64=1") && identity.contains("uuid="), "a copy's own UUID stays: {identity}");
     assert!(!identity.contains(text(&before, "smbios1").trim_start_matches("uuid=")), "not the template's");
     // And it reads back in clear.
-    let who = json!({"vmid": 500, "kind": "qemu", "node": "pve1"});
+    let who = json!({"vmid": 500, "kind": "vm", "node": "pve1"});
     let told = bench.call("guest_hardware", vec![who]).await.unwrap();
     let value = |key: &str| {
         let all = told["values"].as_array().unwrap();
@@ -205,7 +205,7 @@ async fn the_apply_job_dies_at_every_point_and_adds_its_disk_once() {
     let mut size = client.call("GET", &path, &Value::Null).await.unwrap();
     for point in 0.. {
         let before = disks(&size);
-        let args = json!({"vmid": vmid, "kind": "qemu", "node": node, "action": "apply", "name": "P",
+        let args = json!({"vmid": vmid, "kind": "vm", "node": node, "action": "apply", "name": "P",
                           "values": {"cpu_limit": format!("{}", point + 1)},
                           "grow": {"disk": "scsi0", "gib": 100 + point}, "add": [{"gib": 1}]});
         let job = Played::of(&sim, "guest_change", |_| args);

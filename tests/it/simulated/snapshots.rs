@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 fn who() -> Value {
-    json!({"vmid": 500, "kind": "qemu", "node": "pve1"})
+    json!({"vmid": 500, "kind": "vm", "node": "pve1"})
 }
 
 fn with(mut who: Value, more: &Value) -> Value {
@@ -62,8 +62,8 @@ async fn containers_have_snapshots_too() {
     let bench = bench(&sim);
     let all = bench.call("inventory", vec![]).await.unwrap();
     let guests = all["guests"].as_array().unwrap();
-    let one = guests.iter().find(|g| g["kind"] == "lxc" && g["status"] == "running").unwrap();
-    let who = json!({"vmid": one["vmid"], "kind": "lxc", "node": one["node"]});
+    let one = guests.iter().find(|g| g["kind"] == "container" && g["status"] == "running").unwrap();
+    let who = json!({"vmid": one["vmid"], "kind": "container", "node": one["node"]});
     bench.done("guest_snapshot", &with(who.clone(), &json!({"name": "calm"}))).await;
     assert_eq!(drawn(&list(&bench, &who).await), ["calm", ".NOW"]);
     let (end, _) = bench.done("guest_rollback", &with(who.clone(), &json!({"name": "calm", "start": true}))).await;
@@ -95,7 +95,7 @@ async fn a_raw_file_is_named_as_what_keeps_snapshots_from_being_made() {
     let raw = json!({"scsi5": "nas:1,format=raw"});
     bench.client.call("PUT", "/nodes/pve1/qemu/500/config", &raw).await.unwrap();
     let why = list(&bench, &who()).await.refusal.unwrap();
-    assert!(why.contains("scsi5 is a file of the format raw"), "{why}");
+    assert!(why.contains("scsi5 is a file in raw format"), "{why}");
     let why = bench.refused("guest_snapshot", &with(who(), &json!({"name": "no"}))).await;
     assert!(why.contains("qcow2"), "{why}");
     assert!(list(&bench, &who()).await.snapshots.is_empty());
@@ -125,8 +125,7 @@ async fn the_snapshot_job_dies_at_every_point_and_one_snapshot_is_there() {
     let (vmid, node) = (guest["vmid"].clone(), guest["node"].as_str().unwrap().to_owned());
     for point in 0.. {
         let name = format!("p{point}-x");
-        let args =
-            json!({"vmid": vmid, "kind": "qemu", "node": node, "name": name, "description": "", "memory": false});
+        let args = json!({"vmid": vmid, "kind": "vm", "node": node, "name": name, "description": "", "memory": false});
         let job = Played::of(&sim, "guest_snapshot", |_| args);
         let first = job.life(&Death::at(point), Mode::Forward, false).await;
         let died = first.is_none();

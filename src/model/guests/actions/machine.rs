@@ -76,7 +76,7 @@ impl Action for CloneGuest {
         if !self.full && !state.template {
             return Some("Only a template can share its disks. Make a full copy.".to_owned());
         }
-        (self.snapshot.is_none() && kind == GuestKind::Lxc && state.status == "running").then(|| {
+        (self.snapshot.is_none() && kind == GuestKind::Container && state.status == "running").then(|| {
             "A running container can be copied only from a snapshot. Shut it down, or take one first.".to_owned()
         })
     }

@@ -110,9 +110,6 @@ pub trait Action: Default + DeserializeOwned + Into<GuestAction> {
     }
 
     /// Checks what can be checked without asking the provider.
-    ///
-    /// # Errors
-    /// `Invalid` with a sentence per field.
     fn check(&self) -> Result<()> {
         Ok(())
     }
@@ -139,8 +136,6 @@ pub trait Action: Default + DeserializeOwned + Into<GuestAction> {
 
 /// Something that an action's fields can be read from.
 pub trait ActionReader {
-    /// # Errors
-    /// `Invalid` with a sentence per field.
     fn read_action<A: Action>(self) -> Result<A>;
 }
 
@@ -171,8 +166,6 @@ macro_rules! actions {
                 }
             }
 
-            /// # Errors
-            /// `Invalid` with a sentence per field.
             pub fn read(self, fields: impl ActionReader) -> Result<GuestAction> {
                 match self {
                     $(Self::$variant => fields.read_action::<$action>().map(GuestAction::from),)*
@@ -209,9 +202,6 @@ macro_rules! actions {
             }
 
             /// See [`Action::check`].
-            ///
-            /// # Errors
-            /// `Invalid` with a sentence per field.
             pub fn check(&self) -> Result<()> {
                 match self {
                     $(Self::$variant(a) => a.check(),)*
@@ -295,7 +285,8 @@ impl ActionKind {
         text.parse().ok()
     }
 
-    /// What people who may use a machine can do: switching it on and off. These need nothing but a yes.
+    /// What people who may use a machine can do: switching it on and off, and hibernating it. These need nothing but a
+    /// yes.
     pub fn power() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|kind| kind.spec().right == GuestRight::Use)
     }
@@ -318,7 +309,7 @@ impl ActionKind {
 
 /// Power: without fields. `fits`: the states in which it makes sense.
 macro_rules! power {
-    ($($(#[$doc:meta])* $name:ident($spec:expr, containers: $containers:literal, fits: $fits:expr);)*) => {$(
+    ($($(#[$doc:meta])* $name:ident($spec:expr, containers: $containers:literal, fits: $fits:expr $(, despite: $lock:literal)?);)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(deny_unknown_fields)]
@@ -332,14 +323,15 @@ macro_rules! power {
                 if state.template {
                     return Some("A template can't be started. Create a machine from it.".to_owned());
                 }
-                if kind == GuestKind::Lxc && !$containers {
+                if kind == GuestKind::Container && !$containers {
                     return Some("Only virtual machines can do this.".to_owned());
                 }
                 (!fits(&state.status)).then(|| format!("It is {} now.", state.status))
             }
 
             fn ignores_lock(&self, lock: &str) -> bool {
-                stringify!($name) == "Start" && lock == "suspended"
+                let ignored: &[&str] = &[$($lock)?];
+                ignored.contains(&lock)
             }
         }
     )*};
@@ -353,7 +345,7 @@ const fn power(label: &'static str, icon: &'static str, confirm: Confirm) -> Act
 
 power! {
     /// Switches it on. A hibernated machine resumes where it was.
-    Start(power("Start", "play", Confirm::Never), containers: true, fits: |s| matches!(s, "stopped" | "suspended" | "unknown"));
+    Start(power("Start", "play", Confirm::Never), containers: true, fits: |s| matches!(s, "stopped" | "suspended" | "unknown"), despite: "suspended");
     /// Asks the system inside to shut down.
     Shutdown(power("Shut down", "power", Confirm::WhenHit), containers: true, fits: |s| s == "running");
     /// Asks the system inside to restart.
@@ -417,31 +409,31 @@ mod tests {
     fn power_actions_are_offered_by_state() {
         let refusal = |kind: ActionKind, of, state: &GuestState| kind.empty().refusal(of, state);
         let mut running = state("running");
-        assert!(refusal(ActionKind::Start, GuestKind::Qemu, &running).is_some());
-        assert!(refusal(ActionKind::Shutdown, GuestKind::Qemu, &running).is_none());
-        assert!(refusal(ActionKind::Suspend, GuestKind::Lxc, &running).is_some());
+        assert!(refusal(ActionKind::Start, GuestKind::Vm, &running).is_some());
+        assert!(refusal(ActionKind::Shutdown, GuestKind::Vm, &running).is_none());
+        assert!(refusal(ActionKind::Suspend, GuestKind::Container, &running).is_some());
         running.lock = Some("backup".into());
-        assert!(refusal(ActionKind::Shutdown, GuestKind::Qemu, &running).unwrap().contains("backup"));
+        assert!(refusal(ActionKind::Shutdown, GuestKind::Vm, &running).unwrap().contains("backup"));
         let hibernated = GuestState { lock: Some("suspended".into()), ..state("stopped") };
-        assert_eq!(refusal(ActionKind::Start, GuestKind::Qemu, &hibernated), None);
-        assert!(refusal(ActionKind::Snapshot, GuestKind::Qemu, &hibernated).unwrap().contains("hibernated"));
-        assert_eq!(refusal(ActionKind::Delete, GuestKind::Qemu, &hibernated), None);
+        assert_eq!(refusal(ActionKind::Start, GuestKind::Vm, &hibernated), None);
+        assert!(refusal(ActionKind::Snapshot, GuestKind::Vm, &hibernated).unwrap().contains("hibernated"));
+        assert_eq!(refusal(ActionKind::Delete, GuestKind::Vm, &hibernated), None);
     }
 
     #[test]
     fn what_makes_no_sense_now_is_said() {
         let memory: GuestAction = TakeSnapshot { memory: true, ..TakeSnapshot::default() }.into();
-        assert!(memory.refusal(GuestKind::Qemu, &state("stopped")).unwrap().contains("no memory"));
-        assert_eq!(memory.refusal(GuestKind::Qemu, &state("running")), None);
+        assert!(memory.refusal(GuestKind::Vm, &state("stopped")).unwrap().contains("no memory"));
+        assert_eq!(memory.refusal(GuestKind::Vm, &state("running")), None);
         let locked = GuestState { lock: Some("backup".into()), ..state("running") };
-        assert!(memory.refusal(GuestKind::Qemu, &locked).unwrap().contains("backup"));
+        assert!(memory.refusal(GuestKind::Vm, &locked).unwrap().contains("backup"));
         let template = GuestState { template: true, ..state("stopped") };
         let make: GuestAction = MakeTemplate {}.into();
-        assert!(make.refusal(GuestKind::Qemu, &state("running")).is_some());
-        assert!(make.refusal(GuestKind::Qemu, &template).is_some());
+        assert!(make.refusal(GuestKind::Vm, &state("running")).is_some());
+        assert!(make.refusal(GuestKind::Vm, &template).is_some());
         let linked: GuestAction = CloneGuest { name: "x".into(), full: false, ..CloneGuest::default() }.into();
-        assert!(linked.refusal(GuestKind::Qemu, &state("stopped")).is_some());
-        assert_eq!(linked.refusal(GuestKind::Qemu, &template), None);
+        assert!(linked.refusal(GuestKind::Vm, &state("stopped")).is_some());
+        assert_eq!(linked.refusal(GuestKind::Vm, &template), None);
     }
 
     #[test]

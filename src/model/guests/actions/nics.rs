@@ -90,7 +90,8 @@ impl Action for AddNic {
     }
 }
 
-/// Changes the settings of a network card. Its MAC and anything not named stay as they are.
+/// Changes the settings of a network card. MAC and model stay when they are left out; what else is left out gets its
+/// default: no VLAN, no firewall, connected.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeNic {

@@ -116,9 +116,6 @@ impl LocalNode {
     }
 
     /// The same, for a host that may just be booting.
-    ///
-    /// # Errors
-    /// As [`Self::is_ready`], after `patience`.
     pub async fn wait_until_ready(&self, patience: Duration) -> Result<()> {
         let until = Instant::now() + patience;
         loop {
@@ -131,8 +128,6 @@ impl LocalNode {
         }
     }
 
-    /// # Errors
-    /// `Unavailable`.
     pub async fn version(&self) -> Result<String> {
         let version = self.json("pvesh get /version").await?;
         let text = version["version"].as_str().map(str::to_owned);
@@ -151,9 +146,6 @@ impl LocalNode {
     }
 
     /// Roles, entries, and what `user` has.
-    ///
-    /// # Errors
-    /// `Unavailable`.
     pub async fn access(&self, user: &str) -> Result<CurrentAccess> {
         let mut found = CurrentAccess::default();
         let text = |v: &Value, key: &str| v[key].as_str().unwrap_or_default().to_owned();

@@ -5,7 +5,7 @@ use crate::frame::gallery::pages::*;
 use base::ids::{ConnectionId, GuestId, JobId, SessionId, TokenId, UserId};
 use base::{Secret, Timestamp};
 use model::access::GuestRight;
-use model::audit::AuditRecord;
+use model::audit::{AuditEntry, AuditRecord};
 use model::connections::{Limits, Reach};
 use model::consoles::{ConsoleChoice, ConsoleKind};
 use model::guests::settings::{MachineSettings, StartingProfile};
@@ -84,7 +84,7 @@ pub fn guest(n: usize) -> machines::MachineRow {
         id: GuestId::from_bytes(id),
         name,
         vmid: (status != "making").then_some(100 + u32::try_from(n).unwrap_or(0)),
-        kind: if n % 5 == 4 { GuestKind::Lxc } else { GuestKind::Qemu },
+        kind: if n % 5 == 4 { GuestKind::Container } else { GuestKind::Vm },
         status: status.into(),
         template: false,
         owner: (n % 7 != 6).then(|| owner.to_owned()),
@@ -286,7 +286,7 @@ pub fn declared() -> (Vec<OptionSpec>, Vec<StartingProfile>) {
 }
 
 pub fn settings() -> MachineSettings {
-    MachineSettings::of(&declared().0, GuestKind::Qemu)
+    MachineSettings::of(&declared().0, GuestKind::Vm)
 }
 
 pub fn head(n: usize, away: bool) -> machine::MachineHead {
@@ -322,7 +322,7 @@ pub fn console_view(on: bool) -> console::ConsoleView {
     }
 }
 
-pub fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &str, ok: bool) -> audit::AuditRow {
+pub fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &str, ok: bool) -> AuditEntry {
     let record = AuditRecord {
         at: ago(i64::try_from(seq).unwrap_or(0) * 700),
         actor: actor.into(),
@@ -334,10 +334,10 @@ pub fn audit_row(seq: u64, actor: &str, action: &str, subject: &str, detail: &st
         ok,
         about: None,
     };
-    audit::AuditRow { seq: 4200 - seq, record }
+    AuditEntry { seq: 4200 - seq, record, hash: Vec::new() }
 }
 
-pub fn audit_rows() -> Vec<audit::AuditRow> {
+pub fn audit_rows() -> Vec<AuditEntry> {
     vec![
         audit_row(0, "mira", "guest.create", "build-runner", "from debian-13 on pve1: 2 cores, 4 GiB, 32 GiB", true),
         audit_row(1, "jon", "guest.power", "VM 103 jellyfin", "reboot", true),
@@ -515,7 +515,9 @@ pub fn typed() -> Form {
 }
 
 pub fn profile_view(fresh: bool) -> profile::ProfileView {
-    let session = |n: u8, device: &str, current| tokens::SessionItem {
+    let session = |n: u8, device: &str, current| app::sessions::SessionView {
+        kind: model::sessions::SessionKind::Browser,
+        expires: ago(-90_000),
         id: SessionId::from_bytes([n; 16]),
         device: device.into(),
         address: "192.168.1.20".into(),
@@ -527,7 +529,7 @@ pub fn profile_view(fresh: bool) -> profile::ProfileView {
         user: people().remove(0).user,
         prefs: Prefs { ssh_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(), ..Prefs::default() },
         sessions: vec![session(1, "Firefox on Linux", true), session(2, "Chrome on Android", false)],
-        tokens: vec![tokens::TokenItem {
+        tokens: vec![app::tokens::TokenView {
             id: TokenId::from_bytes([5; 16]),
             name: "Home Assistant".into(),
             scope: Scope::Operate,

@@ -40,7 +40,7 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
         connections: 0,
     };
     let history = machine::HistoryView { jobs: job_list(), audit: audit_rows() };
-    let jon = sharing::GrantItem {
+    let jon = app::guests::sharing::GrantView {
         user: UserId::from_bytes([8; 16]),
         login: "jon".into(),
         name: "Jon".into(),

@@ -2,15 +2,14 @@
 
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{self, finished, refused};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::{Form, Page};
 use crate::guests::impact;
-use crate::guests::one::find;
+use crate::guests::one::Machine;
 use app::live::GuestLive;
-use axum::extract::Path;
 use axum::response::Response;
 use base::{Error, Result};
 use maud::Markup;
@@ -34,26 +33,22 @@ fn started(person: &Person, guest: &GuestLive, back: &str, job: Option<Job>) -> 
 }
 
 /// Asks for the action of a form. A refused form is shown again with what was typed.
-pub async fn submit<D: FnOnce(&Page, &Form) -> Markup>(
+pub async fn submit<F: Future<Output = Result<Markup>>>(
     person: &Person,
     guest: &GuestLive,
-    form: Form,
+    form: &Form,
     action: Result<impl Into<GuestAction>>,
     back: &str,
-    redraw: impl Future<Output = Result<D>>,
+    redraw: impl FnOnce(Page, Form) -> F,
 ) -> Answer {
-    match request(person, guest, action).await {
-        Ok(job) => Ok(started(person, guest, back, job)),
-        Err(e) => again(person, form, e, redraw.await?),
-    }
+    let asked = async { Ok(started(person, guest, back, request(person, guest, action).await?)) };
+    forms::submit(person, form, asked, redraw).await
 }
 
 /// Asks for the action of a button. Why it is refused is read at `back`.
 pub async fn press(person: &Person, guest: &GuestLive, action: Result<impl Into<GuestAction>>, back: &str) -> Answer {
-    match request(person, guest, action).await {
-        Ok(job) => Ok(started(person, guest, back, job)),
-        Err(e) => refused(person, back, e),
-    }
+    let asked = async { Ok(started(person, guest, back, request(person, guest, action).await?)) };
+    forms::press(person, back, asked).await
 }
 
 /// What was typed into `field` to confirm must be `name`.
@@ -65,10 +60,8 @@ pub fn confirmed(form: &Form, field: &str, what: &str, name: &str) -> Result<()>
 }
 
 /// A machine's power, by a button. Without script the question comes now that the script asks before.
-pub async fn power(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
+pub async fn power(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
     let back = format!("/machines/{}", guest.row.id);
-    let form = Form::from_pairs(form);
     let Some(kind) = ActionKind::power().find(|kind| kind.name() == form.value("action")) else {
         return refused(&person, &back, Error::invalid("Choose what to do with the machine."));
     };

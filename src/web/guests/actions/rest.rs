@@ -112,7 +112,7 @@ addresses! {
     migrate: post "/api/v1/guests/{id}/migrate" ["id"] Migrate (Migrate);
     /// Requests hibernating a running virtual machine: its memory is saved to disk, and starting it resumes where it left off.
     hibernate: post "/api/v1/guests/{id}/hibernate" ["id"] Hibernate;
-    /// Asks for a snapshot.
+    /// Requests a snapshot.
     take_snapshot: post "/api/v1/guests/{id}/snapshots" ["id"] Snapshot (TakeSnapshot);
     /// Requests a new note on a snapshot.
     edit_snapshot: patch "/api/v1/guests/{id}/snapshots/{name}" ["id" "name"] EditSnapshot (EditSnapshot);
@@ -124,14 +124,14 @@ addresses! {
     change_settings: patch "/api/v1/guests/{id}/hardware" ["id"] Change (ChangeSettings);
     /// Requests reverting changes that are waiting for a restart.
     revert_settings: post "/api/v1/guests/{id}/hardware/revert" ["id"] Revert (RevertSettings);
-    /// Asks for a new disk.
+    /// Requests a new disk.
     add_disk: post "/api/v1/guests/{id}/disks" ["id"] AddDisk (AddDisk);
     /// Requests deleting an unused disk with all that is on it.
     delete_disk: delete "/api/v1/guests/{id}/disks/{disk}" ["id" "disk"] DeleteDisk;
-    /// Asks for a new network card.
+    /// Requests a new network card.
     add_nic: post "/api/v1/guests/{id}/nics" ["id"] AddNic (NicSpec);
-    /// Requests new settings for a network card. Its MAC and anything not named here stay as they are.
+    /// Requests new settings for a network card. MAC and model stay when they are left out; what else is left out gets its default.
     change_nic: put "/api/v1/guests/{id}/nics/{key}" ["id" "key"] ChangeNic (NicSpec);
-    /// Asks to remove a network card.
+    /// Requests removing a network card.
     remove_nic: delete "/api/v1/guests/{id}/nics/{key}" ["id" "key"] RemoveNic;
 }

@@ -3,8 +3,8 @@
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, id, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, id, refused, submit};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
@@ -21,8 +21,7 @@ use std::collections::BTreeSet;
 
 /// The first time (without `sure`) the page that says what would be done; then asking for it. What takes nothing from
 /// anybody and needs no more words, as a start, is asked for at once.
-pub async fn act(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
+pub async fn act(person: Person, Checked { form, .. }: Checked) -> Answer {
     let Some(kind) = ActionKind::bulk().find(|kind| kind.name() == form.value("action")) else {
         return refused(&person, "/machines", Error::invalid("Choose what to do with the machines."));
     };
@@ -37,30 +36,25 @@ pub async fn act(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer
         let view = view(&person, kind, &check)?;
         return Ok(page::bulk(&person.page(), &view, &form).into_response());
     }
-    let action = counted(&form, kind, &check).and_then(|()| kind.read(form.node()));
-    let done = match action {
-        Ok(action) => guests.bulk(&person.actor, &ids, &action).await,
-        Err(e) => Err(e),
+    let done = async {
+        let action = counted(&form, kind, &check).and_then(|()| kind.read(form.node()))?;
+        guests.bulk(&person.actor, &ids, &action).await
     };
-    match done {
-        Ok(done) if done.count() > 0 => {
-            // Jobs can be watched; what is done at once is seen in the list.
-            let to = if done.jobs.is_empty() || at_once { "/machines" } else { "/jobs" };
-            let refusals: Vec<String> = done.refused.iter().map(|r| format!("{}: {}", r.name, r.why)).collect();
-            let said = summary(kind.spec().label, done.jobs.is_empty(), done.count(), &refusals);
-            Ok(finished(&person, to, &said))
+    let done = done.await;
+    let refused = done.as_ref().map_or(check.refused, |done| done.refused.clone());
+    let check = BulkCheck { fit: check.fit, refused };
+    let asked = async {
+        let done = done?;
+        if done.count() == 0 {
+            return Err(Error::conflict("It can't be done for any of them."));
         }
-        Ok(done) => {
-            let e = Error::conflict("It can't be done for any of them.");
-            let check = BulkCheck { fit: check.fit, refused: done.refused };
-            let view = view(&person, kind, &check)?;
-            again(&person, form, e, |p, form| page::bulk(p, &view, form))
-        }
-        Err(e) => {
-            let view = view(&person, kind, &check)?;
-            again(&person, form, e, |p, form| page::bulk(p, &view, form))
-        }
-    }
+        // Jobs can be watched; what is done at once is seen in the list.
+        let to = if done.jobs.is_empty() || at_once { "/machines" } else { "/jobs" };
+        let refusals: Vec<String> = done.refused.iter().map(|r| format!("{}: {}", r.name, r.why)).collect();
+        let said = summary(kind.spec().label, done.jobs.is_empty(), done.count(), &refusals);
+        Ok(finished(&person, to, &said))
+    };
+    submit(&person, &form, asked, async |p, form| Ok(page::bulk(&p, &view(&person, kind, &check)?, &form))).await
 }
 
 /// Deleting many asks for their number: counting makes people look.

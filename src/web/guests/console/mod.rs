@@ -8,14 +8,13 @@ pub mod page;
 pub mod rest;
 
 use crate::door::csrf;
-use crate::door::csrf::{Checked, Pairs};
+use crate::door::csrf::Checked;
 use crate::door::forms::id;
 use crate::door::problem::Answer;
 use crate::door::state::Web;
 use crate::door::visit::Person;
-use crate::frame::Form;
 use crate::guests::console::page::ConsoleView;
-use crate::guests::one::{find, head};
+use crate::guests::one::{Machine, find, head};
 use app::consoles::{ConsoleReader, ConsoleWriter, Entry, OpenConsole, Watch, is_on};
 use axum::Json;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -47,8 +46,7 @@ const PIECE: usize = 32 * 1024;
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
+pub async fn show(person: Person, Machine(guest): Machine) -> Answer<Markup> {
     if person.actor.guest_right(&guest.row) < Some(GuestRight::Use) {
         return Err(Error::forbidden("You may view this machine, but not use its console.").into());
     }
@@ -64,19 +62,12 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
 }
 
 /// A ticket for our own page.
-pub async fn ticket(
-    person: Person,
-    Path(text): Path<String>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Answer<Json<Value>> {
-    let form = Form::from_pairs(form);
+pub async fn ticket(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked) -> Answer<Json<Value>> {
     let kind = kind(form.value("kind"))?;
     let ticket = person.web.app.consoles().ticket(&person.actor, id::<GuestId>(&text)?, kind).await?;
     Ok(Json(json!({ "ticket": ticket.text.expose(), "kind": kind })))
 }
 
-/// # Errors
-/// `Invalid` on `kind`.
 pub fn kind(text: &str) -> Result<ConsoleKind> {
     ConsoleKind::parse(text).ok_or_else(|| Error::field("kind", "Choose vnc or serial."))
 }

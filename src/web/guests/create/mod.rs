@@ -2,8 +2,8 @@
 
 pub mod page;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::again;
+use crate::door::csrf::Checked;
+use crate::door::forms::submit;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
@@ -58,8 +58,7 @@ pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
 }
 
 /// One step was filled in.
-pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
+pub async fn step(person: Person, Checked { form, .. }: Checked) -> Answer {
     let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);
     let picked = at == CreateStep::Size && form.value("profile") != form.value("filled");
     let form = with_fixed(&person, form);
@@ -76,14 +75,14 @@ pub async fn step(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answe
         _ => match wrong_in(&form, at, &settings) {
             None if at == CreateStep::Access => match check_user(&person, &form).await {
                 Ok(()) => Ok(draw(&person, at.next(), &form).await),
-                Err(e) => refuse(&person, at, form, e).await,
+                Err(e) => refuse(&person, at, &form, e).await,
             },
             None if at == CreateStep::Software => match check_software(&person, &form) {
                 Ok(()) => Ok(draw(&person, at.next(), &form).await),
-                Err(e) => refuse(&person, at, form, e).await,
+                Err(e) => refuse(&person, at, &form, e).await,
             },
             None => Ok(draw(&person, at.next(), &form).await),
-            Some(e) => refuse(&person, at, form, e).await,
+            Some(e) => refuse(&person, at, &form, e).await,
         },
     }
 }
@@ -157,7 +156,7 @@ fn connection_of(person: &Person, form: &Form) -> Option<ConnectionId> {
 fn settings_for(person: &Person, form: &Form) -> MachineSettings {
     let app = &person.web.app;
     match connection_of(person, form) {
-        Some(connection) => app.guests().settings_of(connection, GuestKind::Qemu),
+        Some(connection) => app.guests().settings_of(connection, GuestKind::Vm),
         None => app.hardware_profiles().settings(),
     }
 }
@@ -183,9 +182,12 @@ async fn draw(person: &Person, step: CreateStep, form: &Form) -> Response {
     page::create(&person.page(), &view, form).into_response()
 }
 
-async fn refuse(person: &Person, step: CreateStep, form: Form, e: Error) -> Answer {
-    let view = view(person, step, &form).await;
-    again(person, form, e, |p, form| page::create(p, &view, form))
+async fn refuse(person: &Person, step: CreateStep, form: &Form, e: Error) -> Answer {
+    submit(person, form, async { Err(e) }, async |p, form| {
+        let view = view(person, step, &form).await;
+        Ok(page::create(&p, &view, &form))
+    })
+    .await
 }
 
 async fn create(person: &Person, form: Form) -> Answer {
@@ -200,7 +202,7 @@ async fn create(person: &Person, form: Form) -> Answer {
         Err(e) => {
             let menu = person.web.app.software().menu(&person.actor);
             let step = CreateStep::of_errors(&form.clone().fail(&e), &menu).unwrap_or(CreateStep::Review);
-            refuse(person, step, form, e).await
+            refuse(person, step, &form, e).await
         }
     }
 }
@@ -365,7 +367,7 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         profile: profile_of(person, form),
         fixes: !person.actor.is_admin(),
         must_pick: app.hardware_profiles().required_of(&person.actor).unwrap_or(false),
-        features: connection.map(|c| app.guests().features_of(c).of(GuestKind::Qemu).to_vec()).unwrap_or_default(),
+        features: connection.map(|c| app.guests().features_of(c).of(GuestKind::Vm).to_vec()).unwrap_or_default(),
         settings: settings_for(person, form),
     }
 }

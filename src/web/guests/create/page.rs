@@ -20,7 +20,8 @@ use model::options::OptionSpec;
 use model::profiles::Profile;
 use model::providers::Feature;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub enum CreateStep {
     Source,
     Size,
@@ -35,14 +36,7 @@ impl CreateStep {
 
     /// As in the form's `step`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Size => "size",
-            Self::Network => "network",
-            Self::Access => "access",
-            Self::Software => "software",
-            Self::Review => "review",
-        }
+        self.into()
     }
 
     pub fn parse(text: &str) -> Option<Self> {

@@ -3,14 +3,14 @@
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished};
+use crate::door::csrf::Checked;
+use crate::door::forms::{self, finished};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::options::typed_text;
 use crate::frame::{Form, Page};
 use crate::guests::actions::{confirmed, press, submit};
-use crate::guests::one::{find, head};
+use crate::guests::one::{Machine, find, head};
 use crate::rest::reading::Node;
 use app::live::GuestLive;
 use axum::extract::Path;
@@ -25,8 +25,7 @@ use model::nodes::Choices;
 use model::options::When;
 use std::collections::BTreeMap;
 
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
+pub async fn show(person: Person, Machine(guest): Machine) -> Answer<Markup> {
     let all = person.web.app.guests().hardware(&person.actor, guest.row.id).await;
     let told = all.as_ref().map_err(Error::message);
     Ok(page::hardware(&person.page(), &head(&person, &guest)?, told))
@@ -56,31 +55,29 @@ fn changes(settings: &MachineSettings, group: &str, all: &Hardware, form: &Form)
 }
 
 /// Preview, then change.
-pub async fn edit(
-    person: Person,
-    Path((text, slug)): Path<(String, String)>,
-    Checked { form, .. }: Checked<Pairs>,
-) -> Answer {
+pub async fn edit(person: Person, Path((text, slug)): Path<(String, String)>, Checked { form, .. }: Checked) -> Answer {
     let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
     let guests = person.web.app.guests();
     let all = guests.hardware(&person.actor, guest.row.id).await?;
     let shown = head(&person, &guest)?;
     let group = group(&shown.settings, &slug)?;
     let values = changes(&shown.settings, &group, &all, &form);
-    let draw = |p: &Page, form: &Form| page::edit(p, &shown, &group, &all, form);
+    let redraw = async |p: Page, form: Form| Ok(page::edit(&p, &shown, &group, &all, &form));
     match form.value("go") {
-        "back" => Ok(draw(&person.page(), &form).into_response()),
+        "back" => Ok(page::edit(&person.page(), &shown, &group, &all, &form).into_response()),
         _ if values.is_empty() => Ok(finished(&person, &back(&guest), "Nothing has changed.")),
         "change" => {
             let digest = Some(form.value("digest").to_owned()).filter(|d| !d.is_empty());
             let action = Ok(ChangeSettings { values, digest });
-            submit(&person, &guest, form, action, &back(&guest), async { Ok(draw) }).await
+            submit(&person, &guest, &form, action, &back(&guest), redraw).await
         }
-        _ => match guests.good_plan(&person.actor, guest.row.id, &values).await {
-            Ok(plan) => Ok(page::preview(&person.page(), &shown, &slug, &plan, &form).into_response()),
-            Err(e) => again(&person, form, e, draw),
-        },
+        _ => {
+            let planned = async {
+                let plan = guests.good_plan(&person.actor, guest.row.id, &values).await?;
+                Ok(page::preview(&person.page(), &shown, &slug, &plan, &form).into_response())
+            };
+            forms::submit(&person, &form, planned, redraw).await
+        }
     }
 }
 
@@ -88,9 +85,8 @@ fn back(guest: &GuestLive) -> String {
     format!("/machines/{}/hardware", guest.row.id)
 }
 
-pub async fn revert(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
-    let keys = Form::from_pairs(form).values("key").to_vec();
+pub async fn revert(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
+    let keys = form.values("key").to_vec();
     press(&person, &guest, Ok(RevertSettings { keys }), &back(&guest)).await
 }
 
@@ -101,28 +97,25 @@ async fn choices(person: &Person, guest: &GuestLive) -> Choices {
 
 pub async fn disk_page(person: Person, Path((text, key)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
-    Ok(draw_disk(&person, &guest, &key).await?(&person.page(), &Form::new()))
+    Ok(draw_disk(&person, &guest, &key, &person.page(), &Form::new()).await?)
 }
 
-/// The page of one disk, ready to be drawn with any form.
-async fn draw_disk(person: &Person, guest: &GuestLive, key: &str) -> Result<impl Fn(&Page, &Form) -> Markup + use<>> {
+async fn draw_disk(person: &Person, guest: &GuestLive, key: &str, p: &Page, form: &Form) -> Result<Markup> {
     let all = person.web.app.guests().hardware(&person.actor, guest.row.id).await?;
     let choices = choices(person, guest).await;
-    let head = head(person, guest)?;
-    let disk = all.disks.iter().find(|d| d.key == key).cloned();
+    let disk = all.disks.iter().find(|d| d.key == key);
     if disk.is_none() && key != "new" {
         return Err(Error::not_found("The machine has no such disk."));
     }
-    Ok(move |p: &Page, form: &Form| page::disk(p, &head, &all, disk.as_ref(), &choices, form))
+    Ok(page::disk(p, &head(person, guest)?, &all, disk, &choices, form))
 }
 
 pub async fn disk(
     person: Person,
     Path((text, key, what)): Path<(String, String, String)>,
-    Checked { form, .. }: Checked<Pairs>,
+    Checked { form, .. }: Checked,
 ) -> Answer {
     let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
     let kind = match what.as_str() {
         "add" => ActionKind::AddDisk,
         "grow" => ActionKind::GrowDisk,
@@ -135,32 +128,31 @@ pub async fn disk(
     };
     let sure = if kind == ActionKind::DeleteDisk { confirmed(&form, "confirm", "disk", &key) } else { Ok(()) };
     let action = sure.and_then(|()| kind.read(form.clone().replace("disk", key.as_str()).node()));
-    submit(&person, &guest, form, action, &back(&guest), draw_disk(&person, &guest, &key)).await
+    let redraw = async |p, form| draw_disk(&person, &guest, &key, &p, &form).await;
+    submit(&person, &guest, &form, action, &back(&guest), redraw).await
 }
 
 pub async fn nic_page(person: Person, Path((text, key)): Path<(String, String)>) -> Answer<Markup> {
     let guest = find(&person, &text)?;
-    Ok(draw_nic(&person, &guest, &key).await?(&person.page(), &Form::new()))
+    Ok(draw_nic(&person, &guest, &key, &person.page(), &Form::new()).await?)
 }
 
-async fn draw_nic(person: &Person, guest: &GuestLive, key: &str) -> Result<impl Fn(&Page, &Form) -> Markup + use<>> {
+async fn draw_nic(person: &Person, guest: &GuestLive, key: &str, p: &Page, form: &Form) -> Result<Markup> {
     let all = person.web.app.guests().hardware(&person.actor, guest.row.id).await?;
     let choices = choices(person, guest).await;
-    let head = head(person, guest)?;
-    let nic = all.nics.iter().find(|n| n.key == key).cloned();
+    let nic = all.nics.iter().find(|n| n.key == key);
     if nic.is_none() && key != "new" {
         return Err(Error::not_found("The machine has no such network card."));
     }
-    Ok(move |p: &Page, form: &Form| page::nic(p, &head, &all, nic.as_ref(), &choices, form))
+    Ok(page::nic(p, &head(person, guest)?, &all, nic, &choices, form))
 }
 
 pub async fn nic(
     person: Person,
     Path((text, key, what)): Path<(String, String, String)>,
-    Checked { form, .. }: Checked<Pairs>,
+    Checked { form, .. }: Checked,
 ) -> Answer {
     let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
     let kind = match what.as_str() {
         "add" => ActionKind::AddNic,
         "change" => ActionKind::ChangeNic,
@@ -168,7 +160,8 @@ pub async fn nic(
         _ => return Err(Error::not_found("There is nothing at this address.").into()),
     };
     let action = kind.read(Node::of_form([("key", key.as_str())]).with("nic", form.node()));
-    submit(&person, &guest, form, action, &back(&guest), draw_nic(&person, &guest, &key)).await
+    let redraw = async |p, form| draw_nic(&person, &guest, &key, &p, &form).await;
+    submit(&person, &guest, &form, action, &back(&guest), redraw).await
 }
 
 #[cfg(test)]

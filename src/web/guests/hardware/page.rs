@@ -125,7 +125,7 @@ pub fn badge(live: bool) -> Markup {
 fn group_card(head: &MachineHead, group: &str, all: &Hardware) -> Markup {
     let (values, slug) = (of_group(&head.settings, group, all), slug(group));
     let first_start = values.iter().all(|(s, _)| s.key.starts_with("ci_"));
-    if values.is_empty() || (first_start && head.row.kind == GuestKind::Qemu && !has_cloudinit(all)) {
+    if values.is_empty() || (first_start && head.row.kind == GuestKind::Vm && !has_cloudinit(all)) {
         return html! {};
     }
     html! {
@@ -332,7 +332,7 @@ fn act(head: &MachineHead, d: &Disk, what: &str) -> String {
 }
 
 fn new_disk(page: &Page, head: &MachineHead, all: &Hardware, choices: &Choices, form: &Form) -> Markup {
-    let container = head.row.kind == GuestKind::Lxc;
+    let container = head.row.kind == GuestKind::Container;
     html! {
         section.card.narrow {
             h2 { "Add a disk" }
@@ -357,7 +357,7 @@ fn unused_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, form: 
     html! {
         section.card.narrow { h2 { "Attach it again" }
             form method="post" action=(act(head, d, "attach")) { (csrf(page))
-                @if head.row.kind == GuestKind::Lxc {
+                @if head.row.kind == GuestKind::Container {
                     input type="hidden" name="bus" value="mp";
                     (text("path", "Folder in the container").required().render(form))
                 } @else { (select(form, "bus", "Connected by", &pairs(&all.buses), "")) }
@@ -404,7 +404,7 @@ fn used_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, choices:
                 form method="post" action=(act(head, d, "move")) { (csrf(page))
                     (select(form, "storage", "Storage", &pairs(&elsewhere), ""))
                     (switch(form, "keep", "Keep the old one as an unused disk", false, "A machine with snapshots needs this."))
-                    @if head.row.kind == GuestKind::Lxc && all.running { p.dim { "Only while the container is off." } }
+                    @if head.row.kind == GuestKind::Container && all.running { p.dim { "Only while the container is off." } }
                     div.actions { button { "Move" } } } }
         }
         @if d.key != "rootfs" && !system {
@@ -426,7 +426,7 @@ pub fn nic(
     choices: &Choices,
     form: &Form,
 ) -> Markup {
-    let container = head.row.kind == GuestKind::Lxc;
+    let container = head.row.kind == GuestKind::Container;
     let model = head.settings.find("nic_model");
     let first = model.and_then(|s| s.choices.first()).map(|(value, _)| value.clone()).unwrap_or_default();
     let blank = Nic { model: first, link: true, ..Nic::default() };

@@ -1,12 +1,10 @@
 //! Hardware and options for programs.
 
-use crate::door::forms::id;
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::rest::body::JsonBody;
 use crate::rest::openapi::{OneProblems, WriteProblems};
 use axum::Json;
-use axum::extract::Path;
 use base::ids::GuestId;
 use model::guests::actions::ChangeSettings;
 use model::guests::hardware::{self, Plan};
@@ -48,8 +46,8 @@ pub struct HardwareView {
 /// A machine's hardware and options.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/hardware", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = HardwareView), OneProblems))]
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<HardwareView>> {
-    let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
+pub async fn show(person: Person, Id(id): Id<GuestId>) -> Answer<Json<HardwareView>> {
+    let guests = person.web.app.guests();
     let all = guests.hardware(&person.actor, id).await?;
     let guest = guests.get(&person.actor, id)?;
     let settings = guests.settings(&guest);
@@ -83,8 +81,8 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Json<Hardw
     responses((status = 200, body = Plan), WriteProblems))]
 pub async fn plan(
     person: Person,
-    Path(text): Path<String>,
+    Id(id): Id<GuestId>,
     JsonBody(wanted): JsonBody<ChangeSettings>,
 ) -> Answer<Json<Plan>> {
-    Ok(Json(person.web.app.guests().plan_change(&person.actor, id::<GuestId>(&text)?, &wanted.values).await?))
+    Ok(Json(person.web.app.guests().plan_change(&person.actor, id, &wanted.values).await?))
 }

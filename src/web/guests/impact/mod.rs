@@ -5,10 +5,10 @@ pub mod rest;
 
 use crate::door::problem::Answer;
 use crate::door::visit::{Person, see_other};
-use crate::guests::one::{find, head};
+use crate::guests::one::{Machine, head};
 use app::impact::ProposedAction;
 use app::live::GuestLive;
-use axum::extract::{Path, Query};
+use axum::extract::Query;
 use axum::response::Response;
 use base::{Error, Result};
 use maud::Markup;
@@ -23,8 +23,7 @@ pub struct PowerParams {
 }
 
 /// The question before a machine's power is taken, with what depends on it.
-pub async fn power(person: Person, Path(text): Path<String>, Query(wanted): Query<PowerParams>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
+pub async fn power(person: Person, Machine(guest): Machine, Query(wanted): Query<PowerParams>) -> Answer<Markup> {
     let kind = ActionKind::power().find(|kind| kind.name() == wanted.action && kind.has_impact());
     let kind = kind.ok_or_else(|| Error::not_found("There is nothing at this address."))?;
     let refusal = person.web.app.guests().action_refusal(&person.actor, &guest, &kind.empty());

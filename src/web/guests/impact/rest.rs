@@ -1,13 +1,11 @@
 //! What depends on a machine, for programs.
 
-use crate::door::forms::id;
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::rest::body::QueryParams;
 use crate::rest::openapi::FoundProblems;
 use app::impact::ProposedAction;
 use axum::Json;
-use axum::extract::Path;
 use base::Error;
 use base::ids::GuestId;
 use model::guests::ActionKind;
@@ -50,7 +48,7 @@ impl From<Impact> for ImpactView {
     responses((status = 200, body = ImpactView), FoundProblems))]
 pub async fn show(
     person: Person,
-    Path(text): Path<String>,
+    Id(id): Id<GuestId>,
     QueryParams(look): QueryParams<ImpactParams>,
 ) -> Answer<Json<ImpactView>> {
     let snapshot = look.snapshot.filter(|name| !name.is_empty());
@@ -58,6 +56,6 @@ pub async fn show(
         return Err(Error::field("snapshot", "Choose the snapshot to roll back to.").into());
     }
     let what = ProposedAction { action: look.action, snapshot };
-    let impact = person.web.app.impact().of(&person.actor, id::<GuestId>(&text)?, &what).await?;
+    let impact = person.web.app.impact().of(&person.actor, id, &what).await?;
     Ok(Json(impact.into()))
 }

@@ -3,11 +3,10 @@
 pub mod page;
 
 use crate::door::cache;
-use crate::door::csrf::{Checked, Pairs};
+use crate::door::csrf::Checked;
 use crate::door::forms::finished;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::frame::Form;
 use crate::guests::list::page::{Away, MachineRow, MachinesView};
 use app::live::{GuestLive, LiveView};
 use axum::extract::Query;
@@ -215,8 +214,7 @@ pub(crate) fn summary(label: &str, at_once: bool, count: usize, refusals: &[Stri
 }
 
 /// Which columns the person does not want to see.
-pub async fn columns(person: Person, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let form = Form::from_pairs(form);
+pub async fn columns(person: Person, Checked { form, .. }: Checked) -> Answer {
     let shown = form.values("show");
     let hidden = page::COLUMNS.iter().map(|(key, _)| (*key).to_owned()).filter(|key| !shown.contains(key));
     let profile = person.web.app.account();

@@ -129,14 +129,14 @@ fn nothing(page: &Page, view: &MachinesView) -> Markup {
         return empty(
             "node",
             "Nothing is connected yet",
-            "Machines appear here as soon as Proxmox is connected.",
+            "Machines appear here as soon as Proxmox or a KVM host is connected.",
             action,
         );
     }
     empty(
         "machines",
         "No machines yet",
-        "A machine is a virtual computer on one of the Proxmox nodes. Created from a template, it is ready in about a minute.",
+        "A machine is a virtual computer on one of your nodes. Created from a template, it is ready in about a minute.",
         Some(("/machines/new", "New machine")),
     )
 }
@@ -224,7 +224,7 @@ pub fn row(r: &MachineRow, check: bool) -> Markup {
             td.c-state { (guest_state(if r.template { "template" } else { &r.status })) }
             th.c-name scope="row" {
                 a href={ "/machines/" (r.id) } { (r.name) }
-                @if let Some(vmid) = r.vmid { small { @if r.kind == GuestKind::Lxc { "CT " } (vmid) } }
+                @if let Some(vmid) = r.vmid { small { @if r.kind == GuestKind::Container { "CT " } (vmid) } }
                 @if let Some((job, title)) = &r.job { a.job href={ "/jobs/" (job) } { (title) } }
             }
             td.c-owner { @match &r.owner { Some(o) => (o), None => span.dim { "–" } } }
@@ -276,7 +276,7 @@ fn states_for(kind: ActionKind) -> Vec<&'static str> {
     let all = ["running", "stopped", "paused", "suspended", "unknown", "io-error", "internal-error", "prelaunch"];
     let fits = |status: &&str| {
         let state = GuestState { status: (*status).to_owned(), ..GuestState::default() };
-        kind.empty().refusal(GuestKind::Qemu, &state).is_none()
+        kind.empty().refusal(GuestKind::Vm, &state).is_none()
     };
     all.into_iter().filter(fits).collect()
 }

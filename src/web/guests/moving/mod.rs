@@ -3,7 +3,7 @@
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
+use crate::door::csrf::Checked;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::{Form, Page};
@@ -11,24 +11,21 @@ use crate::guests::actions::submit;
 use crate::guests::impact;
 use crate::guests::impact::page::list;
 use crate::guests::moving::page::{CloneView, MoveView};
-use crate::guests::one::{find, head};
+use crate::guests::one::{Machine, head};
 use app::live::GuestLive;
-use axum::extract::Path;
 use base::Result;
 use maud::{Markup, html};
 use model::guests::actions::{CloneGuest, MakeTemplate, Migrate};
 use model::guests::{ActionKind, GuestKind};
 use model::providers::Feature;
 
-pub async fn clone_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
-    Ok(draw_clone(&person, &guest).await?(&person.page(), &Form::new()))
+pub async fn clone_page(person: Person, Machine(guest): Machine) -> Answer<Markup> {
+    Ok(draw_clone(&person, &guest, &person.page(), &Form::new()).await?)
 }
 
-async fn draw_clone(person: &Person, guest: &GuestLive) -> Result<impl FnOnce(&Page, &Form) -> Markup + use<>> {
+async fn draw_clone(person: &Person, guest: &GuestLive, p: &Page, form: &Form) -> Result<Markup> {
     let view = clone_view(person, guest).await;
-    let head = head(person, guest)?;
-    Ok(move |p: &Page, form: &Form| page::copy(p, &head, &view, form))
+    Ok(page::copy(p, &head(person, guest)?, &view, form))
 }
 
 async fn clone_view(person: &Person, guest: &GuestLive) -> CloneView {
@@ -41,7 +38,7 @@ async fn clone_view(person: &Person, guest: &GuestLive) -> CloneView {
     };
     let names: Vec<String> = snapshots.into_iter().filter(|s| !s.broken).map(|s| s.name).collect();
     // A running container can be copied only as it was at a snapshot.
-    let present = guest.row.kind == GuestKind::Qemu || guest.state.status != "running";
+    let present = guest.row.kind == GuestKind::Vm || guest.state.status != "running";
     // Without an answer all nodes are offered; the job says what can't be.
     let tied = match features.contains(&Feature::Migrate) {
         true => guests.migrate_check(actor, id).await.map(|c| c.disks).unwrap_or_default(),
@@ -61,20 +58,18 @@ async fn clone_view(person: &Person, guest: &GuestLive) -> CloneView {
     }
 }
 
-pub async fn copy(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
+pub async fn copy(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
     let here = |node: &String| *node == guest.state.node;
     let action = form.action::<CloneGuest>().map(|c| CloneGuest { node: c.node.filter(|n| !here(n)), ..c });
-    submit(&person, &guest, form, action, "", draw_clone(&person, &guest)).await
+    let redraw = async |p, form| draw_clone(&person, &guest, &p, &form).await;
+    submit(&person, &guest, &form, action, "", redraw).await
 }
 
-pub async fn template_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
-    Ok(draw_template(&person, &guest).await?(&person.page(), &Form::new()))
+pub async fn template_page(person: Person, Machine(guest): Machine) -> Answer<Markup> {
+    Ok(draw_template(&person, &guest, &person.page(), &Form::new()).await?)
 }
 
-async fn draw_template(person: &Person, guest: &GuestLive) -> Result<impl FnOnce(&Page, &Form) -> Markup + use<>> {
+async fn draw_template(person: &Person, guest: &GuestLive, p: &Page, form: &Form) -> Result<Markup> {
     let refusal = person.web.app.guests().action_refusal(&person.actor, guest, &ActionKind::Template.empty());
     let lost = html! {
         ul.plain {
@@ -84,23 +79,20 @@ async fn draw_template(person: &Person, guest: &GuestLive) -> Result<impl FnOnce
         }
         (list(&impact::of(person, guest, ActionKind::Template.into()).await?))
     };
-    let head = head(person, guest)?;
-    Ok(move |p: &Page, form: &Form| page::template(p, &head, refusal.as_deref(), &lost, form))
+    Ok(page::template(p, &head(person, guest)?, refusal.as_deref(), &lost, form))
 }
 
-pub async fn template(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
+pub async fn template(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
     let back = format!("/machines/{}", guest.row.id);
-    let form = Form::from_pairs(form);
-    submit(&person, &guest, form, Ok(MakeTemplate {}), &back, draw_template(&person, &guest)).await
+    let redraw = async |p, form| draw_template(&person, &guest, &p, &form).await;
+    submit(&person, &guest, &form, Ok(MakeTemplate {}), &back, redraw).await
 }
 
-pub async fn move_page(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
-    Ok(draw_move(&person, &guest).await?(&person.page(), &Form::new()))
+pub async fn move_page(person: Person, Machine(guest): Machine) -> Answer<Markup> {
+    Ok(draw_move(&person, &guest, &person.page(), &Form::new()).await?)
 }
 
-async fn draw_move(person: &Person, guest: &GuestLive) -> Result<impl FnOnce(&Page, &Form) -> Markup + use<>> {
+async fn draw_move(person: &Person, guest: &GuestLive, p: &Page, form: &Form) -> Result<Markup> {
     let guests = person.web.app.guests();
     let refusal = guests.action_refusal(&person.actor, guest, &ActionKind::Migrate.empty());
     let view = match guests.migrate_check(&person.actor, guest.row.id).await {
@@ -108,14 +100,12 @@ async fn draw_move(person: &Person, guest: &GuestLive) -> Result<impl FnOnce(&Pa
         Err(e) => MoveView { check: None, trouble: e.message().to_owned(), refusal },
     };
     let hit = list(&impact::of(person, guest, ActionKind::Migrate.into()).await?);
-    let head = head(person, guest)?;
-    Ok(move |p: &Page, form: &Form| page::migrate(p, &head, &view, &hit, form))
+    Ok(page::migrate(p, &head(person, guest)?, &view, &hit, form))
 }
 
-pub async fn migrate(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
+pub async fn migrate(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
     let back = format!("/machines/{}/migrate", guest.row.id);
-    let form = Form::from_pairs(form);
     let action = form.action::<Migrate>();
-    submit(&person, &guest, form, action, &back, draw_move(&person, &guest)).await
+    let redraw = async |p, form| draw_move(&person, &guest, &p, &form).await;
+    submit(&person, &guest, &form, action, &back, redraw).await
 }

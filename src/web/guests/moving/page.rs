@@ -206,7 +206,7 @@ fn how(head: &MachineHead, check: &MoveCheck) -> Markup {
     let words = match (check.running, check.live) {
         (false, _) => "It is off, and stays off.",
         (true, true) => "It keeps running while it moves, apart from a very short pause.",
-        (true, false) if head.row.kind == GuestKind::Lxc => {
+        (true, false) if head.row.kind == GuestKind::Container => {
             "A container can't move while it runs: it is shut down here and started there."
         }
         (true, false) => "It is shut down here and started there.",

@@ -2,12 +2,11 @@
 
 pub mod page;
 
-use crate::audit::row as audit_row;
-use crate::door::csrf::{Checked, Pairs};
+use crate::door::csrf::Checked;
 use crate::door::forms::id;
-use crate::door::problem::Answer;
-use crate::door::visit::Person;
-use crate::frame::{Form, Page};
+use crate::door::problem::{Answer, refuse};
+use crate::door::visit::{Id, Person};
+use crate::frame::Form;
 use crate::guests::actions::{confirmed, submit};
 use crate::guests::impact;
 use crate::guests::list::Rows;
@@ -15,11 +14,12 @@ use crate::guests::one::page::{HistoryView, MachineHead};
 use app::guests::HistoryPoint;
 use app::live::GuestLive;
 use axum::Json;
-use axum::extract::{Path, Query};
-use axum::response::IntoResponse as _;
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::response::{IntoResponse as _, Response};
 use base::ids::GuestId;
 use base::{Error, Result};
 use http::header;
+use http::request::Parts;
 use maud::Markup;
 use model::access::GuestRight;
 use model::connections::Reach;
@@ -33,8 +33,7 @@ use std::time::Duration;
 /// The page must not wait long for addresses, which the guest agent may never give.
 const ADDRESSES: Duration = Duration::from_millis(800);
 
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
+pub async fn show(person: Person, Machine(guest): Machine) -> Answer<Markup> {
     let mut head = head(&person, &guest)?;
     head.addresses = addresses(&person, &guest).await;
     head.system = person.web.app.guests().system(&guest).await;
@@ -65,17 +64,29 @@ pub async fn remote_desktop(person: Person, Path(text): Path<String>) -> Answer 
     Ok((headers, text).into_response())
 }
 
-pub async fn history(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
+pub async fn history(person: Person, Machine(guest): Machine) -> Answer<Markup> {
     let story = person.web.app.guests().story(&person.actor, guest.row.id)?;
-    let view = HistoryView { jobs: story.jobs, audit: story.audit.into_iter().map(audit_row).collect() };
+    let view = HistoryView { jobs: story.jobs, audit: story.audit };
     Ok(page::history(&person.page(), &head(&person, &guest)?, &view))
 }
 
-pub async fn danger(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
+pub async fn danger(person: Person, Machine(guest): Machine) -> Answer<Markup> {
     let impact = impact::of(&person, &guest, ActionKind::Delete.into()).await?;
     Ok(page::danger(&person.page(), &head(&person, &guest)?, &impact, &Form::new()))
+}
+
+/// The machine in the address.
+#[derive(Debug)]
+pub struct Machine(pub Arc<GuestLive>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Machine {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> std::result::Result<Self, Response> {
+        let person = Person::from_request_parts(parts, state).await?;
+        let Id(id) = Id::from_request_parts(parts, state).await?;
+        person.web.app.guests().get(&person.actor, id).map(Self).map_err(refuse)
+    }
 }
 
 pub(crate) fn find(person: &Person, text: &str) -> Result<Arc<GuestLive>> {
@@ -137,8 +148,7 @@ pub struct Range {
 }
 
 /// The charts' points, and what was done to the machine meanwhile as marks.
-pub async fn history_json(person: Person, Path(text): Path<String>, Query(query): Query<Range>) -> Answer<Json<Value>> {
-    let guest = find(&person, &text)?;
+pub async fn history_json(person: Person, Machine(guest): Machine, Query(query): Query<Range>) -> Answer<Json<Value>> {
     let guests = person.web.app.guests();
     let points = guests.history(&person.actor, guest.row.id, &query.range).await?;
     let since = points.first().map_or(i64::MAX, |p| p.time);
@@ -162,13 +172,11 @@ fn point(p: &HistoryPoint) -> Value {
     json!([p.time, p.cpu, p.mem, p.netin, p.netout, p.diskread, p.diskwrite])
 }
 
-pub async fn delete(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
+pub async fn delete(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
     let action = confirmed(&form, "confirm", "machine", &guest.state.name).map(|()| Delete {});
-    let redraw = Box::pin(async {
-        let (head, impact) = (head(&person, &guest)?, impact::of(&person, &guest, ActionKind::Delete.into()).await?);
-        Ok(move |p: &Page, form: &Form| page::danger(p, &head, &impact, form))
-    });
-    submit(&person, &guest, form, action, "", redraw).await
+    let redraw = async |p, form| {
+        let impact = impact::of(&person, &guest, ActionKind::Delete.into()).await?;
+        Ok(page::danger(&p, &head(&person, &guest)?, &impact, &form))
+    };
+    submit(&person, &guest, &form, action, "", redraw).await
 }

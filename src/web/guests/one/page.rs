@@ -1,6 +1,6 @@
 //! One machine: what it is, what can be done with it now, how it did, what happened to it.
 
-use crate::audit::page::{AuditRow, entries};
+use crate::audit::page::entries;
 use crate::frame::form::{Form, csrf, text, trouble};
 use crate::frame::parts::{bytes, copy, duration, empty, guest_state, icon, meter, note, percent, time};
 use crate::frame::{Page, layout};
@@ -9,6 +9,7 @@ use crate::guests::list::page::{MachineRow, share};
 use crate::jobs::page::{short, table};
 use base::Timestamp;
 use maud::{Markup, html};
+use model::audit::AuditEntry;
 use model::guests::settings::MachineSettings;
 use model::guests::{ActionKind, GuestKind, System};
 use model::impact::Impact;
@@ -68,7 +69,7 @@ impl MachineHead {
 #[derive(Clone, Debug)]
 pub struct HistoryView {
     pub jobs: Vec<Job>,
-    pub audit: Vec<AuditRow>,
+    pub audit: Vec<AuditEntry>,
 }
 
 /// The first tab: charts, and the figures in words for those without script.
@@ -211,7 +212,7 @@ fn facts(head: &MachineHead) -> Markup {
 fn notes(page: &Page, head: &MachineHead) -> Markup {
     html! {
         @if let Some(since) = head.missing_since {
-            (note("bad", html! { "Proxmox no longer lists this machine, since " (time(page, since)) ". It was deleted or moved outside Steward; what is known about it is kept." }))
+            (note("bad", html! { "Its host no longer lists this machine, since " (time(page, since)) ". It was deleted or moved outside Steward; what is known about it is kept." }))
         }
         @if let Some(why) = &head.away {
             (note("warn", html! { (why) @if let Some(told) = head.told { " This is the last known state, reported " (time(page, told)) "." } }))
@@ -270,7 +271,7 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
 
 fn figures(head: &MachineHead) -> Markup {
     let row = &head.row;
-    let what = if row.kind == GuestKind::Lxc { "shares the node's kernel" } else { "since its last start" };
+    let what = if row.kind == GuestKind::Container { "shares the node's kernel" } else { "since its last start" };
     html! {
         section id="figures" data-live data-on={ "guest:" (row.id) } {
             @if row.maxmem > 0 { dl.figures id={ "g-" (row.id) } {

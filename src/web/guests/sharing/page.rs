@@ -4,21 +4,10 @@ use crate::frame::Page;
 use crate::frame::form::{Form, RadioCard, csrf, select, text, trouble, ways};
 use crate::frame::parts::time;
 use crate::guests::one::page::{MachineHead, frame};
-use base::Timestamp;
+use app::guests::sharing::GrantView;
 use base::ids::UserId;
 use maud::{Markup, html};
 use model::access::GuestRight;
-
-/// Somebody the machine is shared with.
-#[derive(Clone, Debug)]
-pub struct GrantItem {
-    pub user: UserId,
-    pub login: String,
-    pub name: String,
-    pub right: GuestRight,
-    pub by: String,
-    pub at: Timestamp,
-}
 
 /// What the person who looks may know and change.
 #[derive(Clone, Debug)]
@@ -28,7 +17,7 @@ pub struct AccessView {
     /// They have it because somebody shared it with them, and can give it back.
     pub shared_with_me: bool,
     /// Who it is shared with; `None` for those who may not know.
-    pub grants: Option<Vec<GrantItem>>,
+    pub grants: Option<Vec<GrantView>>,
     /// May they hand it over?
     pub may_hand_over: bool,
     /// Id and words of every active user, for admins to choose a new owner from.
@@ -73,7 +62,7 @@ fn yours(page: &Page, head: &MachineHead, view: &AccessView) -> Markup {
     }
 }
 
-fn shared(page: &Page, head: &MachineHead, grants: &[GrantItem]) -> Markup {
+fn shared(page: &Page, head: &MachineHead, grants: &[GrantView]) -> Markup {
     html! {
         section.card id="grants" data-live data-on={ "guest:" (head.row.id) " users" } {
             h2 { "Shared with" }

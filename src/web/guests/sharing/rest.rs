@@ -2,7 +2,7 @@
 
 use crate::door::forms::id;
 use crate::door::problem::Answer;
-use crate::door::visit::Person;
+use crate::door::visit::{Id, Person};
 use crate::rest::body::JsonBody;
 use crate::rest::openapi::{OneProblems, WriteProblems};
 use app::guests::sharing::GrantView;
@@ -25,8 +25,8 @@ pub struct GrantList {
 /// Who a machine is shared with. For those who manage it.
 #[utoipa::path(get, path = "/api/v1/guests/{id}/grants", tag = "guests", params(("id" = String, Path)),
     responses((status = 200, body = GrantList), OneProblems))]
-pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Json<GrantList>> {
-    let (app, id) = (&person.web.app, id::<GuestId>(&text)?);
+pub async fn list(person: Person, Id(id): Id<GuestId>) -> Answer<Json<GrantList>> {
+    let app = &person.web.app;
     let grants = app.guests().shared(&person.actor, id)?;
     let owner = app.guests().get(&person.actor, id)?.row.owner;
     let owner = owner.and_then(|o| app.people().get(o)).map(|u| u.login.clone());
@@ -60,7 +60,7 @@ pub async fn put(
     JsonBody(wanted): JsonBody<GrantPut>,
 ) -> Answer<Json<GrantView>> {
     let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
-    let with = guests.person_for_sharing(&person.actor, id, &user)?;
+    let with = guests.person_for_sharing(&person.actor, id, "login", &user)?;
     Ok(Json(guests.share(&person.actor, id, with, wanted.right).await?))
 }
 
@@ -73,7 +73,7 @@ pub async fn delete(person: Person, Path((text, user)): Path<(String, String)>) 
     let own = person.actor.user().filter(|u| u.login == user.to_lowercase() || u.id.to_string() == user);
     let with = match own {
         Some(me) => me.id,
-        None => guests.person_for_sharing(&person.actor, id, &user)?,
+        None => guests.person_for_sharing(&person.actor, id, "login", &user)?,
     };
     guests.unshare(&person.actor, id, with).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -91,21 +91,16 @@ pub struct OwnerPut {
 /// Hands a machine over. Its owner and admins may; it counts towards the new owner's quota.
 #[utoipa::path(put, path = "/api/v1/guests/{id}/owner", tag = "guests", request_body = OwnerPut,
     params(("id" = String, Path)), responses((status = 204, description = "Handed over"), WriteProblems))]
-pub async fn owner(
-    person: Person,
-    Path(text): Path<String>,
-    JsonBody(wanted): JsonBody<OwnerPut>,
-) -> Answer<StatusCode> {
-    let (guests, id) = (person.web.app.guests(), id::<GuestId>(&text)?);
-    let named = |text: &String| guests.person_for_sharing(&person.actor, id, text);
-    let owner = wanted.owner.as_ref().map(named).transpose().map_err(in_owner)?;
-    guests.set_owner(&person.actor, id, owner, wanted.keep).await?;
+pub async fn owner(person: Person, Id(id): Id<GuestId>, JsonBody(wanted): JsonBody<OwnerPut>) -> Answer<StatusCode> {
+    wanted.hand_over(&person, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn in_owner(e: Error) -> Error {
-    match e.fields().get("login").cloned() {
-        Some(text) => Error::field("owner", text),
-        None => e,
+impl OwnerPut {
+    pub async fn hand_over(&self, person: &Person, id: GuestId) -> base::Result<()> {
+        let guests = person.web.app.guests();
+        let named = |text: &String| guests.person_for_sharing(&person.actor, id, "owner", text);
+        let owner = self.owner.as_ref().map(named).transpose()?;
+        guests.set_owner(&person.actor, id, owner, self.keep).await
     }
 }

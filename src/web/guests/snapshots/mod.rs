@@ -3,14 +3,14 @@
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
+use crate::door::csrf::Checked;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::{Form, Page};
 use crate::guests::actions::{press, submit};
 use crate::guests::impact;
 use crate::guests::impact::page::list as list_of;
-use crate::guests::one::{find, head};
+use crate::guests::one::{Machine, find, head};
 use crate::guests::snapshots::page::SnapshotsView;
 use app::impact::ProposedAction;
 use app::live::GuestLive;
@@ -20,16 +20,13 @@ use maud::Markup;
 use model::guests::ActionKind;
 use model::guests::actions::TakeSnapshot;
 
-pub async fn list(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
-    Ok(draw_list(&person, &guest).await?(&person.page(), &Form::new()))
+pub async fn list(person: Person, Machine(guest): Machine) -> Answer<Markup> {
+    Ok(draw_list(&person, &guest, &person.page(), &Form::new()).await?)
 }
 
-/// The tab, ready to be drawn with any form.
-async fn draw_list(person: &Person, guest: &GuestLive) -> Result<impl FnOnce(&Page, &Form) -> Markup + use<>> {
+async fn draw_list(person: &Person, guest: &GuestLive, p: &Page, form: &Form) -> Result<Markup> {
     let view = view(person, guest).await;
-    let head = head(person, guest)?;
-    Ok(move |p: &Page, form: &Form| page::list(p, &head, &view, form))
+    Ok(page::list(p, &head(person, guest)?, &view, form))
 }
 
 async fn view(person: &Person, guest: &GuestLive) -> SnapshotsView {
@@ -46,11 +43,10 @@ async fn view(person: &Person, guest: &GuestLive) -> SnapshotsView {
     }
 }
 
-pub async fn take(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
-    let form = Form::from_pairs(form);
+pub async fn take(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
     let action = form.action::<TakeSnapshot>();
-    submit(&person, &guest, form, action, &back(&guest), draw_list(&person, &guest)).await
+    let redraw = async |p, form| draw_list(&person, &guest, &p, &form).await;
+    submit(&person, &guest, &form, action, &back(&guest), redraw).await
 }
 
 fn back(guest: &GuestLive) -> String {
@@ -69,7 +65,7 @@ pub async fn show(person: Person, Path((text, name)): Path<(String, String)>) ->
 pub async fn act(
     person: Person,
     Path((text, name, action)): Path<(String, String, String)>,
-    Checked { form, .. }: Checked<Pairs>,
+    Checked { form, .. }: Checked,
 ) -> Answer {
     let guest = find(&person, &text)?;
     let kind = match action.as_str() {
@@ -78,6 +74,6 @@ pub async fn act(
         "edit" => ActionKind::EditSnapshot,
         _ => return Err(Error::not_found("There is nothing at this address.").into()),
     };
-    let action = kind.read(Form::from_pairs(form).replace("name", name).node());
+    let action = kind.read(form.replace("name", name).node());
     press(&person, &guest, action, &back(&guest)).await
 }

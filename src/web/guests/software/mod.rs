@@ -3,18 +3,18 @@
 pub mod page;
 pub mod rest;
 
-use crate::door::csrf::{Checked, Pairs};
-use crate::door::forms::{again, finished, number, refused};
+use crate::door::csrf::Checked;
+use crate::door::forms::{finished, press, submit};
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
-use crate::frame::Form;
 use crate::frame::parts::bytes;
 use crate::frame::recipe::values;
+use crate::frame::{Form, Page};
 use crate::guests::one::page::MachineHead;
-use crate::guests::one::{find, head as plain_head};
+use crate::guests::one::{Machine, find, head as plain_head};
 use crate::guests::software::page::TabView;
 use app::live::GuestLive;
-use app::software::{LetIn, MenuItem};
+use app::software::MenuItem;
 use axum::extract::Path;
 use base::{Error, Result};
 use maud::Markup;
@@ -49,11 +49,14 @@ async fn view(person: &Person, guest: &GuestLive, head: &MachineHead) -> Result<
     })
 }
 
-pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
-    let guest = find(&person, &text)?;
-    let head = head(&person, &guest).await?;
-    let view = view(&person, &guest, &head).await?;
-    Ok(page::tab(&person.page(), &head, &view, &Form::new()))
+pub async fn show(person: Person, Machine(guest): Machine) -> Answer<Markup> {
+    Ok(draw(&person, &guest, &person.page(), &Form::new()).await?)
+}
+
+async fn draw(person: &Person, guest: &GuestLive, p: &Page, form: &Form) -> Result<Markup> {
+    let head = head(person, guest).await?;
+    let view = view(person, guest, &head).await?;
+    Ok(page::tab(p, &head, &view, form))
 }
 
 fn item(person: &Person, name: &str) -> Result<MenuItem> {
@@ -63,8 +66,12 @@ fn item(person: &Person, name: &str) -> Result<MenuItem> {
 
 pub async fn recipe(person: Person, Path((text, name)): Path<(String, String)>) -> Answer<Markup> {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
+    Ok(draw_recipe(&person, &guest, &item, &person.page(), &Form::new()).await?)
+}
+
+async fn draw_recipe(person: &Person, guest: &GuestLive, item: &MenuItem, p: &Page, form: &Form) -> Result<Markup> {
     let warnings = warnings([&item.recipe.needs], guest.state.maxmem >> 20, guest.state.maxdisk >> 30);
-    Ok(page::recipe(&person.page(), &head(&person, &guest).await?, &item, &warnings, &Form::new()))
+    Ok(page::recipe(p, &head(person, guest).await?, item, &warnings, form))
 }
 
 /// What a machine with this much memory (MiB) and disk (GiB) may lack for these recipes, in sentences. 0: not known.
@@ -86,71 +93,46 @@ pub fn warnings<'a>(needs: impl IntoIterator<Item = &'a Needs>, memory: u64, dis
 pub async fn install(
     person: Person,
     Path((text, name)): Path<(String, String)>,
-    Checked { form, .. }: Checked<Pairs>,
+    Checked { form, .. }: Checked,
 ) -> Answer {
     let (guest, item) = (find(&person, &text)?, item(&person, &name)?);
-    let form = Form::from_pairs(form);
     let request = SoftwareRequest { recipe: item.name.clone(), options: values(&form, &item) };
-    match person.web.app.software().request_install(&person.actor, guest.row.id, request).await {
-        Ok(asked) => match asked.job {
-            Some(job) => Ok(finished(&person, &format!("/jobs/{job}"), "")),
-            None => Ok(finished(&person, &place(&guest), "Queued: it begins when the machine is free.")),
-        },
-        Err(e) => {
-            let head = head(&person, &guest).await?;
-            let warnings = warnings([&item.recipe.needs], guest.state.maxmem >> 20, guest.state.maxdisk >> 30);
-            again(&person, form, e, |p, form| page::recipe(p, &head, &item, &warnings, form))
-        }
-    }
-}
-
-pub async fn remove(
-    person: Person,
-    Path((text, name)): Path<(String, String)>,
-    Checked { .. }: Checked<Pairs>,
-) -> Answer {
-    let guest = find(&person, &text)?;
-    match person.web.app.software().remove(&person.actor, guest.row.id, &name).await {
-        Ok(()) => Ok(finished(&person, &place(&guest), "Removed from the list.")),
-        Err(e) => refused(&person, &place(&guest), e),
-    }
-}
-
-pub async fn let_in(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked<Pairs>) -> Answer {
-    let guest = find(&person, &text)?;
-    let mut form = Form::from_pairs(form);
-    let password = Some(form.secret("password")).filter(|p| !p.expose().is_empty());
-    let port = if form.value("port").is_empty() { Ok(22) } else { number(&form, "port") };
-    let asked = match port {
-        Ok(port) => {
-            let wanted = LetIn {
-                user: form.value("user").to_owned(),
-                address: form.value("address").to_owned(),
-                port,
-                password,
-            };
-            person.web.app.software().let_in(&person.actor, guest.row.id, wanted).await
-        }
-        Err(e) => Err(e),
+    let asked = async {
+        let asked = person.web.app.software().request_install(&person.actor, guest.row.id, request).await?;
+        Ok(match asked.job {
+            Some(job) => finished(&person, &format!("/jobs/{job}"), ""),
+            None => finished(&person, &place(&guest), "Queued: it begins when the machine is free."),
+        })
     };
-    match asked {
-        Ok(_) => Ok(finished(&person, &place(&guest), "Steward has a key for this machine.")),
-        Err(e) => {
-            let head = head(&person, &guest).await?;
-            let view = view(&person, &guest, &head).await?;
-            again(&person, form, e, |p, form| page::tab(p, &head, &view, form))
-        }
-    }
+    submit(&person, &form, asked, async |p, form| draw_recipe(&person, &guest, &item, &p, &form).await).await
 }
 
-pub async fn forget(person: Person, Path(text): Path<String>, Checked { .. }: Checked<Pairs>) -> Answer {
+pub async fn remove(person: Person, Path((text, name)): Path<(String, String)>, _: Checked) -> Answer {
     let guest = find(&person, &text)?;
-    match person.web.app.software().forget_host_key(&person.actor, guest.row.id).await {
-        Ok(()) => {
-            Ok(finished(&person, &place(&guest), "The next host key that the machine presents will be accepted."))
-        }
-        Err(e) => refused(&person, &place(&guest), e),
-    }
+    let removed = async {
+        person.web.app.software().remove(&person.actor, guest.row.id, &name).await?;
+        Ok(finished(&person, &place(&guest), "Removed from the list."))
+    };
+    press(&person, &place(&guest), removed).await
+}
+
+pub async fn let_in(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
+    let let_in = async {
+        // A field that stays empty is left out: the port then is the usual one.
+        let empty = ["port", "password"].into_iter().filter(|field| form.value(field).is_empty());
+        let wanted = empty.fold(form.node(), |node, field| node.without(field)).read()?;
+        person.web.app.software().let_in(&person.actor, guest.row.id, wanted).await?;
+        Ok(finished(&person, &place(&guest), "Steward has a key for this machine."))
+    };
+    submit(&person, &form, let_in, async |p, form| draw(&person, &guest, &p, &form).await).await
+}
+
+pub async fn forget(person: Person, Machine(guest): Machine, _: Checked) -> Answer {
+    let forgotten = async {
+        person.web.app.software().forget_host_key(&person.actor, guest.row.id).await?;
+        Ok(finished(&person, &place(&guest), "The next host key that the machine presents will be accepted."))
+    };
+    press(&person, &place(&guest), forgotten).await
 }
 
 #[cfg(test)]

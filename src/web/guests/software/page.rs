@@ -160,7 +160,7 @@ fn access(page: &Page, head: &MachineHead, view: &TabView, form: &Form) -> Marku
             @match &view.key {
                 Some(key) => {
                     p { "As " strong { (key.user) } " with a key that only this machine has"
-                        @match &key.address { Some(a) => { ", at " (a) }, None => ", at the address that Proxmox reports" }
+                        @match &key.address { Some(a) => { ", at " (a) }, None => ", at the address that its host reports" }
                         @if key.port != 22 { ", port " (key.port) } "." }
                     p.dim { "The line for authorized_keys:" }
                     p.fingerprint { (copy(&key.public_key)) }
