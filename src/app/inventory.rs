@@ -1,7 +1,7 @@
 //! Looking at Proxmox: one call of the provider's `inventory` hook brings all nodes and guests.
 
 use crate::guests::sharing::drop_of_guest;
-use crate::live::{Report, ReportedGuest};
+use crate::report::{Report, ReportedGuest};
 use crate::{App, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result, Timestamp};
@@ -39,36 +39,42 @@ impl Inventory<'_> {
     }
 
     async fn look_at(&self, id: ConnectionId) {
-        let Some(name) = self.0.connections().name(id) else { return };
         let asked = self.0.now();
         let looked = match self.report(id).await {
             Ok(report) => self.take(id, report, asked).await,
             Err(e) => Err(e),
         };
         if let Err(e) = looked {
-            self.note_failure(id, &name, &e);
+            self.note_failure(id, &e);
         }
     }
 
     async fn report(&self, id: ConnectionId) -> Result<Report> {
         let value = plugin_host::call(self.0, id, "inventory", Vec::new()).await?;
-        serde_json::from_value(value).map_err(|e| {
-            Error::unavailable("The plugin for this connection gave a list that can't be read. See the Plugins page.")
-                .with_cause(e)
-        })
+        let report = Report::read(&value)?;
+        if let Some(first) = report.left_out.sentences.first() {
+            let known = self.0.live().snapshot().connection(id).is_some_and(|c| !c.left_out.is_empty());
+            if !known {
+                // Once, when it begins; all of them are on the connection's page.
+                tracing::warn!(connection.id = %id, rows = report.left_out.sentences.len(), "what was told can't be read: {first}");
+            }
+        }
+        Ok(report)
     }
 
-    fn note_failure(&self, id: ConnectionId, name: &str, e: &Error) {
+    fn note_failure(&self, id: ConnectionId, e: &Error) {
         let before = self.0.live().snapshot().connection(id).map(|c| c.reach.clone());
         let since = match before {
+            // It was forgotten meanwhile.
+            None => return,
             Some(Reach::Away { since, .. }) => since,
-            _ => {
+            Some(_) => {
                 // Logged once, when it begins.
                 tracing::warn!(connection.id = %id, error = e.chain(), "a connection is away");
                 self.0.now()
             }
         };
-        self.0.live().set_connection(id, name, Reach::Away { since, why: e.message().to_owned() });
+        self.0.live().set_reach(id, Reach::Away { since, why: e.message().to_owned() });
     }
 
     async fn take(&self, id: ConnectionId, report: Report, asked: Timestamp) -> Result<()> {
@@ -93,13 +99,17 @@ impl Inventory<'_> {
         self.0.live().put_rows(changed);
         self.0.live().remove_rows(&gone_ids);
         self.0.grants().reload(self.0.store(), &gone_ids)?;
-        self.0.live().take_report(id, now, report, &ids);
+        self.0.live().take_report(id, (asked, now), report, &ids);
         Ok(())
     }
 
     /// Rows whose guest is not listed: those to mark, and those that were missing long enough to go.
     fn missing(&self, known: &HashMap<u32, Guest>, report: &Report, now: Timestamp) -> (Vec<Guest>, Vec<Guest>) {
-        let listed: HashSet<u32> = report.guests.iter().map(|g| g.vmid).collect();
+        if report.left_out.unnamed_guest {
+            return (Vec::new(), Vec::new());
+        }
+        let listed = report.guests.iter().map(|g| g.vmid).chain(report.left_out.vmids.iter().copied());
+        let listed: HashSet<u32> = listed.collect();
         let unlisted = known.values().filter(|g| g.making.is_none() && g.vmid.is_some_and(|v| !listed.contains(&v)));
         let (mut mark, mut gone) = (Vec::new(), Vec::new());
         for row in unlisted {
@@ -128,6 +138,10 @@ impl Inventory<'_> {
         self.0
             .store()
             .write(move |tx| {
+                // Somebody may have had it forgotten while the look was under way.
+                if tx.get(tables::CONNECTIONS, &connection)?.is_none() {
+                    return Ok(Vec::new());
+                }
                 let mut written = Vec::with_capacity(changed.len());
                 for row in changed {
                     // The owner or the maker may have changed since the rows were looked at.

@@ -92,6 +92,8 @@ impl Invites<'_> {
                 }
                 users::drop_invites(tx, stored.id)?;
                 users::end_sessions(tx, stored.id, None)?;
+                // Whoever may have had the password may have made tokens.
+                users::drop_tokens(tx, stored.id)?;
                 // The key is new: what the old one sealed can't be opened any more, so it goes.
                 tx.erase_owner(stored.id)?;
                 tx.put(tables::PASSWORD_SLOTS, &stored.id, &slot.into())?;

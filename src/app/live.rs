@@ -1,19 +1,26 @@
 //! What is known of nodes and guests right now, in memory: Steward's own rows joined with the provider's last
 //! report. Pages and the REST API read one immutable snapshot; the poller and the use cases publish a new one.
 
+use crate::report::Report;
 use arc_swap::ArcSwap;
 use base::ids::{ConnectionId, GuestId, UserId};
 use base::{Result, Timestamp};
 use model::connections::Reach;
 use model::guests::{Guest, GuestState};
 use model::nodes::{Node, Storage};
+use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
+use std::mem::take;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use store::{Read, Scan, Store, tables};
 
 /// Points of the small charts: one a minute, an hour back.
 const SPARK_POINTS: usize = 60;
 const SPARK_STEP_MS: i64 = 60_000;
+
+/// The status of a guest whose host or node does not answer: whatever it was, nobody knows what it is.
+pub const UNREACHABLE: &str = "unreachable";
 
 /// One guest as pages show it.
 #[derive(Clone, Debug)]
@@ -25,8 +32,16 @@ pub struct GuestLive {
     pub spark: Arc<[f32]>,
     /// When Proxmox said this; `None` for a guest that is still being made.
     pub at: Option<Timestamp>,
-    /// Proxmox is not answering: this is the last known state.
-    pub stale: bool,
+    /// The status that it had when it was seen last. Its host or node does not answer now, and `state` is unreachable.
+    pub last_seen: Option<String>,
+    /// A job has just made another status of it than Proxmox's list tells: this is the list's.
+    pub listed: Option<String>,
+}
+
+impl GuestLive {
+    pub fn is_stale(&self) -> bool {
+        self.last_seen.is_some()
+    }
 }
 
 /// Bytes a second since the report before.
@@ -68,6 +83,8 @@ pub struct ConnectionLive {
     pub at: Option<Timestamp>,
     pub quorate: bool,
     pub storages: Vec<Storage>,
+    /// What its last report told in a way that can't be read, as sentences.
+    pub left_out: Arc<[String]>,
 }
 
 /// Everything at one moment.
@@ -117,6 +134,7 @@ struct Connected {
     nodes: Vec<Node>,
     node_sparks: HashMap<String, Spark>,
     storages: Vec<Storage>,
+    left_out: Arc<[String]>,
 }
 
 struct GuestReading {
@@ -126,6 +144,53 @@ struct GuestReading {
     at: Timestamp,
     /// What the rates are counted from: a round of the provider's own daemon, and when it was first seen.
     base: (Counters, Timestamp),
+    made: Made,
+    /// The status of the last list, where a job knows better.
+    listed: Option<String>,
+}
+
+/// A list that still tells what was before a job is older than the job, for this long: pvestatd measures every 10 s.
+const LISTS_LAG: Duration = Duration::from_secs(15);
+
+/// What the last job made of a machine and saw itself; each as it was before and as it is now.
+#[derive(Default)]
+struct Made {
+    status: Option<(String, String)>,
+    node: Option<(String, String)>,
+    at: Timestamp,
+}
+
+impl Made {
+    /// Puts right what a list tells that lags behind, until one tells something else.
+    fn put_right(&mut self, listed: &mut GuestState, asked: Timestamp, at: Timestamp) {
+        let since = self.at.until(at);
+        let began_after = listed.status == "running" && listed.uptime <= since.as_secs();
+        // A machine that was just made is "unknown" until it is measured.
+        let is_older = |before: &str| (listed.status == before && !began_after) || listed.status == "unknown";
+        self.status.take_if(|(before, _)| since >= LISTS_LAG || !is_older(before));
+        // Where it is stands in the cluster's own files, so only a list that was asked for before lags behind.
+        self.node.take_if(|_| asked >= self.at);
+        if let Some((_, now)) = &self.status {
+            listed.stands(now);
+        }
+        if let Some((_, now)) = &self.node {
+            now.clone_into(&mut listed.node);
+        }
+    }
+}
+
+impl GuestReading {
+    fn new(state: GuestState, at: Timestamp) -> Self {
+        Self {
+            state,
+            rates: Rates::default(),
+            spark: Spark::default(),
+            at,
+            base: (Counters::default(), at),
+            made: Made::default(),
+            listed: None,
+        }
+    }
 }
 
 /// A guest's counters and the age of its life in one round.
@@ -170,29 +235,6 @@ impl Spark {
         self.sum += value;
         self.count += 1;
     }
-}
-
-/// A provider's `inventory` report.
-#[derive(Clone, Debug, serde::Deserialize)]
-pub struct Report {
-    pub guests: Vec<ReportedGuest>,
-    pub nodes: Vec<Node>,
-    #[serde(default)]
-    pub storages: Vec<Storage>,
-    #[serde(default = "yes")]
-    pub quorate: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[derive(Clone, Debug, serde::Deserialize)]
-pub struct ReportedGuest {
-    pub vmid: u32,
-    pub kind: model::guests::GuestKind,
-    #[serde(flatten)]
-    pub state: GuestState,
 }
 
 impl Live {
@@ -262,36 +304,60 @@ impl Live {
         });
     }
 
+    /// How a connection is doing that is still known: a look may end after somebody had it forgotten.
+    pub(super) fn set_reach(&self, id: ConnectionId, reach: Reach) {
+        self.change(|work| {
+            if let Some(c) = work.connections.get_mut(&id) {
+                c.reach = reach;
+            }
+        });
+    }
+
     pub(super) fn remove_connection(&self, id: ConnectionId) {
         self.change(|work| {
             work.connections.remove(&id);
         });
     }
 
-    /// Takes a report in. `ids` gives each reported guest its row's id, in the report's order.
-    pub(super) fn take_report(&self, id: ConnectionId, at: Timestamp, report: Report, ids: &[GuestId]) {
+    /// Takes a report in that was asked for and came at these times. `ids` gives each reported guest its row's id, in the report's order.
+    pub(super) fn take_report(
+        &self,
+        id: ConnectionId,
+        when: (Timestamp, Timestamp),
+        mut report: Report,
+        ids: &[GuestId],
+    ) {
         self.change(|work| {
-            if let Some(c) = work.connections.get_mut(&id) {
-                c.take_report(at, report.nodes, report.storages, report.quorate);
-            }
+            let Some(c) = work.connections.get_mut(&id) else { return };
+            c.take_report(when.1, &mut report);
             for (guest, row) in report.guests.into_iter().zip(ids) {
-                work.see(*row, at, guest.state);
+                work.see(*row, when, guest.state);
             }
         });
     }
 
-    /// Shows what a finished job knows, until the next report: the state that it is sure of, and that the lock of its
-    /// own work is gone. (A list that was made meanwhile would refuse what is asked next.)
-    pub(super) fn job_is_over(&self, id: GuestId, status: Option<&str>) {
+    /// Shows what a finished job knows: state and node as its result tells them, until a list is newer, and that the
+    /// lock of its own work is gone. (A list that was made meanwhile would refuse what is asked next.)
+    pub(super) fn job_is_over(&self, id: GuestId, result: &Value, at: Timestamp) {
+        let told = |key: &str| result.get(key).and_then(Value::as_str);
+        let differs = |before: &str, now: Option<&str>| {
+            now.filter(|now| *now != before).map(|now| (before.to_owned(), now.to_owned()))
+        };
         self.change(|work| {
-            let Some(seen) = work.states.get_mut(&id) else { return };
-            seen.state.lock.take_if(|lock| !matches!(lock.as_str(), "suspended" | "backup"));
-            if let Some(status) = status {
-                status.clone_into(&mut seen.state.status);
-                if status != "running" {
-                    (seen.state.cpu, seen.state.mem, seen.state.uptime) = (0.0, 0, 0);
-                }
+            let is_new = !work.states.contains_key(&id);
+            if is_new && let (Some(_), Some(row)) = (told("status"), work.rows.get(&id)) {
+                // No list has told of it yet: what was made and started is listed as stopped at first.
+                let state =
+                    GuestState { status: "stopped".to_owned(), ..row.last.clone().unwrap_or_else(|| unlisted(row)) };
+                work.states.insert(id, GuestReading::new(state, at));
             }
+            let Some(seen) = work.states.get_mut(&id) else { return };
+            let state = &mut seen.state;
+            state.lock.take_if(|lock| !matches!(lock.as_str(), "suspended" | "backup"));
+            let (status, node) = (differs(&state.status, told("status")), differs(&state.node, told("node")));
+            seen.made = Made { status, node, at };
+            seen.listed = Some(state.status.clone());
+            seen.made.put_right(state, Timestamp::ZERO, at);
         });
     }
 }
@@ -311,11 +377,12 @@ impl Connected {
             nodes: Vec::new(),
             node_sparks: HashMap::new(),
             storages: Vec::new(),
+            left_out: Arc::default(),
         }
     }
 
-    fn take_report(&mut self, at: Timestamp, nodes: Vec<Node>, storages: Vec<Storage>, quorate: bool) {
-        for node in &nodes {
+    fn take_report(&mut self, at: Timestamp, report: &mut Report) {
+        for node in &report.nodes {
             self.node_sparks.entry(node.name.clone()).or_default().push(at, node.cpu);
         }
         let since = match self.reach {
@@ -323,19 +390,18 @@ impl Connected {
             _ => at,
         };
         self.reach = Reach::Here { since };
-        (self.at, self.quorate, self.nodes, self.storages) = (Some(at), quorate, nodes, storages);
+        (self.at, self.quorate) = (Some(at), report.quorate);
+        (self.nodes, self.storages) = (take(&mut report.nodes), take(&mut report.storages));
+        self.left_out = take(&mut report.left_out.sentences).into();
     }
 }
 
 impl Work {
-    fn see(&mut self, id: GuestId, at: Timestamp, state: GuestState) {
-        let seen = self.states.entry(id).or_insert_with(|| GuestReading {
-            state: GuestState::default(),
-            rates: Rates::default(),
-            spark: Spark::default(),
-            at,
-            base: (Counters::default(), at),
-        });
+    fn see(&mut self, id: GuestId, (asked, at): (Timestamp, Timestamp), mut state: GuestState) {
+        let seen = self.states.entry(id).or_insert_with(|| GuestReading::new(GuestState::default(), at));
+        let listed = state.status.clone();
+        seen.made.put_right(&mut state, asked, at);
+        seen.listed = Some(listed).filter(|listed| *listed != state.status);
         let now = Counters::from(&state);
         // Two looks within one round of the provider's daemon show the same figures: what was counted between
         // the rounds before still holds.
@@ -360,7 +426,7 @@ impl Work {
     }
 
     fn guest(&self, row: &Guest) -> GuestLive {
-        let away = self.connections.get(&row.connection).is_none_or(|c| !matches!(c.reach, Reach::Here { .. }));
+        let connection = self.connections.get(&row.connection);
         let (mut state, rates, spark, at) = match self.states.get(&row.id) {
             Some(seen) => (seen.state.clone(), seen.rates, Arc::clone(&seen.spark.shown), Some(seen.at)),
             None if row.making.is_some() => {
@@ -372,14 +438,24 @@ impl Work {
                     rates: Rates::default(),
                     spark: Arc::default(),
                     at: None,
-                    stale: false,
+                    last_seen: None,
+                    listed: None,
                 };
             }
             // Known from before the restart, or made a moment ago: Proxmox has not listed it since.
             None => (row.last.clone().unwrap_or_else(|| unlisted(row)), Rates::default(), Arc::default(), None),
         };
         state.name = row.called(&state.name);
-        GuestLive { row: row.clone(), state, rates, spark, at, stale: away }
+        let stale = connection.is_none_or(|c| c.is_away_from(&state.node));
+        let last_seen = stale.then(|| state.status.clone());
+        // A template is nothing that runs, and before the first look after a start nothing is known to be away.
+        let is_asked = connection.is_some_and(|c| c.reach != Reach::Unknown);
+        if stale && is_asked && !state.template {
+            state.stands(UNREACHABLE);
+        }
+        let rates = if stale { Rates::default() } else { rates };
+        let listed = self.states.get(&row.id).and_then(|seen| seen.listed.clone());
+        GuestLive { row: row.clone(), state, rates, spark, at, last_seen, listed }
     }
 }
 
@@ -392,7 +468,14 @@ impl Connected {
             at: self.at,
             quorate: self.quorate,
             storages: self.storages.clone(),
+            left_out: Arc::clone(&self.left_out),
         }
+    }
+
+    /// Nothing is known of what is on that node now: the host does not answer, or says that the node is off.
+    fn is_away_from(&self, node: &str) -> bool {
+        let is_off = |n: &Node| n.name == node && n.status == "offline";
+        !matches!(self.reach, Reach::Here { .. }) || self.nodes.iter().any(is_off)
     }
 
     fn live_nodes<'a>(&'a self, id: ConnectionId, guests: &'a [Arc<GuestLive>]) -> impl Iterator<Item = NodeLive> + 'a {
@@ -430,6 +513,7 @@ fn rates((old, old_at): (Counters, Timestamp), (new, at): (Counters, Timestamp))
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn rates_come_from_counters_and_stop_at_a_restart() {
@@ -445,15 +529,68 @@ mod tests {
         let mut work = Work::default();
         let id = GuestId::new();
         let look = |netin, uptime| GuestState { status: "running".into(), netin, uptime, ..GuestState::default() };
-        work.see(id, Timestamp::from_secs(0), look(1_000, 50));
-        work.see(id, Timestamp::from_secs(10), look(21_000, 60));
-        work.see(id, Timestamp::from_secs(12), look(21_000, 60));
+        work.see(id, (Timestamp::from_secs(0), Timestamp::from_secs(0)), look(1_000, 50));
+        work.see(id, (Timestamp::from_secs(10), Timestamp::from_secs(10)), look(21_000, 60));
+        work.see(id, (Timestamp::from_secs(12), Timestamp::from_secs(12)), look(21_000, 60));
         assert!((work.states[&id].rates.netin - 2_000.0).abs() < 0.01, "{:?}", work.states[&id].rates);
         // The next round is counted from the one before, not from the look in between.
-        work.see(id, Timestamp::from_secs(20), look(41_000, 70));
+        work.see(id, (Timestamp::from_secs(20), Timestamp::from_secs(20)), look(41_000, 70));
         assert!((work.states[&id].rates.netin - 2_000.0).abs() < 0.01, "{:?}", work.states[&id].rates);
-        work.see(id, Timestamp::from_secs(30), GuestState { status: "stopped".into(), ..GuestState::default() });
+        work.see(
+            id,
+            (Timestamp::from_secs(30), Timestamp::from_secs(30)),
+            GuestState { status: "stopped".into(), ..GuestState::default() },
+        );
         assert_eq!(work.states[&id].rates, Rates::default());
+    }
+
+    #[test]
+    fn a_look_that_ends_after_the_connection_was_forgotten_changes_nothing() {
+        let live = Live { now: ArcSwap::default(), work: Mutex::default() };
+        let id = ConnectionId::new();
+        live.set_connection(id, "Home", Reach::Unknown);
+        live.remove_connection(id);
+        live.set_reach(id, Reach::Away { since: Timestamp::ZERO, why: "The connection was refused.".into() });
+        let report = Report::read(&json!({ "nodes": [{ "name": "pve1", "status": "online" }], "guests": [] })).unwrap();
+        live.take_report(id, (Timestamp::ZERO, Timestamp::ZERO), report, &[]);
+        assert!(live.snapshot().connections.is_empty() && live.snapshot().nodes.is_empty());
+    }
+
+    #[test]
+    fn what_a_job_made_stands_until_a_list_is_newer() {
+        let at = Timestamp::from_secs;
+        let look = |node: &str, status: &str, uptime| GuestState {
+            node: node.into(),
+            status: status.into(),
+            uptime,
+            ..GuestState::default()
+        };
+        let pair = |before: &str, now: &str| Some((before.to_owned(), now.to_owned()));
+        let stopped = || Made { status: pair("running", "stopped"), node: None, at: at(100) };
+        let started = || Made { status: pair("stopped", "running"), node: None, at: at(100) };
+        let moved = || Made { status: None, node: pair("pve1", "pve2"), at: at(100) };
+        for (mut made, seconds, mut listed, right) in [
+            // Lists lag behind a stop by up to 10 s.
+            (stopped(), 104, look("pve1", "running", 5_010), ("pve1", "stopped")),
+            // It was started again since, by somebody else.
+            (stopped(), 104, look("pve1", "running", 2), ("pve1", "running")),
+            (stopped(), 104, look("pve1", "paused", 0), ("pve1", "paused")),
+            (stopped(), 130, look("pve1", "running", 5_030), ("pve1", "running")),
+            (started(), 104, look("pve1", "stopped", 0), ("pve1", "running")),
+            (started(), 104, look("pve1", "unknown", 0), ("pve1", "running")),
+            (moved(), 104, look("pve1", "stopped", 0), ("pve1", "stopped")),
+        ] {
+            made.put_right(&mut listed, at(seconds), at(seconds));
+            assert_eq!((&*listed.node, &*listed.status), right);
+        }
+        let mut late = look("pve1", "stopped", 0);
+        moved().put_right(&mut late, at(99), at(104));
+        assert_eq!(late.node, "pve2", "it was asked for before the move was over");
+        let mut made = stopped();
+        made.put_right(&mut look("pve1", "stopped", 0), at(104), at(104));
+        let mut later = look("pve1", "running", 5_000);
+        made.put_right(&mut later, at(106), at(106));
+        assert_eq!(later.status, "running", "once a list agreed it is believed again");
     }
 
     #[test]

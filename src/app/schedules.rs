@@ -1,55 +1,18 @@
 //! Cron schedules: when they are due they create a job, nothing more.
 
+use crate::crontab::next_time;
 use crate::jobs::{NewJob, enqueue};
 use crate::{Actor, App};
 use base::ids::{JobId, ScheduleId};
 use base::{Error, Result, Timestamp};
-use chrono::TimeZone as _;
 use model::audit::AuditRecord;
 use model::jobs::{JobKind, Priority};
 use model::plugins::{HookMode, Manifest};
 use model::schedules::Schedule;
 use model::subject::Subject;
-use std::str::FromStr as _;
 use store::{Read, Scan, tables};
 
 pub struct Schedules<'a>(pub(super) &'a App);
-
-/// The first time after `after` at which five cron fields (crontab(5), in the host's zone) fire.
-///
-/// # Errors
-/// `Invalid` on `cron` when the fields can't be read or never fire.
-pub fn next_time(fields: &str, after: Timestamp) -> Result<Timestamp> {
-    let never = || Error::field("cron", "This never happens. Check day and month.");
-    let schedule = cron::Schedule::from_str(&to_seconds_first(fields)?).map_err(|_| {
-        Error::field("cron", "Give five fields: minute hour day month weekday, like “30 3 * * mon-fri”.")
-    })?;
-    let start = chrono::Local.timestamp_millis_opt(after.0).single().ok_or_else(never)?;
-    schedule.after(&start).next().map(|t| Timestamp(t.timestamp_millis())).ok_or_else(never)
-}
-
-/// The crate wants seconds first and counts Sunday as 1; crontab(5) counts it as 0 or 7.
-fn to_seconds_first(fields: &str) -> Result<String> {
-    let parts: Vec<&str> = fields.split_whitespace().collect();
-    let [minute, hour, day, month, weekday] = parts.as_slice() else {
-        return Err(Error::field("cron", "Give five fields: minute hour day month weekday, like “30 3 * * mon-fri”."));
-    };
-    let names = ["sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    let mut out = String::new();
-    let mut step = false;
-    for c in weekday.chars() {
-        match c.to_digit(10).filter(|_| !step) {
-            Some(d) => {
-                let name =
-                    names.get(d as usize).ok_or_else(|| Error::field("cron", "Weekdays are 0 to 7 or sun to sat."))?;
-                out.push_str(name);
-            }
-            None => out.push(c),
-        }
-        step = (step && c.is_ascii_digit()) || c == '/';
-    }
-    Ok(format!("0 {minute} {hour} {day} {month} {out}"))
-}
 
 fn is_job(manifest: &Manifest, hook: &str) -> bool {
     manifest.hooks.get(hook).is_some_and(|h| h.mode == HookMode::Job)
@@ -115,7 +78,8 @@ impl Schedules<'_> {
         let mut made = 0;
         for (_, schedule) in self.all()? {
             // A schedule that never fired counts from the start of this process.
-            let since = schedule.last.unwrap_or_else(|| self.0.started());
+            // A last time in the future comes from a clock that was ahead.
+            let since = schedule.last.unwrap_or_else(|| self.0.started()).min(now);
             if !schedule.active || !next_time(&schedule.cron, since).is_ok_and(|t| t <= now) {
                 continue;
             }
@@ -170,27 +134,5 @@ fn refused(schedule: &Schedule, at: Timestamp, actor: String, why: &Error) -> Au
         address: None,
         ok: false,
         about: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn five_fields_fire_as_crontab_says() {
-        let start = Timestamp::from_secs(1_700_000_000);
-        let next = next_time("*/15 * * * *", start).unwrap();
-        assert!(next > start && next.as_secs() % 900 == 0);
-        // 0 and 7 are both Sunday.
-        assert_eq!(next_time("0 3 * * 0", start).unwrap(), next_time("0 3 * * 7", start).unwrap());
-        assert_eq!(next_time("0 3 * * 1-5", start).unwrap(), next_time("0 3 * * mon-fri", start).unwrap());
-    }
-
-    #[test]
-    fn what_can_not_be_read_or_never_fires_is_refused() {
-        for bad in ["", "* * * *", "61 * * * *", "0 0 31 2 *", "0 3 * * 8"] {
-            assert!(next_time(bad, Timestamp::ZERO).is_err(), "{bad}");
-        }
     }
 }

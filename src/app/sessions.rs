@@ -2,7 +2,7 @@
 //! restart logs nobody out and no open key is kept in the store. Deleting the row revokes it at once.
 
 use crate::actor::Via;
-use crate::{Actor, App, users};
+use crate::{Actor, App, tokens, users};
 use base::ids::{SessionId, UserId};
 use base::{Error, Result, Secret, Timestamp, random};
 use base64::Engine as _;
@@ -189,6 +189,7 @@ impl Sessions<'_> {
             device: device.chars().take(100).collect(),
             slot: slots::secret::wrap(vault, &secret, id.bytes()),
             scope: None,
+            token: None,
         };
         (session, Secret::new(bearer_text(id.bytes(), &secret)))
     }
@@ -206,8 +207,16 @@ impl Sessions<'_> {
         let session = self.0.store().read(|tx| tx.get(tables::SESSIONS, &id))?.ok_or_else(over)?;
         let now = self.0.now();
         let user = self.0.people().get(session.user).filter(|u| u.active).ok_or_else(over)?;
-        if session.kind != kind || now >= session.expires {
+        let good_for = match kind {
+            SessionKind::Browser => BROWSER_GOOD_FOR,
+            SessionKind::Jwt => tokens::JWT_GOOD_FOR,
+        };
+        // What is good for longer than it can be was made while the clock was ahead.
+        if session.kind != kind || session.expires.has_come(now, good_for) {
             return Err(over());
+        }
+        if let Some((token, slot)) = &session.token {
+            self.0.tokens().is_still(*token, slot)?;
         }
         let vault = slots::secret::unwrap(&session.slot, secret, id.bytes()).ok_or_else(over)?;
         if kind == SessionKind::Browser && session.last_seen.until(now) > TOUCH_EVERY {

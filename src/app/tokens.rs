@@ -13,7 +13,7 @@ use store::{Read, Scan, tables};
 /// Makes a leaked token easy to find, also for the scanners of code hosts.
 const PREFIX: &str = "stw_";
 /// How long a JWT is good.
-const JWT_GOOD_FOR: Duration = Duration::from_secs(15 * 60);
+pub(super) const JWT_GOOD_FOR: Duration = Duration::from_secs(15 * 60);
 const TOUCH_EVERY: Duration = Duration::from_secs(60);
 const MOST_TOKENS: usize = 50;
 
@@ -194,6 +194,13 @@ impl Tokens<'_> {
         Ok(Actor::person(user, Via::Token(id), Some(scope), vault, address, self.0.shared_grants()))
     }
 
+    /// Whether a token with that slot is still good: not expired, revoked or renewed since.
+    pub(super) fn is_still(&self, id: TokenId, slot: &[u8]) -> Result<()> {
+        let token = self.0.store().read(|tx| tx.get(tables::TOKENS, &id))?;
+        let good = |t: &Token| t.slot == slot && t.expires.is_none_or(|end| self.0.now() < end);
+        token.filter(good).map(drop).ok_or_else(refused)
+    }
+
     fn touch(&self, token: Token) {
         let store = self.0.store().clone();
         tokio::spawn(async move {
@@ -240,12 +247,14 @@ impl Tokens<'_> {
     /// # Errors
     /// `Forbidden` when the actor has no token.
     pub async fn from_token(&self, actor: &Actor, device: &str) -> Result<AccessToken> {
-        let (user, Some(Via::Token(_))) = (actor.require_person()?, actor.via()) else {
+        let (user, Some(Via::Token(by))) = (actor.require_person()?, actor.via()) else {
             return Err(Error::forbidden("Send login and password, or an API token."));
         };
         let scope = actor.scope().unwrap_or(Scope::Full);
         let address = actor.address().unwrap_or_default();
         let (token, session) = self.sign(user, actor.vault()?, scope, device, address)?;
+        let row = self.0.store().read(|tx| tx.get(tables::TOKENS, &by))?.ok_or_else(refused)?;
+        let session = Session { token: Some((by, row.slot)), ..session };
         let record = actor.record(self.0.now(), "token.jwt", actor.login(), format!("scope {}", scope.name()));
         self.store_jwt(session, record).await?;
         Ok(token)

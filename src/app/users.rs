@@ -301,10 +301,7 @@ impl Users<'_> {
             .store()
             .write(move |tx| {
                 end_sessions(tx, id, None)?;
-                for ((_, token), ()) in tx.list(tables::USER_TOKENS, Scan::prefix(&id), usize::MAX)? {
-                    tx.delete(tables::TOKENS, &token)?;
-                    tx.delete(tables::USER_TOKENS, &(id, token))?;
-                }
+                drop_tokens(tx, id)?;
                 drop_invites(tx, id)?;
                 tx.delete(tables::PASSWORD_SLOTS, &id)?;
                 tx.erase_owner(id)?;
@@ -376,6 +373,15 @@ pub(super) fn end_sessions(tx: &mut WriteTx, user: UserId, keep: Option<base::id
             tx.delete(tables::SESSIONS, &session)?;
             tx.delete(tables::USER_SESSIONS, &(user, session))?;
         }
+    }
+    Ok(())
+}
+
+/// Revokes all API tokens of a user, and with them the JWTs that were made with them.
+pub(super) fn drop_tokens(tx: &mut WriteTx, user: UserId) -> Result<()> {
+    for ((_, token), ()) in tx.list(tables::USER_TOKENS, Scan::prefix(&user), usize::MAX)? {
+        tx.delete(tables::TOKENS, &token)?;
+        tx.delete(tables::USER_TOKENS, &(user, token))?;
     }
     Ok(())
 }

@@ -38,6 +38,12 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
     }
 
+    /// Has this time come, which was set `pause` ahead? Also when it is further ahead than that: then the clock was
+    /// wrong when it was set, and nobody waits longer than was meant.
+    pub fn has_come(self, now: Self, pause: Duration) -> bool {
+        self <= now || self > now.plus(pause)
+    }
+
     pub fn to_utc(self) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(self.0).unwrap_or_default()
     }

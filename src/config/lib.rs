@@ -8,7 +8,7 @@ pub use images::catalogue;
 
 use base::files::BuiltIn;
 use base::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ pub const DEFAULT_FILE: &str = "/etc/steward/steward.toml";
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where the page listens, over TLS.
+    #[serde(deserialize_with = "addresses")]
     pub listen: Vec<SocketAddr>,
     /// The store and everything that belongs to it.
     pub data_dir: PathBuf,
@@ -40,6 +41,10 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// Origins (`https://host[:port]`) whose pages may call the REST API; none by default.
     pub cors_origins: Vec<String>,
+    /// Whether browsers are told to speak TLS only with this host name (`Strict-Transport-Security`). They then refuse
+    /// plain HTTP on every port of that name for two years, so without a word it is sent only where Steward listens on
+    /// 443: elsewhere it shares the name with others.
+    pub hsts: Option<bool>,
     /// Seconds between two polls of Proxmox, 1 to 3600. Proxmox itself measures every 10 s, its states are newer.
     pub poll_seconds: u64,
     /// Scripts that run at the same time, 1 to 64.
@@ -66,6 +71,7 @@ impl Default for Settings {
             tls_certificate: None,
             tls_key: None,
             cors_origins: Vec::new(),
+            hsts: None,
             poll_seconds: 5,
             workers: 8,
             jobs_per_node: 4,
@@ -86,14 +92,28 @@ impl Settings {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => toml::Table::new(),
             Err(e) => return Err(Error::invalid(format!("Can't read the settings in {}: {e}", file.display()))),
         };
-        for (key, value) in from_environment(environment)? {
-            table.insert(key, value);
-        }
-        let settings: Self = table
-            .try_into()
-            .map_err(|e: toml::de::Error| Error::invalid(format!("The settings are not valid: {}", e.message())))?;
+        let environment = from_environment(environment)?;
+        let ours: Vec<String> = environment.keys().cloned().collect();
+        table.extend(environment);
+        let settings: Self = serde_path_to_error::deserialize(table).map_err(|e| {
+            let (path, wrong) = (e.path().to_string(), e.inner().message());
+            let key = path.split(['.', '[']).next().unwrap_or_default();
+            let place = if ours.iter().any(|k| k == key) {
+                format!("STEWARD_{}", key.to_uppercase())
+            } else if path == "." {
+                file.display().to_string()
+            } else {
+                format!("{path} in {}", file.display())
+            };
+            Error::invalid(format!("The settings are not valid: {place}: {wrong}"))
+        })?;
         settings.check()?;
         Ok(settings)
+    }
+
+    /// Whether `Strict-Transport-Security` is sent; see [`Settings::hsts`].
+    pub fn sends_hsts(&self) -> bool {
+        self.hsts.unwrap_or_else(|| self.listen.iter().any(|a| a.port() == 443))
     }
 
     /// Checks what types alone can't.
@@ -138,6 +158,31 @@ fn is_address(text: &str) -> bool {
     !host.is_empty() && !host.contains('@') && text.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#')
 }
 
+/// Addresses with a port, with what to write instead of what is none.
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<SocketAddr>, D::Error> {
+    let texts = OneOrMany::deserialize(deserializer)?;
+    let texts = match texts {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
+    };
+    let parse = |text: &String| {
+        text.trim().parse().map_err(|_| {
+            serde::de::Error::custom(format!(
+                "“{text}” is not an IP address with a port. Write \"0.0.0.0:8443\" for all IPv4 addresses of this \
+                 host, \"[::]:8443\" for all, or one like \"192.168.1.5:8443\"."
+            ))
+        })
+    };
+    texts.iter().map(parse).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "addresses like [\"0.0.0.0:8443\"] are meant")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
 fn parse(text: &str, file: &Path) -> Result<toml::Table> {
     text.parse().map_err(|e: toml::de::Error| {
         let line = e.span().map_or(1, |s| text[..s.start.min(text.len())].lines().count().max(1));
@@ -160,6 +205,11 @@ fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result
             "LISTEN" | "CORS_ORIGINS" => {
                 toml::Value::Array(text.split(',').map(|s| toml::Value::String(s.trim().to_owned())).collect())
             }
+            "HSTS" => match text.as_str() {
+                "true" | "on" | "1" => toml::Value::Boolean(true),
+                "false" | "off" | "0" => toml::Value::Boolean(false),
+                _ => return Err(Error::invalid(format!("{name} must be true or false."))),
+            },
             "POLL_SECONDS" | "WORKERS" | "JOBS_PER_NODE" => {
                 let number = text.parse().map_err(|_| Error::invalid(format!("{name} must be a whole number.")))?;
                 toml::Value::Integer(number)
@@ -201,6 +251,30 @@ mod tests {
     #[test]
     fn a_mistake_names_its_line() {
         assert!(load("workers = 3\nlisten = [", &[]).unwrap_err().message().contains("line 2"));
+    }
+
+    #[test]
+    fn a_wrong_value_names_where_it_stands_and_what_to_write() {
+        for (text, environment) in
+            [("listen = ':8443'", None), ("listen = ['0.0.0.0:1', '8443']", None), ("", Some(":8443"))]
+        {
+            let environment: Vec<_> = environment.map(|v| ("STEWARD_LISTEN", v)).into_iter().collect();
+            let e = load(text, &environment).unwrap_err();
+            assert!(e.message().contains("0.0.0.0:8443"), "{text}: {}", e.message());
+            let place = if environment.is_empty() { "steward.toml" } else { "STEWARD_LISTEN" };
+            assert!(e.message().contains(place) && e.message().to_lowercase().contains("listen"), "{}", e.message());
+        }
+        let e = load("workers = 'many'", &[]).unwrap_err();
+        assert!(e.message().contains("workers in ") && e.message().contains("steward.toml"), "{}", e.message());
+        assert_eq!(load("listen = '127.0.0.1:8443'", &[]).unwrap().listen.len(), 1, "one address needs no list");
+    }
+
+    #[test]
+    fn hsts_is_sent_where_the_name_is_ours_alone() {
+        assert!(!Settings::default().sends_hsts(), "8443 shares the name with Proxmox on 8006");
+        assert!(load("listen = '0.0.0.0:443'", &[]).unwrap().sends_hsts());
+        assert!(!load("listen = '0.0.0.0:443'", &[("STEWARD_HSTS", "false")]).unwrap().sends_hsts());
+        assert!(load("hsts = true", &[]).unwrap().sends_hsts());
     }
 
     #[test]

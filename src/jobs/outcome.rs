@@ -7,7 +7,7 @@ use plugin::{Failure, Outcome};
 use std::time::Duration;
 
 /// While its provider is away a job does not use up its tries; it looks again this often.
-const AWAY_EVERY: Duration = Duration::from_secs(10);
+pub(super) const AWAY_EVERY: Duration = Duration::from_secs(10);
 /// ... but not for ever.
 const AWAY_AT_MOST: Duration = Duration::from_secs(3600);
 

@@ -1,9 +1,12 @@
 //! Which job runs next. Pure: rows and the clock in, one choice out.
 
+use super::outcome::AWAY_EVERY;
 use base::Timestamp;
 use base::ids::{JobId, UserId};
+use model::backoff;
 use model::jobs::{Job, JobState, Wait};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// A job that holds a place now: it runs, or it is suspended between two steps.
 #[derive(Clone, Debug)]
@@ -16,24 +19,29 @@ pub struct Active {
 pub fn is_ready(job: &Job, now: Timestamp) -> bool {
     let waited = match &job.wait {
         None => true,
-        Some(Wait::Until { at }) => *at <= now,
+        Some(Wait::Until { at, pause }) => at.has_come(now, Duration::from_secs(*pause)),
         // The waiter takes the wait away when the task is over.
         Some(Wait::Task { .. } | Wait::Command(_)) => job.cancel_asked && job.state == JobState::Waiting,
     };
     match job.state {
-        JobState::Queued => job.not_before <= now,
+        JobState::Queued => job.not_before.has_come(now, pause_of(job)),
         // Found running without a worker: the process died while it ran, so it goes on.
         JobState::Running => true,
         JobState::Waiting => waited || job.cancel_asked,
-        JobState::Undoing => waited && job.not_before <= now,
+        JobState::Undoing => waited && job.not_before.has_come(now, pause_of(job)),
         _ => false,
     }
+}
+
+/// The longest pause that the job can be in between two tries.
+fn pause_of(job: &Job) -> Duration {
+    backoff::after(job.attempts).max(AWAY_EVERY)
 }
 
 /// When to look again, if nothing else happens before.
 pub fn next_time(jobs: &[Job], now: Timestamp) -> Option<Timestamp> {
     let times = jobs.iter().filter_map(|job| match (&job.wait, job.state) {
-        (Some(Wait::Until { at }), JobState::Waiting | JobState::Undoing) => Some(*at),
+        (Some(Wait::Until { at, .. }), JobState::Waiting | JobState::Undoing) => Some(*at),
         (None, JobState::Queued | JobState::Undoing) => Some(job.not_before),
         _ => None,
     });
@@ -131,7 +139,7 @@ mod tests {
         let now = Timestamp::from_secs(100);
         let mut job = a_job(None, Priority::Normal, None);
         job.state = JobState::Waiting;
-        job.wait = Some(Wait::Until { at: Timestamp::from_secs(200) });
+        job.wait = Some(Wait::Until { at: Timestamp::from_secs(200), pause: 100 });
         assert!(!is_ready(&job, now) && is_ready(&job, Timestamp::from_secs(200)));
         assert_eq!(next_time(std::slice::from_ref(&job), now), Some(Timestamp::from_secs(200)));
         job.cancel_asked = true;

@@ -26,6 +26,27 @@ impl Filter {
         Self(words.collect())
     }
 
+    /// Checks words that say what something is done to: there a typing mistake must not mean more than was meant.
+    ///
+    /// # Errors
+    /// A sentence when there are no words, or one has a key that is none of `keys` or a key without a value.
+    pub fn check_for_acting(text: &str, keys: &[&str]) -> Result<(), String> {
+        let filter = Self::parse(text);
+        if filter.is_empty() {
+            return Err("The filter is empty, which fits everything. Say which, or --all.".to_owned());
+        }
+        let known = || keys.iter().map(|k| format!("{k}:")).collect::<Vec<_>>().join(", ");
+        for word in &filter.0 {
+            if let Some(key) = word.key.as_deref().filter(|key| !keys.contains(key)) {
+                return Err(format!("“{key}:” is not a key of this filter. There are {}.", known()));
+            }
+            if word.key.is_none() && word.text.contains(':') {
+                return Err(format!("“{}” lacks a key or a value. Write it like tag:web.", word.text));
+            }
+        }
+        Ok(())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -72,6 +93,17 @@ mod tests {
         assert!(fits("jelly status:run tag:WEB"));
         assert!(!fits("jelly status:stopped"));
         assert!(!fits("colour:red"));
+    }
+
+    #[test]
+    fn what_acts_takes_no_empty_and_no_mistyped_words() {
+        let check = |text| Filter::check_for_acting(text, &["tag", "node"]);
+        for bad in ["", "  ", "tga:web", "-tga:web", "tag:", "-tag:", ":web", "jelly tag:"] {
+            assert!(check(bad).is_err(), "{bad:?}");
+        }
+        for good in ["jelly", "tag:web", "-tag:web node:pve1", "TAG:web"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod images;
 pub mod impact;
 pub mod jobs;
 pub mod json;
+pub mod lenient;
 pub mod lockout;
 pub mod nodes;
 pub mod options;

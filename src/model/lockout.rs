@@ -33,7 +33,8 @@ impl Failures {
     /// How long until the next try is looked at: nothing for the first `free` failures (people mistype),
     /// then 2, 4, 8 ... seconds, at most an hour.
     pub fn wait(&self, now: Timestamp, free: u32) -> Option<Duration> {
-        if self.count <= free || self.last.until(now) > FORGET {
+        // A failure of the future: the clock was ahead then, and how long ago it was cannot be known.
+        if self.count <= free || self.last.until(now) > FORGET || self.last > now {
             return None;
         }
         let delay = Duration::from_secs(1_u64 << (self.count - free).min(12)).min(LONGEST);
@@ -71,6 +72,13 @@ mod tests {
         }
         assert_eq!(f.wait(t, FREE_ACCOUNT), Some(Duration::from_secs(3600)));
         assert!(f.is_locked(t));
+        let corrected = t.minus(Duration::from_secs(365 * 24 * 3600));
+        assert_eq!(f.wait(corrected, FREE_ACCOUNT), None, "nobody waits a year because the clock was a year ahead");
+        assert_eq!(
+            f.failed(corrected).wait(corrected, FREE_ACCOUNT),
+            Some(Duration::from_secs(3600)),
+            "and it counts on"
+        );
         let later = t.plus(Duration::from_secs(25 * 3600));
         assert_eq!(f.wait(later, FREE_ACCOUNT), None);
         assert_eq!(f.failed(later).count, 1);

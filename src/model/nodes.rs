@@ -1,5 +1,6 @@
 //! Nodes and what is on them: storages, bridges, templates, ISO images.
 
+use crate::lenient;
 use serde::{Deserialize, Serialize};
 
 /// A node's state from the provider's `inventory` hook. Amounts are bytes, `cpu` is 0 to 1 of all threads.
@@ -8,19 +9,19 @@ pub struct Node {
     pub name: String,
     /// online, offline or unknown.
     pub status: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::decimal")]
     pub cpu: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::decimal")]
     pub maxcpu: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub mem: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub maxmem: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub disk: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub maxdisk: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub uptime: u64,
 }
 
@@ -34,7 +35,9 @@ pub struct Storage {
     /// images, iso, vztmpl, backup, snippets, import ...
     pub content: Vec<String>,
     pub shared: bool,
+    #[serde(deserialize_with = "lenient::whole")]
     pub used: u64,
+    #[serde(deserialize_with = "lenient::whole")]
     pub total: u64,
 }
 

@@ -46,6 +46,10 @@ pub struct Session {
     /// What the bearer may do; `None` means all that the user may.
     #[n(9)]
     pub scope: Option<Scope>,
+    /// The API token that a JWT was made with, and its slot, which is another one after it was renewed: the JWT ends
+    /// with that text.
+    #[n(10)]
+    pub token: Option<(TokenId, Vec<u8>)>,
 }
 
 /// What an API token may do. A scope never gives more than its user has.

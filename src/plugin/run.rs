@@ -37,6 +37,7 @@ pub(super) struct RunState {
     pub job: Option<JobRun>,
     started: Instant,
     outside: Cell<Duration>,
+    is_outside: Cell<bool>,
     operations: Cell<u64>,
     calls: Cell<u32>,
     lines: Cell<u32>,
@@ -64,6 +65,14 @@ pub(super) fn current() -> Answer<Rc<RunState>> {
     RUNS.with(|r| r.borrow().last().cloned()).ok_or_else(|| "no run is going on".into())
 }
 
+/// Time in `f` is not that of the script which runs on this thread, if one does.
+pub(super) fn outside<T>(f: impl FnOnce() -> T) -> T {
+    match current() {
+        Ok(run) => run.outside(f),
+        Err(_) => f(),
+    }
+}
+
 /// Rhai's progress hook: `Some` ends the script.
 pub(super) fn tick() -> Option<Dynamic> {
     RUNS.with(|r| match r.borrow().last() {
@@ -88,6 +97,7 @@ impl RunState {
             job,
             started: now,
             outside: Cell::new(Duration::ZERO),
+            is_outside: Cell::new(false),
             operations: Cell::new(0),
             calls: Cell::new(0),
             lines: Cell::new(0),
@@ -167,8 +177,12 @@ impl RunState {
 
     /// Time spent in `f` is not the script's. What it answers is; what it frees of other threads is no credit.
     pub fn outside<T>(&self, f: impl FnOnce() -> T) -> T {
+        if self.is_outside.replace(true) {
+            return f();
+        }
         let (began, held) = (Instant::now(), memory::held());
         let out = f();
+        self.is_outside.set(false);
         let freed = (held - memory::held()).max(0);
         self.memory.set(self.memory.get().map(|before| before - freed));
         self.outside.set(self.outside.get() + began.elapsed());

@@ -7,7 +7,7 @@ use super::view::{CommittedView, Overlay};
 use super::{Seal, migrations};
 use base::{Result, Timestamp};
 use redb::backends::FileBackend;
-use redb::{BackendError, Builder, Database, DatabaseError, ReadableDatabase as _, StorageBackend};
+use redb::{BackendError, Builder, Database, DatabaseError, StorageBackend};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::ops::Bound;
@@ -26,10 +26,35 @@ const CHECKED_BYTES: u64 = 256 << 20;
 /// Opens the file and makes sure that it is one of ours, of the current version.
 pub(super) fn open(path: &Path, seal: &dyn Seal, now: Timestamp) -> Result<(Database, Marker)> {
     make_folder(path)?;
-    inspect(path)?;
-    let db = open_file(path, true)?;
+    match std::fs::metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => create(path, seal, now)?,
+        // A new store has a size from the start. This is one that lost what was in it, and an appliance that began
+        // anew here would show everybody its set-up.
+        Ok(m) if m.len() == 0 => return Err(errors::damaged("the file is empty")),
+        _ => inspect(path)?,
+    }
+    let db = open_file(path, false)?;
     let marker = prepare(&db, path, seal, now)?;
     Ok((db, marker))
+}
+
+/// Makes a whole store beside its place and moves it there: it is there with its first rows, or not at all.
+fn create(path: &Path, seal: &dyn Seal, now: Timestamp) -> Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = Path::new(&beside);
+    match std::fs::remove_file(beside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(errors::cannot_open(path, e.into())),
+        _ => {}
+    }
+    let db = open_file(beside, true)?;
+    let mut first = Overlay::default();
+    meta::write(&mut first, migrations::CURRENT, &meta::new_marker(now), seal)?;
+    commit(&db, &first).map_err(|f| f.error())?;
+    drop(db);
+    std::fs::rename(beside, path).map_err(|e| errors::cannot_open(path, e.into()))?;
+    sync_folder(path);
+    Ok(())
 }
 
 /// Opens the file as it is. After a crash redb repairs it first, which reads all of it.
@@ -103,19 +128,12 @@ fn inspect(path: &Path) -> Result<()> {
     }
 }
 
-/// Makes a new store, or checks key and version of one that is there and brings it up to date.
+/// Checks key and version of a store and brings it up to date.
 fn prepare(db: &Database, path: &Path, seal: &dyn Seal, now: Timestamp) -> Result<Marker> {
     let snapshot = CommittedView::begin(db).map_err(|f| f.error())?;
     let mut changes = Overlay::default();
     let marker = match meta::read(&snapshot, path, seal)? {
-        None if has_tables(db).map_err(|f| f.error())? => {
-            return Err(errors::damaged("the store's own rows are gone"));
-        }
-        None => {
-            let marker = meta::new_marker(now);
-            meta::write(&mut changes, migrations::CURRENT, &marker, seal)?;
-            marker
-        }
+        None => return Err(errors::damaged("the store's own rows are gone")),
         Some((schema, _)) if schema > migrations::CURRENT => return Err(errors::newer(schema, migrations::CURRENT)),
         Some((schema, marker)) if schema < migrations::CURRENT => {
             let nothing = Overlay::default();
@@ -133,10 +151,6 @@ fn prepare(db: &Database, path: &Path, seal: &dyn Seal, now: Timestamp) -> Resul
         sync_folder(path);
     }
     Ok(marker)
-}
-
-fn has_tables(db: &Database) -> Result<bool, Failure> {
-    guarded(|| Ok(db.begin_read()?.list_tables()?.next().is_some()))
 }
 
 /// A new file's name must be on the disk too. Where a folder can't be synced there is nothing to do about it.

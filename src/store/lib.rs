@@ -70,7 +70,7 @@ impl Store {
 
     /// Is there a store at `path`? (A new one may get a new key, for an old one the key must be there.)
     pub fn exists(path: &Path) -> bool {
-        std::fs::metadata(path).is_ok_and(|m| m.len() > 0)
+        path.exists()
     }
 
     /// Runs `f` on one unchanging view of what is committed. Takes microseconds, may be called from async code

@@ -11,20 +11,19 @@ use app::{Actor, App};
 use axum::body::Body;
 use axum::extract::Query;
 use axum::response::IntoResponse;
-use base::ids::{GuestId, UserId};
-use base::{Error, Result};
+use base::Error;
+use base::ids::GuestId;
 use http::{HeaderMap, header};
 use model::events::Event;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Streams that one person may have open: more than anybody has tabs with live pages.
-const PER_PERSON: usize = 16;
+pub const PER_PERSON: usize = 16;
 /// A comment this often keeps proxies from closing a quiet stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How often the session behind a stream is looked at again.
@@ -34,45 +33,6 @@ const SLOW: Duration = Duration::from_secs(20);
 /// Events read at once.
 const BATCH: usize = 500;
 
-/// Open streams by person.
-#[derive(Clone, Debug, Default)]
-pub struct Streams(Arc<Mutex<HashMap<UserId, usize>>>);
-
-/// One counted stream; no longer counted when it is dropped.
-#[derive(Debug)]
-struct StreamSlot {
-    streams: Streams,
-    user: UserId,
-}
-
-impl Streams {
-    fn enter(&self, user: UserId) -> Result<StreamSlot> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mine = open.entry(user).or_default();
-        if *mine >= PER_PERSON {
-            return Err(Error::too_many("Too many open pages are watching for changes. Close some of them.", 30));
-        }
-        *mine += 1;
-        Ok(StreamSlot { streams: self.clone(), user })
-    }
-
-    pub fn total(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
-    }
-}
-
-impl Drop for StreamSlot {
-    fn drop(&mut self) {
-        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mine) = open.get_mut(&self.user) {
-            *mine -= 1;
-            if *mine == 0 {
-                open.remove(&self.user);
-            }
-        }
-    }
-}
-
 #[derive(Debug, Deserialize)]
 pub struct After {
     /// As `Last-Event-ID`, for the first connection of a page.
@@ -80,12 +40,13 @@ pub struct After {
 }
 
 pub async fn events(person: Person, Query(query): Query<After>, headers: HeaderMap) -> Answer {
-    let place = person.web.streams.enter(person.actor.require_person()?)?;
+    let too_many = || Error::too_many("Too many open pages are watching for changes. Close some of them.", 30);
+    let slot = person.web.streams.enter(person.actor.require_person()?).ok_or_else(too_many)?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse().ok());
     let (sender, receiver) = mpsc::channel::<String>(16);
     let mut stream = Stream::new(person.web.clone(), person.actor.clone(), last.or(query.after), sender);
     tokio::spawn(async move {
-        let _place = place;
+        let _slot = slot;
         let stop = stream.web.stop.clone();
         // Ends by itself when the browser is gone, the session is revoked or the service stops.
         let _ = stop.run_until_cancelled(stream.run()).await;
@@ -118,7 +79,7 @@ impl Stream {
         Self { web, actor, seen, replay: after.is_some(), sender, figures: Figures::default(), health: String::new() }
     }
 
-    async fn run(&mut self) -> std::result::Result<(), Over> {
+    async fn run(&mut self) -> Result<(), Over> {
         // Registered before looking, so nothing falls between.
         let (mut bell, mut ticks) = (self.web.app.bell(), self.web.app.ticks());
         bell.mark_changed();
@@ -138,19 +99,19 @@ impl Stream {
         }
     }
 
-    async fn send(&self, text: String) -> std::result::Result<(), Over> {
+    async fn send(&self, text: String) -> Result<(), Over> {
         // A browser that reads nothing for this long is gone, and its session may have ended in the meantime.
         self.sender.send_timeout(text, SLOW).await.map_err(|_| Over)
     }
 
     /// Revoked, deactivated, or no longer of the same role: the stream ends and a new one is judged anew.
-    fn check(&self) -> std::result::Result<(), Over> {
+    fn check(&self) -> Result<(), Over> {
         let app = &self.web.app;
         let role = self.actor.user_id().and_then(|id| app.people().get(id)).map(|u| u.role);
         if app.sessions().is_alive(&self.actor) && role == Some(self.actor.role()) { Ok(()) } else { Err(Over) }
     }
 
-    async fn send_events(&mut self) -> std::result::Result<(), Over> {
+    async fn send_events(&mut self) -> Result<(), Over> {
         self.check()?;
         loop {
             let (events, last) = self.web.app.events_after(&self.actor, self.seen, BATCH).map_err(log)?;
@@ -171,13 +132,13 @@ impl Stream {
         }
     }
 
-    async fn send_tick(&mut self) -> std::result::Result<(), Over> {
+    async fn send_tick(&mut self) -> Result<(), Over> {
         let rows = self.figures.changed(&self.web.app, &self.actor);
         let data = json!({ "at": self.web.now().0, "rows": rows });
         self.send(message("tick", None, &data)).await
     }
 
-    async fn send_health(&mut self) -> std::result::Result<(), Over> {
+    async fn send_health(&mut self) -> Result<(), Over> {
         let health = health::appliance_health(&self.web.app, &self.actor);
         let jobs = health::open_jobs(&self.web.app, &self.actor);
         let text = message("health", None, &json!({ "level": health.level.name(), "text": health.text, "jobs": jobs }));
@@ -258,18 +219,6 @@ mod tests {
     use base::Timestamp;
     use base::ids::JobId;
     use model::subject::Subject;
-
-    #[test]
-    fn a_person_may_have_only_so_many_streams_and_a_closed_one_counts_no_more() {
-        let (streams, mira) = (Streams::default(), UserId::new());
-        let mut places: Vec<_> = (0..PER_PERSON).map(|_| streams.enter(mira).unwrap()).collect();
-        assert!(streams.enter(mira).is_err());
-        assert!(streams.enter(UserId::new()).is_ok());
-        places.pop();
-        assert!(streams.enter(mira).is_ok());
-        drop(places);
-        assert_eq!(streams.total(), 0);
-    }
 
     #[test]
     fn a_burst_of_the_same_event_is_told_once_with_its_last_number() {

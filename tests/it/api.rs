@@ -68,6 +68,27 @@ async fn a_jwt_from_a_read_token_may_only_read() {
 }
 
 #[tokio::test]
+async fn a_jwt_ends_with_the_token_that_it_was_made_with() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let program = program(&house, &admin, Scope::Full).await;
+    for (method, end) in [(Method::POST, "/rotate"), (Method::DELETE, "")] {
+        let wanted = json!({ "name": "backup", "scope": "full", "days": 30 });
+        let made = program.call(Method::POST, "/me/tokens", Some(wanted)).await;
+        let path = made.header("location").trim_start_matches("/api/v1").to_owned();
+        let own = Program { house: &house, token: made.json()["token"].as_str().unwrap().to_owned() };
+        let jwt = own.call(Method::POST, "/auth/token", None).await.json()["token"].as_str().unwrap().to_owned();
+        let short = Program { house: &house, token: jwt };
+        assert_eq!(short.call(Method::GET, "/me", None).await.status, StatusCode::OK);
+        let ended = program.call(method.clone(), &format!("{path}{end}"), None).await;
+        assert!(ended.status.is_success(), "{}", ended.body);
+        assert_eq!(short.call(Method::GET, "/me", None).await.status, StatusCode::UNAUTHORIZED, "{method}");
+        let more = json!({ "name": "for ever", "scope": "full" });
+        assert_eq!(short.call(Method::POST, "/me/tokens", Some(more)).await.status, StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_renewed_and_its_old_text_is_refused_at_once() {
     let house = House::new();
     let admin = house.admin().await;

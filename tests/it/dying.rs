@@ -262,12 +262,12 @@ impl Played {
             match outcome {
                 Outcome::Wait(Wait::Task { id }) => self.wait(&id).await,
                 Outcome::Wait(Wait::Command(command)) => self.ended(&command.to_string(), &TaskEnd::ok()),
-                Outcome::Wait(Wait::Until { at }) if self.hurry => {
+                Outcome::Wait(Wait::Until { at, .. }) if self.hurry => {
                     let now = SystemClock.now().0 + self.disk.skipped.load(Ordering::SeqCst);
                     self.disk.skipped.fetch_add((at.0 - now).max(0) + 1, Ordering::SeqCst);
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                Outcome::Wait(Wait::Until { at }) => {
+                Outcome::Wait(Wait::Until { at, .. }) => {
                     tokio::time::sleep(SystemClock.now().until(at).min(Duration::from_secs(6))).await;
                 }
                 // As the runner: three tries, with a pause between them.

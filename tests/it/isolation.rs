@@ -92,12 +92,14 @@ async fn proxmox_away_is_said_and_the_last_state_stays() {
     let refused = appliance.ask("POST", &format!("{guest}/power"), Some(json!({ "action": "reboot" }))).await;
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(refused.body.contains("has not answered"), "{}", refused.body);
+    let list = appliance.ask("GET", "/api/v1/guests?q=status:running", None).await.json();
+    assert_eq!(list["total"], 0, "nobody knows what runs now: {list}");
     // The process dies meanwhile: what was known last is still there.
     appliance.kill().await;
     appliance.start().await;
     let known = appliance.ask("GET", &guest, None).await.json();
     assert_eq!(
-        (&known["name"], &known["status"], &known["stale"]),
+        (&known["name"], &known["last_status"], &known["stale"]),
         (&machine["name"], &machine["status"], &json!(true))
     );
     cluster.faults().away(sim::Away::No);

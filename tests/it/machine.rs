@@ -32,6 +32,7 @@ async fn a_machine_is_made_once_shut_down_and_deleted() {
     let gone = appliance.ask("DELETE", &guest, None).await;
     assert_eq!(gone.status, 202, "{gone:?}");
     over(&appliance, &gone.json()).await;
+    appliance.until("/api/v1/guests?q=name:lark", 5, |v| v["total"] == 0).await;
     assert_eq!(appliance.ask("GET", &guest, None).await.status, 404);
     appliance.stop().await;
     cluster.stop().await;

@@ -3,10 +3,12 @@
 use crate::house::{Browser, House, PASSWORD};
 use app::Actor;
 use app::users::UserChange;
+use axum::body::Body;
 use base::Kind;
 use base::ids::ScheduleId;
-use http::StatusCode;
+use http::{Request, StatusCode, header};
 use model::schedules::Schedule;
+use model::sessions::Scope;
 use model::users::Role;
 use std::time::Duration;
 
@@ -80,6 +82,25 @@ async fn an_invite_link_works_once() {
     assert!(mira.get("/").await.body.contains("Mira"));
     let mut late = Browser::new(&house);
     assert_eq!(late.get(&link).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_reset_ends_the_tokens_that_were_made_before() {
+    let house = House::new();
+    let admin = house.admin().await;
+    let mira = house.somebody(&admin, "mira", Role::User).await;
+    let token = house.token(&mira, Scope::Full).await;
+    let me = async || {
+        let asked = Request::get("/api/v1/me").header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
+        house.call(asked.body(Body::empty()).unwrap()).await.status
+    };
+    assert_eq!(me().await, StatusCode::OK);
+    let user = mira.actor().user_id().unwrap();
+    let code = house.app.users().reset_link(&admin.actor(), user).await.unwrap();
+    let link = format!("/invite/{}", code.expose());
+    let form = format!("password={0}&again={0}", typed(PASSWORD));
+    assert_eq!(Browser::new(&house).send(&link, &link, &form).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(me().await, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsConnector, rustls};
@@ -47,14 +47,20 @@ async fn start(folder: &Path) -> Running {
 }
 
 impl Running {
-    /// A TLS connection that trusts only the certificate that the appliance keeps.
     async fn connect(&self, protocol: &str) -> TlsStream<TcpStream> {
+        self.connect_from("127.0.0.1", protocol).await
+    }
+
+    /// A TLS connection that trusts only the certificate that the appliance keeps.
+    async fn connect_from(&self, source: &str, protocol: &str) -> TlsStream<TcpStream> {
         let (chain, _) = self.app.certificate().get().unwrap().unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()).unwrap();
         let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let socket = TcpStream::connect(self.address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source.parse().unwrap(), 0)).unwrap();
+        let socket = socket.connect(self.address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap()
     }
@@ -86,6 +92,36 @@ async fn both_versions_of_http_are_spoken_over_tls() {
     assert_eq!((answer.status(), answer.version()), (StatusCode::OK, http::Version::HTTP_2));
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "ok\n");
     drop((one, two));
+    running.end().await;
+}
+
+/// As 2,048 connections of one address once kept everybody out: HTTP/2, its pings answered, no request on it.
+#[tokio::test]
+async fn idle_connections_of_one_address_leave_room_for_others_and_for_itself() {
+    use tokio::io::AsyncReadExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(folder.path()).await;
+    let ask = async |source: &str| {
+        let stream = running.connect_from(source, "h2").await;
+        let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let asked = Request::get("https://localhost/healthz").body(Body::empty()).unwrap();
+        assert_eq!(client.send_request(asked).await.unwrap().status(), StatusCode::OK, "{source}");
+    };
+    let mut idle = Vec::new();
+    for _ in 0..100 {
+        idle.push(running.connect_from("127.0.0.2", "h2").await);
+    }
+    ask("127.0.0.3").await;
+    ask("127.0.0.2").await;
+    let mut open = 0;
+    for stream in &mut idle {
+        let mut bytes = [0; 1024];
+        let closed = async { while !matches!(stream.read(&mut bytes).await, Ok(0) | Err(_)) {} };
+        open += usize::from(tokio::time::timeout(Duration::from_millis(50), closed).await.is_err());
+    }
+    assert!((1..=64).contains(&open), "{open} of 100 idle ones are open");
+    drop(idle);
     running.end().await;
 }
 

@@ -143,10 +143,6 @@ impl Connections<'_> {
         self.links().all().iter().map(|l| l.row.id).collect()
     }
 
-    pub(crate) fn name(&self, id: ConnectionId) -> Option<String> {
-        self.links().find(id).ok().map(|l| l.row.name.clone())
-    }
-
     pub(crate) fn plugin_of(&self, id: ConnectionId) -> Result<String> {
         Ok(self.links().find(id)?.row.plugin.clone())
     }

@@ -70,8 +70,8 @@ impl Guests<'_> {
             return self.set_owner(actor, id, Some(owner), give.keep).await.map(|()| None);
         }
         let action = self.as_declared(&guest, action)?;
-        if let Some(why) = self.action_refusal(actor, &guest, &action) {
-            return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
+        if let Some(why) = self.certain_refusal(actor, &guest, &action) {
+            return Err(if guest.is_stale() { Error::unavailable(why) } else { Error::conflict(why) });
         }
         let action = match action {
             GuestAction::Tags(tags) => tags.change(&guest.state.tags).into(),
@@ -132,6 +132,16 @@ impl Guests<'_> {
             return Some(format!("This can't be done with a {many} here: its provider does not offer it."));
         }
         action.refusal(guest.row.kind, &guest.state).or_else(|| self.clone_refusal(guest, action))
+    }
+
+    /// The same for a request. Where a job's end and Proxmox's list differ on the status, only what neither allows is
+    /// refused: the provider looks itself.
+    fn certain_refusal(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Option<String> {
+        let why = self.action_refusal(actor, guest, action)?;
+        let Some(listed) = guest.listed.clone() else { return Some(why) };
+        let mut as_listed = guest.clone();
+        as_listed.state.status = listed;
+        self.action_refusal(actor, &as_listed, action).map(|_| why)
     }
 
     /// What people who may use the machine can do with it now, each with the reason why not, where there is one. What its

@@ -12,7 +12,7 @@ use model::jobs::{Job, JobKind, JobState};
 use model::quotas::Amounts;
 use model::subject::Subject;
 use serde_json::Value;
-use store::{Read, WriteTx, tables};
+use store::{Read, Scan, WriteTx, tables};
 
 /// Makes a request harmless when it is sent twice.
 #[derive(Clone, Debug)]
@@ -46,6 +46,22 @@ pub(super) struct PendingGuest {
     pub record: AuditRecord,
 }
 
+/// Looked at once more inside the commit: of two requests at the same moment only one gets the name.
+fn is_free(tx: &WriteTx, guest: &Guest) -> Result<()> {
+    for (id, ()) in tx.list(tables::OPEN_JOBS, Scan::all(), usize::MAX)? {
+        let made = tx.get(tables::JOBS, &id)?.and_then(|job| job.subject.guest());
+        let Some(other) = made.map(|id| tx.get(tables::GUESTS, &id)).transpose()?.flatten() else { continue };
+        if other.making.is_some() && (other.connection, &other.name) == (guest.connection, &guest.name) {
+            return Err(name_taken());
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn name_taken() -> Error {
+    Error::field("name", "There is a machine with this name already. Choose another.")
+}
+
 impl Guests<'_> {
     /// One commit holds the wanted machine, its job, the event and the audit entry, and what `more` writes. The same
     /// request again gives the first one's machine and writes nothing.
@@ -71,6 +87,7 @@ impl Guests<'_> {
                     let row = tx.get(tables::GUESTS, &first)?;
                     return Ok((row.ok_or_else(|| Error::conflict("This machine has already been requested."))?, job));
                 }
+                is_free(tx, &guest)?;
                 guest.making = Some(job.id);
                 tx.put(tables::GUESTS, &guest.id, &guest)?;
                 more(tx, guest.id, job.id)?;
@@ -191,7 +208,7 @@ impl Guests<'_> {
             Some((row, false)) => self.0.live().put_rows(vec![row]),
             None => {}
         }
-        self.0.live().job_is_over(id, job.result.get("status").and_then(Value::as_str));
+        self.0.live().job_is_over(id, &job.result, self.0.now());
         Ok(())
     }
 }

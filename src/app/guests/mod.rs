@@ -103,7 +103,7 @@ impl Guests<'_> {
             "pool" => g.state.pool.clone().into_iter().collect(),
             "kind" => vec![g.row.kind.word().to_lowercase(), g.row.kind.name().to_owned()],
             "is" if g.state.template => vec!["template".to_owned()],
-            "is" => vec![if g.stale { "stale" } else { "live" }.to_owned()],
+            "is" => vec![if g.is_stale() { "stale" } else { "live" }.to_owned()],
             _ => Vec::new(),
         })
     }
@@ -134,10 +134,18 @@ impl Guests<'_> {
         if guest.row.making.is_some() {
             return Some("It is being created right now.".to_owned());
         }
+        self.why_unreachable(guest).or_else(|| self.place_refusal(guest))
+    }
+
+    /// Why nothing is known of a machine now, as a sentence.
+    pub fn why_unreachable(&self, guest: &GuestLive) -> Option<String> {
         if let Err(e) = self.check_reach(guest.row.connection) {
             return Some(e.message().to_owned());
         }
-        self.place_refusal(guest)
+        let node = &guest.state.node;
+        let snapshot = self.0.live().snapshot();
+        let is_off = snapshot.node(guest.row.connection, node).is_some_and(|n| n.node.status == "offline");
+        is_off.then(|| format!("Node {node} is offline. Try again when it is back."))
     }
 
     /// Why nothing may be changed on the machine's node.

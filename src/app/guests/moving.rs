@@ -1,7 +1,7 @@
 //! Copies of machines, and moving them to another node.
 
 use super::Guests;
-use super::making::PendingGuest;
+use super::making::{PendingGuest, name_taken};
 use super::request::Ask;
 use crate::Actor;
 use crate::jobs::NewJob;
@@ -38,7 +38,7 @@ impl Guests<'_> {
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         // What was made a moment ago has no name in Proxmox's list yet.
         if others.any(|g| g.state.name == *name || g.row.name == *name) {
-            return Err(Error::field("name", "There is a machine with this name already. Choose another."));
+            return Err(name_taken());
         }
         let to = node.as_deref().unwrap_or(&source.state.node);
         self.check_place(source, to)?;

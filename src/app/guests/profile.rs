@@ -52,7 +52,7 @@ impl Guests<'_> {
         let guest = self.get_for(actor, id, GuestRight::Manage)?;
         let profile = self.0.hardware_profiles().get(actor, profile)?;
         if let Some(why) = self.action_refusal(actor, &guest, &ActionKind::Apply.empty()) {
-            return Err(if guest.stale { Error::unavailable(why) } else { Error::conflict(why) });
+            return Err(if guest.is_stale() { Error::unavailable(why) } else { Error::conflict(why) });
         }
         self.plan_of_profile(actor, &guest, &profile, disks).await.map(|(plan, _)| plan)
     }

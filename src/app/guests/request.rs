@@ -1,7 +1,7 @@
 //! Asking for a machine, its power, its end: each is one commit with the job, the event and the audit entry.
 
 use super::Guests;
-use super::making::{Once, PendingGuest, same_request};
+use super::making::{Once, PendingGuest, name_taken, same_request};
 use crate::jobs::{NewJob, enqueue, secrets};
 use crate::live::GuestLive;
 use crate::software::{new_key, put_requested};
@@ -197,7 +197,7 @@ impl Guests<'_> {
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         // What was made a moment ago has no name in Proxmox's list yet.
         if others.any(|g| g.state.name == spec.name || g.row.name == spec.name) {
-            return Err(Error::field("name", "There is a machine with this name already. Choose another."));
+            return Err(name_taken());
         }
         for (asked, feature, field, text) in [
             (spec.vlan.is_some(), Feature::Vlan, "vlan", "This host does not support VLAN tags. Leave this empty."),

@@ -198,7 +198,7 @@ impl Guests<'_> {
     pub async fn share(&self, actor: &Actor, id: GuestId, with: UserId, right: GuestRight) -> Result<GrantView> {
         let guest = self.for_sharing(actor, id)?;
         let person = self.0.people().get(with);
-        let person = person.ok_or_else(|| Error::field(field, "There is nobody with this login."))?;
+        let person = person.ok_or_else(|| Error::field("login", "There is nobody with this login."))?;
         if !person.active {
             return Err(Error::field("login", format!("{} is deactivated and can't sign in.", person.login)));
         }
@@ -228,7 +228,7 @@ impl Guests<'_> {
             })
             .await?;
         self.0.grants().reload(self.0.store(), &[id])?;
-        self.grant_view(with, grant).ok_or_else(|| Error::field(field, "There is nobody with this login."))
+        self.grant_view(with, grant).ok_or_else(|| Error::field("login", "There is nobody with this login."))
     }
 
     /// Stops sharing with somebody. It takes effect at once, for open pages too. People may always

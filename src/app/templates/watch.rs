@@ -2,7 +2,7 @@
 
 use super::{LOOKED, POLICY, Templates, supersedes};
 use crate::Actor;
-use crate::schedules::next_time;
+use crate::crontab::next_time;
 use base::ids::UserId;
 use base::{Error, Kind, Result, Timestamp};
 use futures_util::future::join_all;
@@ -144,6 +144,7 @@ impl Templates<'_> {
     fn is_due(&self, policy: &Policy) -> Result<bool> {
         let last = self.0.store().read(|tx| tx.get(tables::SETTINGS, &Name::from(LAST)))?;
         let since = last.and_then(|json| json.0.as_i64()).map_or_else(|| self.0.started(), Timestamp);
+        let since = since.min(self.0.now());
         Ok(next_time(&policy.cron, since).is_ok_and(|t| t <= self.0.now()))
     }
 
@@ -183,7 +184,7 @@ impl Templates<'_> {
         let snapshot = self.0.live().snapshot();
         for old in existing.iter().filter(|t| existing.iter().any(|other| supersedes(other, t))) {
             let guest = snapshot.guests.iter().find(|g| {
-                g.row.connection == old.connection && g.row.vmid == Some(old.vmid) && g.state.template && !g.stale
+                g.row.connection == old.connection && g.row.vmid == Some(old.vmid) && g.state.template && !g.is_stale()
             });
             // A template that was renamed or locked belongs to somebody now, so it is left alone.
             let Some(guest) = guest.filter(|g| g.state.name == old.name && g.state.lock.is_none()) else { continue };

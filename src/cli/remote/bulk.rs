@@ -10,8 +10,9 @@ use base::ids::GuestId;
 use base::{Error, Kind, Result};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
-use model::guests::GuestAction;
+use model::filter::Filter;
 use model::guests::actions::{ChangeTags, Delete, Give, Migrate, TakeSnapshot};
+use model::guests::{FILTER_KEYS, GuestAction};
 use serde_json::json;
 use std::process::ExitCode;
 use web::guests::bulk::rest::BulkView;
@@ -83,6 +84,9 @@ struct Which {
     /// All that fit these filter words, as on the page: `tag:web node:pve1`.
     #[arg(long, short, value_name = "WORDS", allow_hyphen_values = true, conflicts_with = "guests")]
     filter: Option<String>,
+    /// All machines that you may see, templates too.
+    #[arg(long, conflicts_with_all = ["guests", "filter"])]
+    all: bool,
     /// Ask nothing.
     #[arg(long, short)]
     yes: bool,
@@ -128,13 +132,16 @@ impl Which {
     async fn ids(&self, api: &mut Api) -> Result<Vec<GuestId>> {
         let mut found = Vec::new();
         if let Some(words) = &self.filter {
+            Filter::check_for_acting(words, &FILTER_KEYS).map_err(Error::invalid)?;
+        }
+        if let Some(words) = self.filter.as_deref().or(self.all.then_some("")) {
             found = find::guests(api, words, "name", usize::MAX).await?;
         }
         for name in &self.guests {
             found.push(find::guest(api, name).await?);
         }
         if found.is_empty() {
-            return Err(Error::invalid("Name the machines, or use --filter."));
+            return Err(Error::invalid("No machine matches. Name the machines, or use --filter or --all."));
         }
         Ok(found.iter().map(|g| g.id).collect())
     }

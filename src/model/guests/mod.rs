@@ -10,6 +10,7 @@ pub mod snapshots;
 pub use actions::{ActionKind, GuestAction};
 pub use create::{GuestAddress, GuestRequest, GuestSource, GuestSpec};
 
+use crate::lenient;
 use base::Timestamp;
 use base::ids::{ConnectionId, GuestId, JobId, ProfileId, UserId};
 use minicbor::{Decode, Encode};
@@ -128,6 +129,9 @@ impl Guest {
     }
 }
 
+/// What a filter of machines can ask for by key, as in `tag:web`.
+pub const FILTER_KEYS: [&str; 9] = ["status", "node", "tag", "name", "id", "owner", "pool", "kind", "is"];
+
 /// A guest's state as the provider plugin's `inventory` hook reports it. Amounts are bytes, `cpu` is the
 /// share of `maxcpu` in use (0 to 1), counters count since the guest's start.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode, Serialize, Deserialize)]
@@ -143,38 +147,38 @@ pub struct GuestState {
     #[serde(default)]
     pub template: bool,
     #[n(4)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::decimal")]
     pub cpu: f64,
     #[n(5)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::decimal")]
     pub maxcpu: f64,
     #[n(6)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub mem: u64,
     #[n(7)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub maxmem: u64,
     #[n(8)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub disk: u64,
     #[n(9)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub maxdisk: u64,
     #[n(10)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub netin: u64,
     #[n(11)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub netout: u64,
     #[n(12)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub diskread: u64,
     #[n(13)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub diskwrite: u64,
     /// Seconds since the guest's start.
     #[n(14)]
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::whole")]
     pub uptime: u64,
     #[n(15)]
     #[serde(default)]
@@ -190,6 +194,16 @@ pub struct GuestState {
     #[n(18)]
     #[serde(default)]
     pub ha: Option<String>,
+}
+
+impl GuestState {
+    /// It is in this state now; what only a running machine uses is none otherwise.
+    pub fn stands(&mut self, status: &str) {
+        status.clone_into(&mut self.status);
+        if status != "running" {
+            (self.cpu, self.mem, self.uptime) = (0.0, 0, 0);
+        }
+    }
 }
 
 /// What runs inside a guest, as far as its provider knows.

@@ -20,6 +20,9 @@ pub enum Wait {
     Until {
         #[n(0)]
         at: Timestamp,
+        /// How long the whole wait is, in seconds.
+        #[n(1)]
+        pause: u64,
     },
     /// A command that goes on by itself on the job's machine or host.
     #[n(2)]

@@ -119,7 +119,7 @@ impl Mock {
                     let end = self.state().exits.get(&handle).cloned().unwrap_or_else(TaskEnd::ok);
                     journal.task_over(&handle, &end);
                 }
-                Outcome::Wait(Wait::Until { at }) => {
+                Outcome::Wait(Wait::Until { at, .. }) => {
                     journal.set_now(at);
                     self.state().now = at.as_secs();
                 }

@@ -3,7 +3,7 @@
 use super::replay::{PassedOver, Replay};
 use crate::error::Failed;
 use crate::host::{Call, CallError};
-use crate::journal::{Journal, Mode};
+use crate::journal::{Journal, Mode, OffTheClock};
 use crate::run::{Answer, RunState, Stop, current};
 use base::{Error, Timestamp};
 use model::jobs::{LogLevel, Progress, Step, StepState};
@@ -177,6 +177,7 @@ pub(super) fn threw(result: &Value) -> Option<&Value> {
 
 impl JobRun {
     pub fn new(journal: Arc<dyn Journal>, mode: Mode) -> Result<Self, Error> {
+        let journal: Arc<dyn Journal> = Arc::new(OffTheClock(journal));
         let replay = Replay::new(journal.entries()?);
         Ok(Self {
             journal,

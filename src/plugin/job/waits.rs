@@ -64,8 +64,8 @@ pub(super) fn sleep(ctx: &NativeCallContext<'_>, seconds: INT) -> Answer<Dynamic
         }
     };
     let at = began.plus(Duration::from_secs(length));
-    if job.now() < at {
-        return now.run.stop(Stop::Suspended(Wait::Until { at }));
+    if !at.has_come(job.now(), Duration::from_secs(length)) {
+        return now.run.stop(Stop::Suspended(Wait::Until { at, pause: length }));
     }
     now.finish(&key, Value::Null)?;
     Ok(Dynamic::UNIT)
@@ -113,5 +113,5 @@ pub(super) fn until(
         return Err(throw_value(from_json(threw), now.position));
     }
     debug_assert_eq!(job.mode, Mode::Forward, "going live ended an undo run");
-    now.run.stop(Stop::Suspended(Wait::Until { at: job.now().plus(Duration::from_secs(pause)) }))
+    now.run.stop(Stop::Suspended(Wait::Until { at: job.now().plus(Duration::from_secs(pause)), pause }))
 }

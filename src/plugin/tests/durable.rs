@@ -120,7 +120,7 @@ impl Sim {
             match outcome {
                 Outcome::Wait(Wait::Task { id }) => self.journal.task_over(&id, &TaskEnd::ok()),
                 Outcome::Wait(Wait::Command(command)) => panic!("{command} is no task"),
-                Outcome::Wait(Wait::Until { at }) => self.journal.set_now(at),
+                Outcome::Wait(Wait::Until { at, .. }) => self.journal.set_now(at),
                 Outcome::Cancelled => mode = Mode::Undo,
                 Outcome::Failed(ref failure) if mode == Mode::Forward => {
                     assert!(!failure.mismatch && !failure.retry, "{failure:?}");

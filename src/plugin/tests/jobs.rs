@@ -2,12 +2,14 @@
 
 use super::support::{Fake, plugin};
 use crate::check::MemoryJournal;
+use crate::limits::SCRIPT_TIME;
 use crate::{Call, CallError, CallErrorKind, Failure, Host, Journal, Mode, Outcome, Plugin, Run};
-use base::Timestamp;
-use model::jobs::{StepState, TaskEnd, Wait};
+use base::{Error, Timestamp};
+use model::jobs::{LogLevel, Progress, Step, StepState, TaskEnd, Wait};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 struct World {
     plugin: Plugin,
@@ -164,7 +166,7 @@ fn a_caught_failure_is_remembered_so_that_the_way_stays_the_same() {
         true => Err(CallError::new(CallErrorKind::Refused, 500, "hotplug problem")),
         false => Ok(Value::Null),
     });
-    assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(1_010) }));
+    assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(1_010), pause: 10 }));
     w.journal.set_now(Timestamp::from_secs(1_010));
     assert_eq!(w.forward(), Outcome::Done(json!("done")));
     assert_eq!(w.paths(), ["PUT /hot", "POST /cold/refused"]);
@@ -198,11 +200,11 @@ fn warnings_of_a_task_are_not_failures() {
 #[test]
 fn sleep_ends_when_its_time_has_come() {
     let w = World::new("fn act(job, args) { job.sleep(30); job.sleep(5); 1 }");
-    assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(1_030) }));
+    assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(1_030), pause: 30 }));
     w.journal.set_now(Timestamp::from_secs(1_020));
-    assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(1_030) }), "not yet");
+    assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(1_030), pause: 30 }), "not yet");
     w.journal.set_now(Timestamp::from_secs(1_031));
-    assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(1_036) }));
+    assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(1_036), pause: 5 }));
     w.journal.set_now(Timestamp::from_secs(1_036));
     assert_eq!(w.forward(), Outcome::Done(json!(1)));
 }
@@ -212,7 +214,7 @@ fn wait_until_asks_again_and_gives_up_in_time() {
     let script = r#"fn act(job, args) { job.wait_until("ip", 5, 12, || pve::get("/ip")) }"#;
     let w = World::with(script, |_| Ok(Value::Null));
     for at in [1_005, 1_010, 1_015] {
-        assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(at) }));
+        assert_eq!(w.forward(), Outcome::Wait(Wait::Until { at: Timestamp::from_secs(at), pause: 5 }));
         w.journal.set_now(Timestamp::from_secs(at));
     }
     let failure = w.failure();
@@ -363,4 +365,68 @@ fn the_id_of_the_job_is_known() {
     let run = Run { job: Some(id), ..Run::default() };
     let outcome = w.plugin.run_job(&host, w.journal.clone(), "act", Value::Null, run, Mode::Forward);
     assert_eq!(outcome, Outcome::Done(json!(format!("mark:{id}"))));
+}
+
+/// Every commit takes as long as on a disk that is busy with something else.
+struct SlowJournal(MemoryJournal);
+
+impl SlowJournal {
+    #[expect(clippy::disallowed_methods, reason = "a disk that is busy keeps the script's own thread waiting")]
+    fn commit<T>(&self, write: impl FnOnce(&MemoryJournal) -> T) -> T {
+        std::thread::sleep(Duration::from_millis(250));
+        write(&self.0)
+    }
+}
+
+impl Journal for SlowJournal {
+    fn entries(&self) -> Result<Vec<Step>, Error> {
+        self.0.entries()
+    }
+
+    fn begin(&self, name: &str) -> Result<(), Error> {
+        self.commit(|j| j.begin(name))
+    }
+
+    fn finish(&self, name: &str, result: Value) -> Result<(), Error> {
+        self.commit(|j| j.finish(name, result))
+    }
+
+    fn fail(&self, name: &str) -> Result<(), Error> {
+        self.commit(|j| j.fail(name))
+    }
+
+    fn forget(&self, name: &str) -> Result<(), Error> {
+        self.commit(|j| j.forget(name))
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.commit(|j| j.progress(progress));
+    }
+
+    fn log(&self, level: LogLevel, text: &str) {
+        self.commit(|j| j.log(level, text));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+#[test]
+fn a_slow_disk_is_not_counted_as_the_scripts_time() {
+    let w = World::new(
+        r#"fn act(job, args) {
+            for n in 0..5 { job.step(`step ${n}`, || n); log::info(`step ${n} is done`); }
+            "done"
+        }"#,
+    );
+    let journal = Arc::new(SlowJournal(MemoryJournal::at(Timestamp::from_secs(1_000))));
+    let (host, began): (Arc<dyn Host>, _) = (w.fake.clone(), Instant::now());
+    let end = w.plugin.run_job(&host, journal, "act", json!({}), Run::default(), Mode::Forward);
+    assert_eq!(end, Outcome::Done(json!("done")));
+    assert!(began.elapsed() > SCRIPT_TIME, "the disk was slow enough: {:?}", began.elapsed());
 }

@@ -121,16 +121,22 @@ fn a_store_cut_short_is_damaged() {
 }
 
 #[test]
-fn an_empty_file_becomes_a_store() {
+fn a_store_is_made_where_none_is_and_an_empty_file_is_a_damaged_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/b/steward.redb");
     assert!(!Store::exists(&path));
     open(&path).unwrap().close();
     assert!(Store::exists(&path));
+    let files = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|f| f.unwrap().file_name());
+    assert_eq!(files.collect::<Vec<_>>(), ["steward.redb"]);
     let empty = dir.path().join("empty");
     std::fs::write(&empty, b"").unwrap();
-    assert!(!Store::exists(&empty));
-    open(&empty).unwrap();
+    assert!(Store::exists(&empty), "no new key is made for it");
+    let sentence = refusal(&empty);
+    assert!(sentence.starts_with("The store file is damaged."), "{sentence}");
+    // The process died while it was made.
+    std::fs::write(dir.path().join("late.new"), b"half").unwrap();
+    open(&dir.path().join("late")).unwrap();
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn plant_people(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         device: text("Firefox", n),
         slot: vec![n as u8; 80],
         scope: None,
+        token: None,
     };
     tx.put(USER_SESSIONS, &(id, session.id), &())?;
     tx.put(SESSIONS, &session.id, &session)?;

@@ -8,6 +8,7 @@ use crate::system::settings_page::{ConnectionItem, reach};
 use app::connections::SshView;
 use base::Timestamp;
 use maud::{Markup, html};
+use model::connections::Reach;
 use model::impact::Impact;
 
 /// The certificate that the server showed.
@@ -164,6 +165,9 @@ pub fn text_password(name: &str, label: &str, hint: &str, form: &Form) -> Markup
     password(name, label, "off").hint(hint).maybe().render(form)
 }
 
+/// Sentences on what can't be read that are shown.
+const LEFT_OUT: usize = 10;
+
 pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
     let c = &view.item;
     let main = html! {
@@ -176,7 +180,18 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
                 None => { span.dim { (c.endpoints.join(", ")) } span.dim { code { (c.token_id) } } }
             }
         } }, post(page, &format!("/settings/connections/{}/check", c.id), "Check again", "")))
-        (rights(view))
+        @if let Reach::Away { why, .. } = &c.reach {
+            (note("bad", html! { (why) }))
+        } @else {
+            (rights(view))
+        }
+        @if !c.left_out.is_empty() {
+            (note("warn", html! {
+                "Something that it tells can't be read and is left out here. All else is up to date."
+                ul { @for text in c.left_out.iter().take(LEFT_OUT) { li { (text) } } }
+                @if c.left_out.len() > LEFT_OUT { "And " (c.left_out.len() - LEFT_OUT) " more." }
+            }))
+        }
         div.cols {
             section.card { h2 { "Where Steward may act" } (limits(page, view, form)) }
             @if let Some(ssh) = &c.ssh { (host_keys(page, c, ssh)) }

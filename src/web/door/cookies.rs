@@ -42,8 +42,9 @@ pub struct Cookies {
 impl Cookies {
     pub fn of(headers: &HeaderMap, secure: bool) -> Self {
         let mut found = Self::default();
-        let texts = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-        for cookie in texts.flat_map(Cookie::split_parse).flatten() {
+        // A neighbour on the same host name may have set anything (`user=Jürgen`): ours are ASCII, the rest is passed by.
+        let texts = headers.get_all(header::COOKIE).iter().map(|v| String::from_utf8_lossy(v.as_bytes()));
+        for cookie in texts.flat_map(|text| Cookie::split_parse(text.into_owned())).flatten() {
             let value = || Some(cookie.value().to_owned());
             match cookie.name() {
                 n if n == Name::Session.text(secure) => found.session = value(),
@@ -105,7 +106,9 @@ mod tests {
     fn cookies_are_read_from_one_or_more_headers() {
         let mut headers = HeaderMap::new();
         headers.append(header::COOKIE, HeaderValue::from_static("theme=dark; other=1"));
-        headers.append(header::COOKIE, HeaderValue::from_static("__Host-steward=abc; steward=plain"));
+        let neighbour =
+            HeaderValue::from_bytes("user=Jürgen; =; a b; x=\"; __Host-steward=abc; steward=plain".as_bytes());
+        headers.append(header::COOKIE, neighbour.unwrap());
         let found = Cookies::of(&headers, true);
         assert_eq!(found.session.as_deref(), Some("abc"));
         assert_eq!(found.theme, Some(Theme::Dark));

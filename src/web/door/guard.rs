@@ -2,8 +2,10 @@
 //!
 //! The guard belongs to the route (see `routes`), so a handler can't be mounted without one.
 
+use crate::door::connections::Connection;
 use crate::door::cookies;
 use crate::door::cookies::{Cookies, Name};
+use crate::door::limits::PersonSlot;
 use crate::door::problem::Problem;
 use crate::door::problem::refuse;
 use crate::door::state::Web;
@@ -19,6 +21,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, header};
 use model::sessions::{Scope, device_name};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A handler that takes longer is given up; streams answer at once and are not meant.
@@ -32,8 +35,24 @@ pub async fn enforce(State((web, info)): State<(Web, Info)>, mut request: Reques
         Ok(visit) => visit,
         Err(refusal) => return *refusal,
     };
+    let slot = match running(&visit) {
+        Ok(slot) => slot,
+        Err(e) => return refuse(e),
+    };
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>()
+        && visit.actor.is_some()
+    {
+        connection.is_known();
+    }
     request.extensions_mut().insert(visit.clone());
-    let longest = if info.path.ends_with("/upload") { UPLOAD } else { LONGEST };
+    let is_upload = info.path.ends_with("/upload");
+    if info.door == Door::Page && info.method == Method::POST && !is_upload {
+        request = match csrf::with_token(request, visit.form_mark).await {
+            Ok(request) => request,
+            Err(refusal) => return refusal,
+        };
+    }
+    let longest = if is_upload { UPLOAD } else { LONGEST };
     let mut response = match tokio::time::timeout(longest, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "The answer took more than a minute, so Steward gave up.")
@@ -42,8 +61,18 @@ pub async fn enforce(State((web, info)): State<(Web, Info)>, mut request: Reques
     if info.door == Door::Page {
         page_cookies(&visit, &mut response);
     }
+    if let Some(slot) = slot {
+        response.extensions_mut().insert(Arc::new(slot));
+    }
     response.extensions_mut().insert(visit);
     response
+}
+
+/// Counts the request of a person until its answer is sent: answers that nobody reads are memory.
+fn running(visit: &Visit) -> Result<Option<PersonSlot>> {
+    let Some(user) = visit.actor.as_ref().and_then(Actor::user_id) else { return Ok(None) };
+    let slot = visit.web.running.enter(user);
+    slot.map(Some).ok_or_else(|| Error::too_many("Too many requests of yours are running at once. Try again.", 5))
 }
 
 /// The visitor, or the answer that turns them away.
@@ -60,7 +89,7 @@ fn admit(web: &Web, info: &Info, request: &Request) -> std::result::Result<Visit
     let cookies = Cookies::of(request.headers(), web.options().secure);
     let (actor, by_cookie) = identify(web, info, request.headers(), &cookies, address).map_err(refuse)?;
     if changes && (by_cookie || info.door == Door::Page) {
-        from_our_page(info.door, request).map_err(refuse)?;
+        from_our_page(web, info.door, request).map_err(refuse)?;
     }
     if let Some(away) = entry(web, info, actor.as_ref(), request) {
         return Err(Box::new(away));
@@ -120,8 +149,8 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>> {
 
 /// A write authorised by a cookie must come from our own page. A form may come without any sign of its
 /// origin (its token is checked when it is read); the API has no token, so there the sign is required.
-fn from_our_page(door: Door, request: &Request) -> Result<()> {
-    match csrf::same_origin(request.uri(), request.headers()) {
+fn from_our_page(web: &Web, door: Door, request: &Request) -> Result<()> {
+    match csrf::same_origin(web.scheme(), request.uri(), request.headers()) {
         Some(true) => Ok(()),
         None if door == Door::Page => Ok(()),
         _ => Err(csrf::refused()),
@@ -194,11 +223,10 @@ fn visit(web: &Web, request: &Request, address: IpAddr, mut cookies: Cookies, ac
 
 /// What the visitor typed before the first slash. HTTP/2 carries it in the address, HTTP/1.1 in `Host`.
 fn origin(web: &Web, request: &Request) -> String {
-    let scheme = if web.options().secure { "https" } else { "http" };
     let host =
         request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).and_then(|h| h.parse::<Authority>().ok());
     let host = request.uri().authority().cloned().or(host);
-    format!("{scheme}://{}", host.as_ref().map_or("localhost", Authority::as_str))
+    format!("{}://{}", web.scheme(), host.as_ref().map_or("localhost", Authority::as_str))
 }
 
 /// Gives an anonymous visitor the form's other half, and takes a flash away that was shown.

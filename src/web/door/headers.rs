@@ -36,18 +36,18 @@ pub async fn layer(State(web): State<Web>, request: Request, next: Next) -> Resp
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
     let headers = response.headers_mut();
-    secure(headers, web.options().secure);
+    secure(headers, web.options().secure && web.options().hsts);
     if let Some(origin) = origin {
         allow(headers, origin, preflight);
     }
     response
 }
 
-fn secure(headers: &mut HeaderMap, tls: bool) {
+fn secure(headers: &mut HeaderMap, hsts: bool) {
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if tls {
+    if hsts {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
 }

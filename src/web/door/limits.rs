@@ -1,9 +1,10 @@
 //! Rate limits per address: a token bucket each, fed with time, so that tests need no waiting.
 
 use base::Timestamp;
+use base::ids::UserId;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Addresses remembered at most; the fullest buckets (the quietest addresses) are forgotten first.
 const REMEMBER: usize = 20_000;
@@ -71,7 +72,8 @@ impl Limiter {
     }
 }
 
-fn household(address: IpAddr) -> IpAddr {
+/// What counts as one address.
+pub fn household(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
@@ -81,6 +83,53 @@ fn household(address: IpAddr) -> IpAddr {
                 IpAddr::from([s[0], s[1], s[2], s[3], 0, 0, 0, 0])
             }
         },
+    }
+}
+
+/// What a person has open of one kind, counted.
+#[derive(Clone, Debug)]
+pub struct PerPerson {
+    most: usize,
+    open: Arc<Mutex<HashMap<UserId, usize>>>,
+}
+
+/// One of them; counted off when it is dropped.
+#[derive(Debug)]
+pub struct PersonSlot {
+    all: PerPerson,
+    user: UserId,
+}
+
+impl PerPerson {
+    pub fn new(most: usize) -> Self {
+        Self { most, open: Arc::default() }
+    }
+
+    /// One more; `None` when the person has as many as is allowed.
+    pub fn enter(&self, user: UserId) -> Option<PersonSlot> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mine = open.entry(user).or_default();
+        if *mine >= self.most {
+            return None;
+        }
+        *mine += 1;
+        Some(PersonSlot { all: self.clone(), user })
+    }
+
+    pub fn total(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+impl Drop for PersonSlot {
+    fn drop(&mut self) {
+        let mut open = self.all.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mine) = open.get_mut(&self.user) {
+            *mine -= 1;
+            if *mine == 0 {
+                open.remove(&self.user);
+            }
+        }
     }
 }
 
@@ -112,6 +161,18 @@ mod tests {
         }
         assert!(limiter.take("2001:db8::ffff".parse().unwrap(), t).is_err());
         assert!(limiter.take("2001:db8:0:1::1".parse().unwrap(), t).is_ok());
+    }
+
+    #[test]
+    fn a_person_has_only_so_many_and_a_closed_one_counts_no_more() {
+        let (all, mira) = (PerPerson::new(3), UserId::new());
+        let mut slots: Vec<_> = (0..3).map(|_| all.enter(mira).unwrap()).collect();
+        assert!(all.enter(mira).is_none());
+        assert!(all.enter(UserId::new()).is_some());
+        slots.pop();
+        assert!(all.enter(mira).is_some());
+        drop(slots);
+        assert_eq!(all.total(), 0);
     }
 
     #[test]

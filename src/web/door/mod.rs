@@ -3,6 +3,7 @@
 pub mod assets;
 pub mod cache;
 pub mod certificate;
+pub mod connections;
 pub mod cookies;
 pub mod csrf;
 pub mod drain;

@@ -4,6 +4,8 @@
 //! end by themselves; running requests get `drain` to finish, then what is left is cut.
 
 use crate::door::certificate::Certificates;
+use crate::door::connections::{Admitted, Condition, Connections, Limits};
+use crate::door::limits::PersonSlot;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -14,16 +16,17 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::Service;
 
 /// A client that does not finish its handshake in this time is disconnected.
@@ -40,15 +43,21 @@ pub struct Options {
     pub tls: Option<Arc<Certificates>>,
     /// A plain HTTP listener that only sends browsers to the first address of `listen`.
     pub redirect: Option<SocketAddr>,
-    /// Connections open at the same time; more wait in the kernel's queue.
-    pub max_connections: usize,
+    /// How many connections, and how long they may idle.
+    pub limits: Limits,
     /// How long running requests may go on after the stop.
     pub drain: Duration,
 }
 
 impl Options {
     pub fn new(listen: Vec<SocketAddr>, tls: Option<Arc<Certificates>>) -> Self {
-        Self { listen, tls, redirect: None, max_connections: 2048, drain: Duration::from_secs(8) }
+        Self {
+            listen,
+            tls,
+            redirect: None,
+            limits: Limits::default().within_open_files(),
+            drain: Duration::from_secs(8),
+        }
     }
 }
 
@@ -103,21 +112,21 @@ impl Listening {
             acceptor,
             builder: http_builder(),
             router,
-            room: Arc::new(Semaphore::new(self.options.max_connections)),
+            connections: Connections::new(self.options.limits),
+            open: TaskTracker::new(),
+            stop: stop.clone(),
             cut: CancellationToken::new(),
         });
-        let graceful = Arc::new(GracefulShutdown::new());
         let mut accepting = JoinSet::new();
         for socket in self.sockets {
-            accepting.spawn(accept_loop(socket, door.clone(), graceful.clone(), stop.clone()));
+            accepting.spawn(accept_loop(socket, door.clone()));
         }
         if let Some(socket) = self.redirect {
             accepting.spawn(redirect_loop(socket, port, stop.clone()));
         }
         while accepting.join_next().await.is_some() {}
-        if let Some(graceful) = Arc::into_inner(graceful)
-            && tokio::time::timeout(self.options.drain, graceful.shutdown()).await.is_err()
-        {
+        door.open.close();
+        if tokio::time::timeout(self.options.drain, door.open.wait()).await.is_err() {
             tracing::warn!("cutting connections that did not end in time");
         }
         door.cut.cancel();
@@ -130,7 +139,11 @@ struct Door {
     acceptor: Option<TlsAcceptor>,
     builder: auto::Builder<TokioExecutor>,
     router: Router,
-    room: Arc<Semaphore>,
+    connections: Arc<Connections>,
+    /// The tasks of the connections.
+    open: TaskTracker,
+    /// Running requests finish, new ones are not taken.
+    stop: CancellationToken,
     /// Cuts what is still open after the drain time.
     cut: CancellationToken,
 }
@@ -160,10 +173,9 @@ fn http_builder() -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn accept_loop(socket: TcpListener, door: Arc<Door>, graceful: Arc<GracefulShutdown>, stop: CancellationToken) {
+async fn accept_loop(socket: TcpListener, door: Arc<Door>) {
     loop {
-        let Some(Ok(permit)) = stop.run_until_cancelled(door.room.clone().acquire_owned()).await else { return };
-        let (stream, peer) = match stop.run_until_cancelled(socket.accept()).await {
+        let (stream, peer) = match door.stop.run_until_cancelled(socket.accept()).await {
             None => return,
             Some(Ok(accepted)) => accepted,
             Some(Err(e)) => {
@@ -173,41 +185,77 @@ async fn accept_loop(socket: TcpListener, door: Arc<Door>, graceful: Arc<Gracefu
                 continue;
             }
         };
-        let (door, watcher) = (door.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            let cut = door.cut.clone();
-            let _ = cut.run_until_cancelled(one_connection(stream, peer, &door, watcher)).await;
-            drop(permit);
+        let Some(admitted) = door.connections.admit(peer.ip(), Instant::now()) else { continue };
+        let task = door.clone();
+        door.open.spawn(async move {
+            let connection = admitted.connection.clone();
+            let served = Box::pin(one_connection(stream, peer, &task, &admitted));
+            let served = connection.evicted.run_until_cancelled(served);
+            let _ = task.cut.run_until_cancelled(served).await;
         });
     }
 }
 
-async fn one_connection(stream: TcpStream, peer: SocketAddr, door: &Door, watcher: Watcher) {
+async fn one_connection(stream: TcpStream, peer: SocketAddr, door: &Door, admitted: &Admitted) {
     // Small answers leave at once; without this they can wait 40 ms for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let Some(acceptor) = &door.acceptor else {
-        return http_connection(stream, peer, door, watcher).await;
+        return http_connection(stream, peer, door, admitted).await;
     };
     match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(tls)) => http_connection(tls, peer, door, watcher).await,
+        Ok(Ok(tls)) => http_connection(tls, peer, door, admitted).await,
         // Browsers that do not trust the certificate yet end here too, so it is not a warning.
         Ok(Err(e)) => tracing::debug!(%peer, error = %e, "no TLS connection"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
 }
 
-async fn http_connection<I>(io: I, peer: SocketAddr, door: &Door, watcher: Watcher)
+async fn http_connection<I>(io: I, peer: SocketAddr, door: &Door, admitted: &Admitted)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let router = door.router.clone();
+    let (router, open) = (door.router.clone(), admitted.connection.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().call(request.map(Body::new))
+        request.extensions_mut().insert(open.clone());
+        let running = open.begin();
+        let answer = router.clone().call(request.map(Body::new));
+        async move {
+            let mut response = answer.await?;
+            let held = response.extensions_mut().remove::<Arc<PersonSlot>>().map(|slot| slot as _);
+            Ok::<_, Infallible>(running.watch(response, held))
+        }
     });
-    let connection = door.builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
-    if let Err(e) = watcher.watch(connection).await {
-        tracing::debug!(%peer, error = %e, "a connection ended early");
+    let served = door.builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
+    let mut served = pin!(served);
+    let mut look = tokio::time::interval(door.connections.look_every());
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            ended = served.as_mut() => {
+                if let Err(e) = ended {
+                    tracing::debug!(%peer, error = %e, "a connection ended early");
+                }
+                return;
+            }
+            () = door.stop.cancelled(), if !closing => {
+                closing = true;
+                served.as_mut().graceful_shutdown();
+            }
+            _ = look.tick() => match admitted.condition(Instant::now()) {
+                Condition::InUse => {}
+                Condition::Idle if !closing => {
+                    closing = true;
+                    served.as_mut().graceful_shutdown();
+                }
+                // It was asked to close and does not.
+                Condition::Idle => return,
+                Condition::Stalled => {
+                    tracing::debug!(%peer, "a client takes nothing of its answer");
+                    return;
+                }
+            }
+        }
     }
 }
 

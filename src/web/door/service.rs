@@ -38,7 +38,8 @@ impl Server {
         let settings = app.settings();
         let certificates = Certificates::new(&pem(app).await?)?;
         let listening = server::bind(server::Options::new(settings.listen.clone(), Some(certificates))).await?;
-        let options = Options { origins: settings.cors_origins.clone(), ..Options::default() };
+        let options =
+            Options { origins: settings.cors_origins.clone(), hsts: settings.sends_hsts(), ..Options::default() };
         let web = Web::new(app.clone(), options, stop.clone());
         Ok(Self { listening, web, stop })
     }

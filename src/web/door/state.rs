@@ -2,8 +2,8 @@
 
 use crate::door::assets::Assets;
 use crate::door::cache::ResponseCache;
-use crate::door::limits::{Limiter, Rate};
-use crate::sse::Streams;
+use crate::door::limits::{Limiter, PerPerson, Rate};
+use crate::sse;
 use crate::system::metrics::Metrics;
 use app::App;
 use app::audit::AuditCheck;
@@ -14,11 +14,16 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Requests of one person at the same time. A page that opens asks for a dozen things; event streams count too.
+const RUNNING: usize = 96;
+
 /// How the door behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Served over TLS: cookies are `Secure` and HSTS is sent.
+    /// Served over TLS: cookies are `Secure`.
     pub secure: bool,
+    /// Browsers are told to use TLS only.
+    pub hsts: bool,
     /// Origins whose pages may call the REST API. Exact matches; none by default.
     pub origins: Vec<String>,
     /// Sign-ins, set-ups and invite answers from one address.
@@ -31,6 +36,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             secure: true,
+            hsts: false,
             origins: Vec::new(),
             anonymous_rate: Rate { burst: 30.0, per_second: 0.5 },
             api_rate: Rate { burst: 2_000.0, per_second: 1_000.0 },
@@ -49,7 +55,10 @@ pub struct Inner {
     pub anonymous: Limiter,
     pub api: Limiter,
     pub metrics: Metrics,
-    pub streams: Streams,
+    /// Open event streams.
+    pub streams: PerPerson,
+    /// Requests whose answer is not sent yet.
+    pub running: PerPerson,
     /// Open consoles; the stop waits for them.
     pub consoles: TaskTracker,
     /// Long answers, until something changes.
@@ -66,7 +75,8 @@ impl Web {
             anonymous: Limiter::new(options.anonymous_rate),
             api: Limiter::new(options.api_rate),
             metrics: Metrics::new(),
-            streams: Streams::default(),
+            streams: PerPerson::new(sse::PER_PERSON),
+            running: PerPerson::new(RUNNING),
             consoles: TaskTracker::new(),
             kept: ResponseCache::default(),
             chain: tokio::sync::Mutex::default(),
@@ -74,6 +84,11 @@ impl Web {
             options,
             stop,
         }))
+    }
+
+    /// Of the addresses that browsers know us by.
+    pub fn scheme(&self) -> &'static str {
+        if self.options().secure { "https" } else { "http" }
     }
 
     pub fn options(&self) -> &Options {

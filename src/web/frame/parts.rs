@@ -66,7 +66,7 @@ pub fn guest_class(status: &str) -> &'static str {
         "running" => "ok",
         "paused" | "suspended" | "prelaunch" => "warn",
         "io-error" | "internal-error" | "missing" => "bad",
-        "making" | "starting" | "stopping" => "busy",
+        "creating" | "starting" | "stopping" => "busy",
         _ => "idle",
     }
 }
@@ -93,12 +93,16 @@ pub fn meter(share: f64, words: &str) -> Markup {
     html! { span.meter { (bar(share)) b { (words) } } }
 }
 
-/// Only the bar. Yellow from 75 %, red from 90 %.
+/// From this share on a bar is yellow, and from the next on red.
+pub const HIGH: f64 = 0.75;
+pub const FULL: f64 = 0.9;
+
+/// Only the bar.
 pub fn bar(share: f64) -> Markup {
     let width = (share.clamp(0.0, 1.0) * 100.0).round();
-    let class = if share > 0.9 {
+    let class = if share > FULL {
         "bar-meter bad"
-    } else if share > 0.75 {
+    } else if share > HIGH {
         "bar-meter warn"
     } else {
         "bar-meter"

@@ -67,8 +67,10 @@ pub struct GuestView {
     pub lock: Option<String>,
     /// When Proxmox told this.
     pub seen: Option<Timestamp>,
-    /// Its host is not answering; this is the last known state.
+    /// Its host or node is not answering: `status` is then `unreachable`, and the rest is what was known last.
     pub stale: bool,
+    /// The status that it had when it was last seen, if it is stale.
+    pub last_status: Option<String>,
     pub created: Timestamp,
 }
 
@@ -94,7 +96,8 @@ fn view(person: &Person, g: &GuestLive) -> GuestView {
         tags: state.tags.clone(),
         lock: state.lock.clone(),
         seen: g.at,
-        stale: g.stale,
+        stale: g.is_stale(),
+        last_status: g.last_seen.clone(),
         created: row.created,
     }
 }

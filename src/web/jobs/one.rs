@@ -112,7 +112,7 @@ fn waits(page: &Page, wait: &Wait) -> Markup {
         @match wait {
             Wait::Command(_) => "a command runs on the machine",
             Wait::Task { .. } => "waits for a task of the provider",
-            Wait::Until { at } => { "continues " (time(page, *at)) },
+            Wait::Until { at, .. } => { "continues " (time(page, *at)) },
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod page;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Level;
+use crate::frame::parts::{FULL, HIGH};
 use crate::guests::list::Rows;
 use crate::overview::page::{Attention, NodeCard, OverviewView};
 use crate::quotas;
@@ -13,9 +14,12 @@ use base::Result;
 use maud::Markup;
 use model::connections::Reach;
 use model::jobs::JobState;
+use std::fmt;
 
 /// Machines in the list of the busiest.
 const BUSIEST: usize = 5;
+/// The processor's load is that of so many minutes.
+const BUSY_MINUTES: usize = 5;
 /// Failed jobs shown; the rest is on the jobs page.
 const FAILED: usize = 5;
 
@@ -30,6 +34,7 @@ pub async fn show(person: Person) -> Answer<Markup> {
     busiest.truncate(BUSIEST);
     let view = OverviewView {
         needs: needs(&person, &snapshot)?,
+        high: loads(&snapshot).filter(|load| load.share > HIGH).map(|load| load.to_string()).collect(),
         jobs: app.jobs().open(&person.actor)?,
         nodes: nodes(&snapshot),
         busiest: Rows::of(&person)?.all(&busiest),
@@ -56,6 +61,13 @@ fn needs(person: &Person, snapshot: &LiveView) -> Result<Vec<Attention>> {
         detail: "Its machines can't be reached until it is back.".to_owned(),
         action: Some((format!("/machines?q=node:{}", n.node.name), "See its machines".to_owned())),
     }));
+    needs.extend(loads(snapshot).filter(|load| load.share > FULL).map(|load| Attention {
+        level: Level::Warn,
+        word: "full".to_owned(),
+        title: load.to_string(),
+        detail: "What runs there may become slow or stop.".to_owned(),
+        action: Some((format!("/machines?q=node:{}", load.node), "See its machines".to_owned())),
+    }));
     let failed = person.web.app.jobs().page(&person.actor, &[JobState::Failed], None, FAILED)?;
     needs.extend(failed.jobs.into_iter().map(|job| Attention {
         level: Level::Warn,
@@ -68,6 +80,34 @@ fn needs(person: &Person, snapshot: &LiveView) -> Result<Vec<Attention>> {
         needs.extend(plugins(person)?);
     }
     Ok(needs)
+}
+
+/// How much of one thing of a node is used.
+struct Load<'a> {
+    node: &'a str,
+    what: &'static str,
+    share: f64,
+}
+
+impl fmt::Display for Load<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of node {} is at {:.0} %", self.what, self.node, self.share * 100.0)
+    }
+}
+
+fn loads(snapshot: &LiveView) -> impl Iterator<Item = Load<'_>> {
+    #[expect(clippy::cast_precision_loss, reason = "a share")]
+    let share = |used: u64, of: u64| if of == 0 { 0.0 } else { used as f64 / of as f64 };
+    let online = snapshot.nodes.iter().filter(|n| !n.stale && n.node.status == "online");
+    online.flat_map(move |live| {
+        // A busy moment is nothing to worry about: the last minutes count.
+        let minutes = live.spark.len().min(BUSY_MINUTES);
+        let cpu = live.spark.iter().rev().take(minutes).map(|share| f64::from(*share)).sum::<f64>();
+        let cpu = if minutes == 0 { live.node.cpu } else { cpu / f64::from(u16::try_from(minutes).unwrap_or(1)) };
+        let n = &live.node;
+        let of = [("The processor", cpu), ("Memory", share(n.mem, n.maxmem)), ("The disk", share(n.disk, n.maxdisk))];
+        of.into_iter().map(|(what, share)| Load { node: &n.name, what, share })
+    })
 }
 
 fn connection(person: &Person, c: &app::live::ConnectionLive) -> Option<Attention> {
@@ -88,6 +128,13 @@ fn connection(person: &Person, c: &app::live::ConnectionLive) -> Option<Attentio
             word: "lost quorum".to_owned(),
             title: format!("{} has lost quorum", c.name),
             detail: "Nothing can be changed there until more of its nodes see each other.".to_owned(),
+            action: action(),
+        }),
+        _ if !c.left_out.is_empty() => Some(Attention {
+            level: Level::Warn,
+            word: "left out".to_owned(),
+            title: format!("{} tells something that can't be read", c.name),
+            detail: c.left_out.first().cloned().unwrap_or_default(),
             action: action(),
         }),
         _ => None,

@@ -34,6 +34,8 @@ pub struct NodeCard {
 pub struct OverviewView {
     /// Worst first.
     pub needs: Vec<Attention>,
+    /// Bars that are yellow or red, as sentences without their full stop.
+    pub high: Vec<String>,
     pub jobs: Vec<Job>,
     pub nodes: Vec<NodeCard>,
     pub busiest: Vec<MachineRow>,
@@ -66,7 +68,13 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
 
 fn summary(view: &OverviewView) -> String {
     let start = match view.needs.len() {
-        0 => "All is well.".to_owned(),
+        0 => match &view.high[..] {
+            [] => "All is well.".to_owned(),
+            [one] => format!("Nothing has failed. {one}."),
+            [one, more @ ..] => {
+                format!("Nothing has failed. {one}, and {} like it.", count(more.len(), "more is", "more are"))
+            }
+        },
         1 => "One thing needs your attention.".to_owned(),
         n => format!("{} things need your attention.", in_words(n)),
     };
@@ -82,7 +90,9 @@ fn summary(view: &OverviewView) -> String {
         (r, all) if r == all => format!("{} on", count(all, "machine runs", "machines run")),
         (r, all) => format!("{r} of {} run on", count(all, "machine", "machines")),
     };
-    let nodes = count(view.nodes.len(), "node", "nodes");
+    let (all, here) = (view.nodes.len(), view.nodes.iter().filter(|n| n.node.status == "online").count());
+    let nodes =
+        if here == all { count(all, "node", "nodes") } else { format!("{here} of {}", count(all, "node", "nodes")) };
     if view.machines == 0 { format!("{start} {machines}{jobs}.") } else { format!("{start} {machines} {nodes}{jobs}.") }
 }
 

@@ -205,7 +205,7 @@ mod tests {
     /// The document joins schemas by name: of two types with the same name one would be described wrongly.
     #[test]
     fn no_name_stands_for_two_schemas() {
-        let mut known = std::collections::BTreeMap::new();
+        let mut known = BTreeMap::new();
         for described in routes::table().into_iter().filter_map(|route| route.described) {
             let document = serde_json::to_value(described()).unwrap();
             for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {

@@ -32,6 +32,7 @@ pub fn item(person: &Person, found: Found) -> ConnectionItem {
         ssh: found.ssh,
         limits: found.limits,
         reach: found.reach,
+        left_out: snapshot.connection(found.id).map(|c| c.left_out.to_vec()).unwrap_or_default(),
         machines: snapshot.guests.iter().filter(|g| g.row.connection == found.id && !g.state.template).count(),
         nodes: snapshot.nodes.iter().filter(|n| n.connection == found.id).map(|n| n.node.name.clone()).collect(),
         storages: storages(&snapshot, found.id),

@@ -22,6 +22,8 @@ pub struct ConnectionItem {
     pub ssh: Option<SshView>,
     pub limits: Limits,
     pub reach: Reach,
+    /// What it tells in a way that can't be read, as sentences.
+    pub left_out: Vec<String>,
     pub machines: usize,
     /// Names of the nodes that Proxmox told.
     pub nodes: Vec<String>,

@@ -214,7 +214,7 @@ fn getting_in(page: &Page, view: &UserView, me: bool) -> Markup {
             @if let Some(until) = view.item.invited_until {
                 li { div { strong { "A link is pending" } small { "It expires " (time(page, until)) ". A new link replaces it." } } }
             }
-            (line(if u.password_set.is_some() { "Forgot the password" } else { "Lost the invite" }, "Creates a link that works once. A reset clears whatever only their password could open.", post(page, &at("reset-link"), "Create a link", "")))
+            (line(if u.password_set.is_some() { "Forgot the password" } else { "Lost the invite" }, "Creates a link that works once. A reset clears whatever only their password could open, and revokes their API tokens.", post(page, &at("reset-link"), "Create a link", "")))
             @if me {
                 (line("This is you", "You can't deactivate yourself.", html! {}))
             } @else if u.active {

@@ -54,7 +54,7 @@ async fn a_machine_is_made_from_a_template_set_up_and_started() {
     let mut spec = wanted();
     spec["mark"] = json!("0192f0aa");
     let (made, journal) = bench.done("guest_create", &spec).await;
-    assert_eq!(made, json!({"vmid": 105, "node": "pve1"}));
+    assert_eq!(made, json!({"vmid": 105, "node": "pve1", "status": "running"}));
     let guest = fake.guest(105);
     assert_eq!(guest["status"], "running", "{}", journal.text());
     let config = &guest["config"];

@@ -145,7 +145,7 @@ impl Stage {
     /// When the job only waits for a time: skips there (at least `least`, if it waits at all).
     pub fn skip_wait(&self, job: &Job, least: Duration) -> bool {
         let at = match (&job.wait, job.state) {
-            (Some(Wait::Until { at }), JobState::Waiting | JobState::Undoing) => *at,
+            (Some(Wait::Until { at, .. }), JobState::Waiting | JobState::Undoing) => *at,
             (None, JobState::Queued | JobState::Undoing) => job.not_before,
             _ => return false,
         };
@@ -176,6 +176,9 @@ impl Stage {
             .store()
             .read(|tx| {
                 let mut found = Vec::new();
+                if tx.get(tables::ENDED_JOBS, &job.id)?.is_some() {
+                    found.push("its end is not worked off".to_owned());
+                }
                 for ((_, vmid), owner) in tx.list(tables::VMID_RESERVATIONS, Scan::all(), usize::MAX)? {
                     if owner == job.id {
                         found.push(format!("number {vmid} is still kept"));

@@ -129,7 +129,7 @@ impl Bench {
                 journal.task_over(&id, &crate::dying::end_of(&end));
             }
             Wait::Command(command) => panic!("{command} is no task"),
-            Wait::Until { at } => {
+            Wait::Until { at, .. } => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 journal.move_to(at);
             }

@@ -37,7 +37,7 @@ async fn a_full_clone_gets_its_hardware_network_access_and_size() {
     let mac = |net: &Value| net.as_str().unwrap().split(',').next().unwrap().to_owned();
     let template = config(&bench, "pve1", 9000).await;
     let (made, journal) = bench.done("guest_create", &spec()).await;
-    assert_eq!(made, json!({"vmid": 500, "node": "pve1"}));
+    assert_eq!(made, json!({"vmid": 500, "node": "pve1", "status": "running"}));
     let config = config(&bench, "pve1", 500).await;
     assert_eq!((&config["name"], &config["cores"], &config["memory"]), (&json!("build-01"), &json!(2), &json!("2048")));
     let net = config["net0"].as_str().unwrap();

@@ -65,7 +65,7 @@ const GUESTS: [Sample; 14] = [
     ("sonarr", "running", "jon", "pve3", 0.06, 0.22, "media"),
     ("win10-desk-4", "paused", "ada", "pve2", 0.0, 0.40, "office"),
     ("office-01", "running", "ada", "pve2", 0.12, 0.37, "office"),
-    ("build-runner", "making", "mira", "pve1", 0.0, 0.0, "ci"),
+    ("build-runner", "creating", "mira", "pve1", 0.0, 0.0, "ci"),
     ("backup-box", "stopped", "jon", "pve3", 0.0, 0.0, ""),
     ("mail", "running", "mira", "pve1", 0.09, 0.30, "mail"),
     ("home-assistant", "running", "jon", "pve2", 0.18, 0.44, "home"),
@@ -83,7 +83,7 @@ pub fn guest(n: usize) -> machines::MachineRow {
     machines::MachineRow {
         id: GuestId::from_bytes(id),
         name,
-        vmid: (status != "making").then_some(100 + u32::try_from(n).unwrap_or(0)),
+        vmid: (status != "creating").then_some(100 + u32::try_from(n).unwrap_or(0)),
         kind: if n % 5 == 4 { GuestKind::Container } else { GuestKind::Vm },
         status: status.into(),
         template: false,
@@ -102,7 +102,7 @@ pub fn guest(n: usize) -> machines::MachineRow {
             if n.is_multiple_of(3) { vec![tag.to_owned(), "prod".to_owned()] } else { vec![tag.to_owned()] }
         },
         spark: if status == "running" { wave(n, 60, cpu as f32) } else { Vec::new() },
-        job: (status == "making").then(|| (JobId::from_bytes([3; 16]), "Create build-runner".into())),
+        job: (status == "creating").then(|| (JobId::from_bytes([3; 16]), "Create build-runner".into())),
         shown: true,
     }
 }
@@ -259,6 +259,7 @@ pub fn overview_view() -> overview::OverviewView {
                 action: Some(("/jobs/1".into(), "See why".into())),
             },
         ],
+        high: Vec::new(),
         jobs: open_jobs(),
         nodes: vec![
             node("pve1", 0.41, 40, 270, 14, 1),
@@ -301,6 +302,7 @@ pub fn head(n: usize, away: bool) -> machine::MachineHead {
         lock: None,
         told: Some(ago(240)),
         away: away.then(|| "Proxmox does not answer since 4 min: connection refused.".into()),
+        last_seen: away.then(|| "running".into()),
         missing_since: None,
         can_use: true,
         can_manage: true,
@@ -441,6 +443,7 @@ pub fn connection(reach: Reach) -> settings::ConnectionItem {
             bridges: vec!["vmbr0".into()],
             ..Limits::default()
         },
+        left_out: Vec::new(),
         reach,
         machines: 42,
         nodes: vec!["pve1".into(), "pve2".into(), "pve3".into()],

@@ -31,6 +31,7 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
     let calm = overview::OverviewView { needs: Vec::new(), jobs: Vec::new(), ..overview_view() };
     let first = overview::OverviewView {
         needs: Vec::new(),
+        high: Vec::new(),
         jobs: Vec::new(),
         nodes: Vec::new(),
         busiest: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! On the websocket: first one text frame, `{"open":{"kind":..,"password":..}}` or `{"error":".."}`. From then
 //! on binary frames carry what the machine and its viewer say; a viewer's text frame `{"columns":..,"rows":..}`
-//! gives a terminal its size. The close code says why it ended ([`Ending`]).
+//! gives a terminal its size. The close code says why it ended (`Ending`).
 
 pub mod page;
 pub mod rest;
@@ -90,7 +90,9 @@ pub async fn socket(
 ) -> Answer {
     use app::actor::Via;
     let guest = find(&person, &text)?.row.id;
-    if matches!(person.actor.via(), Some(Via::Session(_))) && csrf::same_origin(&uri, &headers) != Some(true) {
+    if matches!(person.actor.via(), Some(Via::Session(_)))
+        && csrf::same_origin(person.web.scheme(), &uri, &headers) != Some(true)
+    {
         return Err(Error::forbidden("A console can be opened only from Steward's own page.").into());
     }
     let upgrade = match upgrade {

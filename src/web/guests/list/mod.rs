@@ -163,7 +163,7 @@ impl<'a> Rows<'a> {
 /// The word in the state column: what Proxmox says, but for machines that come or are gone.
 fn status(g: &GuestLive) -> &str {
     match (g.row.making, g.row.missing_since) {
-        (Some(_), _) => "making",
+        (Some(_), _) => "creating",
         (None, Some(_)) => "missing",
         _ => &g.state.status,
     }

@@ -22,7 +22,6 @@ use http::header;
 use http::request::Parts;
 use maud::Markup;
 use model::access::GuestRight;
-use model::connections::Reach;
 use model::guests::actions::Delete;
 use model::guests::{ActionKind, System};
 use serde::Deserialize;
@@ -97,10 +96,7 @@ pub(crate) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
     let connection = snapshot.connection(guest.row.connection);
-    let away = connection.and_then(|c| match &c.reach {
-        Reach::Away { why, .. } => Some(why.clone()),
-        _ => None,
-    });
+    let away = guest.last_seen.as_ref().and_then(|_| app.guests().why_unreachable(guest));
     let open = app.jobs().open(&person.actor)?.into_iter().filter(|j| j.subject.guest() == Some(guest.row.id));
     Ok(MachineHead {
         row: Rows::of(person)?.row(guest),
@@ -110,6 +106,7 @@ pub(crate) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
         lock: guest.state.lock.clone(),
         told: guest.at,
         away,
+        last_seen: guest.last_seen.clone(),
         missing_since: guest.row.missing_since,
         actions: app.guests().power_actions(&person.actor, guest),
         can_manage: person.actor.guest_right(&guest.row) == Some(GuestRight::Manage),
@@ -127,7 +124,7 @@ pub(crate) fn head(person: &Person, guest: &GuestLive) -> Result<MachineHead> {
 
 /// Addresses are asked from Proxmox each time; without an answer in time the page goes without.
 async fn addresses(person: &Person, guest: &GuestLive) -> Vec<String> {
-    if guest.stale || guest.state.status != "running" {
+    if guest.is_stale() || guest.state.status != "running" {
         return Vec::new();
     }
     let guests = person.web.app.guests();

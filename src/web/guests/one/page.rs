@@ -31,6 +31,8 @@ pub struct MachineHead {
     pub told: Option<Timestamp>,
     /// Why Proxmox can't be asked now.
     pub away: Option<String>,
+    /// The status that it had then.
+    pub last_seen: Option<String>,
     pub missing_since: Option<Timestamp>,
     /// Each action with the reason why not, where there is one.
     pub actions: Vec<(ActionKind, Option<String>)>,
@@ -215,7 +217,7 @@ fn notes(page: &Page, head: &MachineHead) -> Markup {
             (note("bad", html! { "Its host no longer lists this machine, since " (time(page, since)) ". It was deleted or moved outside Steward; what is known about it is kept." }))
         }
         @if let Some(why) = &head.away {
-            (note("warn", html! { (why) @if let Some(told) = head.told { " This is the last known state, reported " (time(page, told)) "." } }))
+            (note("warn", html! { (why) @if let (Some(told), Some(status)) = (head.told, &head.last_seen) { " It was " (status) " when it was last seen, " (time(page, told)) "." } }))
         }
         @match head.lock.as_deref() {
             None => {},
