@@ -109,6 +109,20 @@ async fn two_requests_at_once_do_not_both_take_the_last_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_equal_requests_at_the_same_moment_one_gets_the_name() {
+    let (house, cluster) = connected().await;
+    let admin = house.admin().await;
+    let (guests, actor) = (house.app.guests(), admin.actor());
+    let all = (0..8).map(|_| guests.request_create(&actor, wanted(&house, "lark"), None));
+    let results = futures_util::future::join_all(all).await;
+    assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1, "{results:?}");
+    let refused: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    assert!(refused.iter().all(|e| e.fields().contains_key("name")), "{refused:?}");
+    assert_eq!(house.app.jobs().open(&actor).unwrap().len(), 1, "the refused ones left nothing");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_machine_counts_while_it_is_made_and_afterwards_and_no_more_when_it_is_gone() {
     let (house, cluster) = connected().await;
     let admin = house.admin().await;
