@@ -12,6 +12,7 @@ pub mod account;
 pub mod actor;
 mod agent;
 pub mod audit;
+mod beats;
 pub mod certificate;
 mod commands;
 pub mod connections;
@@ -53,6 +54,7 @@ use crypto::SealKey;
 use plugin::Plugins;
 use remote::neighbours::Neighbours;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use store::Store;
 use tokio::sync::{Notify, watch};
 
@@ -83,6 +85,8 @@ struct Inner {
     look_now: Notify,
     /// Held while Proxmox is being polled: two looks at once would both find a machine to be new.
     looking: tokio::sync::Mutex<()>,
+    /// When somebody asked for anything last, in Unix milliseconds.
+    visited: AtomicI64,
     started: Timestamp,
 }
 
@@ -129,6 +133,7 @@ impl App {
             tick: watch::Sender::new(0),
             look_now: Notify::new(),
             looking: tokio::sync::Mutex::default(),
+            visited: AtomicI64::new(i64::MIN),
             started,
         })))
     }

@@ -1,15 +1,16 @@
 //! What is known of nodes and guests right now, in memory: Steward's own rows joined with the provider's last
 //! report. Pages and the REST API read one immutable snapshot; the poller and the use cases publish a new one.
 
+use crate::beats::Beats;
 use crate::report::Report;
 use arc_swap::ArcSwap;
 use base::ids::{ConnectionId, GuestId, UserId};
 use base::{Result, Timestamp};
 use model::connections::Reach;
 use model::guests::{Guest, GuestState};
-use model::nodes::{Node, Storage};
+use model::nodes::{Node, Reporter, Storage};
 use serde_json::Value;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::mem::take;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,9 @@ use store::{Read, Scan, Store, tables};
 /// Points of the small charts: one a minute, an hour back.
 const SPARK_POINTS: usize = 60;
 const SPARK_STEP_MS: i64 = 60_000;
+
+/// A quorum that nothing speaks against is asked for again after this long.
+const QUORUM_EVERY: Duration = Duration::from_secs(30);
 
 /// The status of a guest whose host or node does not answer: whatever it was, nobody knows what it is.
 pub const UNREACHABLE: &str = "unreachable";
@@ -83,6 +87,8 @@ pub struct ConnectionLive {
     pub at: Option<Timestamp>,
     pub quorate: bool,
     pub storages: Vec<Storage>,
+    /// What measures the machines of its nodes and is silent, on which of them.
+    pub silent: Option<(Reporter, Vec<String>)>,
     /// What its last report told in a way that can't be read, as sentences.
     pub left_out: Arc<[String]>,
 }
@@ -131,6 +137,10 @@ struct Connected {
     reach: Reach,
     at: Option<Timestamp>,
     quorate: bool,
+    /// When the quorum was asked for last.
+    quorum_asked: Option<Timestamp>,
+    reporter: Option<Reporter>,
+    beats: Beats,
     nodes: Vec<Node>,
     node_sparks: HashMap<String, Spark>,
     storages: Vec<Storage>,
@@ -313,6 +323,11 @@ impl Live {
         });
     }
 
+    pub(super) fn quorum_is_due(&self, id: ConnectionId, nodes: &[Node], now: Timestamp) -> bool {
+        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.connections.get(&id).is_some_and(|c| c.quorum_is_due(nodes, now))
+    }
+
     pub(super) fn remove_connection(&self, id: ConnectionId) {
         self.change(|work| {
             work.connections.remove(&id);
@@ -374,6 +389,9 @@ impl Connected {
             reach: Reach::Unknown,
             at: None,
             quorate: true,
+            quorum_asked: None,
+            reporter: None,
+            beats: Beats::default(),
             nodes: Vec::new(),
             node_sparks: HashMap::new(),
             storages: Vec::new(),
@@ -390,7 +408,12 @@ impl Connected {
             _ => at,
         };
         self.reach = Reach::Here { since };
-        (self.at, self.quorate) = (Some(at), report.quorate);
+        self.at = Some(at);
+        if let Some(quorate) = report.quorate {
+            (self.quorate, self.quorum_asked) = (quorate, Some(at));
+        }
+        self.reporter = report.reporter.take();
+        self.beats.see(&report.nodes, at);
         (self.nodes, self.storages) = (take(&mut report.nodes), take(&mut report.storages));
         self.left_out = take(&mut report.left_out.sentences).into();
     }
@@ -468,8 +491,22 @@ impl Connected {
             at: self.at,
             quorate: self.quorate,
             storages: self.storages.clone(),
+            silent: self.silent(),
             left_out: Arc::clone(&self.left_out),
         }
+    }
+
+    fn silent(&self) -> Option<(Reporter, Vec<String>)> {
+        let silent = self.beats.silent(&self.nodes, self.at?);
+        self.reporter.clone().filter(|_| !silent.is_empty()).map(|reporter| (reporter, silent))
+    }
+
+    /// Whether the quorum has to be asked for: it was long ago, it was lost, or a node came or went.
+    fn quorum_is_due(&self, nodes: &[Node], now: Timestamp) -> bool {
+        let status = |all: &[Node]| all.iter().map(|n| (n.name.clone(), n.status.clone())).collect::<BTreeMap<_, _>>();
+        let recent = self.quorum_asked.is_some_and(|at| at <= now && at.until(now) < QUORUM_EVERY);
+        let is_here = matches!(self.reach, Reach::Here { .. });
+        !recent || !self.quorate || !is_here || status(&self.nodes) != status(nodes)
     }
 
     /// Nothing is known of what is on that node now: the host does not answer, or says that the node is off.

@@ -28,7 +28,7 @@ impl Nodes<'_> {
     pub fn usable(&self, connection: ConnectionId) -> Result<Vec<String>> {
         let limits = self.0.connections().limits(connection)?;
         let snapshot = self.0.live().snapshot();
-        let nodes = snapshot.nodes.iter().filter(|n| n.connection == connection && n.node.status == "online");
+        let nodes = snapshot.nodes.iter().filter(|n| n.connection == connection && !n.node.is_off());
         Ok(nodes.map(|n| n.node.name.clone()).filter(|n| limits.allows_node(n)).collect())
     }
 
@@ -85,7 +85,7 @@ impl Nodes<'_> {
     pub async fn bridges(&self, actor: &Actor, connection: ConnectionId) -> Result<Vec<String>> {
         actor.require_admin()?;
         let snapshot = self.0.live().snapshot();
-        let here = snapshot.nodes.iter().filter(|n| n.connection == connection && n.node.status == "online");
+        let here = snapshot.nodes.iter().filter(|n| n.connection == connection && !n.node.is_off());
         let asked = here.map(|n| tokio::time::timeout(PATIENCE, self.all_choices(connection, &n.node.name)));
         let mut found = BTreeSet::new();
         for answer in futures_util::future::join_all(asked).await {

@@ -2,7 +2,8 @@
 
 use base::{Error, Result};
 use model::guests::GuestState;
-use model::nodes::{Node, Storage};
+use model::nodes::{Node, Reporter, Storage};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -12,7 +13,10 @@ pub struct Report {
     pub guests: Vec<ReportedGuest>,
     pub nodes: Vec<Node>,
     pub storages: Vec<Storage>,
-    pub quorate: bool,
+    /// Whether anything can be changed, where the list tells it.
+    pub quorate: Option<bool>,
+    /// What measures the machines, where that is a daemon that may be dead.
+    pub reporter: Option<Reporter>,
     /// What could not be read.
     pub left_out: LeftOut,
 }
@@ -54,8 +58,9 @@ impl Report {
         let nodes = nodes.iter().filter_map(|row| left_out.read("node", "name", row)).collect();
         let storages = list("storages").unwrap_or_default();
         let storages = storages.iter().filter_map(|row| left_out.read("storage", "name", row)).collect();
-        let quorate = value.get("quorate").and_then(Value::as_bool).unwrap_or(true);
-        Ok(Self { guests, nodes, storages, quorate, left_out })
+        let quorate = value.get("quorate").and_then(Value::as_bool);
+        let reporter = value.get("reporter").and_then(|told| Reporter::deserialize(told).ok());
+        Ok(Self { guests, nodes, storages, quorate, reporter, left_out })
     }
 }
 

@@ -171,6 +171,7 @@ fn connection(cluster: &sim::Sim, now: base::Timestamp) -> Connection {
         }),
         limits: Limits::default(),
         created: now,
+        identity: None,
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 use store::{Read, Scan, tables};
 use tokio::task::JoinSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// Jobs that are over are kept this long.
@@ -25,20 +25,29 @@ pub fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>) {
     tasks.spawn(every("sweeping", seconds(3600)).run(|app| async move { sweep(&app).await }));
 }
 
-/// Looks at each provider every `poll_seconds`, and sooner when something was just changed.
+/// How soon it is noticed that somebody looks again.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Looks at each provider every `poll_seconds`, less often while nobody looks, and sooner when something was just
+/// changed.
 async fn poll(app: App, stop: CancellationToken) {
     let inventory = app.inventory();
-    let mut clock = clock(Duration::from_secs(app.settings().poll_seconds));
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = clock.tick() => {}
-            () = inventory.asked() => {
-                // A short pause gathers several changes into one poll.
-                tokio::time::sleep(Duration::from_millis(200)).await;
+        inventory.look().await;
+        let began = Instant::now();
+        loop {
+            // Somebody may begin or cease to look meanwhile.
+            let left = inventory.pause().saturating_sub(began.elapsed());
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(left.min(WATCH)) => if left <= WATCH { break },
+                () = inventory.asked() => {
+                    // A short pause gathers several changes into one poll.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    break;
+                }
             }
         }
-        inventory.look().await;
     }
 }
 
@@ -77,6 +86,7 @@ fn clock(period: Duration) -> Interval {
 async fn sweep(app: &App) -> Result<()> {
     app.sessions().sweep().await?;
     app.jobs().forget_old_secrets().await?;
+    app.connections().sweep().await?;
     let limit = app.now().minus(KEEP_JOBS);
     let mut old = Vec::new();
     app.store().read(|tx| {

@@ -33,6 +33,10 @@ pub struct Connection {
     pub limits: Limits,
     #[n(5)]
     pub created: Timestamp,
+    /// What tells its cluster from all others, whatever address and token it has; `None` before it was asked, and
+    /// where there is nothing of the kind.
+    #[n(6)]
+    pub identity: Option<String>,
 }
 
 impl Connection {
@@ -155,7 +159,7 @@ impl Limits {
 }
 
 /// How a connection is doing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum Reach {
     /// Nothing was asked yet.

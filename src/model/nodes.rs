@@ -25,6 +25,20 @@ pub struct Node {
     pub uptime: u64,
 }
 
+impl Node {
+    /// Off, or cut from the others. One of which nothing is known may do everything.
+    pub fn is_off(&self) -> bool {
+        self.status == "offline"
+    }
+}
+
+/// A provider's own daemon that measures machines on each node, and how it is started again there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reporter {
+    pub name: String,
+    pub command: String,
+}
+
 /// A storage as seen from one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Storage {

@@ -114,6 +114,8 @@ impl LastChain {
 pub struct Chain {
     leaf: CertificateDer<'static>,
     intermediates: Vec<CertificateDer<'static>>,
+    /// It is one that is trusted.
+    pub accepted: bool,
 }
 
 impl Chain {
@@ -196,13 +198,15 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let own = |der: &CertificateDer<'_>| der.clone().into_owned();
-        let chain = Chain { leaf: own(leaf), intermediates: intermediates.iter().map(own).collect() };
-        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(chain);
-        match &self.check {
+        let judged = match &self.check {
             Check::Pins(pins) if pins.contains(&fingerprint(leaf)) => Ok(ServerCertVerified::assertion()),
             Check::Pins(_) => Err(CertificateError::ApplicationVerificationFailure.into()),
             Check::Authorities(verifier) => verifier.verify_server_cert(leaf, intermediates, name, ocsp, now),
-        }
+        };
+        let intermediates = intermediates.iter().map(own).collect();
+        let chain = Chain { leaf: own(leaf), intermediates, accepted: judged.is_ok() };
+        *self.seen.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(chain);
+        judged
     }
 
     fn verify_tls12_signature(

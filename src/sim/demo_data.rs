@@ -63,6 +63,7 @@ fn node(i: usize, size: Size) -> Node {
         booted: size.now - DAY * (20 + i64::from(id) * 9) - 3_217_000,
         bridges: if i % 3 == 2 { vec!["vmbr0".into()] } else { vec!["vmbr0".into(), "vmbr1".into()] },
         offline: false,
+        silent_since: None,
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 /// `{"node_down":"pve2"}`, `{"quorum":false}`, `{"lock":{"vmid":100,"lock":"backup"}}`,
 /// `{"task":{"type":"qmclone","fail":"no space left","times":1}}`, `{"task":{"type":"qmstart","hang":true}}`,
 /// `{"answer":{"path":"/config","status":596,"after":true}}`, `{"answer":{"path":"/clone","cut":true,"times":1}}`,
-/// `{"slow":2.5}`, `{"away":"refuse"}`, `{"new_certificate":true}`, `{"cut_consoles":true}`,
+/// `{"pvestatd":{"node":"pve1","dead":true}}`, `{"slow":2.5}`, `{"away":"refuse"}`, `{"new_certificate":true}`, `{"cut_consoles":true}`,
 /// `{"role":{"name":"Steward","only":"Audit"}}`,
 /// `{"when":{"method":"WRITE","path":"/clone","after":true,"then":[{"node_down":"pve1"}]}}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ pub enum Fault {
     /// for five (scaled) minutes, then `unknown`.
     NodeDown(String),
     NodeUp(String),
+    /// The node's pvestatd has died, or runs again: what it told stays for five (scaled) minutes, then nothing is known
+    /// of the node's figures, its storages and its guests. Everything else goes on.
+    Pvestatd {
+        node: String,
+        dead: bool,
+    },
     /// `false`: the cluster file system is read-only.
     Quorum(bool),
     /// Puts a `lock:` line in a guest's file (`null` removes it).
@@ -172,7 +178,9 @@ struct Active {
     rights: BTreeMap<String, BTreeSet<String>>,
     /// How many planned answers, tasks and traps have come.
     came: u32,
-    /// Calls that change something, oldest first: method and path.
+    /// All calls, oldest first: method and path.
+    calls: Vec<(String, String)>,
+    /// Those that change something.
     writes: Vec<(String, String)>,
 }
 
@@ -248,6 +256,9 @@ impl FaultBox {
     /// Takes the traps that this call sets off, and remembers the call when it is one that changes something.
     pub fn traps_for(&self, method: &str, path: &str) -> Vec<Trap> {
         let mut active = lock(&self.active);
+        if active.calls.len() < REMEMBERED {
+            active.calls.push((method.to_owned(), path.to_owned()));
+        }
         if method != "GET" && active.writes.len() < REMEMBERED {
             active.writes.push((method.to_owned(), path.to_owned()));
         }
@@ -283,6 +294,7 @@ impl Faults {
         match fault {
             Fault::NodeDown(name) => self.node(&name, true),
             Fault::NodeUp(name) => self.node(&name, false),
+            Fault::Pvestatd { node, dead } => self.pvestatd(&node, dead),
             Fault::Quorum(there) => world.change(|c| c.without_quorum = !there),
             Fault::Lock { vmid, lock } => self.guest(vmid, |g| {
                 match lock {
@@ -324,7 +336,7 @@ impl Faults {
         self.0.faults.away.send_replace(Away::No);
         self.0.change(|c| {
             c.without_quorum = false;
-            c.nodes.values_mut().for_each(|n| n.offline = false);
+            c.nodes.values_mut().for_each(|n| (n.offline, n.silent_since) = (false, None));
             c.guests.values_mut().for_each(|g| g.load = None);
         });
     }
@@ -358,6 +370,11 @@ impl Faults {
     /// How many planned answers, tasks and traps have come since the last [`Self::clear`].
     pub fn came(&self) -> u32 {
         lock(&self.0.faults.active).came
+    }
+
+    /// All calls since the last [`Self::clear`]: method and path.
+    pub fn calls(&self) -> Vec<(String, String)> {
+        lock(&self.0.faults.active).calls.clone()
     }
 
     /// The calls that changed something (or tried to) since the last [`Self::clear`]: method and path.
@@ -492,6 +509,15 @@ impl Faults {
 
     pub fn away(&self, away: Away) {
         self.0.faults.away.send_replace(away);
+    }
+
+    fn pvestatd(&self, name: &str, dead: bool) {
+        let now = self.0.now();
+        self.0.change(|c| {
+            if let Some(node) = c.nodes.get_mut(name) {
+                node.silent_since = dead.then(|| node.silent_since.unwrap_or(now));
+            }
+        });
     }
 
     fn node(&self, name: &str, offline: bool) {

@@ -4,7 +4,7 @@ use super::access::permissions::{has, has_any};
 use super::dispatch::Call;
 use super::http::answer::Answer;
 use super::http::tls::colons;
-use super::stats::node_load;
+use super::stats::{node_load, told_at};
 use serde_json::{Value, json};
 
 /// `GET /nodes`: everybody sees the names; numbers only with Sys.Audit.
@@ -13,11 +13,12 @@ pub fn list(call: &Call) -> Answer {
     let fingerprint = colons(&world.leaf.load().fingerprint);
     let list: Vec<Value> = world.read(|c| {
         let one = |n: &super::state::Node| {
+            let told = told_at(world, n, now);
             let mut out = json!({
                 "node": n.name, "id": format!("node/{}", n.name), "type": "node", "level": "",
-                "status": if n.offline { "offline" } else { "online" }, "ssl_fingerprint": fingerprint,
+                "status": if n.offline { "offline" } else { told.map_or("unknown", |_| "online") }, "ssl_fingerprint": fingerprint,
             });
-            if !n.offline && has(c, &call.who, &format!("/nodes/{}", n.name), "Sys.Audit") {
+            if let Some(now) = told && !n.offline && has(c, &call.who, &format!("/nodes/{}", n.name), "Sys.Audit") {
                 let (cpu, mem) = node_load(c, &n.name, world.seed, now);
                 out["cpu"] = json!(cpu);
                 out["maxcpu"] = json!(n.cpus);
@@ -33,6 +34,26 @@ pub fn list(call: &Call) -> Answer {
     });
     Ok(json!(list).into())
 }
+
+/// `GET /nodes/{node}/certificates/info`: the cluster's CA first, then the node's own. Everybody may ask.
+pub fn certificates(call: &Call) -> Answer {
+    let (authority, leaf) = (&call.world.authority, call.world.leaf.load());
+    let one = |name: &str, fingerprint: &[u8], subject: &str, pem: &str| {
+        json!({
+            "filename": name, "fingerprint": colons(fingerprint), "subject": subject, "issuer": ISSUER, "pem": pem,
+            "notbefore": 0, "notafter": 4_102_444_800_u64, "public-key-type": "id-ecPublicKey", "public-key-bits": 256,
+            "san": [],
+        })
+    };
+    let own = format!("/OU=PVE Cluster Node/O=Proxmox Virtual Environment/CN={}.home.arpa", call.node());
+    Ok(json!([
+        one("pve-root-ca.pem", &authority.fingerprint()?, ISSUER, &authority.pem),
+        one("pve-ssl.pem", &leaf.fingerprint, &own, ""),
+    ])
+    .into())
+}
+
+const ISSUER: &str = "/CN=Proxmox Virtual Environment/OU=simulated/O=PVE Cluster Manager CA";
 
 /// `GET /nodes/{node}/status`. `cpu` is 0 here: the real figure comes from whichever worker answers
 /// and is 0 on most hits, so nobody should build on it.

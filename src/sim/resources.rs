@@ -5,8 +5,8 @@ use super::access::permissions::{has, has_any};
 use super::access::who::Who;
 use super::dispatch::Call;
 use super::http::answer::{Answer, Reply};
-use super::state::{Cluster, Guest};
-use super::stats::node_load;
+use super::state::{Cluster, Guest, Node};
+use super::stats::{node_load, told_at};
 use super::storage;
 use super::world::{World, lock};
 use bytes::Bytes;
@@ -65,10 +65,10 @@ fn make(world: &World, who: &Who, wanted: &str) -> Bytes {
             items.extend(seen.map(|g| guest(g, pools.get(&g.vmid).copied())));
         }
         if shows("node") {
-            items.extend(c.nodes.keys().map(|name| node(c, who, name, world.seed, now)));
+            items.extend(c.nodes.values().map(|n| node(c, who, n, world.seed, told_at(world, n, now))));
         }
         if shows("storage") {
-            items.extend(storages(c, who));
+            items.extend(storages(c, who, |n| !n.offline && told_at(world, n, now).is_some()));
         }
     });
     let mut body = br#"{"data":"#.to_vec();
@@ -170,20 +170,22 @@ fn guest(g: &Guest, pool: Option<&str>) -> Item {
     }
 }
 
-fn node(c: &Cluster, who: &Who, name: &str, seed: u64, now: i64) -> Item {
-    let n = &c.nodes[name];
+/// `told`: the moment that its figures are of.
+fn node(c: &Cluster, who: &Who, n: &Node, seed: u64, told: Option<i64>) -> Item {
+    let name = n.name.as_str();
+    let status = if n.offline { "offline" } else { told.map_or("unknown", |_| "online") };
     let base = Item {
         id: format!("node/{name}"),
         r#type: "node",
         node: Some(name.to_owned()),
-        status: Some(if n.offline { "offline" } else { "online" }.into()),
+        status: Some(status.into()),
         level: Some(""),
-        cgroup: (!n.offline).then_some(2),
+        cgroup: (!n.offline && told.is_some()).then_some(2),
         ..Item::default()
     };
-    if n.offline || !has(c, who, &format!("/nodes/{name}"), "Sys.Audit") {
+    let Some(now) = told.filter(|_| !n.offline && has(c, who, &format!("/nodes/{name}"), "Sys.Audit")) else {
         return base;
-    }
+    };
     let (cpu, mem) = node_load(c, name, seed, now);
     Item {
         cpu: Some(cpu),
@@ -198,7 +200,7 @@ fn node(c: &Cluster, who: &Who, name: &str, seed: u64, now: i64) -> Item {
 }
 
 /// One item per storage and node, also for shared ones.
-fn storages(c: &Cluster, who: &Who) -> Vec<Item> {
+fn storages(c: &Cluster, who: &Who, told: impl Fn(&Node) -> bool) -> Vec<Item> {
     let mut out = Vec::new();
     for s in c.storages.values() {
         if !has_any(c, who, &format!("/storage/{}", s.id), storage::SEE) {
@@ -210,12 +212,12 @@ fn storages(c: &Cluster, who: &Who) -> Vec<Item> {
                 r#type: "storage",
                 node: Some(n.name.clone()),
                 storage: Some(s.id.clone()),
-                status: Some(if n.offline { "unknown" } else { "available" }.into()),
+                status: Some(if told(n) { "available" } else { "unknown" }.into()),
                 plugintype: Some(s.plugin.clone()),
                 content: Some(s.content.join(",")),
                 shared: Some(u8::from(s.shared)),
-                disk: (!n.offline).then(|| c.used(s, &n.name)),
-                maxdisk: (!n.offline).then_some(s.total),
+                disk: told(n).then(|| c.used(s, &n.name)),
+                maxdisk: told(n).then_some(s.total),
                 ..Item::default()
             });
         }

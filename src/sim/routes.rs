@@ -221,6 +221,7 @@ pub static ROUTES: &[Route] = &[
 
     // Nodes
     get("/nodes", Any, NONE, Now(nodes::list)),
+    get("/nodes/{node}/certificates/info", Any, NONE, Now(nodes::certificates)),
     get("/nodes/{node}/status", NODE_AUDIT, NONE, Now(nodes::status)),
     get("/nodes/{node}/network", Any, &[&[opt("type", OneOf(&["bridge", "bond", "eth", "alias", "vlan", "fabric", "OVSBridge", "OVSBond", "OVSPort", "OVSIntPort", "vnet", "any_bridge", "any_local_bridge", "include_sdn"]))]], Now(nodes::network)),
     get("/nodes/{node}/rrddata", NODE_AUDIT, &[FRAME], Now(rrd::node)),

@@ -41,6 +41,9 @@ pub struct Node {
     pub booted: i64,
     pub bridges: Vec<String>,
     pub offline: bool,
+    /// Since when its pvestatd has told nothing, in Unix milliseconds.
+    #[serde(default)]
+    pub silent_since: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

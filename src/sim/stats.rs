@@ -2,7 +2,7 @@
 //! list answers from what was reported then, so it is up to one cycle old, and knows nothing of a new guest.
 
 use super::load;
-use super::state::{Cluster, Guest, Kind, Run, Stat};
+use super::state::{Cluster, Guest, Kind, Node, Run, Stat};
 use super::world::World;
 use std::sync::Arc;
 
@@ -23,20 +23,34 @@ pub async fn run(world: Arc<World>) {
 pub fn round(world: &World) {
     let now = world.now();
     world.change(|c| {
-        let down: Vec<String> = c.nodes.values().filter(|n| n.offline).map(|n| n.name.clone()).collect();
+        let mute = |n: &&Node| n.offline || n.silent_since.is_some();
+        let down: Vec<String> = c.nodes.values().filter(mute).map(|n| n.name.clone()).collect();
         let sizes = disk_sizes(c);
         for guest in c.guests.values_mut().filter(|g| !down.contains(&g.node)) {
             count(guest, world.seed, now);
             let maxdisk = sizes.get(&guest.vmid).copied().unwrap_or(0);
             guest.stat = Some(sample(guest, world.seed, now, maxdisk));
         }
-        let limit = (FORGET * world.scale * 1000.0) as i64;
+        let limit = forgotten_after(world);
         for guest in c.guests.values_mut().filter(|g| down.contains(&g.node)) {
             if guest.stat.as_ref().is_some_and(|s| now - s.at > limit) {
                 guest.stat = None;
             }
         }
     });
+}
+
+/// Milliseconds after which what a silent node told is forgotten.
+fn forgotten_after(world: &World) -> i64 {
+    (FORGET * world.scale * 1000.0) as i64
+}
+
+/// The moment for which a node's figures are known; `None` when its pvestatd has been silent for too long.
+pub fn told_at(world: &World, node: &Node, now: i64) -> Option<i64> {
+    match node.silent_since {
+        Some(since) if now - since > forgotten_after(world) => None,
+        since => Some(since.unwrap_or(now)),
+    }
 }
 
 /// Size of each guest's first disk, in bytes.

@@ -13,6 +13,7 @@ use model::audit::AuditEntry;
 use model::connections::Connection;
 use model::events::Event;
 use model::guests::Guest;
+use model::guests::forgotten::ForgottenGuest;
 use model::jobs::{Job, LogLine, Step};
 use model::lockout::Failures;
 use model::prefs::Prefs;
@@ -61,6 +62,8 @@ pub const USER_QUOTAS: Table<UserId, UserQuota> = Table::new("user_quotas");
 pub const GUEST_VMIDS: Table<(ConnectionId, u32), GuestId> = Table::new("guest_vmids");
 /// Machine or template to the machines that were made from it by Steward.
 pub const GUEST_COPIES: Table<(GuestId, GuestId), ()> = Table::new("guest_copies");
+/// Machines of forgotten clusters, by the cluster's identity and their number there.
+pub const FORGOTTEN_GUESTS: Table<(Name, u32), ForgottenGuest> = Table::new("forgotten_guests");
 /// Connected Proxmox clusters, with their secrets.
 pub const CONNECTIONS: Table<ConnectionId, Connection> = Table::new("connections");
 /// Numbers that a job took for machines that Proxmox does not list yet.

@@ -8,7 +8,7 @@
 
 pub mod account;
 mod audit;
-mod connections;
+pub mod connections;
 pub mod door;
 pub mod frame;
 pub mod guests;

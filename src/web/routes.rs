@@ -253,6 +253,8 @@ fn admin_pages() -> Vec<Route> {
         get("/settings/hosts/new", ADMIN, connections::hosts::new_page),
         post("/settings/hosts/new", ADMIN, connections::hosts::step),
         post("/settings/connections/{id}/check", ADMIN, connections::check),
+        post("/settings/connections/{id}/token", ADMIN, connections::renew),
+        post("/settings/connections/{id}/certificate", ADMIN, connections::accept),
         post("/settings/connections/{id}/delete", ADMIN, connections::delete),
     ]
 }
@@ -351,7 +353,9 @@ fn rest_api() -> Vec<Route> {
         rest!(OPERATE, system::nodes::refresh),
         rest!(ADMIN_READ, audit::rest::list),
         rest!(ADMIN_READ, audit::rest::export),
-        rest!(ADMIN_READ, system::rest::connections),
+        rest!(ADMIN_READ, connections::rest::list),
+        rest!(ADMIN, connections::rest::renew),
+        rest!(ADMIN, connections::rest::accept),
         rest!(ADMIN_READ, system::rest::plugins),
     ]
 }

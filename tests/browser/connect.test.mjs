@@ -78,3 +78,22 @@ test('one login makes role, user and token, and the rights are checked', async (
   // A refused form is answered with 422, which Chromium notes as a failed load.
   assertQuiet(page, /422/);
 });
+
+test('the same cluster is offered instead of a second one, and gets a new token in place', async () => {
+  const page = await open(browser, steward, { state });
+  await page.goto('/settings/connections/new');
+  await page.getByLabel('Address of a node').fill(cluster.url.replace('https://', ''));
+  await page.getByLabel('Name', { exact: true }).fill('Twice');
+  await page.getByRole('button', { name: 'Show its certificate' }).click();
+  await page.getByText('This cluster is connected already').waitFor();
+  await assertAccessible(page);
+  await page.getByRole('link', { name: 'Open Cellar' }).click();
+  await page.getByRole('heading', { name: 'Cellar' }).waitFor();
+  await page.getByText('Give it a new token').click();
+  await page.getByLabel('Password', { exact: true }).fill(cluster.root_password);
+  await page.getByRole('button', { name: 'Use it from now on' }).click();
+  await page.getByText('Steward has its new token.').waitFor();
+  await page.getByText('The token has all the rights that Steward needs.').waitFor();
+  await assertAccessible(page);
+  assertQuiet(page);
+});

@@ -63,6 +63,7 @@ pub fn connection(cluster: &Sim) -> Connection {
         }),
         limits: Limits::default(),
         created: SystemClock.now(),
+        identity: None,
     }
 }
 

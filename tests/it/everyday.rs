@@ -16,7 +16,7 @@ async fn house(time_scale: f64) -> (Sim, Appliance, String) {
 }
 
 /// Waits for the end of the asked job, which must be a good one.
-async fn over(appliance: &Appliance, asked: &Answer) -> Value {
+pub async fn over(appliance: &Appliance, asked: &Answer) -> Value {
     assert_eq!(asked.status, 202, "{asked:?}");
     let body = asked.json();
     let id = body["id"].as_str().unwrap_or_else(|| body["job"]["id"].as_str().unwrap());

@@ -9,9 +9,13 @@ mod behalf;
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod clusters;
+#[cfg(test)]
+mod connections;
 #[cfg(test)]
 mod console;
 #[cfg(test)]

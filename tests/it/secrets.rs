@@ -153,22 +153,21 @@ async fn install_by_agent(appliance: &Appliance, cluster: &Sim) {
     assert!(ran.iter().any(|r| r.input == AGENT), "it arrived");
 }
 
-/// A connection with a token that is not good and one with a password that is not, in the browser's form.
-async fn connect(appliance: &Appliance, cluster: &Sim) {
+/// For the connection a token that is not good, and a password that is not, in the browser's form.
+async fn connect(appliance: &Appliance) {
     let cookie = crate::console::cookie(appliance).await;
-    let form = "/settings/connections/new";
-    let page = appliance.raw("GET", form, &[("cookie", &cookie)], "").await;
+    let all = appliance.ask("GET", "/api/v1/connections", None).await.json();
+    let page = format!("/settings/connections/{}", all["connections"][0]["id"].as_str().unwrap());
+    let form = format!("{page}/token");
+    let page = appliance.raw("GET", &page, &[("cookie", &cookie)], "").await;
     let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let kind = "application/x-www-form-urlencoded";
     let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin"), ("content-type", kind)];
-    let print = cluster.fingerprint.map(|b| format!("{b:02X}")).join(":");
-    let url = url::form_urlencoded::byte_serialize(cluster.url.as_bytes()).collect::<String>();
-    let whole = format!("csrf={csrf}&step=access&name=other&address={url}&fingerprint={print}");
     for way in [
         format!("way=token&token_id=a@pve!b&token_secret={CONNECTION}"),
         format!("way=login&user=root&password={CONNECTION}"),
     ] {
-        let answer = appliance.raw("POST", form, &headers, &format!("{whole}&{way}")).await;
+        let answer = appliance.raw("POST", &form, &headers, &format!("csrf={csrf}&{way}")).await;
         assert!(answer.starts_with("HTTP/1.1 422") && !answer.contains(CONNECTION), "{answer}");
     }
 }
@@ -280,7 +279,7 @@ async fn a_planted_secret_is_nowhere_and_after_its_job_not_in_memory_either() {
     make_a_machine(&appliance, &cluster).await;
     install_by_ssh(&appliance, &sshd).await;
     install_by_agent(&appliance, &cluster).await;
-    connect(&appliance, &cluster).await;
+    connect(&appliance).await;
     let answers = all_answers(&appliance).await;
     for text in ALL {
         assert!(!answers.contains(text), "{text} is in an answer");

@@ -39,7 +39,11 @@ impl Joining<'_> {
         actor.require_full_admin()?;
         let trust = trust(address)?;
         let connections = self.0.connections();
-        let Some(id) = self.find(actor, token_id)? else {
+        let identity = address.ca.as_deref().and_then(remote::pve::identity_of_ca);
+        // Connected by hand before, it is the same connection: its name, limits and machines stay.
+        let by_cluster = || identity.as_deref().and_then(|this| connections.known(Some(this), &address.endpoint));
+        let found = self.find(actor, token_id)?.or_else(|| by_cluster().filter(|_| secret.is_some()));
+        let Some(id) = found else {
             let no_secret = || Error::invalid("The token's secret is needed for a new connection.");
             let row = Connection {
                 id: ConnectionId::new(),
@@ -53,6 +57,7 @@ impl Joining<'_> {
                 }),
                 limits: Limits::default(),
                 created: self.0.now(),
+                identity,
             };
             connections.add_known(actor, row).await?;
             return Ok(true);
@@ -66,6 +71,8 @@ impl Joining<'_> {
             changed = true;
         }
         if let Some(secret) = secret {
+            changed |= pve.token_id != token_id;
+            token_id.clone_into(&mut pve.token_id);
             changed |= !pve.token_secret.matches(secret.expose().as_bytes());
             pve.token_secret = secret;
         }

@@ -13,15 +13,17 @@ pub use trust::fingerprint_text;
 use crate::guests::sharing::drop_of_guest;
 use crate::{Actor, App};
 use base::ids::ConnectionId;
-use base::{Error, Result, Secret};
+use base::{Error, Result, Secret, Timestamp};
 use links::Link;
 use model::connections::{Connection, Limits, PveAccess, Reach, SshAccess, Transport, Trust};
+use model::guests::Guest;
+use model::guests::forgotten::{ForgottenGuest, REMEMBERED};
 use model::json::given;
 use model::subject::Subject;
-use remote::pve::PveClient;
+use remote::pve::{PveClient, RefusedCertificate};
 use serde::Deserialize;
 use std::sync::Arc;
-use store::{Read as _, tables};
+use store::{Name, Read as _, Scan, WriteTx, tables};
 
 /// A connection as the settings page shows it: no secret.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ pub struct ConnectionView {
     /// The CA that is trusted instead, as PEM.
     pub ca: Option<String>,
     pub token_id: String,
+    /// What its addresses showed last and is not accepted.
+    pub refused: Vec<RefusedCertificate>,
     /// For a host by SSH; then there is no address, certificate and token.
     pub ssh: Option<SshView>,
     pub limits: Limits,
@@ -97,7 +101,7 @@ impl Connections<'_> {
     /// All connections, by name.
     pub fn list(&self, actor: &Actor) -> Result<Vec<ConnectionView>> {
         actor.require_admin()?;
-        let mut out: Vec<_> = self.links().all().iter().map(|l| self.view(&l.row)).collect();
+        let mut out: Vec<_> = self.links().all().iter().map(|l| self.view(l)).collect();
         out.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(out)
     }
@@ -105,10 +109,11 @@ impl Connections<'_> {
     /// One connection.
     pub fn get(&self, actor: &Actor, id: ConnectionId) -> Result<ConnectionView> {
         actor.require_admin()?;
-        Ok(self.view(&self.links().find(id)?.row))
+        Ok(self.view(&*self.links().find(id)?))
     }
 
-    fn view(&self, row: &Connection) -> ConnectionView {
+    fn view(&self, link: &Link) -> ConnectionView {
+        let row = &link.row;
         let mut view = ConnectionView {
             id: row.id,
             name: row.name.clone(),
@@ -117,6 +122,7 @@ impl Connections<'_> {
             fingerprints: Vec::new(),
             ca: None,
             token_id: String::new(),
+            refused: link.client().map(PveClient::refused_certificates).unwrap_or_default(),
             ssh: None,
             limits: row.limits.clone(),
             reach: self.0.live().snapshot().connection(row.id).map_or(Reach::Unknown, |c| c.reach.clone()),
@@ -149,6 +155,11 @@ impl Connections<'_> {
 
     pub(crate) fn limits(&self, id: ConnectionId) -> Result<Limits> {
         Ok(self.links().find(id)?.row.limits.clone())
+    }
+
+    /// What tells its cluster from others, as far as it is known.
+    pub(crate) fn identity(&self, id: ConnectionId) -> Option<String> {
+        self.links().find(id).ok()?.row.identity.clone()
     }
 
     /// The client of a connection.
@@ -202,6 +213,22 @@ impl Connections<'_> {
         Ok(id)
     }
 
+    /// Machines of clusters that were forgotten long ago are forgotten too.
+    pub async fn sweep(&self) -> Result<()> {
+        let limit = self.0.now().minus(REMEMBERED);
+        self.0
+            .store()
+            .write(move |tx| {
+                for (key, forgotten) in tx.list(tables::FORGOTTEN_GUESTS, Scan::all(), usize::MAX)? {
+                    if forgotten.at <= limit {
+                        tx.delete(tables::FORGOTTEN_GUESTS, &key)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// Adds a connection whose details the machine itself knows (the demo, the package on a Proxmox host).
     pub async fn add_known(&self, actor: &Actor, row: Connection) -> Result<ConnectionId> {
         self.store(actor, Link::new(&row)?, row, "connection.add").await
@@ -243,6 +270,29 @@ impl Connections<'_> {
         self.store(actor, link, row, "connection.change").await.map(|_| ())
     }
 
+    /// Accepts a certificate that an address shows now, after the person compared it. Where there is one address it
+    /// takes the place of the one before; with more, nobody knows whose that was.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`; `Conflict` where single certificates are not what is trusted; `Invalid` on `fingerprint`.
+    pub async fn accept_certificate(&self, actor: &Actor, id: ConnectionId, fingerprint: &str) -> Result<()> {
+        actor.require_full_admin()?;
+        let mut row = self.row(id)?;
+        let pin = trust::parse_fingerprint(fingerprint)?;
+        match &mut row.transport {
+            Transport::Pve(PveAccess { trust: Trust::Fingerprints(pins), endpoints, .. }) => {
+                if endpoints.len() == 1 {
+                    pins.clear();
+                }
+                if !pins.contains(&pin) {
+                    pins.push(pin);
+                }
+            }
+            _ => return Err(Error::conflict("This connection is not recognised by single certificates.")),
+        }
+        self.store(actor, Link::new(&row)?, row, "connection.certificate").await.map(|_| ())
+    }
+
     /// Forgets a connection. Its machines disappear from the pages; nothing is changed on Proxmox.
     ///
     /// # Errors
@@ -260,11 +310,15 @@ impl Connections<'_> {
         let record =
             actor.record(self.0.now(), "connection.remove", &link.row.name, format!("{} machines", rows.len()));
         let gone: Vec<_> = rows.iter().map(|g| g.id).collect();
+        let (identity, now) = (link.row.identity.clone(), self.0.now());
         self.0
             .store()
             .write(move |tx| {
                 tx.delete(tables::CONNECTIONS, &id)?;
                 for row in &rows {
+                    if let Some(identity) = &identity {
+                        remember(tx, identity, row, now)?;
+                    }
                     tx.delete(tables::GUESTS, &row.id)?;
                     drop_of_guest(tx, row.id)?;
                     if let Some(vmid) = row.vmid {
@@ -281,6 +335,15 @@ impl Connections<'_> {
         self.0.live().remove_rows(&gone);
         self.0.grants().reload(self.0.store(), &gone)
     }
+}
+
+/// Keeps whose a machine was, in case its cluster is connected again.
+fn remember(tx: &mut WriteTx, identity: &str, row: &Guest, at: Timestamp) -> Result<()> {
+    let grants = tx.list(tables::GUEST_GRANTS, Scan::prefix(&row.id), usize::MAX)?;
+    let grants: Vec<_> = grants.into_iter().map(|((_, user), grant)| (user, grant)).collect();
+    let (Some(vmid), false) = (row.vmid, row.owner.is_none() && grants.is_empty()) else { return Ok(()) };
+    let key = (Name::new(identity), vmid);
+    tx.put(tables::FORGOTTEN_GUESTS, &key, &ForgottenGuest { row: row.clone(), grants, at })
 }
 
 fn endpoints(addresses: &[String]) -> Result<Vec<String>> {

@@ -103,6 +103,7 @@ impl SshHosts<'_> {
             }),
             limits: Limits::default(),
             created: self.0.now(),
+            identity: None,
         };
         self.0.connections().add_known(actor, row).await
     }

@@ -47,8 +47,25 @@ impl Guests<'_> {
     /// As [`Guests::plan_change`]; `Invalid` with what is refused.
     pub async fn good_plan(&self, actor: &Actor, id: GuestId, values: &BTreeMap<String, String>) -> Result<Plan> {
         let plan = self.plan_change(actor, id, values).await?;
-        Error::of_fields(plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))))?;
+        refused(&plan)?;
         Ok(plan)
+    }
+
+    /// As [`Guests::good_plan`] for a request, when the job will look again: a provider may have a shorter way.
+    pub(super) async fn check_values(
+        &self,
+        actor: &Actor,
+        guest: &GuestLive,
+        values: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let plugin = self.0.connections().plugin_of(guest.row.connection)?;
+        let has = |hook: &str| self.0.plugin_set().get(&plugin).is_some_and(|p| p.manifest().hooks.contains_key(hook));
+        if !has("guest_change_check") {
+            return self.good_plan(actor, guest.row.id, values).await.map(|_| ());
+        }
+        let more = vec![json!(self.settings(guest).change(values)?)];
+        let plan = self.ask_hook(actor, guest.row.id, Feature::Hardware, "guest_change_check", more).await?;
+        refused(&plan)
     }
 
     /// What an action takes of the quota of the machine's owner; `None` when it takes nothing. What the action does
@@ -165,6 +182,11 @@ impl Guests<'_> {
         }
         Ok(choices)
     }
+}
+
+/// What the provider refuses, beside its key.
+fn refused(plan: &Plan) -> Result<()> {
+    Error::of_fields(plan.changes.iter().filter_map(|c| Some((&c.key, c.refused.as_ref()?))))
 }
 
 /// A disk's GiB as a difference; checked before to be 65536 at most.

@@ -15,7 +15,7 @@ impl Guests<'_> {
     pub(super) async fn check_named(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Result<()> {
         let (id, features) = (guest.row.id, self.features(guest));
         if let GuestAction::Change(change) = action {
-            return self.good_plan(actor, id, &change.values).await.map(|_| ());
+            return self.check_values(actor, guest, &change.values).await;
         }
         let Some(part) = action.part() else { return Ok(()) };
         let sentence = match part {

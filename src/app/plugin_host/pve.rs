@@ -25,6 +25,12 @@ impl Machines for Known<'_> {
         all.find(|g| g.row.vmid == Some(vmid)).is_none_or(|g| g.state.template)
     }
 
+    fn node_of(&self, vmid: u32) -> Option<String> {
+        let snapshot = self.app.live().snapshot();
+        let mut all = snapshot.guests.iter().filter(|g| g.row.connection == self.connection);
+        all.find(|g| g.row.vmid == Some(vmid)).map(|g| g.state.node.clone())
+    }
+
     fn is_being_made(&self, vmid: u32) -> bool {
         let key = (self.connection, vmid);
         let holder = self.app.store().read(|tx| tx.get(tables::VMID_RESERVATIONS, &key));

@@ -5,6 +5,7 @@ mod actions;
 mod bulk;
 mod client;
 pub(super) mod complete;
+mod connections;
 mod console;
 mod contexts;
 mod create;
@@ -67,6 +68,8 @@ pub(super) enum RemoteCommand {
     Quotas(quotas::Quotas),
     /// The nodes that the machines are on.
     Nodes(nodes::Nodes),
+    /// The connected clusters: list, give one a new token, accept a changed certificate.
+    Connections(connections::Connections),
     /// Any call of the REST API, for what has no command of its own.
     Api(raw::Raw),
 }
@@ -173,6 +176,7 @@ fn run(verb: RemoteCommand) -> Result<ExitCode> {
             RemoteCommand::Jobs(jobs) => jobs.run().await,
             RemoteCommand::Quotas(quotas) => quotas.run().await,
             RemoteCommand::Nodes(nodes) => nodes.run().await,
+            RemoteCommand::Connections(connections) => connections.run().await,
             RemoteCommand::Api(raw) => raw.run().await,
         }
     })

@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod create;
+pub mod forgotten;
 pub mod hardware;
 pub mod moving;
 pub mod settings;
@@ -197,6 +198,20 @@ pub struct GuestState {
 }
 
 impl GuestState {
+    /// Its provider does not know in which state it is; asked about this one machine it will.
+    pub fn is_unknown(&self) -> bool {
+        self.status == "unknown"
+    }
+
+    /// A list that knows nothing of a machine but that it is there takes nothing from what was known of it.
+    pub fn keep(&mut self, last: &Self) {
+        if self.is_unknown() && self.name.is_empty() {
+            let (name, template) = (last.name.clone(), last.template);
+            let amounts = (last.maxcpu, last.maxmem, last.maxdisk);
+            (self.name, self.template, (self.maxcpu, self.maxmem, self.maxdisk)) = (name, template, amounts);
+        }
+    }
+
     /// It is in this state now; what only a running machine uses is none otherwise.
     pub fn stands(&mut self, status: &str) {
         status.clone_into(&mut self.status);

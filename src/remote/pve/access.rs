@@ -53,11 +53,13 @@ impl Ticket {
         self.made("/access/users", &json!({ "userid": plan.user, "comment": plan.comment })).await?;
         let acl = json!({ "path": "/", "users": plan.user, "roles": plan.role, "propagate": true });
         self.call("PUT", "/access/acl", &acl).await?;
-        let path = format!("/access/users/{}/token/{}", plan.user, plan.token);
+        let all = format!("/access/users/{}/token", plan.user);
+        let path = format!("{all}/{}", plan.token);
         // The secret of a token that is there already can't be read again, so it is made anew. The name carries
         // this appliance's mark, so it is nobody else's.
-        if let Err(e) = self.call("DELETE", &path, &Value::Null).await {
-            tracing::debug!(status = e.status, "no earlier token to remove");
+        let there = self.call("GET", &all, &Value::Null).await?;
+        if there.as_array().is_some_and(|tokens| tokens.iter().any(|t| t["tokenid"] == plan.token.as_str())) {
+            self.call("DELETE", &path, &Value::Null).await?;
         }
         let made = self.call("POST", &path, &json!({ "privsep": false, "comment": plan.comment })).await?;
         let secret = made["value"].as_str().map(|v| Secret::new(v.to_owned()));

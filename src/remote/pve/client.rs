@@ -5,7 +5,7 @@ use super::error::{PveError, PveErrorKind};
 use super::socket;
 use super::task::{self, TaskLine, TaskStatus, Upid};
 use super::wire::{ANSWER_TIMEOUT, Ask, Auth, Miss, Wire};
-use crate::tls::Trust;
+use crate::tls::{CertificateInfo, Trust};
 use base::Secret;
 use http::HeaderValue;
 use serde_json::{Value, json};
@@ -25,6 +25,14 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(60);
 /// The endpoint that answered a call, for a second call that must go to the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndpointIndex(usize);
+
+/// A certificate that an address showed and that is not one to trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedCertificate {
+    /// `host:port`
+    pub endpoint: String,
+    pub certificate: CertificateInfo,
+}
 
 /// What is needed to reach a cluster.
 #[derive(Clone)]
@@ -156,6 +164,15 @@ impl PveClient {
             }
         }
         Err(last)
+    }
+
+    /// The certificates that its addresses showed last and that are not accepted. Nothing is sent for this.
+    pub fn refused_certificates(&self) -> Vec<RefusedCertificate> {
+        let one = |wire: &Wire| {
+            let shown = wire.connector.shown().filter(|chain| !chain.accepted)?;
+            Some(RefusedCertificate { endpoint: wire.endpoint.to_string(), certificate: shown.describe()? })
+        };
+        self.0.wires.iter().filter_map(one).collect()
     }
 
     /// Opens a websocket at the endpoint that gave its ticket; see `remote/pve/socket.rs`. Dropping the stream ends it.

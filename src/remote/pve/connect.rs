@@ -1,6 +1,6 @@
 //! Opening a connection: name, TCP, TLS, each failure with its own sentence.
 
-use super::endpoint::Endpoint;
+use super::endpoint::{DEFAULT_PORT, Endpoint};
 use super::error::{PveError, PveErrorKind};
 use crate::http::Failure;
 use crate::tls::{self, Chain, LastChain, Trust};
@@ -58,7 +58,13 @@ impl Connector {
                 io::ErrorKind::ConnectionReset => away("it closed the connection."),
                 _ => away(&e.to_string()),
             },
-            (Failure::Tls(_), None) => away("it ended the TLS handshake. Is this Proxmox's port (8006)?"),
+            (Failure::Tls(_), None) if self.endpoint.port == DEFAULT_PORT => away(
+                "it closes connections at once. Its pveproxy may be stopped or starting: systemctl status pveproxy",
+            ),
+            (Failure::Tls(_), None) => away(
+                "it closes connections at once. Is this Proxmox's port (usually 8006)? If so, its pveproxy may be \
+                 stopped or starting: systemctl status pveproxy",
+            ),
             (_, Some(rustls::Error::InvalidCertificate(why))) => self.wrong_certificate(why),
             (_, Some(rustls::Error::InvalidMessage(_))) => away("what answers there does not speak TLS."),
             (_, Some(other)) => away(&format!("the TLS handshake failed ({other}).")),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 /// Proxmox's port when the address names none.
-const DEFAULT_PORT: u16 = 8006;
+pub(super) const DEFAULT_PORT: u16 = 8006;
 
 /// One node's address.
 #[derive(Debug, Clone, PartialEq, Eq)]

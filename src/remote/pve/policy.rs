@@ -1,6 +1,9 @@
 //! Where Steward may act on a connection, checked beside the client that sends. Proxmox can give a token rights on
 //! single machines and storages but has no rule for nodes, bridges or numbers, so every change passes here.
 //!
+//! A call that changes something outside the places named here is refused, whatever the lists say: the users and rights
+//! of the cluster (`/access`) are nobody's business here, and what a new part of Proxmox's API does is not known.
+//!
 //! What only reads is free: a template may be cloned from a node that is not allowed, as long as the copy goes to
 //! one that is.
 
@@ -17,6 +20,8 @@ pub trait Machines {
     fn is_template(&self, vmid: u32) -> bool;
     /// Does this very job make the machine with this number?
     fn is_being_made(&self, vmid: u32) -> bool;
+    /// The node that has the machine with this number, as far as is known.
+    fn node_of(&self, vmid: u32) -> Option<String>;
 }
 
 /// A client that changes only what the allow-list allows.
@@ -91,6 +96,17 @@ impl Change<'_> {
     fn text(&self, name: &str) -> Option<String> {
         self.params.get(name).map(plain).filter(|t| !t.is_empty())
     }
+
+    /// A parameter with several values, as a list or as one text.
+    fn list(&self, name: &str) -> Vec<String> {
+        let values = match self.params.get(name) {
+            Some(Value::Array(all)) => all.iter().map(plain).collect(),
+            Some(one) => vec![plain(one)],
+            None => Vec::new(),
+        };
+        let items = values.iter().flat_map(|text| text.split([',', ';', ' ', '\0']));
+        items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    }
 }
 
 /// What the check goes by beside the call and the list.
@@ -128,9 +144,11 @@ fn check(limits: &Limits, change: &Change<'_>, known: &Known<'_>) -> Result<(), 
     if let Resource::Clone { node, vmid, .. } = resource {
         return check_clone(limits, change, known, node, vmid);
     }
-    check_node(limits, &resource, known)?;
-    if let Some(target) = change.text("target") {
-        node(limits, &target)?;
+    check_place(limits, change, &resource, known)?;
+    for name in ["target", "target-node", "node", "nodes"] {
+        // A rule gives nodes a priority: `pve1:2`.
+        let named = change.list(name);
+        named.iter().try_for_each(|item| node(limits, item.split_once(':').map_or(item.as_str(), |(name, _)| name)))?;
     }
     match resource {
         Resource::New { .. } => {
@@ -138,13 +156,19 @@ fn check(limits: &Limits, change: &Change<'_>, known: &Known<'_>) -> Result<(), 
                 number(limits, &vmid)?;
             }
         }
-        Resource::Storage { storage: name, .. } if !change.delete || parts.len() > 4 => storage(limits, name)?,
-        _ => {}
+        _ => {
+            let named =
+                ["vms", "vmid", "target-vmid", "sid", "resources"].into_iter().flat_map(|name| change.list(name));
+            named.into_iter().try_for_each(|item| existing(limits, known, &item))?;
+        }
+    }
+    if let Resource::Storage { storage: name, .. } = resource
+        && (!change.delete || parts.len() > 4)
+    {
+        storage(limits, name)?;
     }
     for name in ["storage", "vmstatestorage", "target-storage"] {
-        if let Some(name) = change.text(name) {
-            storage(limits, &name)?;
-        }
+        change.list(name).iter().try_for_each(|name| storage(limits, name))?;
     }
     if let Some(map) = change.text("targetstorage") {
         // "1" means: the same names over there. Else one name, or pairs of from and to.
@@ -184,6 +208,18 @@ enum Resource<'a> {
     Node {
         node: &'a str,
     },
+    /// Something of the whole cluster. Where nodes are limited, one of these parameters has to say whom it concerns.
+    Cluster {
+        names: &'static [&'static str],
+    },
+    /// A machine in the rules for high availability, as `vm:100`.
+    Available {
+        sid: &'a str,
+    },
+    /// Something that is there already: whom it concerns can't be seen in the call.
+    Unseen,
+    Pool,
+    /// Not a place where Steward changes anything.
     Other,
 }
 
@@ -193,19 +229,38 @@ impl<'a> Resource<'a> {
             ["nodes", node, kind @ ("qemu" | "lxc"), vmid, "clone"] => {
                 Self::Clone { node, kind, vmid: vmid.parse().unwrap_or(0) }
             }
+            // It leads to another cluster.
+            ["nodes", _, "qemu" | "lxc", _, "remote_migrate", ..] => Self::Other,
             ["nodes", node, "qemu" | "lxc"] => Self::New { node },
             ["nodes", node, "qemu" | "lxc", vmid, ..] => Self::Guest { node, vmid: vmid.parse().unwrap_or(0) },
             ["nodes", node, "storage", storage, ..] => Self::Storage { node, storage },
             ["nodes", node, "tasks", upid, ..] => Self::Task { node, upid },
-            ["nodes", node, ..] => Self::Node { node },
+            ["nodes", node, "vzdump" | "startall" | "stopall" | "suspendall" | "migrateall"] => Self::Node { node },
+            ["pools"] | ["pools", _] => Self::Pool,
+            ["cluster", "bulk-action", "guest", _] => Self::Cluster { names: &["vms"] },
+            ["cluster", "backup"] => Self::Cluster { names: &["vmid", "node"] },
+            ["cluster", "ha", "resources"] => Self::Cluster { names: &["sid"] },
+            ["cluster", "ha", "rules"] => Self::Cluster { names: &["resources"] },
+            ["cluster", "ha", "groups"] | ["storage"] => Self::Cluster { names: &["nodes"] },
+            ["cluster", "ha", "resources", sid, ..] => Self::Available { sid },
+            ["cluster", "backup" | "replication", ..] | ["cluster", "ha", "rules" | "groups", _] | ["storage", _] => {
+                Self::Unseen
+            }
             _ => Self::Other,
         }
     }
 }
 
-fn check_node(limits: &Limits, resource: &Resource<'_>, known: &Known<'_>) -> Result<(), String> {
+fn check_place(limits: &Limits, change: &Change<'_>, resource: &Resource<'_>, known: &Known<'_>) -> Result<(), String> {
+    let limited = |why: &str| format!("{why}, and Steward may not act on all nodes here.");
     match *resource {
-        Resource::Other => Ok(()),
+        Resource::Other => Err("Steward changes nothing at this place of Proxmox.".to_owned()),
+        Resource::Pool => Ok(()),
+        Resource::Cluster { .. } | Resource::Unseen if limits.nodes.is_empty() => Ok(()),
+        Resource::Cluster { names } if names.iter().any(|name| !change.list(name).is_empty()) => Ok(()),
+        Resource::Cluster { .. } => Err(limited("This concerns every node")),
+        Resource::Unseen => Err(limited("Whom this concerns can't be seen")),
+        Resource::Available { sid } => existing(limits, known, sid),
         // A copy begins its life beside its template: what this job itself makes there may be cleaned up there.
         Resource::Guest { vmid, .. } if known.machines.is_being_made(vmid) => Ok(()),
         Resource::Task { upid, .. } if upid.parse::<Upid>().is_ok_and(|u| u.user == known.own_token) => Ok(()),
@@ -215,6 +270,20 @@ fn check_node(limits: &Limits, resource: &Resource<'_>, known: &Known<'_>) -> Re
         | Resource::Storage { node: name, .. }
         | Resource::Task { node: name, .. }
         | Resource::Node { node: name } => node(limits, name),
+    }
+}
+
+/// A machine that is there, by its number (`100`, `vm:100`): it has to be on an allowed node.
+fn existing(limits: &Limits, known: &Known<'_>, text: &str) -> Result<(), String> {
+    if limits.nodes.is_empty() {
+        return Ok(());
+    }
+    let vmid = text.rsplit(':').next().and_then(|n| n.parse::<u32>().ok());
+    let vmid = vmid.ok_or_else(|| format!("“{text}” is not a machine that Steward knows."))?;
+    match known.machines.node_of(vmid) {
+        _ if known.machines.is_being_made(vmid) => Ok(()),
+        Some(name) => node(limits, &name),
+        None => Err(format!("Steward does not know on which node {vmid} is, so it may not change it.")),
     }
 }
 
@@ -352,6 +421,11 @@ mod tests {
         fn is_being_made(&self, vmid: u32) -> bool {
             vmid == 150
         }
+        /// 300 and up are on pve2, 800 nowhere.
+        fn node_of(&self, vmid: u32) -> Option<String> {
+            let node = if vmid < 300 { "pve1" } else { "pve2" };
+            (vmid < 800).then(|| node.to_owned())
+        }
     }
 
     fn judge(limits: &Limits, path: &str, params: &Value) -> Result<(), String> {
@@ -387,6 +461,73 @@ mod tests {
         assert!(sent("/pools", Value::Null).is_ok());
         for hidden in ["/nodes%2Fpve2/qemu/100", "/n%6fdes/pve2/qemu/100", "//nodes//pve2/x", "/nodes/pve1/../pve2/x"] {
             assert!(sent(hidden, Value::Null).is_err(), "{hidden}");
+        }
+    }
+
+    #[test]
+    fn what_concerns_the_whole_cluster_must_name_allowed_machines_and_nodes() {
+        for (path, params) in [
+            ("/cluster/bulk-action/guest/shutdown", json!({ "vms": [100, 101] })),
+            ("/cluster/ha/resources", json!({ "sid": "vm:100" })),
+            ("/cluster/ha/resources/vm:100/relocate", json!({ "node": "pve1" })),
+            ("/cluster/ha/rules", json!({ "resources": "vm:100,ct:101", "nodes": "pve1:2" })),
+            ("/cluster/backup", json!({ "vmid": "100,101", "storage": "fast" })),
+            ("/cluster/backup", json!({ "all": 1, "node": "pve1", "storage": "fast" })),
+            ("/storage", json!({ "storage": "fast", "nodes": "pve1" })),
+            ("/pools", json!({ "poolid": "a", "vms": "100,101", "storage": "fast" })),
+            ("/nodes/pve1/stopall", json!({ "vms": "100 101" })),
+        ] {
+            assert_eq!(sent(path, params.clone()), Ok(()), "{path} {params}");
+        }
+        for (path, params) in [
+            ("/cluster/bulk-action/guest/shutdown", json!({ "vms": [100, 300] })),
+            ("/cluster/bulk-action/guest/shutdown", json!({ "vms": "100,800" })),
+            ("/cluster/bulk-action/guest/shutdown", Value::Null),
+            ("/cluster/bulk-action/guest/migrate", json!({ "vms": [100], "target-node": "pve2" })),
+            ("/cluster/ha/resources", json!({ "sid": "vm:300" })),
+            ("/cluster/ha/resources/vm:300", Value::Null),
+            ("/cluster/ha/resources/vm%3A300", Value::Null),
+            ("/cluster/ha/resources/vm:100/migrate", json!({ "node": "pve2" })),
+            ("/cluster/ha/rules", json!({ "resources": "vm:100", "nodes": "pve1,pve2:1" })),
+            ("/cluster/ha/rules/mine", json!({ "disable": 1 })),
+            ("/cluster/backup", json!({ "all": 1, "storage": "fast" })),
+            ("/cluster/backup", json!({ "vmid": "100", "storage": "ceph" })),
+            ("/cluster/backup/job-1", json!({ "enabled": 0 })),
+            ("/storage", json!({ "storage": "fast" })),
+            ("/storage", json!({ "storage": "ceph", "nodes": "pve1" })),
+            ("/storage/fast", json!({ "disable": 1 })),
+            ("/pools", json!({ "poolid": "a", "vms": "100,300" })),
+            ("/pools", json!({ "poolid": "a", "storage": "fast,ceph" })),
+            ("/nodes/pve1/vzdump", json!({ "vmid": "300" })),
+            ("/nodes/pve1/migrateall", json!({ "target": "pve2" })),
+        ] {
+            assert!(sent(path, params.clone()).is_err(), "{path} {params}");
+        }
+    }
+
+    #[test]
+    fn places_that_steward_has_no_business_at_are_refused_whatever_the_lists_say() {
+        for path in [
+            "/access/users/root@pam/token/mine",
+            "/access/acl",
+            "/access%2Facl",
+            "/access/password",
+            "/cluster/config/join",
+            "/cluster/firewall/rules",
+            "/cluster/options",
+            "/cluster/sdn",
+            "/nodes/pve1/execute",
+            "/nodes/pve1/status",
+            "/nodes/pve1/termproxy",
+            "/nodes/pve1/network",
+            "/nodes/pve1/qemu/100/remote_migrate",
+            "/something/new",
+            "/",
+        ] {
+            assert!(judge(&Limits::default(), path, &Value::Null).is_err(), "{path}");
+        }
+        for path in ["/pools", "/cluster/bulk-action/guest/start", "/cluster/backup/job-1", "/storage/nas"] {
+            assert_eq!(judge(&Limits::default(), path, &json!({ "vms": "100" })), Ok(()), "{path}");
         }
     }
 

@@ -7,6 +7,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -79,6 +80,12 @@ impl Authority {
 
     pub fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
+    }
+
+    /// SHA-256 of its DER form.
+    pub fn fingerprint(&self) -> std::result::Result<[u8; 32], String> {
+        let der = CertificateDer::from_pem_slice(self.pem.as_bytes()).map_err(|e| e.to_string())?;
+        Ok(Sha256::digest(&der).into())
     }
 
     /// A fresh leaf with a fresh key for `nodes`.

@@ -114,6 +114,7 @@ fn plant_machines(tx: &mut WriteTx, n: usize, user: &User) -> Result<()> {
         }),
         limits: Limits::default(),
         created: Timestamp::ZERO,
+        identity: None,
     };
     let guest = Guest {
         id: GuestId::new(),

@@ -3,24 +3,25 @@
 pub mod hosts;
 pub mod hosts_page;
 pub mod page;
+pub mod rest;
 
-use crate::connections::page::{CertificateView, ConnectStep, ConnectionView, MissingRight};
+use crate::connections::page::{ByHand, CertificateView, ConnectStep, ConnectionView, MissingRight, Rights};
 use crate::door::csrf::Checked;
 use crate::door::forms::{finished, id, press, submit};
 use crate::door::problem::Answer;
 use crate::door::visit::{Id, Person};
 use crate::frame::Form;
+use crate::frame::parts::count;
 use crate::system::settings::item;
-use crate::system::settings_page::ConnectionItem;
-use app::connections::access::Probe;
+use app::connections::access::{Added, Probe};
 use app::connections::{ConnectionChange, fingerprint_text};
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use base::ids::ConnectionId;
 use base::{Error, Result};
 use maud::Markup;
-use model::impact::Impact;
 use remote::pve::CertificateInfo;
+use std::time::Duration;
 
 pub async fn new_page(person: Person) -> Answer<Markup> {
     Ok(page::connect(&person.page(), &ConnectStep::Address, &Form::new()))
@@ -45,10 +46,20 @@ fn draw(person: &Person, step: &ConnectStep, form: &Form) -> Response {
 /// Shows the certificate that the address presents now.
 async fn look(person: &Person, form: Form) -> Answer {
     let found = async {
-        let (endpoint, info) = person.web.app.connections().certificate(&person.actor, form.value("address")).await?;
-        Ok(draw(person, &ConnectStep::Trust(certificate(info)), &form.clone().replace("address", endpoint)))
+        let connections = person.web.app.connections();
+        let (endpoint, info) = connections.certificate(&person.actor, form.value("address")).await?;
+        let step = match connections.known_by_certificate(&person.actor, &info.sha256)? {
+            Some(known) => known_step(person, known)?,
+            None => ConnectStep::Trust(certificate(info)),
+        };
+        Ok(draw(person, &step, &form.clone().replace("address", endpoint)))
     };
     submit(person, &form, found, async |p, form| Ok(page::connect(&p, &ConnectStep::Address, &form))).await
+}
+
+fn known_step(person: &Person, known: ConnectionId) -> Result<ConnectStep> {
+    let found = person.web.app.connections().get(&person.actor, known)?;
+    Ok(ConnectStep::Known { id: known, name: found.name })
 }
 
 fn certificate(info: CertificateInfo) -> CertificateView {
@@ -62,28 +73,53 @@ fn certificate(info: CertificateInfo) -> CertificateView {
 }
 
 async fn access_step(person: &Person) -> ConnectStep {
+    ConnectStep::Access(by_hand(person).await)
+}
+
+async fn by_hand(person: &Person) -> ByHand {
     match person.web.app.connections().access_plan(&person.actor).await {
-        Ok(plan) => ConnectStep::Access { commands: plan.commands.join("\n"), token_id: plan.token_id() },
+        Ok(plan) => ByHand { commands: plan.commands.join("\n"), token_id: plan.token_id() },
         Err(e) => {
             tracing::warn!(error = %e.chain(), "no commands for a token made by hand");
-            ConnectStep::Access { commands: String::new(), token_id: String::new() }
+            ByHand::default()
         }
     }
 }
 
 async fn connect(person: &Person, form: Form) -> Answer {
     let connected = async {
-        let id = person.web.app.connections().add(&person.actor, form.read()?).await?;
-        Ok(person.done(&format!("/settings/connections/{id}"), "Connected. Its machines appear in a moment."))
+        let app = &person.web.app;
+        match app.connections().add(&person.actor, form.read()?, form.read()?).await? {
+            Added::Known(known) => Ok(draw(person, &known_step(person, known)?, &form)),
+            Added::New(id) => {
+                let found = app.inventory().look_first(id, FIRST_LOOK).await;
+                Ok(person.done(&format!("/settings/connections/{id}"), &connected(found)))
+            }
+        }
     };
     let redraw = async |p, form: Form| {
         let step = match form.any_error(&["address", "name"]) {
             true => ConnectStep::Address,
             false => access_step(person).await,
         };
-        Ok(page::connect(&p, &step, &form.without(&["password", "otp", "token_secret"])))
+        Ok(page::connect(&p, &step, &form.without(&SECRETS)))
     };
     submit(person, &form, connected, redraw).await
+}
+
+/// What is never shown again.
+const SECRETS: [&str; 3] = ["password", "otp", "token_secret"];
+/// The person waits so long for what is there.
+const FIRST_LOOK: Duration = Duration::from_secs(8);
+
+/// Machines and nodes, when the first look told in time.
+fn connected(found: Option<(usize, usize)>) -> String {
+    match found {
+        Some((machines, nodes)) => {
+            format!("Connected: {} on {}.", count(machines, "machine", "machines"), count(nodes, "node", "nodes"))
+        }
+        None => "Connected. Its machines appear in a moment.".to_owned(),
+    }
 }
 
 pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
@@ -93,25 +129,20 @@ pub async fn show(person: Person, Path(text): Path<String>) -> Answer<Markup> {
 
 async fn view(person: &Person, connection: ConnectionId) -> Result<ConnectionView> {
     let connections = person.web.app.connections();
-    let item = item(person, connections.get(&person.actor, connection)?);
     let probe = connections.probe(&person.actor, connection);
     let nodes = person.web.app.nodes();
     let (probe, bridges) = tokio::join!(probe, nodes.bridges(&person.actor, connection));
     let impact = person.web.app.impact().of_connection(&person.actor, connection)?;
-    Ok(ConnectionView { bridges: bridges?, impact, ..with_rights(item, probe) })
+    // Read after the probe: it knows which certificate was shown.
+    let item = item(person, connections.get(&person.actor, connection)?);
+    let by_hand = if item.ssh.is_some() { None } else { Some(by_hand(person).await) };
+    Ok(ConnectionView { item, rights: rights(probe), bridges: bridges?, impact, by_hand })
 }
 
-/// Without an answer the page shows the rest; the reach says why there is none.
-fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
-    let Ok(probe) = probe else {
-        return ConnectionView {
-            item,
-            version: None,
-            missing: Vec::new(),
-            commands: String::new(),
-            bridges: Vec::new(),
-            impact: Impact::default(),
-        };
+fn rights(probe: Result<Probe>) -> Rights {
+    let probe = match probe {
+        Ok(probe) => probe,
+        Err(e) => return Rights::NotAsked { why: e.message().to_owned() },
     };
     let mut commands: Vec<String> = Vec::new();
     for right in &probe.missing {
@@ -120,14 +151,7 @@ fn with_rights(item: ConnectionItem, probe: Result<Probe>) -> ConnectionView {
         }
     }
     let missing = probe.missing.into_iter().map(|m| MissingRight { path: m.path, privilege: m.privilege, why: m.why });
-    ConnectionView {
-        item,
-        version: Some(probe.version),
-        missing: missing.collect(),
-        commands: commands.join("\n"),
-        bridges: Vec::new(),
-        impact: Impact::default(),
-    }
+    Rights::Known { version: probe.version, missing: missing.collect(), commands: commands.join("\n") }
 }
 
 /// Answers a form of a connection's page.
@@ -155,6 +179,28 @@ fn wanted(form: &Form) -> Result<ConnectionChange> {
     let limits = lists.into_iter().fold(form.node(), |node, name| node.with(name, form.list(name)));
     let read = form.node().with("limits", limits).read();
     read.map_err(|e| e.rename_fields(|name| name.strip_prefix("limits.").unwrap_or(name).to_owned()))
+}
+
+/// Another token, after the one before was deleted or replaced on Proxmox.
+pub async fn renew(person: Person, Id(connection): Id<ConnectionId>, Checked { form, .. }: Checked) -> Answer {
+    let renewed = async {
+        person.web.app.connections().renew(&person.actor, connection, form.read()?).await?;
+        person.web.app.inventory().look_first(connection, FIRST_LOOK).await;
+        Ok(finished(&person, &format!("/settings/connections/{connection}"), "Steward has its new token."))
+    };
+    answer(&person, connection, &form.clone().without(&SECRETS), renewed).await
+}
+
+/// Accepts the certificate that was shown beside the one before.
+pub async fn accept(person: Person, Id(connection): Id<ConnectionId>, Checked { form, .. }: Checked) -> Answer {
+    let back = format!("/settings/connections/{connection}");
+    let accepted = async {
+        let app = &person.web.app;
+        app.connections().accept_certificate(&person.actor, connection, form.value("fingerprint")).await?;
+        app.inventory().look_first(connection, FIRST_LOOK).await;
+        Ok(finished(&person, &back, "Accepted."))
+    };
+    press(&person, &back, accepted).await
 }
 
 pub async fn check(person: Person, Id(connection): Id<ConnectionId>, _: Checked) -> Answer {

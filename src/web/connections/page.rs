@@ -1,15 +1,17 @@
 //! Connecting a Proxmox cluster step by step, and the page of one connection.
 
 use crate::frame::form::{Form, RadioCard, area, csrf, number, password, select, text, trouble, ways};
-use crate::frame::parts::{commands, copy, note, post, state, time};
+use crate::frame::parts::{commands, copy, count, note, post, state, time};
 use crate::frame::{Page, layout};
 use crate::guests::impact::page::list as list_of;
 use crate::system::settings_page::{ConnectionItem, reach};
 use app::connections::SshView;
 use base::Timestamp;
+use base::ids::ConnectionId;
 use maud::{Markup, html};
-use model::connections::Reach;
+use model::guests::forgotten::REMEMBERED;
 use model::impact::Impact;
+use remote::pve::RefusedCertificate;
 
 /// The certificate that the server showed.
 #[derive(Clone, Debug)]
@@ -28,12 +30,22 @@ pub enum ConnectStep {
     Address,
     /// Look at the certificate; the form holds `address`, `name`.
     Trust(CertificateView),
-    /// Log in once or give a token; the form holds `fingerprint` too. `commands` make role, user and token by hand.
-    Access {
-        commands: String,
-        /// What the commands make: `user@realm!name`.
-        token_id: String,
+    /// Log in once or give a token; the form holds `fingerprint` too.
+    Access(ByHand),
+    /// The cluster is connected already, as this.
+    Known {
+        id: ConnectionId,
+        name: String,
     },
+}
+
+/// How a person makes the token themselves.
+#[derive(Clone, Debug, Default)]
+pub struct ByHand {
+    /// They make role, user and token.
+    pub commands: String,
+    /// What they make: `user@realm!name`.
+    pub token_id: String,
 }
 
 /// A right that the token should have but does not.
@@ -45,14 +57,26 @@ pub struct MissingRight {
     pub why: String,
 }
 
+/// What is known of what Steward may do there.
+#[derive(Clone, Debug)]
+pub enum Rights {
+    Known {
+        /// Proxmox VE's, or libvirt's.
+        version: String,
+        missing: Vec<MissingRight>,
+        /// Commands that give what is missing; empty when nothing is.
+        commands: String,
+    },
+    /// It could not be asked, for this reason.
+    NotAsked { why: String },
+}
+
 #[derive(Clone, Debug)]
 pub struct ConnectionView {
     pub item: ConnectionItem,
-    /// Proxmox VE's version, when it answered.
-    pub version: Option<String>,
-    pub missing: Vec<MissingRight>,
-    /// Commands that give what is missing; empty when nothing is.
-    pub commands: String,
+    pub rights: Rights,
+    /// For another token; `None` for a host by SSH.
+    pub by_hand: Option<ByHand>,
     /// Bridges of its nodes, as far as they answered.
     pub bridges: Vec<String>,
     /// What goes when Steward forgets it.
@@ -65,7 +89,8 @@ pub fn connect(page: &Page, step: &ConnectStep, form: &Form) -> Markup {
     let (at, body) = match step {
         ConnectStep::Address => (0, address(form)),
         ConnectStep::Trust(cert) => (1, trust(page, cert, form)),
-        ConnectStep::Access { commands: text, token_id } => (2, access(form, text, token_id)),
+        ConnectStep::Access(by_hand) => (2, access(form, by_hand)),
+        ConnectStep::Known { id, name } => (1, known(*id, name)),
     };
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
@@ -129,7 +154,26 @@ fn trust(page: &Page, cert: &CertificateView, form: &Form) -> Markup {
     }
 }
 
-fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
+/// Instead of a second connection to the same cluster.
+fn known(id: ConnectionId, name: &str) -> Markup {
+    html! {
+        p { "This cluster is connected already, as " strong { (name) } ". A second connection would show each of its machines twice." }
+        p { "On its page you can give Steward a new token, add this address, and accept a renewed certificate. Its machines keep their owners." }
+        div.actions { a.button.primary href={ "/settings/connections/" (id) } { "Open " (name) } }
+    }
+}
+
+fn access(form: &Form, by_hand: &ByHand) -> Markup {
+    html! {
+        input type="hidden" name="step" value="access";
+        (carried(form, &["address", "name", "fingerprint"]))
+        (access_fields(form, by_hand, &by_hand.token_id))
+        (wizard_buttons("Connect", "next", true))
+    }
+}
+
+/// Log in once, or a token.
+fn access_fields(form: &Form, by_hand: &ByHand, token_id: &str) -> Markup {
     let list = [
         RadioCard {
             value: "login",
@@ -143,8 +187,6 @@ fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
         },
     ];
     html! {
-        input type="hidden" name="step" value="access";
-        (carried(form, &["address", "name", "fingerprint"]))
         (ways(form, "way", "How Steward gets its rights", &list))
         div.when-login {
             (text("user", "Proxmox user").default("root@pam").hint("A user who may create roles and tokens.").render(form))
@@ -154,11 +196,13 @@ fn access(form: &Form, by_hand: &str, token_id: &str) -> Markup {
         div.when-token {
             (text("token_id", "Token ID").default(token_id).mono().render(form))
             (text_password("token_secret", "Token secret", "Proxmox shows it once, when the token is created.", form))
-            details.fold { summary { "Commands that create the token" } (commands(by_hand)) }
+            details.fold { summary { "Commands that create the token" } (commands(&by_hand.commands)) }
         }
-        (wizard_buttons("Connect", "next", true))
     }
 }
+
+/// The fields of [`access_fields`] that can have a sentence.
+const ACCESS_FIELDS: [&str; 5] = ["user", "password", "otp", "token_id", "token_secret"];
 
 /// A hidden-typed field that may stay empty, as only one of two ways is taken.
 pub fn text_password(name: &str, label: &str, hint: &str, form: &Form) -> Markup {
@@ -172,18 +216,22 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
     let c = &view.item;
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
-        (layout::head(&c.name, html! { p.facts {
+        (layout::head(&c.name, html! { p.facts id="reach" data-live data-on="connection" {
             (reach(page, &c.reach))
-            @if let Some(v) = &view.version { span { @if c.ssh.is_some() { "libvirt " } @else { "Proxmox VE " } (v) } }
+            @if let Rights::Known { version: v, .. } = &view.rights { span { @if c.ssh.is_some() { "libvirt " } @else { "Proxmox VE " } (v) } }
             @match &c.ssh {
                 Some(ssh) => { span.dim { (ssh.address) } }
                 None => { span.dim { (c.endpoints.join(", ")) } span.dim { code { (c.token_id) } } }
             }
+            span.dim { (count(c.machines, "machine", "machines")) " on " (count(c.nodes.len(), "node", "nodes")) }
         } }, post(page, &format!("/settings/connections/{}/check", c.id), "Check again", "")))
-        @if let Reach::Away { why, .. } = &c.reach {
-            (note("bad", html! { (why) }))
-        } @else {
-            (rights(view))
+        (rights(view))
+        @for refused in &c.refused { (refused_certificate(page, c, refused)) }
+        @if let Some((reporter, nodes)) = &c.silent {
+            (note("warn", html! {
+                (reporter.name) " on " (nodes.join(", ")) " does not report: what is shown of the machines there may be old. Actions are decided by what each machine says itself. Run there as root:"
+                (commands(&reporter.command))
+            }))
         }
         @if !c.left_out.is_empty() {
             (note("warn", html! {
@@ -193,12 +241,18 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
             }))
         }
         div.cols {
-            section.card { h2 { "Where Steward may act" } (limits(page, view, form)) }
+            // Before the first look there is nothing to tick: the lists come as soon as it has been.
+            @let (live, on) = (c.nodes.is_empty().then_some(""), c.nodes.is_empty().then_some("connection"));
+            section.card id="limits" data-live=[live] data-on=[on] { h2 { "Where Steward may act" } (limits(page, view, form)) }
+            @if let Some(by_hand) = &view.by_hand { (new_token(page, view, by_hand, form)) }
             @if let Some(ssh) = &c.ssh { (host_keys(page, c, ssh)) }
             section.card { h2 { "Forget this connection" }
                 @match &c.ssh {
                     Some(_) => { p { "Steward removes its key from this host and forgets the host. Its " (c.machines) " machines keep running." } }
-                    None => { p { "Steward forgets this cluster and its token. Nothing in Proxmox is changed: its " (c.machines) " machines keep running." } }
+                    None => {
+                        p { "Steward forgets this cluster and its token. Nothing in Proxmox is changed: its " (c.machines) " machines keep running." }
+                        p { "Whose they are and with whom they are shared is remembered for " (REMEMBERED.as_secs() / 86_400) " days, in case the same cluster is connected again." }
+                    }
                 }
                 (list_of(&view.impact))
                 form method="post" action={ "/settings/connections/" (c.id) "/delete" } {
@@ -213,21 +267,73 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
 }
 
 fn rights(view: &ConnectionView) -> Markup {
-    if view.missing.is_empty() {
-        let text = match &view.item.ssh {
-            Some(_) => "The host has all that Steward needs.",
-            None => "The token has all the rights that Steward needs.",
+    let (by_ssh, missing, text) = match &view.rights {
+        // The reason of this moment; nothing is said of rights that could not be looked at.
+        Rights::NotAsked { why } => return note("bad", html! { (why) }),
+        Rights::Known { missing, commands, .. } => (view.item.ssh.is_some(), missing, commands),
+    };
+    if missing.is_empty() {
+        let text = if by_ssh {
+            "The host has all that Steward needs."
+        } else {
+            "The token has all the rights that Steward needs."
         };
         return note("ok", html! { (text) });
     }
-    let by_ssh = view.item.ssh.is_some();
     html! {
         section.card.attention.warn { h2 { @if by_ssh { "What is missing on the host" } @else { "Rights that are missing" } }
-            ul.list { @for m in &view.missing { li {
+            ul.list { @for m in missing { li {
                 (state("warn", "missing")) div { code { (m.privilege) } " on " code { (m.path) } small { (m.why) } }
             } } }
             p { @if by_ssh { "Run this on the host as root, then check again:" } @else { "Run this on a node as root, then check again:" } }
-            (commands(&view.commands))
+            (commands(text))
+        }
+    }
+}
+
+/// A certificate that is not accepted, beside what is.
+fn refused_certificate(page: &Page, c: &ConnectionItem, refused: &RefusedCertificate) -> Markup {
+    let now = &refused.certificate;
+    html! {
+        section.card.attention.warn { h2 { "Another certificate at " (refused.endpoint) }
+            dl.about {
+                dt { "It presents" } dd.fingerprint { (copy(&now.fingerprint())) }
+                dt { "Accepted" } dd.fingerprint {
+                    @for known in &c.fingerprints { div { code { (known) } } }
+                    @if c.ca.is_some() { "what is signed by the cluster's own CA, for this name or address" }
+                }
+                dt { "For" } dd { (now.subject) }
+                dt { "Names" } dd { (now.names.join(", ")) }
+                dt { "Signed by" } dd { (now.issuer) }
+                dt { "Valid until" } dd { (time(page, now.not_after)) }
+            }
+            p { "If it was renewed, Proxmox shows the new fingerprint under Node, System, Certificates. If it was not, somebody may be answering in its place." }
+            @if c.ca.is_none() {
+                form method="post" action={ "/settings/connections/" (c.id) "/certificate" } {
+                    (csrf(page))
+                    input type="hidden" name="fingerprint" value=(now.fingerprint());
+                    div.actions { button { "It matches, accept it" } }
+                }
+            } @else { p.dim { "How a node is recognised is under “Addresses and certificates”." } }
+        }
+    }
+}
+
+fn new_token(page: &Page, view: &ConnectionView, by_hand: &ByHand, form: &Form) -> Markup {
+    let c = &view.item;
+    // Its place is where the person looks when the token is what is wrong.
+    let open = form.any_error(&ACCESS_FIELDS) || matches!(view.rights, Rights::NotAsked { .. }) && c.refused.is_empty();
+    html! {
+        section.card id="token" { h2 { "Steward's token" }
+            p { "If the token was deleted or has expired, give Steward another one. Machines, owners and limits stay as they are." }
+            details.fold open[open] { summary { "Give it a new token" }
+                @if form.any_error(&ACCESS_FIELDS) { (trouble(form)) }
+                form method="post" action={ "/settings/connections/" (c.id) "/token" } {
+                    (csrf(page))
+                    (access_fields(form, by_hand, &c.token_id))
+                    div.actions { button.primary { "Use it from now on" } }
+                }
+            }
         }
     }
 }
@@ -259,12 +365,12 @@ fn limits(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
     }
     let trusts = trusts.map(|(value, text)| (value.to_owned(), text.to_owned()));
     html! {
-        (trouble(form))
+        @if !form.any_error(&ACCESS_FIELDS) { (trouble(form)) }
         form method="post" action={ "/settings/connections/" (c.id) } {
             (csrf(page))
             (text("name", "Name").required().default(&c.name).render(form))
             (list(form, "nodes", "Nodes on which machines may be created and changed", &same(&c.nodes), &c.limits.nodes, "Tick none to allow all. Machines on other nodes are shown but not touched."))
-            (list(form, "storages", "Storages for disks", &same(&c.storages), &c.limits.storages, "Tick none to allow all. Disks that are already elsewhere stay there. ISO images are only read, from any storage."))
+            (list(form, "storages", "Storages for disks and images", &c.storages, &c.limits.storages, "Tick none to allow all. Disks that are already elsewhere stay there. ISO images are only read, from any storage."))
             (list(form, "bridges", "Bridges for network cards", &same(&view.bridges), &c.limits.bridges, "Tick none to allow all."))
             (list(form, "templates", "Templates that machines may be created from", &templates, &ticked, "Tick none to allow all, including those created later. A template on another node can be used if its disk is on shared storage."))
             div.pair {

@@ -44,6 +44,9 @@ pub async fn enforce(State((web, info)): State<(Web, Info)>, mut request: Reques
     {
         connection.is_known();
     }
+    if visit.actor.is_some() {
+        web.app.inventory().visited();
+    }
     request.extensions_mut().insert(visit.clone());
     let is_upload = info.path.ends_with("/upload");
     if info.door == Door::Page && info.method == Method::POST && !is_upload {

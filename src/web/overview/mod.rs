@@ -54,7 +54,8 @@ fn nodes(snapshot: &LiveView) -> Vec<NodeCard> {
 /// The worst first.
 fn needs(person: &Person, snapshot: &LiveView) -> Result<Vec<Attention>> {
     let mut needs: Vec<Attention> = snapshot.connections.iter().filter_map(|c| connection(person, c)).collect();
-    needs.extend(snapshot.nodes.iter().filter(|n| !n.stale && n.node.status != "online").map(|n| Attention {
+    needs.extend(snapshot.connections.iter().flat_map(silent));
+    needs.extend(snapshot.nodes.iter().filter(|n| !n.stale && n.node.is_off()).map(|n| Attention {
         level: Level::Bad,
         word: "offline".to_owned(),
         title: format!("Node {} is {}", n.node.name, n.node.status),
@@ -139,6 +140,22 @@ fn connection(person: &Person, c: &app::live::ConnectionLive) -> Option<Attentio
         }),
         _ => None,
     }
+}
+
+/// Nodes of which nothing new is told.
+fn silent(c: &app::live::ConnectionLive) -> Vec<Attention> {
+    let Some((reporter, nodes)) = &c.silent else { return Vec::new() };
+    let one = |node: &String| Attention {
+        level: Level::Warn,
+        word: "silent".to_owned(),
+        title: format!("{} on {node} does not report", reporter.name),
+        detail: format!(
+            "What is shown of that node and its machines may be old. Run there as root: {}",
+            reporter.command
+        ),
+        action: Some((format!("/machines?q=node:{node}"), "See its machines".to_owned())),
+    };
+    nodes.iter().map(one).collect()
 }
 
 fn plugins(person: &Person) -> Result<Vec<Attention>> {

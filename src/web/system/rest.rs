@@ -1,46 +1,12 @@
-//! What only admins read: connections and plugins.
+//! What only admins read: plugins.
 
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::rest::openapi::ListProblems;
 use axum::Json;
-use model::connections::{Limits, Reach};
 use model::plugins::Origin;
 use serde::Serialize;
 use utoipa::ToSchema;
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ConnectionView {
-    pub id: String,
-    pub name: String,
-    pub plugin: String,
-    pub endpoints: Vec<String>,
-    pub token_id: String,
-    #[serde(flatten)]
-    pub limits: Limits,
-    pub reach: Reach,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ConnectionList {
-    pub connections: Vec<ConnectionView>,
-}
-
-/// All connections to Proxmox, without their secrets.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "system", responses((status = 200, body = ConnectionList), ListProblems))]
-pub async fn connections(person: Person) -> Answer<Json<ConnectionList>> {
-    let found = person.web.app.connections().list(&person.actor)?;
-    let connections = found.into_iter().map(|c| ConnectionView {
-        id: c.id.to_string(),
-        name: c.name,
-        plugin: c.plugin,
-        endpoints: c.endpoints,
-        token_id: c.token_id,
-        limits: c.limits,
-        reach: c.reach,
-    });
-    Ok(Json(ConnectionList { connections: connections.collect() }))
-}
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PluginView {

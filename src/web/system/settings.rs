@@ -9,7 +9,8 @@ use app::connections::ConnectionView as Found;
 use app::live::LiveView;
 use base::ids::ConnectionId;
 use maud::Markup;
-use std::collections::BTreeSet;
+use model::nodes::Storage;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub async fn show(person: Person) -> Answer<Markup> {
@@ -29,9 +30,11 @@ pub fn item(person: &Person, found: Found) -> ConnectionItem {
         fingerprints: found.fingerprints,
         ca: found.ca,
         token_id: found.token_id,
+        refused: found.refused,
         ssh: found.ssh,
         limits: found.limits,
         reach: found.reach,
+        silent: snapshot.connection(found.id).and_then(|c| c.silent.clone()),
         left_out: snapshot.connection(found.id).map(|c| c.left_out.to_vec()).unwrap_or_default(),
         machines: snapshot.guests.iter().filter(|g| g.row.connection == found.id && !g.state.template).count(),
         nodes: snapshot.nodes.iter().filter(|n| n.connection == found.id).map(|n| n.node.name.clone()).collect(),
@@ -45,11 +48,16 @@ pub fn item(person: &Person, found: Found) -> ConnectionItem {
     }
 }
 
-/// Names of a connection's storages that take disks, each once.
-fn storages(snapshot: &LiveView, id: ConnectionId) -> Vec<String> {
+/// A connection's storages that something can be put on, each once, with what people read.
+fn storages(snapshot: &LiveView, id: ConnectionId) -> Vec<(String, String)> {
     let all = snapshot.connection(id).map(|c| c.storages.as_slice()).unwrap_or_default();
-    let disks = all.iter().filter(|s| s.content.iter().any(|c| matches!(c.as_str(), "images" | "rootdir" | "import")));
-    disks.map(|s| s.name.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    let takes = |s: &Storage, what: &[&str]| s.content.iter().any(|c| what.contains(&c.as_str()));
+    let disks = |s: &Storage| takes(s, &["images", "rootdir"]);
+    let named = all.iter().filter(|s| disks(s) || takes(s, &["import"])).map(|s| {
+        let words = if disks(s) { s.name.clone() } else { format!("{}, only images for templates", s.name) };
+        (s.name.clone(), words)
+    });
+    named.collect::<BTreeMap<_, _>>().into_iter().collect()
 }
 
 fn about(person: &Person) -> Vec<(String, String)> {

@@ -6,6 +6,8 @@ use app::connections::SshView;
 use base::ids::ConnectionId;
 use maud::{Markup, html};
 use model::connections::{Limits, Reach};
+use model::nodes::Reporter;
+use remote::pve::RefusedCertificate;
 
 /// A connection as lists show it; no secret in it.
 #[derive(Clone, Debug)]
@@ -18,17 +20,21 @@ pub struct ConnectionItem {
     /// The CA that is trusted instead, as PEM.
     pub ca: Option<String>,
     pub token_id: String,
+    /// Certificates that were shown and are not accepted.
+    pub refused: Vec<RefusedCertificate>,
     /// For a host by SSH; then there is no address, certificate and token.
     pub ssh: Option<SshView>,
     pub limits: Limits,
     pub reach: Reach,
+    /// What measures its machines and is silent, and on which nodes.
+    pub silent: Option<(Reporter, Vec<String>)>,
     /// What it tells in a way that can't be read, as sentences.
     pub left_out: Vec<String>,
     pub machines: usize,
     /// Names of the nodes that Proxmox told.
     pub nodes: Vec<String>,
-    /// Names of its storages.
-    pub storages: Vec<String>,
+    /// Its storages that something can be put on: name, and what people read.
+    pub storages: Vec<(String, String)>,
     /// Number and name of its templates.
     pub templates: Vec<(u32, String)>,
 }

@@ -105,7 +105,8 @@ impl Action for MakeTemplate {
         if state.template {
             return Some("It is a template already.".to_owned());
         }
-        (state.status != "stopped").then(|| format!("It is {} now. Shut it down first.", state.status))
+        let off = state.status == "stopped" || state.is_unknown();
+        (!off).then(|| format!("It is {} now. Shut it down first.", state.status))
     }
 }
 

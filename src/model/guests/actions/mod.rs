@@ -326,7 +326,7 @@ macro_rules! power {
                 if kind == GuestKind::Container && !$containers {
                     return Some("Only virtual machines can do this.".to_owned());
                 }
-                (!fits(&state.status)).then(|| format!("It is {} now.", state.status))
+                (!fits(&state.status) && !state.is_unknown()).then(|| format!("It is {} now.", state.status))
             }
 
             fn ignores_lock(&self, lock: &str) -> bool {

@@ -45,7 +45,7 @@ impl Action for TakeSnapshot {
         if state.template {
             return Some("A template can't have snapshots.".to_owned());
         }
-        (self.memory && state.status != "running")
+        (self.memory && state.status != "running" && !state.is_unknown())
             .then(|| format!("It is {} now: there is no memory to keep.", state.status))
     }
 

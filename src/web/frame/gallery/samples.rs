@@ -435,6 +435,7 @@ pub fn connection(reach: Reach) -> settings::ConnectionItem {
         fingerprints: vec!["AB:CD:EF".to_owned()],
         ca: None,
         token_id: "steward@pve!appliance".into(),
+        refused: Vec::new(),
         ssh: None,
         limits: Limits {
             nodes: vec!["pve1".into()],
@@ -444,10 +445,11 @@ pub fn connection(reach: Reach) -> settings::ConnectionItem {
             ..Limits::default()
         },
         left_out: Vec::new(),
+        silent: None,
         reach,
         machines: 42,
         nodes: vec!["pve1".into(), "pve2".into(), "pve3".into()],
-        storages: vec!["local-lvm".into(), "nas".into()],
+        storages: ["local-lvm", "nas"].map(|s| (s.to_owned(), s.to_owned())).into(),
         templates: vec![(9000, "debian-13".into()), (9001, EVIL.into())],
     }
 }

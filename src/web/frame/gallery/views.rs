@@ -206,14 +206,17 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
         Form::from_pairs([("address", "pve1.home.example"), ("name", "Home"), ("fingerprint", "A1"), ("way", "login")]);
     let missing = connections::ConnectionView {
         item: connection(Reach::Here { since: ago(90_000) }),
-        version: Some("9.0.10".into()),
-        missing: vec![connections::MissingRight {
-            path: "/storage/nas".into(),
-            privilege: "Datastore.AllocateSpace".into(),
-            why: "Disks can't be made there.".into(),
-        }],
+        rights: connections::Rights::Known {
+            version: "9.0.10".into(),
+            missing: vec![connections::MissingRight {
+                path: "/storage/nas".into(),
+                privilege: "Datastore.AllocateSpace".into(),
+                why: "Disks can't be made there.".into(),
+            }],
+            commands: "acl modify /storage/nas --roles Steward --users steward@pve".into(),
+        },
+        by_hand: Some(connections::ByHand::default()),
         bridges: vec!["vmbr0".into(), "vmbr1".into()],
-        commands: "acl modify /storage/nas --roles Steward --users steward@pve".into(),
         impact: Impact::of_connection(vec![(GuestId::from_bytes([3; 16]), EVIL.into())], &[("eve".to_owned(), 2)]),
     };
     let connect = |step: &connections::ConnectStep, form: &Form| {
@@ -258,10 +261,10 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
         (
             "connect-access",
             connect(
-                &connections::ConnectStep::Access {
+                &connections::ConnectStep::Access(connections::ByHand {
                     commands: setup,
                     token_id: "steward@pve!appliance-1a2b3c4d".into(),
-                },
+                }),
                 &given.clone().fail(&Error::invalid("Proxmox refused this login: wrong user or password.")),
             ),
         ),
