@@ -1,5 +1,11 @@
 //! Cloud images: what the catalogue says of one, and what a publisher's list of checksums says.
 
+mod checksums;
+mod start;
+
+pub use checksums::find_checksum;
+pub use start::{START, refused_by_start};
+
 use serde::{Deserialize, Serialize};
 
 /// How a publisher's checksums are made.
@@ -135,6 +141,9 @@ impl Image {
         if !(self.url.starts_with("https://") || plain) || self.file().is_empty() || !is_url(&self.url) {
             say("url", "Give the https address of the image's file. (http is possible with a fixed checksum.)");
         }
+        if let Some(why) = start::refused_by_name(self.file()) {
+            say("url", &why);
+        }
         match (&self.checksums, &self.checksum) {
             (Some(list), None) if list.starts_with("https://") && is_url(list) => {}
             (Some(_), None) => say("checksums", "Give the https address of the publisher's list of checksums."),
@@ -202,39 +211,6 @@ impl Catalogue {
     }
 }
 
-/// The checksum of `file` in a publisher's list. Forms that are understood:
-///
-/// - `<hex>  file`, `<hex> *file` (coreutils), also with a path before the file's name;
-/// - `SHA256 (file) = <hex>` (BSD; Fedora wraps it in a PGP signature);
-/// - a file with one checksum alone, whatever name is next to it.
-///
-/// `None` when the list does not name the file.
-pub fn find_checksum(list: &str, file: &str, algorithm: Algorithm) -> Option<String> {
-    let mut all = Vec::new();
-    for line in list.lines().map(str::trim) {
-        let (digest, name) = match line.split_once(" = ") {
-            Some((left, right)) => {
-                let name = left.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-                (right, name.unwrap_or_default())
-            }
-            None => {
-                let (digest, name) = line.split_once([' ', '\t']).unwrap_or((line, ""));
-                (digest, name.trim_start().trim_start_matches('*'))
-            }
-        };
-        let Some(digest) = algorithm.digest(digest) else { continue };
-        if name.rsplit('/').next() == Some(file) {
-            return Some(digest);
-        }
-        all.push(digest);
-    }
-    all.dedup();
-    match all.as_slice() {
-        [only] => Some(only.clone()),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -262,33 +238,6 @@ pub(crate) mod tests {
         }
     }
 
-    fn hex(digit: char) -> String {
-        digit.to_string().repeat(64)
-    }
-
-    #[test]
-    fn a_checksum_is_found_in_every_form_that_publishers_use() {
-        let find = |list: &str| find_checksum(list, "b.qcow2", Algorithm::Sha256);
-        let (a, b) = (hex('a'), hex('B'));
-        assert_eq!(find(&format!("{a}  a.qcow2\n{b}  b.qcow2\n")), Some(hex('b')));
-        assert_eq!(find(&format!("{a} *a.qcow2\n{b} *b.qcow2\n")), Some(hex('b')));
-        assert_eq!(find(&format!("{a} *./x/a.qcow2\n{b} *./x/b.qcow2\n")), Some(hex('b')));
-        let fedora = format!(
-            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n# b.qcow2: 5 bytes\nSHA256 (a.qcow2) = {a}\nSHA256 (b.qcow2) = {b}\n-----BEGIN PGP SIGNATURE-----\n"
-        );
-        assert_eq!(find(&fedora), Some(hex('b')));
-        assert_eq!(find(&b), Some(hex('b')), "a file with nothing else");
-        assert_eq!(find(&format!("{b}  b-20261115.qcow2")), Some(hex('b')), "the only one, by its dated name");
-    }
-
-    #[test]
-    fn a_list_without_the_file_gives_nothing_and_no_other_files_checksum() {
-        let list = format!("{}  a.qcow2\n{}  c.qcow2\n", hex('a'), hex('c'));
-        assert_eq!(find_checksum(&list, "b.qcow2", Algorithm::Sha256), None);
-        assert_eq!(find_checksum(&hex('a'), "b.qcow2", Algorithm::Sha512), None, "of the wrong length");
-        assert_eq!(find_checksum("<html>not found</html>", "b.qcow2", Algorithm::Sha256), None);
-    }
-
     #[test]
     fn every_wrong_field_of_an_entry_is_named() {
         assert!(an_image().check().is_empty());
@@ -305,5 +254,7 @@ pub(crate) mod tests {
         let short = Image { checksums: None, checksum: Some("12".into()), ..an_image() };
         assert_eq!(short.check()[0].0, "checksum");
         assert_eq!(Image { url: "https://user:x@images.example/x".into(), ..an_image() }.check()[0].0, "url");
+        let packed = Image { url: "https://images.example/x.raw.xz?mirror=1".into(), ..an_image() }.check();
+        assert!(packed[0].0 == "url" && packed[0].1.contains("unxz"), "{packed:?}");
     }
 }

@@ -1,8 +1,9 @@
-//! Fetching a small public text (a publisher's list of checksums) over HTTPS, with the system's own roots.
+//! Fetching a small public text (a publisher's list of checksums) or the beginning of a file over HTTPS, with the
+//! system's own roots.
 
 use crate::http::{self, Failure};
 use crate::tls::{self, LastChain, Trust};
-use ::http::header::{ACCEPT, HOST, LOCATION, USER_AGENT};
+use ::http::header::{ACCEPT, HOST, LOCATION, RANGE, USER_AGENT};
 use ::http::{HeaderValue, Request, Response};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -13,6 +14,8 @@ use url::Url;
 
 /// For everything together, redirects too.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// For a look that may be left out.
+const SHORT_PATIENCE: Duration = Duration::from_secs(5);
 /// Mirrors of distributions redirect once or twice.
 const REDIRECTS: usize = 5;
 
@@ -28,15 +31,48 @@ pub struct FetchError(pub String);
 pub async fn text(url: &str, limit: usize) -> Result<String, FetchError> {
     let url = Url::parse(url).map_err(|_| FetchError(format!("“{url}” is not a web address.")))?;
     let host = url.host_str().unwrap_or_default().to_owned();
-    match tokio::time::timeout(PATIENCE, follow(url, limit)).await {
+    let read = async {
+        let (url, response) = follow(url, None).await?;
+        let whole = Limited::new(response.into_body(), limit).collect().await;
+        let bytes = whole.map_err(|_| {
+            FetchError(format!("The answer of {} is larger than {} KiB, or was cut off.", name(&url), limit / 1024))
+        })?;
+        Ok(String::from_utf8_lossy(&bytes.to_bytes()).into_owned())
+    };
+    match tokio::time::timeout(PATIENCE, read).await {
         Ok(result) => result,
         Err(_) => Err(FetchError(format!("{host} did not answer within {} seconds.", PATIENCE.as_secs()))),
     }
 }
 
-async fn follow(mut url: Url, limit: usize) -> Result<String, FetchError> {
+/// The first `count` bytes of what is at `url`, or all of it when it is shorter. Follows redirects like [`text`].
+///
+/// # Errors
+/// When there is nothing, or it can't be had within 5 s.
+pub async fn start(url: &str, count: usize) -> Result<Vec<u8>, FetchError> {
+    let url = Url::parse(url).map_err(|_| FetchError(format!("“{url}” is not a web address.")))?;
+    let late = FetchError(format!("{} did not answer in time.", name(&url)));
+    let read = async {
+        let mut body = follow(url, Some(count)).await?.1.into_body();
+        let mut seen = Vec::new();
+        // A server may send all of it, whatever was asked for.
+        while seen.len() < count {
+            match body.frame().await {
+                Some(Ok(frame)) => seen.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+                Some(Err(_)) => return Err(FetchError("The answer was cut off.".to_owned())),
+                None => break,
+            }
+        }
+        seen.truncate(count);
+        Ok(seen)
+    };
+    tokio::time::timeout(SHORT_PATIENCE, read).await.unwrap_or(Err(late))
+}
+
+/// The answer after all redirects, and where it came from.
+async fn follow(mut url: Url, first: Option<usize>) -> Result<(Url, Response<Incoming>), FetchError> {
     for _ in 0..=REDIRECTS {
-        let response = ask(&url).await?;
+        let response = ask(&url, first).await?;
         let status = response.status();
         if status.is_redirection() {
             let place = response.headers().get(LOCATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -50,11 +86,7 @@ async fn follow(mut url: Url, limit: usize) -> Result<String, FetchError> {
         if !status.is_success() {
             return Err(FetchError(format!("{} answers {} for {}.", name(&url), status.as_u16(), url.path())));
         }
-        let whole = Limited::new(response.into_body(), limit).collect().await;
-        let bytes = whole.map_err(|_| {
-            FetchError(format!("The answer of {} is larger than {} KiB, or was cut off.", name(&url), limit / 1024))
-        })?;
-        return Ok(String::from_utf8_lossy(&bytes.to_bytes()).into_owned());
+        return Ok((url, response));
     }
     Err(FetchError(format!("{} redirects too often.", name(&url))))
 }
@@ -63,7 +95,7 @@ fn name(url: &Url) -> &str {
     url.host_str().unwrap_or("The server")
 }
 
-async fn ask(url: &Url) -> Result<Response<Incoming>, FetchError> {
+async fn ask(url: &Url, first: Option<usize>) -> Result<Response<Incoming>, FetchError> {
     let fail = |why: &str| FetchError(format!("{} can't be reached: {why}", name(url)));
     let host = url.host_str().ok_or_else(|| fail("there is no host in the address."))?;
     let port = url.port_or_known_default().ok_or_else(|| fail("there is no port in the address."))?;
@@ -75,16 +107,16 @@ async fn ask(url: &Url) -> Result<Response<Incoming>, FetchError> {
         _ => fail("is its name right, and can this host reach the Internet?"),
     };
     match url.scheme() {
-        "http" => send(url, http::tcp(host, port).await.map_err(explain)?).await,
+        "http" => send(url, first, http::tcp(host, port).await.map_err(explain)?).await,
         "https" => {
             let config = tls::config(&Trust::System, &LastChain::default()).map_err(|e| FetchError(e.0))?;
-            send(url, http::tls(host, port, config, PATIENCE).await.map_err(explain)?).await
+            send(url, first, http::tls(host, port, config, PATIENCE).await.map_err(explain)?).await
         }
         _ => Err(fail("only https and http are supported.")),
     }
 }
 
-async fn send<S>(url: &Url, stream: S) -> Result<Response<Incoming>, FetchError>
+async fn send<S>(url: &Url, first: Option<usize>, stream: S) -> Result<Response<Incoming>, FetchError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -94,10 +126,14 @@ where
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    let request = Request::get(target)
+    let mut request = Request::get(target)
         .header(HOST, http::authority(url))
         .header(USER_AGENT, concat!("steward/", env!("CARGO_PKG_VERSION")))
-        .header(ACCEPT, HeaderValue::from_static("text/plain, */*"))
+        .header(ACCEPT, HeaderValue::from_static("text/plain, */*"));
+    if let Some(first) = first {
+        request = request.header(RANGE, format!("bytes=0-{}", first.saturating_sub(1)));
+    }
+    let request = request
         .body(Empty::<Bytes>::new())
         .map_err(|_| FetchError(format!("The address of {} can't be requested.", name(url))))?;
     sender.send_request(request).await.map_err(|_| broke())
@@ -133,6 +169,13 @@ mod tests {
         let moved = "HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n".to_owned();
         let url = server(vec![moved, ok("abc  file\n")]).await;
         assert_eq!(text(&format!("{url}/here"), 100).await.unwrap(), "abc  file\n");
+    }
+
+    #[tokio::test]
+    async fn only_the_beginning_is_read_even_when_all_of_it_is_sent() {
+        let url = server(vec![ok(&"x".repeat(900)), ok("ab")]).await;
+        assert_eq!(start(&url, 512).await.unwrap(), [b'x'; 512]);
+        assert_eq!(start(&url, 512).await.unwrap(), b"ab");
     }
 
     #[tokio::test]

@@ -176,12 +176,16 @@ async fn fetch(job: &Arc<Job>, wanted: &DownloadSpec, url: &str) -> Work {
             "download failed: command '/usr/bin/wget --progress=dot:giga -O {path}.tmp_dwnl.1234 {url}' failed: exit code {code}"
         )
     };
-    let bytes = get(url).await.map_err(|e| match e {
+    let bytes = get(job, url).await.map_err(|e| match e {
         Failed::Answer(status) => {
             job.log(format!("ERROR {status}"));
             wget(8)
         }
         Failed::Network => wget(4),
+        Failed::Circle => {
+            job.log(format!("{REDIRECTS} redirections exceeded."));
+            wget(8)
+        }
         Failed::Scheme => "download failed: the simulation fetches plain http only".to_owned(),
     })?;
     let free = job.world.read(|c| {
@@ -211,13 +215,39 @@ async fn fetch(job: &Arc<Job>, wanted: &DownloadSpec, url: &str) -> Work {
     Ok(())
 }
 
+/// As many as wget follows.
+const REDIRECTS: usize = 20;
+
 enum Failed {
     Scheme,
     Network,
+    Circle,
     Answer(u16),
 }
 
-async fn get(url: &str) -> Result<Bytes, Failed> {
+async fn get(job: &Arc<Job>, url: &str) -> Result<Bytes, Failed> {
+    let mut url = url.to_owned();
+    for _ in 0..=REDIRECTS {
+        let response = ask(&url).await?;
+        let status = response.status();
+        if status.is_redirection() {
+            let place = response.headers().get(http::header::LOCATION).and_then(|v| v.to_str().ok());
+            let place = place.ok_or(Failed::Answer(status.as_u16()))?;
+            job.log(format!("Location: {place} [following]"));
+            // From the server's root, or a whole address.
+            let root = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+            url = if place.starts_with('/') { format!("{root}{place}") } else { place.to_owned() };
+            continue;
+        }
+        if !status.is_success() {
+            return Err(Failed::Answer(status.as_u16()));
+        }
+        return Ok(response.into_body().collect().await.map_err(|_| Failed::Network)?.to_bytes());
+    }
+    Err(Failed::Circle)
+}
+
+async fn ask(url: &str) -> Result<http::Response<hyper::body::Incoming>, Failed> {
     let rest = url.strip_prefix("http://").ok_or(Failed::Scheme)?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
@@ -226,9 +256,5 @@ async fn get(url: &str) -> Result<Bytes, Failed> {
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| Failed::Network)?;
     tokio::spawn(connection);
     let request = http::Request::get(format!("/{path}")).header(http::header::HOST, host).body(Empty::<Bytes>::new());
-    let response = sender.send_request(request.map_err(|_| Failed::Network)?).await.map_err(|_| Failed::Network)?;
-    if !response.status().is_success() {
-        return Err(Failed::Answer(response.status().as_u16()));
-    }
-    Ok(response.into_body().collect().await.map_err(|_| Failed::Network)?.to_bytes())
+    sender.send_request(request.map_err(|_| Failed::Network)?).await.map_err(|_| Failed::Network)
 }

@@ -4,7 +4,7 @@
 use super::world::lock;
 use base::{Error, Result};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Bytes of a served image; the disk in it is as large as [`Served::gib`] says.
 const FILE: usize = 512 * 1024;
+
+/// Where redirects lead.
+const MOVED: &str = "/moved";
 
 /// One image to serve.
 #[derive(Debug, Clone)]
@@ -46,8 +49,9 @@ struct Shown {
     /// The list names the checksum of the edition before.
     corrupt: bool,
     missing: bool,
-    /// How often it was fetched.
-    fetched: u32,
+    moved: bool,
+    /// Bytes in the place of the image's.
+    other: Option<Vec<u8>>,
 }
 
 /// The running server; it ends when this is dropped.
@@ -67,7 +71,8 @@ impl Images {
     pub async fn serve(images: Vec<Served>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(Error::internal)?;
         let address = listener.local_addr().map_err(Error::internal)?;
-        let shown = |served: Served| Shown { served, edition: 1, corrupt: false, missing: false, fetched: 0 };
+        let shown =
+            |served: Served| Shown { served, edition: 1, corrupt: false, missing: false, moved: false, other: None };
         let images = images.into_iter().map(|s| (s.path.clone(), shown(s))).collect();
         let shop = Arc::new(Mutex::new(Shop { images }));
         let stop = CancellationToken::new();
@@ -96,14 +101,19 @@ impl Images {
         self.change(path, |s| s.missing = missing);
     }
 
-    /// How often the file was fetched.
-    pub fn fetched(&self, path: &str) -> u32 {
-        lock(&self.shop).images.get(path).map_or(0, |s| s.fetched)
+    /// The file is at another place, to which the server redirects; or at its own again.
+    pub fn redirect(&self, path: &str, moved: bool) {
+        self.change(path, |s| s.moved = moved);
+    }
+
+    /// Something else is served in the image's place; its list names that.
+    pub fn replace(&self, path: &str, bytes: &[u8]) {
+        self.change(path, |s| s.other = Some(bytes.to_vec()));
     }
 
     /// The file as it is served now.
     pub fn file(&self, path: &str) -> Vec<u8> {
-        lock(&self.shop).images.get(path).map(|s| content(&s.served, s.edition)).unwrap_or_default()
+        lock(&self.shop).images.get(path).map(|s| bytes_of(s, s.edition)).unwrap_or_default()
     }
 }
 
@@ -132,12 +142,21 @@ async fn run(listener: TcpListener, shop: Arc<Mutex<Shop>>, stop: CancellationTo
 }
 
 fn answer(shop: &Mutex<Shop>, path: &str) -> Response<Full<Bytes>> {
-    let mut shop = lock(shop);
-    let body = match shop.images.get_mut(path).filter(|s| !s.missing) {
-        Some(shown) => {
-            shown.fetched += 1;
-            content(&shown.served, shown.edition)
+    let shop = lock(shop);
+    let (place, followed) = match path.strip_prefix(MOVED) {
+        Some(rest) => (rest, true),
+        None => (path, false),
+    };
+    let body = match shop.images.get(place).filter(|s| !s.missing) {
+        Some(shown) if shown.moved && !followed => {
+            let mut away = Response::new(Full::default());
+            *away.status_mut() = StatusCode::FOUND;
+            if let Ok(place) = HeaderValue::try_from(format!("{MOVED}{path}")) {
+                away.headers_mut().insert(http::header::LOCATION, place);
+            }
+            return away;
         }
+        Some(shown) => bytes_of(shown, shown.edition),
         None => list(&shop, path).into_bytes(),
     };
     let status = if body.is_empty() { StatusCode::NOT_FOUND } else { StatusCode::OK };
@@ -146,13 +165,17 @@ fn answer(shop: &Mutex<Shop>, path: &str) -> Response<Full<Bytes>> {
     response
 }
 
+fn bytes_of(shown: &Shown, edition: u64) -> Vec<u8> {
+    shown.other.clone().unwrap_or_else(|| content(&shown.served, edition))
+}
+
 /// The checksums of all images with this list; empty when there is none.
 fn list(shop: &Shop, path: &str) -> String {
     let mut out = String::new();
     for shown in shop.images.values().filter(|s| s.served.list.as_deref() == Some(path)) {
         let edition = if shown.corrupt { shown.edition + 1000 } else { shown.edition };
         let file = shown.served.path.rsplit('/').next().unwrap_or_default();
-        out.push_str(&format!("{}  {file}\n", digest(&shown.served.algorithm, &content(&shown.served, edition))));
+        out.push_str(&format!("{}  {file}\n", digest(&shown.served.algorithm, &bytes_of(shown, edition))));
     }
     out
 }

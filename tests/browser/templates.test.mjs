@@ -84,7 +84,7 @@ test('an image is uploaded without JavaScript, and a file of another kind is ref
     await page.getByRole('button', { name: 'Upload and make the template' }).click();
   };
   await fill('My own', Buffer.from('<!doctype html>'.repeat(100)));
-  await page.getByText('This file is not a qcow2 image.').waitFor();
+  await page.getByText('This file is a web page.').waitFor();
   assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'My own');
   const image = Buffer.alloc(5 << 20, 7);
   Buffer.from([0x51, 0x46, 0x49, 0xfb, 0, 0, 0, 3]).copy(image);

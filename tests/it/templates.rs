@@ -209,6 +209,19 @@ async fn a_template_that_can_not_be_is_refused_with_its_fields() {
     for field in ["checksum", "bridge"] {
         assert!(bad.json()["fields"][field].is_string() || bad.body.contains(field), "{field}: {bad:?}");
     }
+    // Packed by its name, and by its first bytes.
+    let own = |url: String, format: &str| {
+        json!({ "own": { "name": "Mine", "url": url, "checksum": "0".repeat(64), "algorithm": "sha256", "format": format },
+                "node": "pve1", "bridge": "vmbr0" })
+    };
+    let named = own("https://x.example/x.raw.xz".to_owned(), "raw");
+    let bad = appliance.ask("POST", "/api/v1/templates", Some(named)).await;
+    assert!(bad.status == 422 && bad.body.contains("unxz"), "{bad:?}");
+    publisher.replace(DEBIAN, &[&b"\x1f\x8b\x08\0"[..], &[0; 2000]].concat());
+    for format in ["raw", "qcow2"] {
+        let bad = appliance.ask("POST", "/api/v1/templates", Some(own(format!("http:/{DEBIAN}"), format))).await;
+        assert!(bad.status == 422 && bad.body.contains("gunzip"), "{bad:?}");
+    }
     appliance.stop().await;
     cluster.stop().await;
 }
@@ -217,7 +230,8 @@ async fn a_template_that_can_not_be_is_refused_with_its_fields() {
 async fn an_own_image_with_its_checksum_becomes_a_template() {
     let (cluster, publisher) = (cluster(0.02).await, publisher().await);
     let mut appliance = appliance(&cluster, &publisher).await;
-    // http is fine with a checksum that was written down; the mirror then is where it comes from.
+    // http is fine with a checksum that was written down; the mirror then is where it comes from. Mirrors redirect.
+    publisher.redirect(DEBIAN, true);
     let own = json!({
         "own": { "name": "Own Linux", "url": format!("http:/{DEBIAN}"), "checksum": digest("sha256", &publisher.file(DEBIAN)), "algorithm": "sha256", "user": "me" },
         "node": "pve2", "bridge": "vmbr0", "name": "own-base", "disk": 4,
@@ -260,7 +274,10 @@ async fn an_uploaded_image_becomes_a_template_and_a_wrong_one_does_not() {
     assert!(job["error"].as_str().unwrap().contains("checksum mismatch"), "{job:#}");
     let page = appliance.send_file(&format!("{at}&title=Page"), &b"<!doctype html><p>not found</p>".repeat(30)).await;
     assert_eq!(page.status, 422, "{page:?}");
-    assert!(page.body.contains("not a qcow2 image"), "{page:?}");
+    assert!(page.body.contains("web page"), "{page:?}");
+    let packed = [&b"\x1f\x8b\x08\0"[..], &[0; 2000]].concat();
+    let packed = appliance.send_file(&format!("{at}&title=Packed&format=raw"), &packed).await;
+    assert!(packed.status == 422 && packed.body.contains("gunzip"), "{packed:?}");
     let full = appliance.send_file(&format!("{at}&title=Full&images=ceph-vm"), &file).await;
     assert_eq!(full.status, 422, "{full:?}");
     assert_eq!(downloads(&cluster), [""; 0]);

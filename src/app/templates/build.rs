@@ -8,7 +8,7 @@ use base::ids::{ConnectionId, GuestId, JobId};
 use base::{Error, Result};
 use model::connections::Reach;
 use model::guests::is_dns_label;
-use model::images::{Image, find_checksum};
+use model::images::{Image, START, find_checksum, refused_by_start};
 use model::jobs::{Job, JobKind, Priority};
 use model::plugins::HookMode;
 use model::subject::Subject;
@@ -43,6 +43,9 @@ impl Templates<'_> {
         check(&image, &place, if of_catalogue { Source::Catalogue } else { Source::Own })?;
         let connection = self.connection_for(request.connection.as_deref(), &place.node)?;
         let name = self.name_for(connection, &image, request.name.trim())?;
+        self.look_at_start(&image)
+            .await
+            .map_err(|why| Error::field(if of_catalogue { "image" } else { "own.url" }, why))?;
         let digest = self.digest(&image).await?;
         let id = JobId::new();
         let args = self.args(&image, of_catalogue, place, name, digest, id);
@@ -151,6 +154,18 @@ impl Templates<'_> {
         }
     }
 
+    /// Refuses a file that is not what it should be before a node fetches all of it. The node may reach servers that
+    /// Steward can't, so no answer is none to worry about here.
+    async fn look_at_start(&self, image: &Image) -> std::result::Result<(), String> {
+        match fetch::start(&self.address(&image.url), START).await {
+            Ok(start) => refused_by_start(&image.format, &start).map_or(Ok(()), Err),
+            Err(e) => {
+                tracing::debug!(error = %e, "the beginning of the image was not seen");
+                Ok(())
+            }
+        }
+    }
+
     /// The image's checksum as its publisher lists it now.
     pub(super) async fn digest(&self, image: &Image) -> Result<String> {
         if let Some(fixed) = &image.checksum {
@@ -160,7 +175,7 @@ impl Templates<'_> {
         let text = fetch::text(&self.address(list), LARGEST_LIST).await.map_err(|e| {
             Error::unavailable(format!("The publisher's list of checksums can't be read. {e}")).with_cause(e)
         })?;
-        find_checksum(&text, image.file(), image.algorithm).ok_or_else(|| {
+        find_checksum(&text, image).ok_or_else(|| {
             Error::unavailable(format!(
                 "The publisher's list of checksums ({list}) does not name {}. There may be a newer release with another name.",
                 image.file()

@@ -7,7 +7,7 @@ use base::ids::JobId;
 use base::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, Stream, StreamExt as _};
-use model::images::{Algorithm, Image};
+use model::images::{Algorithm, Image, START, refused_by_start};
 use model::jobs::Job;
 use model::templates::TemplateRequest;
 use remote::pve::FileUpload;
@@ -34,7 +34,7 @@ impl Templates<'_> {
         let Some(own) = request.own else {
             return Err(Error::field("image", "Only an image of your own can be uploaded."));
         };
-        if !(512..=LARGEST).contains(&size) {
+        if !(START as u64..=LARGEST).contains(&size) {
             return Err(Error::field("file", "Choose the image's file. It may have at most 64 GiB."));
         }
         let (image, given) = checked(own.into())?;
@@ -106,7 +106,7 @@ where
     S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
 {
     let mut start = BytesMut::new();
-    while start.len() < 4 {
+    while start.len() < START {
         let broke = || Error::field("file", "The file arrived incomplete. Try again.");
         match body.next().await {
             Some(Ok(chunk)) => start.extend_from_slice(&chunk),
@@ -114,13 +114,8 @@ where
             None => return Err(broke()),
         }
     }
-    let fits = match format {
-        "qcow2" => start.starts_with(b"QFI\xfb"),
-        "vmdk" => start.starts_with(b"KDMV") || start.starts_with(b"# Di"),
-        _ => true,
-    };
-    if !fits {
-        return Err(Error::field("file", format!("This file is not a {format} image.")));
+    if let Some(why) = refused_by_start(format, &start) {
+        return Err(Error::field("file", why));
     }
     Ok(stream::iter([Ok(start.freeze())]).chain(body))
 }
@@ -134,11 +129,12 @@ mod tests {
     async fn a_file_of_another_kind_is_refused_by_its_first_bytes() {
         let body =
             |parts: &[&'static [u8]]| stream::iter(parts.iter().map(|p| Ok(Bytes::from_static(p))).collect::<Vec<_>>());
-        assert!(begins_right(body(&[b"<htm", b"l>"]), "qcow2").await.is_err());
-        assert!(begins_right(body(&[b"QF"]), "qcow2").await.is_err(), "too short");
-        let whole = begins_right(body(&[b"QF", b"I\xfb", b"rest"]), "qcow2").await.unwrap();
+        static REST: [u8; START] = [0; START];
+        assert!(begins_right(body(&[b"\x1f", b"\x8b", &REST]), "raw").await.is_err(), "packed");
+        assert!(begins_right(body(&[b"QFI\xfb"]), "qcow2").await.is_err(), "too short");
+        let whole = begins_right(body(&[b"QF", b"I\xfb", &REST, b"rest"]), "qcow2").await.unwrap();
         let parts: Vec<Bytes> = whole.map(Result::unwrap).collect().await;
-        assert_eq!(parts.concat(), b"QFI\xfbrest");
+        assert_eq!(parts.concat(), [b"QFI\xfb", &REST[..], b"rest"].concat());
     }
 
     #[test]
