@@ -2,6 +2,7 @@
 
 use crate::{Actor, App};
 use base::{Error, Result};
+use model::guests::keys::check_public_keys;
 use model::prefs::Prefs;
 use store::{Read, tables};
 
@@ -25,11 +26,11 @@ impl Account<'_> {
         if prefs.language.as_deref().is_some_and(|l| !LANGUAGES.iter().any(|(tag, _)| *tag == l)) {
             return Err(Error::field("language", "Steward does not speak this language yet."));
         }
-        if prefs.ssh_keys.len() > 32_768 || !model::guests::are_public_keys(&prefs.ssh_keys) {
-            return Err(Error::field(
-                "ssh_keys",
-                "Paste public keys as in authorized_keys, one per line: ssh-ed25519 AAAA...",
-            ));
+        // Keys that are there already are in nobody's way.
+        if prefs.ssh_keys != self.prefs(actor)?.ssh_keys {
+            let long = prefs.ssh_keys.len() > 32_768;
+            let checked = if long { Err("Use at most 32 KiB.".to_owned()) } else { check_public_keys(&prefs.ssh_keys) };
+            checked.map_err(|text| Error::field("ssh_keys", text))?;
         }
         let keyspace = actor.keyspace()?;
         self.0.store().write(move |tx| tx.own(&keyspace).put(tables::PREFS, &(), &prefs)).await

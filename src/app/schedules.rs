@@ -4,6 +4,7 @@ use crate::crontab::next_time;
 use crate::jobs::{NewJob, enqueue};
 use crate::{Actor, App};
 use base::ids::{JobId, ScheduleId};
+use base::text::is_name;
 use base::{Error, Result, Timestamp};
 use model::audit::AuditRecord;
 use model::jobs::{JobKind, Priority};
@@ -37,8 +38,8 @@ impl Schedules<'_> {
         actor.require_full_admin()?;
         let schedule = Schedule { owner: actor.user_id(), ..schedule };
         next_time(&schedule.cron, self.0.now())?;
-        if schedule.name.trim().is_empty() {
-            return Err(Error::field("name", "Give the schedule a name."));
+        if schedule.name.trim().is_empty() || !is_name(&schedule.name, 100) {
+            return Err(Error::field("name", "Give the schedule a name of 1 to 100 characters that can be seen."));
         }
         let plugin = self.0.plugin_set().get(&schedule.plugin);
         if !plugin.is_some_and(|p| is_job(p.manifest(), &schedule.hook)) {

@@ -3,6 +3,7 @@
 use crate::actor::Via;
 use crate::{Actor, App, sessions};
 use base::ids::{SessionId, TokenId};
+use base::text::is_name;
 use base::{Error, Result, Secret, Timestamp, random};
 use crypto::{jwt, slots};
 use model::sessions::{Scope, Session, SessionKind, Token};
@@ -70,8 +71,8 @@ impl Tokens<'_> {
         let user = actor.require_person()?;
         actor.require_scope(Scope::Full)?;
         let name = name.trim();
-        if name.is_empty() || name.chars().count() > 60 {
-            return Err(Error::field("name", "Give the token a name of 1 to 60 characters, so that you recognise it."));
+        if !is_name(name, 60) {
+            return Err(Error::field("name", "Give the token a name of 1 to 60 characters that can be seen."));
         }
         if days.is_some_and(|d| !(1..=3650).contains(&d)) {
             return Err(Error::field("days", "Choose 1 to 3650 days."));

@@ -7,7 +7,7 @@ use base::ids::{InviteId, UserId};
 use base::{Error, Result, Secret, Timestamp};
 use model::json::given;
 use model::lockout::Failures;
-use model::users::{Role, User, parse_email, parse_login};
+use model::users::{Role, User, parse_email, parse_login, parse_name};
 use model::{sessions::Scope, subject::Subject};
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -163,11 +163,11 @@ impl Users<'_> {
         actor.require_full_admin()?;
         let login = parse_login(&new.login)?;
         let email = parse_email(&new.email)?;
-        let name = new.name.trim();
+        let name = if new.name.trim().is_empty() { login.clone() } else { parse_name(&new.name)? };
         let now = self.0.now();
         let user = User {
             id: UserId::new(),
-            name: if name.is_empty() { login.clone() } else { name.chars().take(100).collect() },
+            name,
             login,
             email,
             role: new.role,
@@ -203,7 +203,7 @@ impl Users<'_> {
         let mut user = User::clone(&*self.find(id)?);
         let mut said = Vec::new();
         if let Some(name) = change.name {
-            user.name = name.trim().chars().take(100).collect();
+            user.name = parse_name(&name)?;
             said.push("name".to_owned());
         }
         if let Some(email) = change.email {
@@ -327,11 +327,7 @@ impl Users<'_> {
     pub async fn change_own(&self, actor: &Actor, name: &str, email: &str) -> Result<()> {
         actor.require_scope(Scope::Full)?;
         let mut user = User::clone(&*self.find(actor.require_person()?)?);
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > 100 {
-            return Err(Error::field("name", "Give a name of 1 to 100 characters."));
-        }
-        user.name = name.to_owned();
+        user.name = parse_name(name)?;
         user.email = parse_email(email)?;
         let record = actor.record(self.0.now(), "user.profile", &user.login, "name or e-mail");
         let row = user.clone();

@@ -1,5 +1,6 @@
 //! The catalogue of cloud images: what is built in, and the admin's file that adds and replaces.
 
+use base::text::without_mark;
 use model::images::{Catalogue, Image, ImageOrigin};
 use serde::Deserialize;
 use std::path::Path;
@@ -32,7 +33,7 @@ pub fn catalogue(file: Option<&Path>) -> Catalogue {
             return catalogue;
         }
     };
-    for image in read(&text, &name, &mut catalogue.problems) {
+    for image in read(without_mark(&text), &name, &mut catalogue.problems) {
         let place = catalogue.images.iter().position(|(old, _)| old.id == image.id);
         match place {
             Some(n) => catalogue.images[n] = (image, ImageOrigin::File { replaces: true }),

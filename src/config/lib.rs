@@ -7,6 +7,7 @@ mod images;
 pub use images::catalogue;
 
 use base::files::BuiltIn;
+use base::text::without_mark;
 use base::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -88,7 +89,7 @@ impl Settings {
     /// `Invalid` with the file or variable and what is wrong with it.
     pub fn load(file: &Path, named: bool, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
         let mut table = match std::fs::read_to_string(file) {
-            Ok(text) => parse(&text, file)?,
+            Ok(text) => parse(without_mark(&text), file)?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => toml::Table::new(),
             Err(e) => return Err(Error::invalid(format!("Can't read the settings in {}: {e}", file.display()))),
         };

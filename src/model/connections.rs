@@ -5,6 +5,13 @@ use base::{Secret, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
+/// What to write for an IPv6 address without brackets, whose end may be meant as a port.
+pub fn without_brackets(text: &str) -> Option<String> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest).trim_end_matches('/');
+    let bare = rest.parse::<std::net::Ipv6Addr>().is_ok();
+    bare.then(|| format!("“{rest}”: write an IPv6 address in brackets, like [fd00::1] or with a port [fd00::1]:443."))
+}
+
 /// How the servers' certificates are recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Trust {
@@ -183,6 +190,15 @@ mod tests {
         vmid_min: Option<u32>,
         #[n(2)]
         vmid_max: Option<u32>,
+    }
+
+    #[test]
+    fn an_ipv6_address_needs_brackets() {
+        let told = without_brackets("https://fd00::1/").unwrap_or_default();
+        assert!(told.contains("[fd00::1]") && without_brackets("fd00::1:8006").is_some(), "{told}");
+        for other in ["[fd00::1]", "[fd00::1]:8006", "pve1:8006", "192.168.1.10", ""] {
+            assert_eq!(without_brackets(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod start;
 pub use checksums::find_checksum;
 pub use start::{START, refused_by_start};
 
+use base::text::is_name;
 use serde::{Deserialize, Serialize};
 
 /// How a publisher's checksums are made.
@@ -133,7 +134,7 @@ impl Image {
         {
             say("id", "Use 1 to 40 lowercase letters, digits, dots and dashes, beginning with a letter or digit.");
         }
-        if self.name.trim().is_empty() || self.title().chars().count() > 60 {
+        if self.name.trim().is_empty() || !is_name(&self.title(), 60) {
             say("name", "Give a name; together with the version at most 60 characters.");
         }
         // A checksum that was written down guards a plain http download as well as https does.

@@ -5,6 +5,7 @@
 //! What lists and the REST API show is a separate view type without secret fields.
 
 pub mod access;
+pub mod amounts;
 pub mod audit;
 pub mod backoff;
 pub mod connections;

@@ -1,7 +1,10 @@
 //! What can be chosen, as a plugin declares it: the options of a recipe, the settings of a provider's machines. Pages,
 //! the REST API and the command line read the declaration, and one check takes and refuses values for all of them.
 
-use crate::guests::{GuestKind, are_public_keys, is_cidr, is_dns_label, is_unix_user};
+use crate::guests::addresses::{other_address, own_address};
+use crate::guests::keys::check_public_keys;
+use crate::guests::{GuestKind, HOST_NAME, UNIX_USER, is_host_name, is_unix_user};
+use base::text::is_hidden;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
@@ -35,13 +38,13 @@ pub enum OptionKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
-    /// A host name without dots.
+    /// A host name, with or without its domain.
     Name,
     /// A user's name as `adduser` takes it.
     User,
-    /// An IP address.
+    /// The IP address of another machine, like a router or a name server.
     Address,
-    /// An IP address with its prefix length.
+    /// A machine's own IP address with its prefix length.
     Cidr,
     /// Public SSH keys, one per line.
     Keys,
@@ -91,6 +94,9 @@ pub struct OptionSpec {
     pub pattern: Option<String>,
     #[serde(default)]
     pub format: Option<Format>,
+    /// The key of the machine's own address: this one is its router, so it must be in that network.
+    #[serde(default)]
+    pub router_of: String,
     /// Folded away in the form.
     #[serde(default)]
     pub advanced: bool,
@@ -287,7 +293,7 @@ impl OptionSpec {
         }
         // A line break would end a value in most notations.
         let lines = self.kind == OptionKind::Lines;
-        if text.contains(|c: char| c.is_control() && !(lines && matches!(c, '\n' | '\t'))) {
+        if text.contains(|c: char| if lines { c.is_control() && !matches!(c, '\n' | '\t') } else { is_hidden(c) }) {
             return Err(if lines { "Use plain text." } else { "Use one line of plain text." }.to_owned());
         }
         self.fits(&text).map(|()| text)
@@ -301,22 +307,15 @@ impl OptionSpec {
             return Err(format!("This does not have the right format.{help}"));
         }
         let Some(format) = self.format else { return Ok(()) };
-        // Values with a name, as `dhcp`, fit too.
-        let or = if self.choices.is_empty() { String::new() } else { format!("{}, or ", self.values()) };
-        let (fits, sentence) = match format {
-            Format::Name => (is_dns_label(text), "Use 1 to 63 letters, digits and dashes; no dash at either end."),
-            Format::User => (
-                is_unix_user(text),
-                "Use 1 to 32 lowercase letters, digits, dashes or underscores, starting with a letter.",
-            ),
-            Format::Keys => {
-                (are_public_keys(text), "Paste public keys as in authorized_keys, one per line: ssh-ed25519 AAAA...")
-            }
-            Format::Address => (text.parse::<std::net::IpAddr>().is_ok(), "Give an address like 192.168.1.1."),
-            Format::Cidr => (is_cidr(text), &*format!("Give {or}address and prefix length, like 192.168.1.44/24.")),
-            Format::Uuid => (is_uuid(text), "Give a UUID, like 6f1c2a5e-0b1d-4c55-9d38-2c4f6b7a8e90."),
-        };
-        if fits { Ok(()) } else { Err(sentence.to_owned()) }
+        let unless = |fits: bool, sentence: &str| if fits { Ok(()) } else { Err(sentence.to_owned()) };
+        match format {
+            Format::Name => unless(is_host_name(text), HOST_NAME),
+            Format::User => unless(is_unix_user(text), UNIX_USER),
+            Format::Keys => check_public_keys(text),
+            Format::Address => other_address(text).map(drop),
+            Format::Cidr => own_address(text).map(drop),
+            Format::Uuid => unless(is_uuid(text), "Give a UUID, like 6f1c2a5e-0b1d-4c55-9d38-2c4f6b7a8e90."),
+        }
     }
 
     fn words(&self, text: &str) -> Result<String, String> {
@@ -328,7 +327,7 @@ impl OptionSpec {
         if all.len() > most {
             return Err(format!("Give at most {most} of them."));
         }
-        if text.contains(char::is_control) {
+        if text.contains(is_hidden) {
             return Err("Use one line of plain text.".to_owned());
         }
         for word in &all {
@@ -365,6 +364,13 @@ impl OptionSpec {
             (None, None) => String::new(),
         };
         let (min, max) = (self.min.unwrap_or(i64::MIN), self.max.unwrap_or(i64::MAX));
+        // Only where sizes grow a plus has a meaning, and another one.
+        if text.starts_with('+') {
+            return Err("Give a number without a plus.".to_owned());
+        }
+        let amount = base::amounts::unit_of(&self.unit).filter(|_| self.kind == OptionKind::Number);
+        let amount = amount.map(|unit| base::amounts::parse(text, unit)).transpose()?.map(|n| n.to_string());
+        let text = amount.as_deref().unwrap_or(text);
         if let Ok(n) = text.parse::<i64>() {
             return if (min..=max).contains(&n) { Ok(n.into()) } else { Err(format!("Choose {range}.")) };
         }
@@ -421,6 +427,8 @@ mod tests {
         let read = |more: Value, text: &str| spec(more).read_text(text);
         assert_eq!(read(json!({ "kind": "number", "min": 1, "max": 512 }), " 512 "), Ok("512".into()));
         assert_eq!(read(json!({ "kind": "decimal", "min": 0, "max": 128 }), "1.5"), Ok("1.5".into()));
+        assert_eq!(read(json!({ "kind": "number", "unit": "MiB" }), "1.5 GB"), Ok("1536".into()));
+        assert_eq!(read(json!({ "kind": "number", "unit": "GiB" }), "2T"), Ok("2048".into()));
         assert_eq!(read(json!({ "kind": "bool" }), "on"), Ok("1".into()));
         assert_eq!(read(json!({ "kind": "words", "pattern": "[a-z]+" }), "b, a;c"), Ok("b a c".into()));
         assert_eq!(read(json!({ "kind": "choice", "choices": [["a", "A"]] }), ""), Ok(String::new()));
@@ -428,6 +436,9 @@ mod tests {
         for (more, text) in [
             (json!({ "kind": "number", "min": 1, "max": 512 }), "513"),
             (json!({ "kind": "decimal", "min": 0, "max": 128 }), "NaN"),
+            (json!({ "kind": "number" }), "+1"),
+            (json!({ "kind": "number", "unit": "MiB", "max": 512 }), "1G"),
+            (json!({ "kind": "number", "unit": "s" }), "1G"),
             (json!({ "kind": "bool" }), "maybe"),
             (json!({ "kind": "words", "pattern": "[a-z]+" }), "a B"),
             (json!({ "kind": "words", "choices": [["a", "A"]] }), "a b"),

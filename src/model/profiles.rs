@@ -1,12 +1,14 @@
 //! Hardware profiles: named sizes and hardware for new machines, by the settings that providers declare. What a profile
 //! leaves open stays as the template has it, or as the person chooses.
 
+use crate::amounts;
 use crate::guests::GuestSpec;
 use crate::guests::settings::{MachineSettings, StartingProfile};
 use crate::options::OptionKind;
 use base::Timestamp;
 use base::amounts::count;
 use base::ids::ProfileId;
+use base::text::{is_hidden, is_name};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,7 @@ pub const CHOSEN: [&str; 6] = ["cores", "memory", "disk", "storage", "bridge", "
 pub struct MoreDisk {
     /// GiB, 1 to 65536.
     #[n(0)]
+    #[serde(deserialize_with = "amounts::gib")]
     pub gib: u64,
     /// `None`: where the first disk is.
     #[n(1)]
@@ -97,10 +100,10 @@ impl ProfileRequest {
         let (name, note) = (self.name.trim().to_owned(), self.note.trim().to_owned());
         let request = Self { name, note, values, ..self };
         let mut say = |field: &str, text: &str| wrong.push((field.to_owned(), text.to_owned()));
-        if !(1..=60).contains(&request.name.chars().count()) || request.name.chars().any(char::is_control) {
-            say("name", "Give it a name of 1 to 60 letters.");
+        if !is_name(&request.name, 60) {
+            say("name", "Give it a name of 1 to 60 characters that can be seen.");
         }
-        if request.note.len() > 400 || request.note.chars().any(char::is_control) {
+        if request.note.len() > 400 || request.note.contains(is_hidden) {
             say("note", "Use at most 400 bytes in one line.");
         }
         if request.disks.len() > MOST_DISKS {
@@ -148,8 +151,9 @@ impl Profile {
         self.value(key).and_then(|v| v.parse().ok())
     }
 
-    /// May only admins change it?
+    /// May only admins change it? Fewer cores in use, or more of them, is the same matter as cores.
     pub fn locks(&self, key: &str) -> bool {
+        let key = if key == "cpus" { "cores" } else { key };
         self.locked.iter().any(|k| k == key)
     }
 

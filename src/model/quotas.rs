@@ -1,10 +1,13 @@
 //! Quotas: how much one person's machines may have together. Pure: amounts in, verdict out.
 
+use crate::amounts;
 use crate::guests::{GuestSpec, GuestState};
 use base::ids::JobId;
 use base::{Error, Kind, Result, Timestamp};
 use minicbor::{Decode, Encode};
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use std::ops::AddAssign;
 
 /// What machines have or want.
@@ -135,8 +138,10 @@ pub struct Quota {
     #[n(1)]
     pub cores: Option<u64>,
     #[n(2)]
+    #[serde(default, deserialize_with = "amounts::maybe_mib")]
     pub memory: Option<u64>,
     #[n(3)]
+    #[serde(default, deserialize_with = "amounts::maybe_gib")]
     pub disk: Option<u64>,
 }
 
@@ -191,8 +196,8 @@ impl Quota {
 }
 
 /// One limit of one person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", expecting = "give a whole number, 0 or more, or “usual” or “unlimited”")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Allowance {
     /// The one for everybody.
     #[n(0)]
@@ -216,6 +221,37 @@ impl utoipa::PartialSchema for Allowance {
 }
 
 impl utoipa::ToSchema for Allowance {}
+
+impl<'de> Deserialize<'de> for Allowance {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Limit;
+        impl Visitor<'_> for Limit {
+            type Value = Allowance;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("give a whole number, 0 or more, or “usual” or “unlimited”")
+            }
+
+            /// Stands for one that was told as wrong already.
+            fn visit_unit<E>(self) -> Result<Allowance, E> {
+                Ok(Allowance::Usual)
+            }
+
+            fn visit_u64<E>(self, n: u64) -> Result<Allowance, E> {
+                Ok(Allowance::AtMost(n))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Allowance, E> {
+                match text {
+                    "usual" => Ok(Allowance::Usual),
+                    "unlimited" => Ok(Allowance::NoLimit),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        d.deserialize_any(Limit)
+    }
+}
 
 impl Allowance {
     pub fn over(self, usual: Option<u64>) -> Option<u64> {

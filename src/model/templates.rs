@@ -1,5 +1,6 @@
 //! Templates that Steward made from cloud images: what each was made of, and what is known of newer images.
 
+use crate::amounts;
 use crate::images::{Algorithm, Image, common_cpu, qcow2};
 use base::Timestamp;
 use base::ids::{ConnectionId, JobId};
@@ -26,6 +27,7 @@ pub struct TemplateTarget {
     pub vlan: Option<u16>,
     /// GiB.
     #[n(5)]
+    #[serde(deserialize_with = "amounts::gib")]
     pub disk: u64,
 }
 
@@ -88,7 +90,7 @@ pub struct TemplateRequest {
     pub bridge: String,
     pub vlan: Option<u16>,
     /// GiB; left out: what the image needs.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "amounts::gib")]
     pub disk: u64,
 }
 
@@ -204,7 +206,7 @@ pub struct UploadRequest {
     #[serde(default)]
     pub images: String,
     /// GiB.
-    #[serde(default = "eight")]
+    #[serde(default = "eight", deserialize_with = "amounts::gib")]
     pub disk: u64,
 }
 

@@ -1,6 +1,7 @@
 //! People: who they are and what they may do.
 
 use base::ids::UserId;
+use base::text::{is_hidden, is_name};
 use base::{Error, Result, Timestamp};
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,18 @@ pub fn check_password(password: &str, login: &str) -> Result<()> {
     Err(Error::field("password", text))
 }
 
+/// A person's name, without blanks at its ends.
+///
+/// # Errors
+/// `Invalid` on the field `name`.
+pub fn parse_name(text: &str) -> Result<String> {
+    let text = text.trim();
+    if is_name(text, 100) {
+        return Ok(text.to_owned());
+    }
+    Err(Error::field("name", "Give a name of 1 to 100 characters that can be seen."))
+}
+
 /// Checks an e-mail address as far as that can be done without sending: one `@`, a dot in the domain.
 ///
 /// # Errors
@@ -129,7 +142,7 @@ pub fn parse_email(text: &str) -> Result<Option<String>> {
         return Ok(None);
     }
     let good = text.len() <= 254
-        && !text.contains(char::is_whitespace)
+        && !text.contains(|c: char| c.is_whitespace() || is_hidden(c))
         && text.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty()
                 && !domain.contains('@')

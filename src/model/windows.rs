@@ -1,8 +1,9 @@
 //! A Windows template from its installation image: what is asked for, and the files that answer Windows Setup.
 //! Sources: Microsoft's unattended set-up reference; the folders of the VirtIO driver image.
 
-use crate::guests::is_dns_label;
+use crate::amounts;
 use crate::guests::settings::MachineSettings;
+use crate::guests::{HOST_NAME, is_host_name};
 use base::{Error, Result, Secret};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ pub struct WindowsRequest {
     /// The connection's id or name. Left out: the one that has the node.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
-    /// 1 to 63 letters, digits and dashes.
+    /// A host name.
     pub name: String,
     pub node: String,
     /// win10, win11, server2016, server2019, server2022 or server2025.
@@ -59,9 +60,11 @@ pub struct WindowsRequest {
     #[serde(default)]
     pub vlan: Option<u16>,
     /// GiB, 32 to 4096.
+    #[serde(deserialize_with = "amounts::gib")]
     pub disk: u64,
     pub cores: u32,
     /// MiB, 2048 and more.
+    #[serde(deserialize_with = "amounts::mib")]
     pub memory: u64,
     /// The longest that the installation may take, 1 to 24.
     pub hours: u32,
@@ -98,7 +101,7 @@ impl WindowsRequest {
             || key.split('-').map(str::len).eq([5; 5]) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         let words = |t: &str| !t.is_empty() && t.len() <= 80 && !t.chars().any(char::is_control);
         let all = [
-            ("name", is_dns_label(&self.name), "Use 1 to 63 letters, digits and dashes; no dash at either end."),
+            ("name", is_host_name(&self.name), HOST_NAME),
             ("release", self.release().is_some(), "Choose one from the list."),
             ("iso", iso(&self.iso), "Choose the Windows image."),
             ("drivers", iso(&self.drivers) && self.drivers != self.iso, "Choose the image with the VirtIO drivers."),

@@ -2,6 +2,7 @@
 
 use super::limits::FILE_BYTES;
 use super::manifest;
+use base::text::without_mark;
 use model::plugins::{Origin, ScriptError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -84,6 +85,9 @@ pub(super) fn built_in(bundle: base::files::Files) -> Vec<Source> {
     plugins.into_iter().map(|(name, files)| Source { name, origin: Origin::Embedded, files }).collect()
 }
 
+/// A folder of the file system's own, where the plugins folder is a disk of its own. Only root may look into it.
+const LOST_AND_FOUND: &str = "lost+found";
+
 /// The plugins in a folder; one that can't be read is there with its error.
 pub(super) fn folder(folder: &Path) -> Vec<Source> {
     let entries = match std::fs::read_dir(folder) {
@@ -97,7 +101,7 @@ pub(super) fn folder(folder: &Path) -> Vec<Source> {
         .filter_map(Result::ok)
         .filter(|e| e.path().is_dir())
         .filter_map(|e| e.file_name().into_string().ok().map(|name| (name, e.path())))
-        .filter(|(name, _)| !name.starts_with('.'))
+        .filter(|(name, _)| !name.starts_with('.') && name != LOST_AND_FOUND)
         .map(|(name, path)| Source { files: read(&name, &path), name, origin: Origin::Folder })
         .collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -122,7 +126,7 @@ pub(super) fn read(name: &str, path: &Path) -> Result<Files, ScriptError> {
         }
         let bytes = std::fs::read(entry.path()).map_err(problem)?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable(&label, "it is not UTF-8 text"))?;
-        files.insert(file, text);
+        files.insert(file, without_mark(&text).to_owned());
     }
     Ok(files)
 }

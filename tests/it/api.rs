@@ -191,6 +191,8 @@ async fn bodies_are_checked_and_the_field_is_named() {
         body[field] = value;
         body
     };
+    let static_address =
+        |cidr: &str, gateway: &str| with("address", json!({ "mode": "static", "cidr": cidr, "gateway": gateway }));
     let cases = [
         (with("cores", json!("two")), "cores"),
         (with("colour", json!("red")), "colour"),
@@ -200,6 +202,10 @@ async fn bodies_are_checked_and_the_field_is_named() {
         (with("source", json!(["template", 9000])), "source"),
         (with("address", json!({ "mode": "dhcp", "cidr": "192.0.2.4/24" })), "address.cidr"),
         (with("source", json!({ "from": "moon" })), "source.from"),
+        (static_address("192.168.1.44/24", "fd00::1"), "gateway"),
+        (static_address("192.168.1.0/24", "192.168.1.1"), "cidr"),
+        (with("memory", json!("2x")), "memory"),
+        (with("ssh_keys", json!("-----BEGIN OPENSSH PRIVATE KEY-----")), "ssh_keys"),
         (good.clone(), "node"),
     ];
     for (body, field) in cases {
@@ -232,7 +238,16 @@ async fn every_body_is_an_object_and_what_is_wrong_is_told_in_everyday_words() {
             }
             let path = path.trim_start_matches("/api/v1").replace("{id}", id).replace("{name}", "scsi0");
             let path = path.replace("{user}", "root");
-            for body in &odd {
+            // Every field of the body with something odd in it.
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let name = schema["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();
+            let fields = document["components"]["schemas"][name]["properties"].as_object().into_iter().flatten();
+            let fields: Vec<&String> = fields.map(|(field, _)| field).collect();
+            let filled = [json!(-1.5), json!({ "x": [] }), json!(["\u{202e}", 7]), json!(true), json!("+1 x\u{0}")];
+            let filled = filled.iter().filter(|_| !fields.is_empty() && method != "delete");
+            let filled = filled.map(|odd| fields.iter().map(|f| ((*f).clone(), odd.clone())).collect::<Value>());
+            let filled: Vec<Value> = filled.collect();
+            for body in odd.iter().chain(&filled) {
                 let method: Method = method.to_uppercase().parse().unwrap();
                 let answer = program.call(method.clone(), &path, Some(body.clone())).await;
                 assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{method} {path} {body}: {}", answer.body);
@@ -246,9 +261,10 @@ async fn every_body_is_an_object_and_what_is_wrong_is_told_in_everyday_words() {
     assert!(tried > 100, "only {tried}");
     let mine = program.call(Method::GET, "/quota", None).await.json();
     assert!(mine["machines"].is_null(), "{mine}");
-    let quota = program.call(Method::PUT, "/users/root/quota", Some(json!({ "cores": -1 }))).await;
+    let both = json!({ "cores": -1, "memory": "much" });
+    let quota = program.call(Method::PUT, "/users/root/quota", Some(both)).await;
     let why = "Give a whole number, 0 or more, or “usual” or “unlimited”.";
-    assert_eq!(quota.json()["errors"]["cores"], why, "{}", quota.body);
+    assert_eq!(quota.json()["errors"], json!({ "cores": why, "memory": why }), "{}", quota.body);
     let from = program.call(Method::GET, &format!("/jobs/{id}?log_from=-1"), None).await;
     assert!(from.json()["errors"]["log_from"].as_str().unwrap().starts_with("Give a whole number"), "{}", from.body);
 }

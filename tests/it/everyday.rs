@@ -80,8 +80,19 @@ async fn hardware_is_previewed_changed_and_taken_back() {
     let disk = json!({ "bus": "scsi", "storage": "nas", "gib": 3 });
     let job = over(&appliance, &appliance.ask("POST", &format!("{guest}/disks"), Some(disk)).await).await;
     let key = job["result"]["disk"].as_str().unwrap();
-    let grow = json!({ "action": "grow_disk", "gib": 4 });
-    over(&appliance, &appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(grow)).await).await;
+    let grow = async |gib: Value| {
+        let body = json!({ "action": "grow_disk", "gib": gib });
+        appliance.ask("POST", &format!("{guest}/disks/{key}"), Some(body)).await
+    };
+    let smaller = grow(json!("1G")).await;
+    assert!(
+        smaller.status == 422 && smaller.json()["errors"]["gib"].as_str().unwrap().contains("3 GiB"),
+        "{smaller:?}"
+    );
+    over(&appliance, &grow(json!("+1G")).await).await;
+    let grown = appliance.ask("GET", &path, None).await.json();
+    let size = grown["disks"].as_array().unwrap().iter().find(|d| d["key"] == key).unwrap()["size"].clone();
+    assert_eq!(size, json!(4_u64 << 30), "{grown:#}");
     let used = appliance.ask("DELETE", &format!("{guest}/disks/{key}"), None).await;
     assert_eq!(used.status, 422, "{used:?}");
     over(
@@ -90,6 +101,23 @@ async fn hardware_is_previewed_changed_and_taken_back() {
     )
     .await;
     over(&appliance, &appliance.ask("DELETE", &format!("{guest}/disks/unused0"), None).await).await;
+    // What can't work is refused before there is a job, beside its field.
+    for (key, values) in [
+        ("memory", json!({ "memory": "8T" })),
+        ("ci_address", json!({ "ci_address": "10.0.0.255/24" })),
+        ("ci_gateway", json!({ "ci_address": "10.0.0.5/24", "ci_gateway": "fd00::1" })),
+        ("ci_dns", json!({ "ci_dns": "9.9.9.9 127.0.0.1" })),
+        ("ci_keys", json!({ "ci_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6W me" })),
+        ("name", json!({ "name": "web\u{202e}01" })),
+    ] {
+        let wrong = appliance.ask("PATCH", &path, Some(json!({ "values": values }))).await;
+        assert_eq!(wrong.status, 422, "{key}: {wrong:?}");
+        assert!(wrong.json()["errors"][key].is_string(), "{key}: {wrong:?}");
+    }
+    let taken = grown["nics"][0]["mac"].as_str().unwrap().to_lowercase();
+    let twice = json!({ "bridge": "vmbr0", "mac": taken });
+    let twice = appliance.ask("POST", &format!("{guest}/nics"), Some(twice)).await;
+    assert!(twice.json()["errors"]["mac"].as_str().unwrap().contains("net0"), "{twice:?}");
     let nic = json!({ "bridge": "vmbr0", "vlan": 20 });
     over(&appliance, &appliance.ask("PUT", &format!("{guest}/nics/net0"), Some(nic)).await).await;
     let end = appliance.ask("GET", &path, None).await.json();

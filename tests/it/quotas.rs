@@ -8,6 +8,7 @@ use app::live::GuestLive;
 use base::Kind;
 use base::ids::JobId;
 use http::StatusCode;
+use model::amounts::NewSize;
 use model::connections::Limits;
 use model::guests::actions::{AddDisk, ChangeSettings, Delete, GrowDisk};
 use model::guests::{GuestAction, GuestRequest, GuestSource};
@@ -175,7 +176,7 @@ async fn what_a_change_adds_counts_for_the_owner() {
         (change("sockets", "2"), "cores"),
         (change("memory", "2048"), "memory"),
         (disk(5), "disk"),
-        (GrowDisk { disk: "scsi0".into(), gib: has + 5 }.into(), "disk"),
+        (GrowDisk { disk: "scsi0".into(), gib: NewSize::More(5) }.into(), "disk"),
     ] {
         let refused = house.app.guests().request_action(&actor, guest.id, action).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::Conflict, "{field}: {refused:?}");

@@ -272,7 +272,7 @@ async fn a_machine_from_a_windows_template_gets_its_user_by_cloudbase_init_and_n
         let mut all = json!({
             "name": "desk-7", "node": node, "source": { "from": "template", "vmid": template, "full": false },
             "cores": 2, "memory": 4096, "disk": 64, "bridge": "vmbr0", "user": "Jörg Meier", "password": PASSWORD,
-            "ssh_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExample mira@desk",
+            "ssh_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u mira@desk",
         });
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         all

@@ -13,6 +13,7 @@ pub use trust::fingerprint_text;
 use crate::guests::sharing::drop_of_guest;
 use crate::{Actor, App};
 use base::ids::ConnectionId;
+use base::text::is_name;
 use base::{Error, Result, Secret, Timestamp};
 use links::Link;
 use model::connections::{Connection, Limits, PveAccess, Reach, SshAccess, Transport, Trust};
@@ -358,8 +359,8 @@ fn endpoints(addresses: &[String]) -> Result<Vec<String>> {
 /// A connection's name, without blanks at its ends.
 fn check_name(name: &str) -> Result<String> {
     let name = name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > 60 {
-        return Err(Error::field("name", "Give the connection a name of 1 to 60 characters."));
+    if !is_name(&name, 60) {
+        return Err(Error::field("name", "Give the connection a name of 1 to 60 characters that can be seen."));
     }
     Ok(name)
 }

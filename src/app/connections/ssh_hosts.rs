@@ -7,7 +7,7 @@ use crate::ssh::SshTarget;
 use crate::{Actor, App};
 use base::ids::ConnectionId;
 use base::{Error, Kind, Result, Secret};
-use model::connections::{Connection, Limits, SshAccess, Transport};
+use model::connections::{Connection, Limits, SshAccess, Transport, without_brackets};
 use remote::ssh::{Auth, HostKey, KeyPair, RunOptions, SshError, SshErrorKind, SshSession, Target};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -203,6 +203,9 @@ async fn run(session: &SshSession, script: &str) -> std::result::Result<(), SshE
 fn host_and_port(address: &str) -> Result<(String, u16)> {
     let wrong = || Error::field("address", "Give a name or an address, like kvm1.home.example or 192.168.1.20:22.");
     let text = address.trim().trim_start_matches("ssh://").trim_end_matches('/');
+    if let Some(sentence) = without_brackets(text) {
+        return Err(Error::field("address", sentence));
+    }
     let url = url::Url::parse(&format!("ssh://{text}")).map_err(|_| wrong())?;
     let plain = url.username().is_empty() && url.path().is_empty() && url.query().is_none();
     let host = url.host_str().filter(|h| plain && !h.is_empty()).ok_or_else(wrong)?;
@@ -239,6 +242,8 @@ mod tests {
         assert_eq!(host_and_port(" kvm1 ").unwrap(), ("kvm1".to_owned(), 22));
         assert_eq!(host_and_port("192.168.1.20:2222").unwrap(), ("192.168.1.20".to_owned(), 2222));
         assert_eq!(host_and_port("[2001:db8::9]:22").unwrap(), ("2001:db8::9".to_owned(), 22));
+        let bare = host_and_port("fd00::1").unwrap_err();
+        assert!(bare.fields()["address"].contains("[fd00::1]"), "{bare:?}");
         for wrong in ["", "root@kvm1", "kvm1/path", "kvm 1", "kvm1:port", "kvm1?x"] {
             assert!(host_and_port(wrong).is_err(), "{wrong}");
         }

@@ -1,12 +1,16 @@
 //! What people type to say where a cluster answers and which certificates are accepted.
 
 use base::{Error, Result};
+use model::connections::without_brackets;
 
 /// `pve1` and `https://pve1:8006/` both become `https://pve1:8006`.
 pub(super) fn endpoint(address: &str) -> Result<String> {
     let wrong =
         || Error::field("address", "Give the host's name or address, like pve1.lan or https://192.168.1.10:8006.");
     let text = address.trim();
+    if let Some(sentence) = without_brackets(text) {
+        return Err(Error::field("address", sentence));
+    }
     let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url = url::Url::parse(&text).map_err(|_| wrong())?;
     let host = url.host_str().filter(|h| !h.is_empty()).ok_or_else(wrong)?;

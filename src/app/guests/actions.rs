@@ -93,8 +93,8 @@ impl Guests<'_> {
         }
         self.check_fixed(actor, &guest, &action)?;
         self.check_move(actor, &guest, &action).await?;
-        let mut ask = Ask::of(&action, &guest.state.name);
-        ask.growth = self.growth(actor, &guest, &action).await?;
+        let (action, growth) = self.growth(actor, &guest, action).await?;
+        let mut ask = Ask { growth, ..Ask::of(&action, &guest.state.name) };
         match action {
             GuestAction::Revert(revert) if revert.keys.is_empty() => {
                 let keys = self.hardware(actor, id).await?.waiting;
@@ -115,6 +115,9 @@ impl Guests<'_> {
                 };
             }
             _ => {}
+        }
+        if let Some(growth) = ask.growth.filter(|_| guest.row.kind == GuestKind::Vm) {
+            self.check_room(guest.row.connection, &guest.state.node, growth.cores, growth.memory)?;
         }
         self.request(actor, &guest, ask).await.map(Some)
     }

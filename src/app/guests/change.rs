@@ -3,11 +3,15 @@
 use super::Guests;
 use crate::Actor;
 use crate::live::GuestLive;
-use base::ids::GuestId;
+use base::amounts::{GIB, MIB};
+use base::ids::{ConnectionId, GuestId};
 use base::{Error, Result};
 use model::access::GuestRight;
+use model::amounts::NewSize;
 use model::guests::GuestKind;
-use model::guests::actions::{AddDisk, AddNic, ChangeNic, DeleteDisk, GrowDisk, GuestAction, MoveDisk, ProfileChange};
+use model::guests::actions::{
+    Action as _, AddDisk, AddNic, ChangeNic, DeleteDisk, GuestAction, MoveDisk, ProfileChange,
+};
 use model::guests::hardware::{Hardware, Plan};
 use model::nodes::Choices;
 use model::providers::Feature;
@@ -37,8 +41,24 @@ impl Guests<'_> {
     /// `Invalid` with a sentence per key; else as [`Guests::hardware`].
     pub async fn plan_change(&self, actor: &Actor, id: GuestId, values: &BTreeMap<String, String>) -> Result<Plan> {
         let guest = self.get_for(actor, id, GuestRight::See)?;
-        let more = vec![json!(self.settings(&guest).change(values)?)];
-        self.ask_hook(actor, id, Feature::Hardware, "guest_change_plan", more).await
+        let values = self.settings(&guest).change(values)?;
+        self.check_routers(actor, &guest, &values).await?;
+        self.ask_hook(actor, id, Feature::Hardware, "guest_change_plan", vec![json!(values)]).await
+    }
+
+    /// A router must suit the machine's address. The provider is asked for what is not given.
+    async fn check_routers(&self, actor: &Actor, guest: &GuestLive, values: &BTreeMap<String, String>) -> Result<()> {
+        let settings = self.settings(guest);
+        let mut touched = settings.routers(values).peekable();
+        if touched.peek().is_none() {
+            return Ok(());
+        }
+        let all = match touched.all(|(router, own)| values.contains_key(router) && values.contains_key(own)) {
+            true => Hardware::default(),
+            false => self.hardware(actor, guest.row.id).await?,
+        };
+        let now = |key: &str| all.value(key).map(|v| v.wanted().to_owned()).unwrap_or_default();
+        Error::of_fields(settings.wrong_routers(values, now))
     }
 
     /// The same, but what the provider refuses is an error beside its key.
@@ -63,32 +83,61 @@ impl Guests<'_> {
         if !has("guest_change_check") {
             return self.good_plan(actor, guest.row.id, values).await.map(|_| ());
         }
-        let more = vec![json!(self.settings(guest).change(values)?)];
+        let values = self.settings(guest).change(values)?;
+        self.check_routers(actor, guest, &values).await?;
+        let more = vec![json!(values)];
         let plan = self.ask_hook(actor, guest.row.id, Feature::Hardware, "guest_change_check", more).await?;
         refused(&plan)
     }
 
-    /// What an action takes of the quota of the machine's owner; `None` when it takes nothing. What the action does
-    /// not say is asked from the provider.
+    /// The action with the sizes that come of it, and what it takes of the quota of the machine's owner; `None` when it
+    /// takes nothing. What the action does not say is asked from the provider.
     pub(super) async fn growth(
         &self,
         actor: &Actor,
         guest: &GuestLive,
-        action: &GuestAction,
-    ) -> Result<Option<Growth>> {
-        match action {
-            GuestAction::AddDisk(add) => Ok(Some(Growth { disk: gigabytes(add.gib), ..Growth::default() })),
-            GuestAction::GrowDisk(GrowDisk { disk, gib }) => {
-                let has = self.disk_size(actor, guest, disk).await?;
-                Ok(Some(Growth { disk: gigabytes(gib.saturating_sub(has)), ..Growth::default() }))
+        mut action: GuestAction,
+    ) -> Result<(GuestAction, Option<Growth>)> {
+        let of_disk = |gib: i64| Some(Growth { disk: gib, ..Growth::default() });
+        let growth = match &mut action {
+            GuestAction::AddDisk(add) => of_disk(gigabytes(add.gib)),
+            GuestAction::GrowDisk(grow) => {
+                let has = self.disk_size(actor, guest, &grow.disk).await?;
+                let whole = grow.gib.of(has)?;
+                grow.gib = NewSize::Whole(whole);
+                // What it has now was added to that.
+                grow.check()?;
+                of_disk(gigabytes(whole.saturating_sub(has.div_ceil(GIB))))
             }
             GuestAction::DeleteDisk(DeleteDisk { disk }) => {
-                let has = self.disk_size(actor, guest, disk).await?;
-                Ok(Some(Growth { disk: -gigabytes(has), ..Growth::default() }))
+                of_disk(-gigabytes(self.disk_size(actor, guest, disk).await?.div_ceil(GIB)))
             }
-            GuestAction::Change(change) => self.growth_of_values(actor, guest, &change.values).await,
-            _ => Ok(None),
+            GuestAction::Change(change) => self.growth_of_values(actor, guest, &change.values).await?,
+            _ => None,
+        };
+        Ok((action, growth))
+    }
+
+    /// A machine with more than its node has would not start.
+    pub(super) fn check_room(
+        &self,
+        connection: ConnectionId,
+        node: &str,
+        cores: Option<u64>,
+        memory: Option<u64>,
+    ) -> Result<()> {
+        let snapshot = self.0.live().snapshot();
+        let Some(has) = snapshot.node(connection, node).map(|n| &n.node) else { return Ok(()) };
+        let mut wrong = Vec::new();
+        #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
+        if cores.is_some_and(|cores| has.maxcpu > 0.0 && cores as f64 > has.maxcpu) {
+            wrong.push(("cores", format!("Node {node} has {} threads; a machine can't have more.", has.maxcpu)));
         }
+        if memory.is_some_and(|mib| has.maxmem > 0 && mib.saturating_mul(MIB) > has.maxmem) {
+            let most = has.maxmem / MIB;
+            wrong.push(("memory", format!("Node {node} has {most} MiB of memory; a machine can't have more.")));
+        }
+        Error::of_fields(wrong)
     }
 
     /// The same for the values and disks of a profile.
@@ -101,7 +150,7 @@ impl Guests<'_> {
         let mut growth = self.growth_of_values(actor, guest, &change.values).await?.unwrap_or_default();
         growth.disk = gigabytes(change.add.iter().fold(0, |sum, d| sum.saturating_add(d.gib)));
         if let Some(g) = &change.grow {
-            let has = self.disk_size(actor, guest, &g.disk).await?;
+            let has = self.disk_size(actor, guest, &g.disk).await?.div_ceil(GIB);
             growth.disk = growth.disk.saturating_add(gigabytes(g.gib.saturating_sub(has)));
         }
         Ok((growth != Growth::default()).then_some(growth))
@@ -126,10 +175,10 @@ impl Guests<'_> {
         }
     }
 
-    /// GiB of a disk, broken ones as whole ones; 0 for one that is not there.
+    /// Bytes of a disk; 0 for one that is not there.
     async fn disk_size(&self, actor: &Actor, guest: &GuestLive, key: &str) -> Result<u64> {
         let all = self.hardware(actor, guest.row.id).await?;
-        Ok(all.disks.iter().find(|d| d.key == key).map_or(0, |d| d.size.div_ceil(1 << 30)))
+        Ok(all.disks.iter().find(|d| d.key == key).map_or(0, |d| d.size))
     }
 
     async fn growth_of_values(

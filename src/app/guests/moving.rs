@@ -10,7 +10,7 @@ use base::ids::{GuestId, JobId};
 use base::{Error, Result};
 use model::guests::actions::{CloneGuest, Migrate};
 use model::guests::moving::MoveCheck;
-use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestState};
+use model::guests::{ActionKind, Guest, GuestAction, GuestKind, GuestState, copy_name};
 use model::jobs::{CopyOf, Job};
 use model::providers::Feature;
 use model::quotas::Amounts;
@@ -132,11 +132,7 @@ impl Guests<'_> {
     /// A name for a copy that no other machine has.
     pub fn free_name(&self, guest: &GuestLive) -> String {
         let snapshot = self.0.live().snapshot();
-        // 63 letters are the most for a name.
-        let base: String = guest.state.name.chars().take(54).collect();
-        let base = base.trim_end_matches('-');
         let taken = |name: &str| snapshot.guests.iter().any(|g| g.state.name == name);
-        let numbered = (2..1000).map(|n| format!("{base}-copy-{n}"));
-        std::iter::once(format!("{base}-copy")).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
+        (1..1000).map(|n| copy_name(&guest.state.name, n)).find(|name| !taken(name)).unwrap_or_default()
     }
 }

@@ -168,9 +168,7 @@ impl Guests<'_> {
 
 /// Is the value free, or just what the profile has?
 fn is_as_fixed(profile: &Profile, key: &str, value: &str) -> bool {
-    // Fewer cores in use, or more of them, is the same matter as cores.
-    let lock = if key == "cpus" { "cores" } else { key };
-    !profile.locks(lock) || profile.value(key) == Some(value)
+    !profile.locks(key) || profile.value(key) == Some(value)
 }
 
 fn fixed_in_card(profile: &Profile, nic: &NicSpec) -> Vec<String> {

@@ -186,14 +186,7 @@ impl Guests<'_> {
         if !self.0.nodes().usable(connection)?.contains(&spec.node) {
             return Err(Error::field("node", "This node is not available, or Steward may not use it."));
         }
-        let threads = snapshot.node(connection, &spec.node).map_or(0.0, |n| n.node.maxcpu);
-        #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
-        if threads > 0.0 && spec.all_cores() as f64 > threads {
-            return Err(Error::field(
-                "cores",
-                format!("Node {} has {threads} threads; a machine can't have more.", spec.node),
-            ));
-        }
+        self.check_room(connection, &spec.node, Some(spec.all_cores()), Some(spec.memory))?;
         let mut others = snapshot.guests.iter().filter(|g| g.row.connection == connection);
         // What was made a moment ago has no name in Proxmox's list yet.
         if others.any(|g| g.state.name == spec.name || g.row.name == spec.name) {

@@ -7,7 +7,7 @@ use crate::jobs::{NewJob, enqueue};
 use base::ids::{ConnectionId, GuestId, JobId};
 use base::{Error, Result};
 use model::connections::Reach;
-use model::guests::is_dns_label;
+use model::guests::{HOST_NAME, is_host_name};
 use model::images::{Image, START, find_checksum, refused_by_start};
 use model::jobs::{Job, JobKind, Priority};
 use model::plugins::HookMode;
@@ -209,8 +209,8 @@ impl Templates<'_> {
             let day = self.0.now().to_utc().format("%Y%m%d").to_string();
             return Ok(free_name(&image.id, &day, taken));
         }
-        if !is_dns_label(wanted) {
-            return Err(Error::field("name", "Use 1 to 63 letters, digits and dashes; no dash at either end."));
+        if !is_host_name(wanted) {
+            return Err(Error::field("name", HOST_NAME));
         }
         if taken(wanted) {
             return Err(Error::field("name", "There is a machine with this name already. Choose another."));

@@ -42,6 +42,9 @@ impl std::fmt::Debug for Api {
 /// `home` and `https://home:8443/` both become `https://home:8443`.
 pub fn address(text: &str) -> Result<url::Url> {
     let wrong = || Error::invalid("Give the address of a Steward, like https://steward.lan:8443.");
+    if let Some(sentence) = model::connections::without_brackets(text.trim()) {
+        return Err(Error::invalid(sentence));
+    }
     let full = if text.contains("://") { text.trim().to_owned() } else { format!("https://{}", text.trim()) };
     let mut url = url::Url::parse(&full).map_err(|_| wrong())?;
     if url.scheme() != "https" || url.host_str().is_none_or(str::is_empty) || !url.username().is_empty() {

@@ -4,16 +4,18 @@ use super::super::say::say;
 use super::actions::{self, Wait};
 use super::client::Api;
 use super::{Common, complete, find, table};
+use base::amounts::{gibibytes, mebibytes};
 use base::{Error, Result};
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
+use model::guests::keys::{check_public_keys, is_private};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use web::guests::rest::Created;
 
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// 1 to 63 letters, digits and dashes.
+    /// Its host name, like web-01 or web-01.example.org.
     name: Option<String>,
     /// A file with the whole request as JSON, `-` for standard input; options given as well take precedence.
     #[arg(long, value_name = "FILE")]
@@ -84,29 +86,6 @@ pub struct Create {
     wait: Wait,
 }
 
-/// An amount with a unit, in `unit` bytes.
-fn amount(text: &str, unit: u64) -> std::result::Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.trim().parse().map_err(|_| "this is not a number".to_owned())?;
-    let bytes = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" => return Ok(number),
-        "m" | "mb" | "mib" => number.checked_mul(1 << 20),
-        "g" | "gb" | "gib" => number.checked_mul(1 << 30),
-        "t" | "tb" | "tib" => number.checked_mul(1 << 40),
-        other => return Err(format!("“{other}” is not a unit: use M, G or T")),
-    };
-    let bytes = bytes.ok_or("this is too much")?;
-    if bytes.is_multiple_of(unit) { Ok(bytes / unit) } else { Err("this is too precise".to_owned()) }
-}
-
-pub fn mebibytes(text: &str) -> std::result::Result<u64, String> {
-    amount(text, 1 << 20)
-}
-
-pub fn gibibytes(text: &str) -> std::result::Result<u64, String> {
-    amount(text, 1 << 30)
-}
-
 impl Create {
     pub async fn run(self, api: &mut Api, common: &Common) -> Result<ExitCode> {
         let body = self.body(api).await?;
@@ -121,7 +100,7 @@ impl Create {
     }
 
     async fn body(&self, api: &mut Api) -> Result<Map<String, Value>> {
-        let mut body = self.from.as_ref().map(read).transpose()?.unwrap_or_default();
+        let mut body = self.from.as_deref().map(read).transpose()?.unwrap_or_default();
         let mut put = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
                 body.insert(name.to_owned(), value);
@@ -139,12 +118,17 @@ impl Create {
         put("vlan", self.vlan.map(|v| json!(v)));
         put("user", self.user.as_ref().map(|v| json!(v)));
         if let Some(path) = &self.password_file {
-            let text = std::fs::read_to_string(path).map_err(|e| Error::invalid(format!("{}: {e}", path.display())))?;
+            let text = super::text_of(path)?;
             put("password", Some(json!(text.trim_end_matches(['\r', '\n']))));
         }
         put("description", self.description.as_ref().map(|v| json!(v)));
         put("tags", Some(json!(self.tag)).filter(|_| !self.tag.is_empty()));
         put("start", self.no_start.then_some(json!(false)));
+        if self.gateway.is_some() && self.address.as_deref() == Some("dhcp") {
+            return Err(Error::invalid(
+                "--gateway is for an --address of the machine's own; DHCP tells it the router.",
+            ));
+        }
         put(
             "address",
             self.address.as_deref().map(|a| match a {
@@ -191,22 +175,21 @@ impl Create {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Map<String, Value>> {
-    let wrong = |e: &dyn std::fmt::Display| Error::invalid(format!("{}: {e}", path.display()));
-    let text =
-        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
-    serde_json::from_str(&text.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))
+fn read(path: &Path) -> Result<Map<String, Value>> {
+    let text = super::text_of(path)?;
+    serde_json::from_str(&text).map_err(|e| Error::invalid(format!("{}: {e}", path.display())))
 }
 
 /// Public keys only: a private one must never leave this computer.
 fn keys(files: &[PathBuf]) -> Result<String> {
     let mut all = Vec::new();
     for path in files {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::invalid(format!("{}: {e}", path.display())))?;
-        if text.contains("PRIVATE KEY") {
+        let text = super::text_of(path)?;
+        if is_private(&text) {
             let public = format!("{}.pub", path.display());
             return Err(Error::invalid(format!("{} is a private key. Give the public one: {public}", path.display())));
         }
+        check_public_keys(&text).map_err(|why| Error::invalid(format!("{}: {why}", path.display())))?;
         all.push(text.trim().to_owned());
     }
     Ok(all.join("\n"))
@@ -217,22 +200,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amounts_have_units() {
-        assert_eq!(mebibytes("2048"), Ok(2048));
-        assert_eq!(mebibytes("2G"), Ok(2048));
-        assert_eq!(gibibytes("1TiB"), Ok(1024));
-        assert_eq!(gibibytes("512M").unwrap_err(), "this is too precise");
-        assert!(mebibytes("2x").unwrap_err().contains("not a unit"));
-        assert!(mebibytes("much").is_err() && mebibytes("99999999999999T").is_err());
-    }
-
-    #[test]
     fn a_private_key_does_not_leave_this_computer() {
         let folder = tempfile::tempdir().unwrap();
         let (private, public) = (folder.path().join("id"), folder.path().join("id.pub"));
         std::fs::write(&private, "-----BEGIN OPENSSH PRIVATE KEY-----").unwrap();
-        std::fs::write(&public, "ssh-ed25519 AAAA me\n").unwrap();
+        std::fs::write(
+            &public,
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u me\n",
+        )
+        .unwrap();
         assert!(keys(&[public.clone(), private]).unwrap_err().message().ends_with("id.pub"));
-        assert_eq!(keys(&[public]).unwrap(), "ssh-ed25519 AAAA me");
+        let cut = folder.path().join("cut.pub");
+        std::fs::write(&cut, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6W me\n").unwrap();
+        assert!(keys(&[cut]).unwrap_err().message().contains("cut.pub: The key is damaged"));
+        assert_eq!(
+            keys(&[public]).unwrap(),
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u me"
+        );
     }
 }

@@ -4,12 +4,12 @@ use super::super::say::{complain, say};
 use super::Common;
 use super::actions::{self, Wait};
 use super::client::Api;
-use super::create::{gibibytes, mebibytes};
 use super::find::{self, GuestArg};
 use super::table::{self, Cell, Row, Tone};
-use base::amounts::bytes;
+use base::amounts::{bytes, gibibytes};
 use base::{Error, Result};
 use clap::Subcommand;
+use model::amounts::NewSize;
 use model::guests::GuestAction;
 use model::guests::actions::{
     AddDisk, AddNic, AttachDisk, ChangeNic, ChangeSettings, DeleteDisk, DetachDisk, GrowDisk, MoveDisk, NicSpec,
@@ -99,9 +99,9 @@ enum DiskCommand {
     Grow {
         #[command(flatten)]
         disk: Disk,
-        /// GiB in all.
-        #[arg(long, value_parser = gibibytes)]
-        size: u64,
+        /// GiB in all, or with a unit: 1.5T; with a plus what it grows by: +10G.
+        #[arg(long)]
+        size: NewSize,
     },
     /// To another storage.
     Move {
@@ -206,25 +206,6 @@ fn values(pairs: &[String]) -> Result<BTreeMap<String, String>> {
     Ok(all)
 }
 
-/// Like `2G`.
-fn with_unit(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_digit()) && text.ends_with(|c: char| c.is_ascii_alphabetic())
-}
-
-/// Amounts with a unit become those that the machine's settings count in; other texts stay.
-fn into_units(values: &mut BTreeMap<String, String>, settings: &[SettingView]) -> Result<()> {
-    for (key, value) in values.iter_mut().filter(|(_, value)| with_unit(value)) {
-        let setting = settings.iter().find(|s| s.key == *key);
-        let read: fn(&str) -> std::result::Result<u64, String> = match setting.map(|s| s.unit.as_str()) {
-            Some("MiB") => mebibytes,
-            Some("GiB") => gibibytes,
-            _ => continue,
-        };
-        *value = read(value).map_err(|why| Error::invalid(format!("{key}: {why}.")))?.to_string();
-    }
-    Ok(())
-}
-
 impl Hardware {
     pub async fn run(self) -> Result<ExitCode> {
         let Self { common, verb } = self;
@@ -233,10 +214,7 @@ impl Hardware {
             HardwareCommand::Show(guest) => return show(&mut api, &common, &guest).await,
             HardwareCommand::Set { guest, values: pairs, dry_run, wait } => {
                 let path = guest.path(&mut api, "hardware").await?;
-                let mut values = values(&pairs)?;
-                if values.values().any(|v| with_unit(v)) {
-                    into_units(&mut values, &api.get::<HardwareView>(&path).await?.settings)?;
-                }
+                let values = values(&pairs)?;
                 let plan: Plan = api.post(&format!("{path}/plan"), &json!({ "values": values })).await?;
                 if dry_run || !common.json() {
                     planned(&common, &plan);
@@ -400,31 +378,6 @@ async fn show(api: &mut Api, common: &Common, guest: &GuestArg) -> Result<ExitCo
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_have_units_as_in_create() {
-        let setting = |key: &str, unit: &str| SettingView {
-            key: key.to_owned(),
-            label: String::new(),
-            group: String::new(),
-            unit: unit.to_owned(),
-            help: String::new(),
-            current: String::new(),
-            pending: None,
-            live: true,
-            why: String::new(),
-            options: Vec::new(),
-        };
-        let settings = [setting("memory", "MiB"), setting("name", "")];
-        let set = |key: &str, value: &str| {
-            let mut wanted = values(&[format!("{key}={value}")])?;
-            into_units(&mut wanted, &settings).map(|()| wanted[key].clone())
-        };
-        assert_eq!(set("memory", "2G").unwrap(), "2048");
-        assert_eq!(set("memory", "2048").unwrap(), "2048");
-        assert_eq!(set("name", "2G").unwrap(), "2G", "not an amount");
-        assert!(set("memory", "2x").unwrap_err().message().contains("not a unit"));
-    }
 
     #[test]
     fn values_are_pairs_and_none_is_there_twice() {

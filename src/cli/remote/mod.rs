@@ -29,12 +29,22 @@ mod terminal;
 mod tls;
 
 use super::say::complain;
+use base::text::without_mark;
 use base::{Error, Kind, Result};
 use clap::{Subcommand, ValueEnum};
 use client::Api;
 use contexts::Contexts;
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
+
+/// What a file holds, `-` for standard input; a byte order mark is skipped.
+fn text_of(path: &Path) -> Result<String> {
+    let read =
+        if path.as_os_str() == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
+    let text = read.map_err(|e| Error::invalid(format!("{}: {e}", path.display())))?;
+    Ok(without_mark(&text).to_owned())
+}
 
 /// The commands that need no Steward on this computer.
 #[derive(Debug, Subcommand)]

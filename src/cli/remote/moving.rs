@@ -16,7 +16,7 @@ use std::process::ExitCode;
 pub struct Copy {
     #[command(flatten)]
     guest: GuestArg,
-    /// The name of the copy: 1 to 63 letters, digits and dashes.
+    /// The name of the copy, a host name like web-01 or web-01.example.org.
     name: String,
     /// Share the template's disks instead of copying them: quick, but the template can't be deleted then.
     #[arg(long, conflicts_with = "storage")]

@@ -3,9 +3,8 @@
 use super::super::say::say;
 use super::Common;
 use super::client::part;
-use super::create::{gibibytes, mebibytes};
 use super::table::{self, Cell, Row};
-use base::amounts::bytes;
+use base::amounts::{bytes, gibibytes, mebibytes};
 use base::{Error, Result};
 use clap::Subcommand;
 use http::Method;
@@ -96,13 +95,13 @@ fn limit(text: &str, usual: bool) -> Result<(Resource, Allowance)> {
     let number = || match what {
         Resource::Memory => mebibytes(value),
         Resource::Disk => gibibytes(value),
-        _ => value.parse().map_err(|_| "this is not a number".to_owned()),
+        _ => value.parse().ok().filter(|_| !value.starts_with('+')).ok_or_else(|| "Give a whole number.".to_owned()),
     };
     let allowance = match value {
         "unlimited" => Allowance::NoLimit,
         "usual" if usual => Allowance::Usual,
         "usual" => return Err(Error::invalid("“usual” is what you set here. Give a number or “unlimited”.")),
-        _ => Allowance::AtMost(number().map_err(|why| Error::invalid(format!("{}: {why}.", what.name())))?),
+        _ => Allowance::AtMost(number().map_err(|why| Error::invalid(format!("{}: {why}", what.name())))?),
     };
     Ok((what, allowance))
 }
@@ -167,7 +166,7 @@ mod tests {
         assert_eq!(limit("cores=usual", true).unwrap(), (Resource::Cores, Allowance::Usual));
         assert_eq!(limit("disk=unlimited", true).unwrap(), (Resource::Disk, Allowance::NoLimit));
         assert_eq!(limit("disk=unlimited", false).unwrap(), (Resource::Disk, Allowance::NoLimit));
-        for bad in ["disk", "colour=1", "cores=many", "cores=-1", "memory=2x"] {
+        for bad in ["disk", "colour=1", "cores=many", "cores=-1", "cores=+1", "memory=+1G", "memory=2x"] {
             assert!(limit(bad, true).is_err(), "{bad}");
         }
         assert!(limit("cores=usual", false).is_err());

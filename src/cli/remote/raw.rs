@@ -2,6 +2,7 @@
 
 use super::super::say::say;
 use super::{Common, client, explain, table};
+use base::text::without_mark;
 use base::{Error, Result};
 use http::Method;
 use serde_json::Value;
@@ -65,5 +66,5 @@ fn read(text: &str) -> Result<Value> {
     } else {
         text
     };
-    serde_json::from_str(text).map_err(|e| Error::invalid(format!("The body is not JSON: {e}.")))
+    serde_json::from_str(without_mark(text)).map_err(|e| Error::invalid(format!("The body is not JSON: {e}.")))
 }

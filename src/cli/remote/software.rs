@@ -201,7 +201,7 @@ impl Install {
         }
         for text in &self.set_file {
             let (key, path) = pair(text)?;
-            let text = std::fs::read_to_string(path).map_err(|e| Error::invalid(format!("{path}: {e}")))?;
+            let text = super::text_of(path.as_ref())?;
             options.insert(key.to_owned(), value(kind(key)?, key, text.lines().next().unwrap_or_default())?);
         }
         Ok(options)

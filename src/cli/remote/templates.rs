@@ -3,11 +3,10 @@
 use super::super::say::complain;
 use super::actions::{self, Wait};
 use super::client::Api;
-use super::create::gibibytes;
 use super::table::{self, Cell, Row, Tone};
 use super::{Common, complete, find, impact};
 use base::Result;
-use base::amounts::bytes;
+use base::amounts::{bytes, gibibytes};
 use clap::Subcommand;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use model::guests::ActionKind;

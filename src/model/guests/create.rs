@@ -1,10 +1,12 @@
 //! Making a machine: what people ask for, and what the provider's job gets.
 
+use super::addresses::{other_address, own_address, wrong_router};
+use super::keys::check_public_keys;
 use super::settings::MachineSettings;
 use super::{
-    System, UNIX_USER, WINDOWS_USER, are_public_keys, is_cidr, is_dns_label, is_password, is_tag, is_unix_user,
-    is_windows_user,
+    HOST_NAME, System, UNIX_USER, WINDOWS_USER, is_host_name, is_password, is_tag, is_unix_user, is_windows_user,
 };
+use crate::amounts;
 use crate::profiles::MoreDisk;
 use crate::software::SoftwareRequest;
 use base::ids::ProfileId;
@@ -75,7 +77,7 @@ impl Default for GuestAddress {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GuestRequest {
-    /// 1 to 63 letters, digits and dashes.
+    /// Its host name, like web-01 or web-01.example.org.
     pub name: String,
     /// The connection's id or name; needed when several of them have a node of this name.
     pub connection: Option<String>,
@@ -86,8 +88,10 @@ pub struct GuestRequest {
     /// Left out: the profile's, else as the template has it; likewise below.
     pub cores: Option<u32>,
     /// MiB.
+    #[serde(default, deserialize_with = "amounts::maybe_mib")]
     pub memory: Option<u64>,
     /// GiB. A clone's disk only grows.
+    #[serde(default, deserialize_with = "amounts::maybe_gib")]
     pub disk: Option<u64>,
     /// Where the disk goes; left out: the profile's, else where the template's disk is; empty: there in any case.
     pub storage: Option<String>,
@@ -136,29 +140,27 @@ impl GuestRequest {
                 ("system", system),
             ],
         );
+        if let GuestAddress::Static { cidr, gateway } = &self.address {
+            let own = own_address(cidr).err();
+            let router = Some(gateway).filter(|g| !g.is_empty()).and_then(|g| other_address(g).err());
+            let router = router.or_else(|| if own.is_none() { wrong_router(cidr, gateway) } else { None });
+            wrong.extend(own.map(|text| ("cidr", text)));
+            wrong.extend(router.map(|text| ("gateway", text)));
+        }
+        wrong.extend(check_public_keys(&self.ssh_keys).err().map(|text| ("ssh_keys", text)));
         let mut say = |is_wrong: bool, field: &'static str, sentence: &str| {
             if is_wrong {
                 wrong.push((field, sentence.to_owned()));
             }
         };
-        say(!is_dns_label(&self.name), "name", "Use 1 to 63 letters, digits and dashes; no dash at either end.");
+        say(!is_host_name(&self.name), "name", HOST_NAME);
         say(self.vlan.is_some_and(|v| v > 4094), "vlan", "A VLAN tag is 1 to 4094.");
         match &self.source {
             GuestSource::Template { vmid, .. } => say(*vmid == 0, "template", "Choose a template."),
             GuestSource::Iso { volid, .. } => say(volid.is_empty(), "volid", "Choose an ISO image."),
         }
-        if let GuestAddress::Static { cidr, gateway } = &self.address {
-            say(!is_cidr(cidr), "cidr", "Give address and prefix length, like 192.168.1.44/24.");
-            let strange = !gateway.is_empty() && gateway.parse::<std::net::IpAddr>().is_err();
-            say(strange, "gateway", "Give the router's address, like 192.168.1.1.");
-        }
         let strange = self.user.as_deref().is_some_and(|u| !is_unix_user(u) && !is_windows_user(u));
         say(strange, "user", UNIX_USER);
-        say(
-            !are_public_keys(&self.ssh_keys),
-            "ssh_keys",
-            "Paste public keys as in authorized_keys, one per line: ssh-ed25519 AAAA...",
-        );
         say(!self.tags.iter().all(|t| is_tag(t)), "tags", "Tags use letters, digits, dash, dot, plus and underscore.");
         say(self.description.len() > 8000, "description", "Use at most 8000 bytes.");
         let blank = matches!(self.source, GuestSource::Iso { .. });
@@ -313,6 +315,20 @@ pub(crate) mod tests {
         let fields: Vec<_> = wrong.check(&some()).unwrap_err().fields().keys().cloned().collect();
         assert_eq!(fields, ["cores", "name", "ssh_keys", "vlan"]);
         request().check(&some()).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_cant_work_is_refused_beside_its_field() {
+        let fields = |cidr: &str, gateway: &str| {
+            let address = GuestAddress::Static { cidr: cidr.into(), gateway: gateway.into() };
+            let checked = GuestRequest { address, ..request() }.check(&some());
+            checked.err().map(|e| e.fields().keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+        };
+        assert_eq!(fields("192.168.1.44/24", "192.168.1.1"), Vec::<String>::new());
+        assert_eq!(fields("192.168.1.44/24", ""), Vec::<String>::new());
+        assert_eq!(fields("192.168.1.44/24", "fd00::1"), ["gateway"]);
+        assert_eq!(fields("192.168.1.0/24", "192.168.1.1"), ["cidr"]);
+        assert_eq!(fields("192.168.1.44/+24", "127.0.0.1"), ["cidr", "gateway"]);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Guests: Proxmox's word for virtual machines and containers.
 
 pub mod actions;
+pub mod addresses;
 pub mod create;
 pub mod forgotten;
 pub mod hardware;
+pub mod keys;
 pub mod moving;
 pub mod settings;
 pub mod snapshots;
@@ -232,21 +234,28 @@ pub enum System {
     Unknown,
 }
 
-/// A DNS label as Proxmox wants a VM's name (dns-name allows dots too; one label keeps host names simple).
-pub fn is_dns_label(text: &str) -> bool {
-    (1..=63).contains(&text.len())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+/// A machine's name is its host name, with or without its domain (RFC 1123), as Proxmox takes it too. An address is none.
+pub fn is_host_name(text: &str) -> bool {
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label) && text.parse::<std::net::Ipv4Addr>().is_err()
 }
 
-pub fn is_cidr(text: &str) -> bool {
-    text.split_once('/').is_some_and(|(ip, len)| match (ip.parse(), len.parse::<u8>()) {
-        (Ok(std::net::IpAddr::V4(_)), Ok(n)) => n <= 32,
-        (Ok(std::net::IpAddr::V6(_)), Ok(n)) => n <= 128,
-        _ => false,
-    })
+/// A name for the `n`th copy of a machine, in its domain.
+pub fn copy_name(name: &str, n: u32) -> String {
+    let (host, domain) = name.split_at(name.find('.').unwrap_or(name.len()));
+    let number = if n > 1 { format!("-{n}") } else { String::new() };
+    // 63 letters are the most before a dot.
+    let host: String = host.chars().take(54).collect();
+    format!("{}-copy{number}{domain}", host.trim_end_matches('-'))
 }
+
+pub const HOST_NAME: &str =
+    "Use letters, digits and dashes, like web-01 or web-01.example.org: up to 63 between dots, no dash at either end.";
 
 /// A user's name as `adduser` takes it.
 pub fn is_unix_user(text: &str) -> bool {
@@ -273,20 +282,6 @@ pub(crate) fn is_password(text: &str) -> bool {
     (8..=120).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
-/// Lines as in `authorized_keys`, without options; empty lines are fine.
-pub fn are_public_keys(text: &str) -> bool {
-    text.lines().map(str::trim).filter(|l| !l.is_empty()).all(is_public_key)
-}
-
-fn is_public_key(line: &str) -> bool {
-    let mut words = line.split_ascii_whitespace();
-    let kind = words.next().unwrap_or_default();
-    let body = words.next().unwrap_or_default();
-    (kind.starts_with("ssh-") || kind.starts_with("ecdsa-sha2-") || kind.starts_with("sk-"))
-        && body.len() >= 32
-        && body.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c))
-}
-
 /// A tag as Proxmox takes it: `[A-Za-z0-9_][A-Za-z0-9_.+-]*`.
 pub fn is_tag(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
@@ -311,6 +306,32 @@ pub(crate) mod tests {
             last: None,
             profile: None,
         }
+    }
+
+    #[test]
+    fn a_machine_may_be_called_by_its_whole_host_name() {
+        let long = format!("{}.{}", "a".repeat(63), "b".repeat(63));
+        for good in
+            ["web-01", "Web", "web-01.example.org", "3d", "4.pool", long.as_str(), &format!("{long}.{long}")[..253]]
+        {
+            assert!(is_host_name(good), "{good}");
+        }
+        let (label, whole) = ("a".repeat(64), format!("{long}.{long}"));
+        for bad in
+            ["", "-a", "a-", "a..b", ".a", "a.", "a.-b", "a_b", "10.0.0.5", "büro", "a\u{202e}b", "a\0", &label, &whole]
+        {
+            assert!(!is_host_name(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_in_the_same_domain() {
+        assert_eq!((copy_name("web-01", 1), copy_name("web-01", 3)), ("web-01-copy".into(), "web-01-copy-3".into()));
+        assert_eq!(copy_name("web-01.example.org", 2), "web-01-copy-2.example.org");
+        assert!(
+            is_host_name(&copy_name(&"a".repeat(63), 999))
+                && is_host_name(&copy_name(&format!("{}-b", "a".repeat(53)), 1))
+        );
     }
 
     #[test]

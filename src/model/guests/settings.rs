@@ -1,6 +1,7 @@
 //! What machines can have, as their provider declares it in its manifest: looked up, checked and told in words.
 
 use super::GuestKind;
+use super::addresses::wrong_router;
 use crate::options::{OptionSpec, When};
 use base::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,31 @@ impl MachineSettings {
         (good, wrong)
     }
 
+    /// The pairs of router and machine's address that new values touch, by their keys.
+    pub fn routers<'a>(&'a self, values: &'a BTreeMap<String, String>) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let pairs = self.0.iter().filter(|s| !s.router_of.is_empty()).map(|s| (s.key.as_str(), s.router_of.as_str()));
+        pairs.filter(|(router, own)| values.contains_key(*router) || values.contains_key(*own))
+    }
+
+    /// What is wrong with routers when these values are set; `now` is what the machine has.
+    pub fn wrong_routers(
+        &self,
+        values: &BTreeMap<String, String>,
+        now: impl Fn(&str) -> String,
+    ) -> Vec<(String, String)> {
+        let get = |key: &str| values.get(key).cloned().unwrap_or_else(|| now(key));
+        let wrong = self.routers(values).filter_map(|(router, own)| {
+            let (given, address) = (values.contains_key(router), get(own));
+            // A router that was not given goes away with its address.
+            if !given && matches!(address.as_str(), "" | "dhcp") {
+                return None;
+            }
+            let (name, text) = (get(router), wrong_router(&address, &get(router))?);
+            Some(if given { (router.into(), text) } else { (own.into(), format!("Its router is {name}. {text}")) })
+        });
+        wrong.collect()
+    }
+
     /// New values for a machine that is there, as the provider gets them.
     ///
     /// # Errors
@@ -120,6 +146,8 @@ pub(crate) mod tests {
             { "key": "vlan", "label": "VLAN tag", "kind": "number", "min": 0, "max": 4094, "group": "Network card", "profile": true },
             { "key": "firmware", "label": "Firmware", "kind": "choice", "choices": [["seabios", "BIOS"], ["ovmf", "UEFI (OVMF)"]], "when": "new", "group": "System", "profile": true, "notable": true },
             { "key": "tpm", "label": "TPM", "kind": "bool", "when": "new", "group": "System", "profile": true, "notable": true },
+            { "key": "address", "label": "Address", "kind": "text", "format": "cidr", "choices": [["dhcp", "dhcp"]], "when": "live" },
+            { "key": "router", "label": "Router", "kind": "text", "format": "address", "router_of": "address", "when": "live" },
             { "key": "name", "label": "Name", "kind": "text", "format": "name", "required": true, "when": "live", "group": "Options" },
         ]);
         serde_json::from_value(all).unwrap()
@@ -141,6 +169,25 @@ pub(crate) mod tests {
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "firmware", "flying", "memory", "name"]);
         let good = some().change(&pairs(&[("cores", " 4 "), ("numa", "on"), ("vlan", "")])).unwrap();
         assert_eq!(good, pairs(&[("cores", "4"), ("numa", "1"), ("vlan", "")]));
+    }
+
+    #[test]
+    fn a_router_must_suit_the_address_whichever_of_both_is_new() {
+        let wrong = |new: &[(&str, &str)], now: [&str; 2]| {
+            let now = pairs(&[("address", now[0]), ("router", now[1])]);
+            let wrong = some().wrong_routers(&pairs(new), |key| now[key].clone());
+            wrong.into_iter().map(|(key, _)| key).collect::<Vec<_>>().join(" ")
+        };
+        let has = ["10.0.0.5/24", "10.0.0.1"];
+        assert_eq!(wrong(&[("router", "10.0.0.2")], has), "");
+        assert_eq!(wrong(&[("router", "fd00::1")], has), "router");
+        assert_eq!(wrong(&[("address", "10.1.0.5/24")], has), "address");
+        assert_eq!(wrong(&[("address", "10.1.0.5/24"), ("router", "10.1.0.1")], has), "");
+        assert_eq!(wrong(&[("address", "dhcp")], has), "", "the router goes with it");
+        assert_eq!(wrong(&[("address", "dhcp"), ("router", "10.0.0.1")], has), "router");
+        assert_eq!(wrong(&[("router", "10.0.0.1")], ["dhcp", ""]), "router");
+        assert_eq!(wrong(&[("router", "")], ["", ""]), "");
+        assert_eq!(wrong(&[("cores", "2")], ["10.1.0.5/24", "10.0.0.1"]), "", "not touched");
     }
 
     #[test]

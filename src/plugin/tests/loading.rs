@@ -90,6 +90,14 @@ fn unknown_keys_of_the_manifest_are_errors_with_their_line() {
 }
 
 #[test]
+fn a_folder_of_the_file_system_is_no_plugin() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("lost+found")).unwrap();
+    let plugins = Plugins::load(embedded::FILES.plugins, Some(folder.path()));
+    assert!(plugins.list().iter().all(|p| p.name != "lost+found" && p.error.is_none()));
+}
+
+#[test]
 fn a_broken_edit_shows_its_error_and_the_good_version_runs_on() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), TOML, "fn act() { 1 }");

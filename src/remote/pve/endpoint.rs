@@ -45,6 +45,9 @@ impl FromStr for Endpoint {
             )
         };
         let text = text.trim();
+        if let Some(sentence) = model::connections::without_brackets(text) {
+            return Err(PveError::new(PveErrorKind::Invalid, sentence));
+        }
         if text.starts_with("http://") {
             return Err(PveError::new(PveErrorKind::Invalid, "Proxmox answers only https. Use https://…:8006."));
         }
@@ -132,7 +135,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), shown);
         }
-        for text in ["", "http://pve1:8006", "https://pve1/api2", "pve1:99999", "user@pve1", "pve 1"] {
+        for text in ["", "http://pve1:8006", "https://pve1/api2", "pve1:99999", "user@pve1", "pve 1", "fd00::1"] {
             assert_eq!(text.parse::<Endpoint>().unwrap_err().kind, PveErrorKind::Invalid, "{text}");
         }
     }

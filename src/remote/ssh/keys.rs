@@ -42,6 +42,16 @@ pub fn public_line(private: &Secret<String>) -> Result<String, SshError> {
 }
 
 pub(super) fn read(private: &Secret<String>) -> Result<PrivateKey, SshError> {
-    let key = russh::keys::decode_secret_key(private.expose(), None);
-    key.map_err(|e| SshError::new(SshErrorKind::Invalid, format!("This private key can't be read: {e}.")))
+    let wrong = |text: &str| SshError::new(SshErrorKind::Invalid, text);
+    let text = private.expose();
+    if !text.contains("PRIVATE KEY") {
+        return Err(wrong("This is not a private key. Paste the whole file, from -----BEGIN to -----END."));
+    }
+    russh::keys::decode_secret_key(text, None).map_err(|e| match e {
+        e if text.contains("ENCRYPTED") || matches!(e, russh::keys::Error::KeyIsEncrypted) => wrong(
+            "This private key has a password, which Steward can't ask for. Make a copy of its file, take the password off \
+             the copy with “ssh-keygen -p -N '' -f COPY”, and paste that.",
+        ),
+        e => wrong(&format!("This private key can't be read: {e}. Paste the whole file, from -----BEGIN to -----END.")),
+    })
 }

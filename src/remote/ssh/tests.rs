@@ -200,6 +200,24 @@ async fn a_server_that_goes_away_is_noticed() {
 }
 
 #[test]
+fn a_private_key_that_cannot_be_used_is_told_with_what_to_do() {
+    // Of nobody; its password is “kettles”.
+    let locked = "-----BEGIN OPENSSH PRIVATE KEY-----\n\
+        b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABDy05deS4\n\
+        naK2ny+S+TI2CCAAAAEAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIOMvgCR8of019b97\n\
+        0iFJDcjNNwIuFVsRcrN7ruBcOdQ5AAAAkI8PSs9S/SmsdmFtEwrMZ0k5GbufiqS/sPefZ/\n\
+        s6IPbbo+XrIxw0D/+/28xp5xcKoD3XoZC2fneUjm+9PJnHN4tiizGszr7uc7vmjYyecyq5\n\
+        0ZrdXMuA1R4CCQMri9tbGoiB2bqRFDdm6XGkIIdnWJwAQjxSnHp/bYjVrDbemLRBFsW1Nu\n\
+        uMTjxgiGu6m6/5jw==\n\
+        -----END OPENSSH PRIVATE KEY-----";
+    let told = |key: &str| public_line(&Secret::new(key.to_owned())).unwrap_err().message;
+    assert!(told(locked).contains("has a password") && told(locked).contains("ssh-keygen -p"), "{}", told(locked));
+    assert!(told("-----BEGIN ENCRYPTED PRIVATE KEY-----\n").contains("has a password"));
+    assert!(told("ssh-ed25519 AAAA mira@desk").contains("not a private key"));
+    assert!(told(&locked[..90]).contains("whole file"), "{}", told(&locked[..90]));
+}
+
+#[test]
 fn a_made_key_gives_its_public_line_again() {
     let pair = KeyPair::new("steward").unwrap();
     assert_eq!(public_line(&pair.private).unwrap(), pair.public);

@@ -74,7 +74,8 @@ pub fn dump(call: &Call) -> Answer {
 
 fn user(guest: &Guest) -> String {
     let name = guest.name();
-    let mut out = format!("#cloud-config\nhostname: {name}\nmanage_etc_hosts: true\nfqdn: {name}\n");
+    let host = name.split('.').next().unwrap_or_default();
+    let mut out = format!("#cloud-config\nhostname: {host}\nmanage_etc_hosts: true\nfqdn: {name}\n");
     if let Some(user) = guest.get("ciuser") {
         let _ = writeln!(out, "user: {user}\ndisable_root: False");
     }

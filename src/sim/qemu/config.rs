@@ -281,6 +281,9 @@ pub fn finish_value(
     if keys::is_net(key) {
         return Ok(with_mac(value, mix(fresh ^ key.bytes().fold(0, |h, b| mix(h ^ u64::from(b))))));
     }
+    if key == "sshkeys" {
+        super::create::check_ssh_keys(value)?;
+    }
     Ok(match key {
         "tags" => sorted_tags(value),
         // Windows can do nothing with a hash.

@@ -10,6 +10,8 @@ use crate::load::mix;
 use crate::schema::Params;
 use crate::state::{Cluster, Config, Guest, Kind};
 use crate::tasks::{self, Job, Work};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -95,17 +97,29 @@ fn may_create(c: &Cluster, who: &Who, vmid: u32, p: &Params, wanted: &Config) ->
     Ok(())
 }
 
-/// Keys come percent-encoded; each line must look like an OpenSSH public key.
+/// Keys come percent-encoded; `ssh-keygen` reads each line.
 pub fn check_ssh_keys(text: &str) -> Result<(), String> {
     let plain = crate::http::form::percent_decode(text);
     let good = |line: &str| {
         let mut words = line.split_whitespace();
         let kind = words.next().unwrap_or_default();
+        let body = words.next().and_then(|w| STANDARD.decode(w).ok()).unwrap_or_default();
         ["ssh-", "ecdsa-", "sk-"].iter().any(|p| kind.starts_with(p))
-            && words.next().is_some_and(|w| w.starts_with("AAAA"))
+            && parts(&body).is_some_and(|p| p[0] == kind.as_bytes())
     };
     let mut lines = plain.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
     if lines.all(good) { Ok(()) } else { Err("SSH public key validation error".to_owned()) }
+}
+
+/// The parts of a key, each with its length before it; `None` for one that is cut off, or has nothing but its name.
+fn parts(mut body: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut all = Vec::new();
+    while let Some((length, rest)) = body.split_first_chunk::<4>() {
+        let (part, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        all.push(part);
+        body = rest;
+    }
+    (body.is_empty() && all.len() > 1).then_some(all)
 }
 
 /// The worker: disks first, then the file.

@@ -372,6 +372,12 @@ fn ipconfig(text: &str) -> Result<(), String> {
             "format error\nip6: invalid format - value does not look like a valid ipv6 network configuration\n".into(),
         );
     }
+    if p.get("gw6").is_some_and(|gw| gw.parse::<std::net::Ipv6Addr>().is_err()) {
+        return Err("format error\ngw6: invalid format - value does not look like a valid ipv6 address\n".into());
+    }
+    if p.get("gw6").is_some() && p.get("ip6").is_none_or(|ip| ip == "dhcp" || ip == "auto") {
+        return Err("IPv6 gateway specified without specifying an IPv6 address".into());
+    }
     Ok(())
 }
 
@@ -379,7 +385,8 @@ fn cidr(text: &str) -> Option<std::net::IpAddr> {
     let (address, bits) = text.split_once('/')?;
     let address: std::net::IpAddr = address.parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    bits.parse::<u8>().ok().filter(|b| *b <= most).map(|_| address)
+    let digits = bits.bytes().all(|b| b.is_ascii_digit());
+    bits.parse::<u8>().ok().filter(|b| digits && (8..=most).contains(b)).map(|_| address)
 }
 
 fn agent(text: &str) -> Result<(), String> {

@@ -142,26 +142,29 @@ async fn snapshots_are_taken_listed_rolled_back_and_deleted() {
     );
 }
 
+const KEY: &str = "AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u";
+
 #[tokio::test]
 async fn cloud_init_keys_are_live_the_password_is_hidden_and_keys_must_be_encoded_twice() {
     let c = cluster().await;
     let path = c.machine(807, "&ide2=local-lvm%3Acloudinit&ipconfig0=ip%3D10.9.8.7%2F24%2Cgw%3D10.9.8.1&agent=1").await;
     let config = format!("{path}/config");
-    let once = c.put(&config, "sshkeys=ssh-ed25519%20AAAAC3Nza%20me").await;
+    let once = c.put(&config, &format!("sshkeys=ssh-ed25519%20{KEY}%20me")).await;
     assert!(once.error("sshkeys").contains("invalid urlencoded string"), "{once:?}");
-    assert_eq!(
-        c.put(&config, "sshkeys=ssh-ed25519%2520AAAAC3Nza%2520me&cipassword=secret&ciuser=ada").await.status,
-        200
-    );
+    let set = |key: &str| format!("sshkeys=ssh-ed25519%2520{key}%2520me&cipassword=secret&ciuser=ada");
+    assert!(c.put(&config, &set(&KEY[..40])).await.message().contains("SSH public key validation error"));
+    assert_eq!(c.put(&config, &set(KEY)).await.status, 200);
     let now = c.get(&config).await.data();
     assert_eq!(
         (now["cipassword"].as_str(), now["sshkeys"].as_str()),
-        (Some("**********"), Some("ssh-ed25519%20AAAAC3Nza%20me"))
+        (Some("**********"), Some(&*format!("ssh-ed25519%20{KEY}%20me")))
     );
     let dump = c.get(&format!("{path}/cloudinit/dump?type=user")).await.data();
     let dump = dump.as_str().unwrap();
     assert!(
-        dump.contains("- ssh-ed25519 AAAAC3Nza me") && dump.contains("user: ada") && dump.contains("password: $5$"),
+        dump.contains(&format!("- ssh-ed25519 {KEY} me"))
+            && dump.contains("user: ada")
+            && dump.contains("password: $5$"),
         "{dump}"
     );
     assert_eq!(c.get(&format!("{path}/agent/network-get-interfaces")).await.message(), "VM 807 is not running");

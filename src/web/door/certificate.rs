@@ -95,6 +95,12 @@ fn certified(pem: &Pem) -> Result<CertifiedKey> {
     if chain.is_empty() {
         return Err(no_certificate());
     }
+    if pem.key.expose().contains("ENCRYPTED") {
+        return Err(Error::invalid(
+            "The certificate's key has a password, which nobody can type when the service starts. Write one without: \
+             openssl pkey -in KEY -out NEWKEY.",
+        ));
+    }
     let key = PrivateKeyDer::from_pem_slice(pem.key.expose().as_bytes())
         .map_err(|e| Error::invalid("The certificate's key is not a private key in PEM form.").with_cause(e))?;
     let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -118,6 +124,16 @@ mod tests {
         assert!((818..=820).contains(&days), "{days}");
         assert_eq!(fingerprint(&made).unwrap().len(), 32 * 3 - 1);
         Certificates::new(&made).unwrap();
+    }
+
+    #[test]
+    fn a_key_with_a_password_is_told_as_such() {
+        for head in ["-----BEGIN ENCRYPTED PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED"]
+        {
+            let locked = Pem { key: Secret::new(format!("{head}\n")), ..pem() };
+            let told = Certificates::new(&locked).unwrap_err();
+            assert!(told.message().contains("has a password") && told.message().contains("openssl pkey"), "{told}");
+        }
     }
 
     #[test]

@@ -66,7 +66,10 @@ impl Server {
 async fn pem(app: &App) -> Result<Pem> {
     let settings = app.settings();
     if let (Some(chain), Some(key)) = (&settings.tls_certificate, &settings.tls_key) {
-        return Ok(Pem { chain: read(chain).await?, key: Secret::new(read(key).await?) });
+        let pem = Pem { chain: read(chain).await?, key: Secret::new(read(key).await?) };
+        let place = format!("tls_certificate {} and tls_key {}", chain.display(), key.display());
+        let wrong = |e: Error| Error::invalid(format!("{place}: {}", e.message())).with_cause(e);
+        return Certificates::new(&pem).map_err(wrong).map(|_| pem);
     }
     if let Some((chain, key)) = app.certificate().get()? {
         let kept = Pem { chain, key };

@@ -3,6 +3,7 @@
 //! serde's own errors speak of `u32` and `struct X`, stop at the first fault and take a list where an object is
 //! meant. So JSON, query parameters and forms become a [`Node`] first, and the type is read from that.
 
+use base::text::without_mark_bytes;
 use base::{Error, Result};
 use model::guests::actions::{Action, ActionReader};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
@@ -22,6 +23,8 @@ pub enum Node {
     Bool(bool),
     Number(serde_json::Number),
     Text(String),
+    /// A secret: nothing in it is tidied.
+    Secret(String),
     /// What a query or a form holds under one name: a text, or a number, a truth value or a list where one is wanted.
     Words(Vec<String>),
     List(Vec<Node>),
@@ -34,6 +37,7 @@ pub enum Node {
 
 impl Node {
     pub fn of_json(body: &[u8]) -> Result<Self> {
+        let body = without_mark_bytes(body);
         if body.trim_ascii().is_empty() {
             return Err(Error::invalid("The body is empty. Send a JSON object, at least {}."));
         }
@@ -109,7 +113,7 @@ impl Node {
 
     pub fn text(self) -> Option<String> {
         match self {
-            Self::Text(text) => Some(text),
+            Self::Text(text) | Self::Secret(text) => Some(text),
             Self::Words(words) => words.into_iter().next(),
             _ => None,
         }
@@ -275,10 +279,18 @@ fn wanted(expected: &dyn Expected) -> String {
         "a string" | "string" => "Give a text.",
         "a boolean" => "Give true or false.",
         "a sequence" => "This must be a list: [ … ].",
+        // Types of ours say what may be written.
+        t if t.starts_with("give ") => return sentence(t),
         t if t.starts_with("struct ") || t.starts_with("internally tagged") || t == "a map" => OBJECT,
         _ => "This value is not valid here.",
     };
     words.to_owned()
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.trim_end_matches('.').chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(chars).chain(['.']).collect()
 }
 
 /// Why a value is not read.
@@ -307,10 +319,7 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(text: T) -> Self {
-        let text = text.to_string();
-        let mut chars = text.trim_end_matches('.').chars();
-        let first = chars.next().into_iter().flat_map(char::to_uppercase);
-        Self::Message(first.chain(chars).chain(['.']).collect())
+        Self::Message(sentence(&text.to_string()))
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -359,6 +368,8 @@ macro_rules! numbers {
                 Self::Words(words) => {
                     let text = tidy(&words);
                     match (text.parse(), text.parse(), text.parse()) {
+                        // “+1” may be meant as one more.
+                        _ if text.starts_with('+') => Err(Fault::Message(wanted(&visitor))),
                         (Ok(n), _, _) => visitor.visit_u64(n),
                         (_, Ok(n), _) => visitor.visit_i64(n),
                         (_, _, Ok(n)) => visitor.visit_f64(n),
@@ -395,7 +406,8 @@ impl<'de> Deserializer<'de> for Node {
                 (_, Some(n), _) => visitor.visit_i64(n),
                 (_, _, n) => visitor.visit_f64(n.unwrap_or(f64::NAN)),
             },
-            Self::Text(text) => visitor.visit_string(text),
+            Self::Text(text) => visitor.visit_string(text.replace("\r\n", "\n")),
+            Self::Secret(text) => visitor.visit_string(text),
             Self::Words(words) => visitor.visit_string(tidy(&words)),
             // serde would take the tag from a list's first place.
             Self::List(_) if (&visitor as &dyn Expected).to_string().starts_with("internally tagged") => {
@@ -403,7 +415,7 @@ impl<'de> Deserializer<'de> for Node {
             }
             Self::List(all) => visitor.visit_seq(SeqDeserializer::new(all.into_iter())),
             Self::Object(all) | Self::Form(all) => visitor.visit_map(MapDeserializer::new(all.into_iter())),
-            Self::Placeholder => Err(Fault::Unreadable),
+            Self::Placeholder => visitor.visit_unit(),
         }
     }
 
@@ -446,8 +458,9 @@ impl<'de> Deserializer<'de> for Node {
         match self {
             // Blanks belong to a password.
             Self::Words(words) if name == "Secret" => {
-                visitor.visit_newtype_struct(Self::Text(words.into_iter().next().unwrap_or_default()))
+                visitor.visit_newtype_struct(Self::Secret(words.into_iter().next().unwrap_or_default()))
             }
+            Self::Text(text) if name == "Secret" => visitor.visit_newtype_struct(Self::Secret(text)),
             other => visitor.visit_newtype_struct(other),
         }
     }
@@ -495,7 +508,7 @@ impl<'de> Deserializer<'de> for Node {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match (self, variants) {
-            (Self::Text(text), _) => visitor.visit_enum(text.into_deserializer()),
+            (Self::Text(text) | Self::Secret(text), _) => visitor.visit_enum(text.into_deserializer()),
             (Self::Words(words), _) => visitor.visit_enum(tidy(&words).into_deserializer()),
             (Self::Placeholder, [first, ..]) => visitor.visit_enum((*first).into_deserializer()),
             _ => Err(Fault::Message(choose(variants))),

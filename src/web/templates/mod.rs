@@ -188,7 +188,7 @@ fn request(form: &Form, view: &NewView) -> Result<TemplateRequest> {
         Some(_) => node_of(form, view),
         None => node_of(form, view).without("image").with("own", form.node().with("name", Node::word(title))),
     };
-    let named = |_: &TemplateRequest| match view.image.is_some() || (1..=60).contains(&title.chars().count()) {
+    let named = |_: &TemplateRequest| match view.image.is_some() || base::text::is_name(title, 60) {
         true => Ok(()),
         false => Err(Error::field("title", "Give it a name of 1 to 60 characters.")),
     };

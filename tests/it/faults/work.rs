@@ -5,6 +5,7 @@ use app::Actor;
 use app::live::GuestLive;
 use base::Result;
 use base::ids::GuestId;
+use model::amounts::NewSize;
 use model::guests::actions::{
     AddDisk, AddNic, ChangeSettings, CloneGuest, Delete, DeleteSnapshot, GrowDisk, Hibernate, MakeTemplate, Migrate,
     MoveDisk, NicSpec, RemoveNic, Rollback, Shutdown, Start, Stop, TakeSnapshot,
@@ -201,8 +202,8 @@ impl Work {
             Self::DeleteSnapshot => DeleteSnapshot { name: NAME.into() }.into(),
             Self::Change => change("cores", "7"),
             Self::AddDisk => AddDisk { bus: "scsi".into(), storage: "nas".into(), gib: 3, path: None }.into(),
-            Self::GrowDisk => GrowDisk { disk: "scsi0".into(), gib: 500 }.into(),
-            Self::ContainerGrow => GrowDisk { disk: "rootfs".into(), gib: 500 }.into(),
+            Self::GrowDisk => GrowDisk { disk: "scsi0".into(), gib: NewSize::Whole(500) }.into(),
+            Self::ContainerGrow => GrowDisk { disk: "rootfs".into(), gib: NewSize::Whole(500) }.into(),
             Self::AddNic => {
                 let nic = NicSpec { bridge: "vmbr0".into(), vlan: Some(20), link: true, ..NicSpec::default() };
                 AddNic { nic }.into()

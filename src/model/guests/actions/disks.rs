@@ -1,6 +1,7 @@
 //! A machine's disks and CD drives.
 
 use super::{Action, ActionSpec, Part};
+use crate::amounts::{self, NewSize};
 use crate::providers::Feature;
 use base::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub struct AddDisk {
     pub bus: String,
     pub storage: String,
     /// 1 to 65536.
+    #[serde(deserialize_with = "amounts::gib")]
     pub gib: u64,
     /// Where a container sees it.
     #[serde(default)]
@@ -46,8 +48,9 @@ impl Action for AddDisk {
 #[serde(deny_unknown_fields)]
 pub struct GrowDisk {
     pub disk: String,
-    /// Its size afterwards.
-    pub gib: u64,
+    /// Its size afterwards in GiB; a text with a plus, like "+10", adds to what it has.
+    #[schema(value_type = u64)]
+    pub gib: NewSize,
 }
 
 impl Action for GrowDisk {
@@ -58,11 +61,12 @@ impl Action for GrowDisk {
     }
 
     fn describe(&self) -> String {
-        format!("{} to {} GiB", self.disk, self.gib)
+        format!("{} {}", self.disk, self.gib)
     }
 
     fn check(&self) -> Result<()> {
-        Error::of_fields(wrong_size(self.gib))
+        let (NewSize::Whole(gib) | NewSize::More(gib)) = self.gib;
+        Error::of_fields(wrong_size(gib))
     }
 
     fn part(&self) -> Option<Part<'_>> {

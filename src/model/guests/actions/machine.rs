@@ -2,7 +2,7 @@
 
 use super::{Action, ActionSpec, Confirm, Part, check_text};
 use crate::access::GuestRight;
-use crate::guests::{GuestKind, GuestState, is_dns_label};
+use crate::guests::{GuestKind, GuestState, HOST_NAME, is_host_name};
 use crate::providers::Feature;
 use base::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CloneGuest {
-    /// 1 to 63 letters, digits and dashes.
+    /// A host name, like web-01 or web-01.example.org.
     pub name: String,
     /// Where the copy goes; left out: the same node. Another one only when all disks are on shared storages.
     #[serde(default)]
@@ -59,8 +59,8 @@ impl Action for CloneGuest {
     }
 
     fn check(&self) -> Result<()> {
-        if !is_dns_label(&self.name) {
-            return Err(Error::field("name", "Use 1 to 63 letters, digits and dashes; no dash at either end."));
+        if !is_host_name(&self.name) {
+            return Err(Error::field("name", HOST_NAME));
         }
         if self.storage.is_some() && !self.full {
             return Err(Error::field("storage", "A copy that shares the template's disks stays on their storage."));

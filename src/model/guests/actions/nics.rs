@@ -1,8 +1,8 @@
 //! A machine's network cards.
 
 use super::{Action, ActionSpec, Part};
+use crate::guests::addresses::own_address;
 use crate::guests::hardware::is_mac;
-use crate::guests::is_cidr;
 use crate::providers::Feature;
 use base::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -46,18 +46,15 @@ impl NicSpec {
             !t.is_empty() && t.len() <= 40 && t.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
         let strange = |text: &Option<String>, fits: &dyn Fn(&str) -> bool| text.as_deref().is_some_and(|t| !fits(t));
-        let address = |a: &str| a.is_empty() || a == "dhcp" || is_cidr(a);
         let wrong = [
             (!name(&self.bridge), "bridge", "Choose a bridge."),
             (self.vlan.is_some_and(|v| !(1..=4094).contains(&v)), "vlan", "A VLAN tag is 1 to 4094."),
             (strange(&self.mac, &is_mac), "mac", "Give six pairs like BC:24:11:2A:00:7F; the first one even."),
-            (
-                strange(&self.address, &address),
-                "address",
-                "Give dhcp, or address and prefix length, like 192.168.1.44/24.",
-            ),
         ];
-        Error::of_fields(wrong.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, field, text)| (field, text)))
+        let wrong = wrong.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, field, text)| (field, text.to_owned()));
+        let address = self.address.as_deref().filter(|a| !a.is_empty() && *a != "dhcp");
+        let address = address.and_then(|a| own_address(a).err());
+        Error::of_fields(wrong.chain(address.map(|text| ("address", text))))
     }
 
     fn describe(&self) -> String {
@@ -157,5 +154,7 @@ mod tests {
         nic("vmbr0", Some("BC:24:11:2A:00:7F"), Some(20)).check().unwrap();
         let e = nic("vmbr0,tag=1", Some("01:00:00:00:00:00"), Some(5000)).check().unwrap_err();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["bridge", "mac", "vlan"]);
+        let at = |a: &str| NicSpec { address: Some(a.into()), ..nic("vmbr0", None, None) }.check();
+        assert!(at("dhcp").is_ok() && at("10.0.0.5/24").is_ok() && at("10.0.0.0/24").is_err());
     }
 }

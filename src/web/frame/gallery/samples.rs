@@ -492,7 +492,7 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
         must_pick: false,
         features: Feature::ALL.to_vec(),
         settings: settings(),
-        my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(),
+        my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u mira@desk".into(),
     }
 }
 
@@ -532,7 +532,11 @@ pub fn profile_view(fresh: bool) -> profile::ProfileView {
     };
     profile::ProfileView {
         user: people().remove(0).user,
-        prefs: Prefs { ssh_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample mira@desk".into(), ..Prefs::default() },
+        prefs: Prefs {
+            ssh_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u mira@desk"
+                .into(),
+            ..Prefs::default()
+        },
         sessions: vec![session(1, "Firefox on Linux", true), session(2, "Chrome on Android", false)],
         tokens: vec![app::tokens::TokenView {
             id: TokenId::from_bytes([5; 16]),

@@ -138,9 +138,7 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
             create::create(
                 &page("/machines/new"),
                 &create_view(create::CreateStep::Source),
-                &typed()
-                    .replace("name", "-x")
-                    .fail(&Error::field("name", "Use 1 to 63 letters, digits and dashes; no dash at either end.")),
+                &typed().replace("name", "-x").fail(&Error::field("name", model::guests::HOST_NAME)),
             ),
         ),
         ("create-size", create::create(&page("/machines/new"), &create_view(create::CreateStep::Size), &typed())),

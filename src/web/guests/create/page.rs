@@ -225,7 +225,7 @@ fn source(view: &CreateView, form: &Form) -> Markup {
     let system = view.settings.find("system");
     let nodes: Vec<_> = view.nodes.iter().map(|n| (n.clone(), n.clone())).collect();
     html! {
-        (text("name", "Name").required().focus().hint("Letters, digits and dashes. It is also the host name.").render(form))
+        (text("name", "Name").required().focus().hint("It is also the host name: web-01, or with its domain web-01.example.org.").render(form))
         @if view.connections.len() > 1 { (select(form, "connection", "Cluster", &view.connections, "")) }
         @else if let Some((id, _)) = view.connections.first() { input type="hidden" name="connection" value=(id); }
         @if view.templates.is_empty() { input type="hidden" name="from" value="iso"; }

@@ -39,7 +39,7 @@ pub fn copy(page: &Page, head: &MachineHead, view: &CloneView, form: &Form) -> M
             @if let Some(why) = &view.refusal { (note("warn", html! { (why) })) } @else {
                 form method="post" action=(head.at("clone")) {
                     (csrf(page))
-                    (text("name", "Name").required().default(&view.suggestion).hint("1 to 63 letters, digits and dashes.").render(form))
+                    (text("name", "Name").required().default(&view.suggestion).hint("A host name, like web-01 or web-01.example.org.").render(form))
                     @if !view.snapshots.is_empty() { (select(form, "snapshot", "Copy of", &states(view), "Copying a snapshot gives you the machine as it was then.")) }
                     @if view.linked { (ways(form, "full", "Disks", &kinds())) }
                     (select(form, "node", "Node", &places(head, view), &tied(head, view)))

@@ -125,6 +125,35 @@ fn a_list_is_no_object() {
 }
 
 #[test]
+fn text_is_the_same_from_every_system() {
+    let body = "\u{feff}{\"name\":\"a\\r\\nb\",\"gib\":3,\"tags\":[],\"start\":true,\"password\":\"a\\r\\nb\"}";
+    let read: Typed = Node::of_json(body.as_bytes()).unwrap().read().unwrap();
+    assert_eq!((read.name.as_str(), read.password.unwrap().expose().as_str()), ("a\nb", "a\r\nb"));
+    assert!(Node::of_json("\u{feff}".as_bytes()).unwrap_err().message().contains("empty"));
+}
+
+#[test]
+fn amounts_and_limits_are_told_with_what_may_be_written() {
+    use model::guests::actions::{AddDisk, GrowDisk};
+    use model::quotas::{Quota, UserQuota};
+    let wrong = Node::of_json(br#"{"cores":"many","memory":-1,"disk":true}"#).and_then(Node::read::<UserQuota>);
+    let limit = "Give a whole number, 0 or more, or “usual” or “unlimited”.";
+    let fields = wrong.unwrap_err().fields().clone();
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["cores", "disk", "memory"]);
+    assert!(fields.values().all(|text| text == limit), "{fields:?}");
+    let both = Node::of_json(br#"{"memory":"2x","disk":"0.5G"}"#).and_then(Node::read::<Quota>).unwrap_err();
+    assert_eq!(both.fields().len(), 2, "{both:?}");
+    let read: Quota = Node::of_json(br#"{"memory":"2G","disk":16}"#).unwrap().read().unwrap();
+    assert_eq!((read.memory, read.disk, read.cores), (Some(2048), Some(16), None));
+    let form = |gib: &str| Node::of_form([("disk", "scsi0"), ("bus", "scsi"), ("storage", "a"), ("gib", gib)]);
+    assert_eq!(form("1.5T").read::<AddDisk>().unwrap().gib, 1536);
+    assert_eq!(form("+10").read::<AddDisk>().unwrap_err().fields().keys().collect::<Vec<_>>(), ["gib"]);
+    assert_eq!(form("+10").read::<GrowDisk>().unwrap().gib.to_string(), "by 10 GiB");
+    let odd = form("much").read::<GrowDisk>().unwrap_err();
+    assert!(odd.fields()["gib"].contains("GiB, or with a unit"), "{odd:?}");
+}
+
+#[test]
 fn what_is_no_json_is_said_so() {
     let said = |body: &[u8]| Node::of_json(body).unwrap_err().message().to_owned();
     assert_eq!(said(b"{"), "The body is not JSON. The error is in line 1, column 1.");
