@@ -4,7 +4,7 @@ use crate::guests::sharing::drop_of_guest;
 use crate::report::{Report, ReportedGuest};
 use crate::{App, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId};
-use base::{Error, Result, Timestamp};
+use base::{Error, Kind, Result, Timestamp};
 use model::connections::Reach;
 use model::guests::{Guest, GuestState};
 use model::subject::Subject;
@@ -95,10 +95,18 @@ impl Inventory<'_> {
         let (missing, gone) = self.missing(&known, &report, now);
         changed.extend(missing);
         let gone_ids: Vec<GuestId> = gone.iter().map(|g| g.id).collect();
-        let changed = self.store(id, changed, gone, was_away, asked).await?;
-        self.0.live().put_rows(changed);
-        self.0.live().remove_rows(&gone_ids);
-        self.0.grants().reload(self.0.store(), &gone_ids)?;
+        match self.store(id, changed, gone, was_away, asked).await {
+            Ok(changed) => {
+                self.0.live().put_rows(changed);
+                self.0.live().remove_rows(&gone_ids);
+                self.0.grants().reload(self.0.store(), &gone_ids)?;
+            }
+            // The provider did answer: what runs is seen all the same, and the rows are written when there is room.
+            Err(e) if e.kind() == Kind::Storage => {
+                tracing::debug!(connection.id = %id, error = e.chain(), "what has changed could not be stored");
+            }
+            Err(e) => return Err(e),
+        }
         self.0.live().take_report(id, (asked, now), report, &ids);
         Ok(())
     }

@@ -9,6 +9,7 @@ pub mod files;
 pub mod ids;
 pub mod random;
 pub mod secret;
+pub mod text;
 pub mod time;
 
 pub use error::{Error, Kind, Result};
