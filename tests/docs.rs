@@ -88,6 +88,11 @@ fn the_limits_are_those_of_the_code() {
         ("variables in one function", grouped(limits::VARIABLES as u64)),
         ("functions in one plugin", grouped(limits::FUNCTIONS as u64)),
         ("one file", mib(limits::FILE_BYTES)),
+        ("files of one plugin", grouped(limits::FILES as u64)),
+        ("files of one plugin together", mib(limits::PLUGIN_BYTES)),
+        ("plugins in the folder", grouped(limits::PLUGINS as u64)),
+        ("kept values (`kv`) of one plugin", grouped(limits::KV_KEYS as u64)),
+        ("kept values of one plugin together", mib(limits::KV_BYTES as u64)),
         ("a step's result, a job's result, a kept value", mib(limits::RESULT_BYTES as u64)),
         ("`job.sleep`, time-out of `job.wait_until`", format!("{} days", limits::LONGEST_WAIT_SECONDS / 86_400)),
     ];

@@ -1,11 +1,47 @@
 //! How the appliance itself is doing: for `/readyz`, `/metrics`, `steward doctor` and the settings page.
 
 use crate::App;
+use config::Settings;
 use model::connections::Reach;
 use model::jobs::JobState;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+/// What others on this host can reach or change of what Steward keeps, as sentences with what to do.
+pub fn exposed(settings: &Settings) -> Vec<String> {
+    let mut found = Vec::new();
+    let (data, store, key) = (&settings.data_dir, settings.store_file(), &settings.key_file);
+    for (path, right, closed) in [(data, "0700", 0o077), (&store, "0600", 0o077), (key, "0600", 0o077)] {
+        if let Some(mode) = mode(path).filter(|mode| mode & closed != 0) {
+            let path = path.display();
+            found.push(format!("Others on this host can reach {path} (mode {mode:04o}). Run: chmod {right} {path}"));
+        }
+    }
+    for path in settings.plugins_dir.iter().chain(&settings.images_file) {
+        if let Some(mode) = mode(path).filter(|mode| mode & 0o022 != 0) {
+            let path = path.display();
+            found.push(format!("Others on this host can change {path} (mode {mode:04o}). Run: chmod go-w {path}"));
+        }
+    }
+    // The setting itself is refused inside of the data folder; here are links.
+    if let (Ok(data), Ok(real)) = (data.canonicalize(), key.canonicalize())
+        && real.starts_with(&data)
+    {
+        found.push(format!(
+            "The appliance key {} leads into the data folder ({}), so a copy of the data holds the key too. Move the \
+             file out of it.",
+            key.display(),
+            real.display()
+        ));
+    }
+    found
+}
+
+fn mode(path: &Path) -> Option<u32> {
+    Some(std::fs::metadata(path).ok()?.mode() & 0o7777)
+}
 
 /// One check with its outcome in words.
 #[derive(Clone, Debug, Serialize)]
@@ -32,10 +68,10 @@ pub struct Footprint {
 pub struct Health<'a>(pub(super) &'a App);
 
 impl Health<'_> {
-    /// Store, plugins, Proxmox, disk space. The first one that is not well makes `/readyz` say no, except
+    /// Store, plugins, disk space, who can reach the files, Proxmox. The first one that is not well makes `/readyz` say no, except
     /// Proxmox: the appliance is ready to show the last known state without it.
     pub fn checks(&self) -> Vec<Check> {
-        vec![self.store(), self.plugins(), self.disk(), self.proxmox()]
+        vec![self.store(), self.plugins(), self.disk(), self.files(), self.proxmox()]
     }
 
     /// May this process get requests?
@@ -69,6 +105,12 @@ impl Health<'_> {
             Some(free) => Check { name: "disk", ok: free > 200 << 20, text: format!("{} MiB free", free >> 20) },
             None => Check { name: "disk", ok: false, text: "the data folder can't be read".to_owned() },
         }
+    }
+
+    fn files(&self) -> Check {
+        let exposed = exposed(self.0.settings());
+        let text = if exposed.is_empty() { "only Steward can reach them".to_owned() } else { exposed.join(" ") };
+        Check { name: "files", ok: exposed.is_empty(), text }
     }
 
     fn proxmox(&self) -> Check {
@@ -126,4 +168,46 @@ fn free_bytes(path: &Path) -> Option<u64> {
     let stat = nix::sys::statvfs::statvfs(path).ok()?;
     #[expect(clippy::useless_conversion, reason = "these are u32 on some systems")]
     Some(u64::from(stat.blocks_available()) * u64::from(stat.fragment_size()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{Permissions, create_dir, set_permissions, write};
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn what_others_can_reach_is_told_with_the_command_that_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let chmod = |name: &str, mode| set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
+        let settings = Settings {
+            data_dir: at("data"),
+            key_file: at("key"),
+            plugins_dir: Some(at("plugins")),
+            images_file: None,
+            ..Settings::default()
+        };
+        assert!(exposed(&settings).is_empty(), "nothing is there yet");
+        for name in ["data", "plugins"] {
+            create_dir(at(name)).unwrap();
+        }
+        for name in ["data/steward.redb", "data/key"] {
+            write(at(name), "x").unwrap();
+            chmod(name, 0o600);
+        }
+        chmod("data", 0o700);
+        chmod("plugins", 0o755);
+        assert!(exposed(&settings).is_empty());
+        chmod("data", 0o777);
+        chmod("data/steward.redb", 0o666);
+        chmod("plugins", 0o777);
+        symlink(at("data/key"), at("key")).unwrap();
+        let told = exposed(&settings);
+        let wanted = ["chmod 0700", "chmod 0600", "chmod go-w", "leads into the data folder"];
+        assert_eq!(told.len(), wanted.len(), "{told:?}");
+        for (told, wanted) in told.iter().zip(wanted) {
+            assert!(told.contains(wanted), "{told}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use crate::guests::sharing::drop_of_guest;
 use crate::report::{Report, ReportedGuest};
 use crate::{App, plugin_host, quotas};
 use base::ids::{ConnectionId, GuestId};
-use base::{Error, Result, Timestamp};
+use base::{Error, Kind, Result, Timestamp};
 use model::connections::Reach;
 use model::guests::forgotten::ForgottenGuest;
 use model::guests::{Guest, GuestState};
@@ -178,10 +178,18 @@ impl Inventory<'_> {
         changed.extend(missing);
         let gone_ids: Vec<GuestId> = gone.iter().map(|g| g.id).collect();
         let regranted: Vec<GuestId> = returned.values().map(|f| f.row.id).chain(gone_ids.iter().copied()).collect();
-        let changed = self.store(id, Changes { changed, gone, returned, was_away, asked }).await?;
-        self.0.live().put_rows(changed);
-        self.0.live().remove_rows(&gone_ids);
-        self.0.grants().reload(self.0.store(), &regranted)?;
+        match self.store(id, Changes { changed, gone, returned, was_away, asked }).await {
+            Ok(changed) => {
+                self.0.live().put_rows(changed);
+                self.0.live().remove_rows(&gone_ids);
+                self.0.grants().reload(self.0.store(), &regranted)?;
+            }
+            // The provider did answer: what runs is seen all the same, and the rows are written when there is room.
+            Err(e) if e.kind() == Kind::Storage => {
+                tracing::debug!(connection.id = %id, error = e.chain(), "what has changed could not be stored");
+            }
+            Err(e) => return Err(e),
+        }
         self.0.live().take_report(id, (asked, now), report, &ids);
         Ok(())
     }

@@ -19,6 +19,7 @@ pub mod connections;
 pub mod consoles;
 mod crontab;
 mod derived_keys;
+mod ended;
 pub mod events;
 pub mod guests;
 pub mod hardware_profiles;
@@ -74,6 +75,7 @@ struct Inner {
     links: connections::Links,
     consoles: consoles::Desk,
     setup: setup::SetupCode,
+    ended: ended::Ended,
     ssh: ssh::Sessions,
     systems: guests::Systems,
     keys: derived_keys::DerivedKeys,
@@ -125,6 +127,7 @@ impl App {
             links,
             consoles: consoles::Desk::default(),
             setup,
+            ended: ended::Ended::default(),
             ssh: ssh::Sessions::default(),
             systems: guests::Systems::default(),
             keys: derived_keys,

@@ -346,7 +346,10 @@ impl Live {
             let Some(c) = work.connections.get_mut(&id) else { return };
             c.take_report(when.1, &mut report);
             for (guest, row) in report.guests.into_iter().zip(ids) {
-                work.see(*row, when, guest.state);
+                // One without a row is new and could not be stored, or its row has just been taken away.
+                if work.rows.contains_key(row) {
+                    work.see(*row, when, guest.state);
+                }
             }
         });
     }

@@ -2,6 +2,7 @@
 //! restart logs nobody out and no open key is kept in the store. Deleting the row revokes it at once.
 
 use crate::actor::Via;
+use crate::ended::Credential;
 use crate::{Actor, App, tokens, users};
 use base::ids::{SessionId, UserId};
 use base::{Error, Result, Secret, Timestamp, random};
@@ -204,7 +205,8 @@ impl Sessions<'_> {
     }
 
     pub(super) fn open(&self, id: SessionId, secret: &[u8; 32], kind: SessionKind, address: &str) -> Result<Actor> {
-        let session = self.0.store().read(|tx| tx.get(tables::SESSIONS, &id))?.ok_or_else(over)?;
+        let session = self.0.store().read(|tx| tx.get(tables::SESSIONS, &id))?;
+        let session = session.filter(|_| !self.is_ended(id)).ok_or_else(over)?;
         let now = self.0.now();
         let user = self.0.people().get(session.user).filter(|u| u.active).ok_or_else(over)?;
         let good_for = match kind {
@@ -229,6 +231,10 @@ impl Sessions<'_> {
         Ok(Actor::person(user, via, session.scope, vault, address, self.0.shared_grants()))
     }
 
+    fn is_ended(&self, id: SessionId) -> bool {
+        self.0.0.ended.has(Credential::Session(id))
+    }
+
     /// Writes `last_seen` beside the request; a session that was revoked meanwhile stays revoked.
     fn touch(&self, session: Session) {
         let store = self.0.store().clone();
@@ -245,8 +251,10 @@ impl Sessions<'_> {
 
     /// Is the session or token that made this actor still good? For streams that stay open.
     pub fn is_alive(&self, actor: &Actor) -> bool {
-        let (store, now) = (self.0.store(), self.0.now());
+        let (store, now, ended) = (self.0.store(), self.0.now(), &self.0.0.ended);
         let good = match actor.via() {
+            Some(Via::Session(id) | Via::Jwt(id)) if ended.has(Credential::Session(id)) => false,
+            Some(Via::Token(id)) if ended.has(Credential::Token(id)) => false,
             Some(Via::Session(id) | Via::Jwt(id)) => {
                 matches!(store.read(|tx| tx.get(tables::SESSIONS, &id)), Ok(Some(s)) if now < s.expires)
             }
@@ -281,7 +289,9 @@ impl Sessions<'_> {
         let mut out = self.0.store().read(|tx| {
             let mut out = Vec::new();
             for ((_, id), ()) in tx.list(tables::USER_SESSIONS, Scan::prefix(&user), usize::MAX)? {
-                let Some(s) = tx.get(tables::SESSIONS, &id)?.filter(|s| now < s.expires) else { continue };
+                let Some(s) = tx.get(tables::SESSIONS, &id)?.filter(|s| now < s.expires && !self.is_ended(id)) else {
+                    continue;
+                };
                 out.push(SessionView {
                     id,
                     kind: s.kind,
@@ -309,20 +319,11 @@ impl Sessions<'_> {
 
     async fn end(&self, actor: &Actor, id: SessionId, action: &str) -> Result<()> {
         let user = actor.require_person()?;
-        let record = actor.record(self.0.now(), action, actor.login(), "");
-        self.0
-            .store()
-            .write(move |tx| {
-                let row = tx.get(tables::SESSIONS, &id)?.filter(|s| s.user == user);
-                let row = row.ok_or_else(|| Error::not_found("This session is over already."))?;
-                tx.delete(tables::SESSIONS, &id)?;
-                tx.delete(tables::USER_SESSIONS, &(user, id))?;
-                let mut record = record;
-                record.detail = format!("{} at {}", row.device, row.address);
-                tx.audit(record);
-                Ok(())
-            })
-            .await
+        let row = self.0.store().read(|tx| tx.get(tables::SESSIONS, &id))?.filter(|s| s.user == user);
+        let row = row.ok_or_else(|| Error::not_found("This session is over already."))?;
+        let detail = format!("{} at {}", row.device, row.address);
+        let record = actor.record(self.0.now(), action, actor.login(), detail);
+        self.0.end_credential(Credential::Session(id), user, record).await
     }
 
     /// Sets a new password: the same vault key gets a new slot. All other sessions end.

@@ -1,6 +1,7 @@
 //! API tokens and the short tokens (JWT, RFC 7519) made from them. Both are key slots like a session.
 
 use crate::actor::Via;
+use crate::ended::Credential;
 use crate::{Actor, App, sessions};
 use base::ids::{SessionId, TokenId};
 use base::text::is_name;
@@ -48,7 +49,7 @@ impl Tokens<'_> {
         self.0.store().read(|tx| {
             let mut out = Vec::new();
             for ((_, id), ()) in tx.list(tables::USER_TOKENS, Scan::prefix(&user), usize::MAX)? {
-                if let Some(t) = tx.get(tables::TOKENS, &id)? {
+                if let Some(t) = tx.get(tables::TOKENS, &id)?.filter(|_| !self.is_ended(id)) {
                     let Token { name, scope, created, expires, last_used, .. } = t;
                     out.push(TokenView { id, name, scope, created, expires, last_used });
                 }
@@ -116,6 +117,9 @@ impl Tokens<'_> {
         if days.is_some_and(|d| !(1..=3650).contains(&d)) {
             return Err(Error::field("days", "Choose 1 to 3650 days."));
         }
+        if self.is_ended(id) {
+            return Err(Error::not_found("You have no such token."));
+        }
         let (secret, now) = (random::bytes::<32>(), self.0.now());
         let slot = slots::secret::wrap(actor.vault()?, &secret, id.bytes());
         let record = actor.record(now, "token.rotate", "", "");
@@ -154,20 +158,14 @@ impl Tokens<'_> {
         if actor.via() != Some(Via::Token(id)) {
             actor.require_scope(Scope::Full)?;
         }
-        let record = actor.record(self.0.now(), "token.revoke", "", "");
-        self.0
-            .store()
-            .write(move |tx| {
-                let token = tx.get(tables::TOKENS, &id)?.filter(|t| t.user == user);
-                let token = token.ok_or_else(|| Error::not_found("This token has already been deleted."))?;
-                tx.delete(tables::TOKENS, &id)?;
-                tx.delete(tables::USER_TOKENS, &(user, id))?;
-                let mut record = record;
-                record.subject = token.name;
-                tx.audit(record);
-                Ok(())
-            })
-            .await
+        let token = self.0.store().read(|tx| tx.get(tables::TOKENS, &id))?.filter(|t| t.user == user);
+        let token = token.ok_or_else(|| Error::not_found("This token has already been deleted."))?;
+        let record = actor.record(self.0.now(), "token.revoke", &token.name, "");
+        self.0.end_credential(Credential::Token(id), user, record).await
+    }
+
+    fn is_ended(&self, id: TokenId) -> bool {
+        self.0.0.ended.has(Credential::Token(id))
     }
 
     /// Who holds this bearer token: an API token (`stw_...`) or a JWT.
@@ -181,7 +179,8 @@ impl Tokens<'_> {
     fn open(&self, text: &str, address: &str) -> Result<Actor> {
         let (id, secret) = sessions::parse_bearer(text).ok_or_else(refused)?;
         let id = TokenId::from_bytes(id);
-        let token = self.0.store().read(|tx| tx.get(tables::TOKENS, &id))?.ok_or_else(refused)?;
+        let token = self.0.store().read(|tx| tx.get(tables::TOKENS, &id))?;
+        let token = token.filter(|_| !self.is_ended(id)).ok_or_else(refused)?;
         let now = self.0.now();
         let user = self.0.people().get(token.user).filter(|u| u.active).ok_or_else(refused)?;
         if token.expires.is_some_and(|t| now >= t) {
@@ -198,7 +197,7 @@ impl Tokens<'_> {
     /// Whether a token with that slot is still good: not expired, revoked or renewed since.
     pub(super) fn is_still(&self, id: TokenId, slot: &[u8]) -> Result<()> {
         let token = self.0.store().read(|tx| tx.get(tables::TOKENS, &id))?;
-        let good = |t: &Token| t.slot == slot && t.expires.is_none_or(|end| self.0.now() < end);
+        let good = |t: &Token| !self.is_ended(id) && t.slot == slot && t.expires.is_none_or(|end| self.0.now() < end);
         token.filter(good).map(drop).ok_or_else(refused)
     }
 

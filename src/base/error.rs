@@ -1,5 +1,6 @@
 //! One error for the whole program: a kind, a sentence for the person, a cause for the log.
 
+use crate::excerpt;
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
@@ -42,7 +43,7 @@ pub struct Error {
 impl Error {
     /// `message` is shown to people: a full sentence that says what to do, with nothing internal in it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), fields: BTreeMap::new(), retry_after: None, cause: None }
+        Self { kind, message: excerpt::error(message), fields: BTreeMap::new(), retry_after: None, cause: None }
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {
@@ -102,7 +103,7 @@ impl Error {
 
     #[must_use]
     pub fn with_field(mut self, field: &str, message: impl Into<String>) -> Self {
-        self.fields.insert(field.to_owned(), message.into());
+        self.fields.insert(field.to_owned(), excerpt::error(message));
         self
     }
 
@@ -138,11 +139,11 @@ impl Error {
         self.retry_after
     }
 
-    /// The whole chain on one line, for the log only.
+    /// The chain on one line, for the log only.
     pub fn chain(&self) -> String {
         let mut out = self.message.clone();
-        for (field, text) in &self.fields {
-            out.push_str(&format!(" [{field}: {text}]"));
+        for (field, why) in &self.fields {
+            out.push_str(&format!(" [{field}: {why}]"));
         }
         let mut next: Option<&(dyn StdError + 'static)> = self.cause.as_ref().map(|c| &**c as _);
         while let Some(cause) = next {
@@ -150,7 +151,7 @@ impl Error {
             out.push_str(&cause.to_string());
             next = cause.source();
         }
-        out
+        excerpt::error(out)
     }
 }
 

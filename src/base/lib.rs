@@ -5,6 +5,7 @@
 
 pub mod amounts;
 pub mod error;
+pub mod excerpt;
 pub mod files;
 pub mod ids;
 pub mod random;

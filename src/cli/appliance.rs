@@ -5,6 +5,7 @@ use app::App;
 use base::{Error, Result, SystemClock};
 use config::Settings;
 use crypto::appliance;
+use nix::sys::resource::{Resource, getrlimit};
 use plugin::{limits, stack};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,10 @@ use store::Store;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Threads besides those of the runtime that there must be room for, and bytes for all that is no stack.
+const SPARE_THREADS: usize = 6;
+const ELSE_BYTES: u64 = 1 << 30;
 
 /// The appliance while it runs.
 pub(super) struct Running {
@@ -39,6 +44,7 @@ pub(super) fn serve(settings: Settings) -> Result<ExitCode> {
 
 /// The runtime with TLS' one backend in place.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    enough_address_space()?;
     web::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -50,6 +56,22 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
         .build()
         .map_err(Error::internal)?;
     runtime.block_on(work)
+}
+
+/// Where a thread's stack does not fit, nothing says so: the program would wait for the thread for ever.
+fn enough_address_space() -> Result<()> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_AS).map_err(Error::internal)?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let needed = ((cores + SPARE_THREADS) * limits::STACK_BYTES) as u64 + ELSE_BYTES;
+    if limit >= needed {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "The limit on address space ({} MiB) is too low: Steward needs {} MiB. Most of it is reserved and never used. \
+         Lift the limit (`ulimit -v unlimited`, in a systemd unit LimitAS=infinity); to limit memory use MemoryMax=.",
+        limit >> 20,
+        needed >> 20
+    )))
 }
 
 impl Running {

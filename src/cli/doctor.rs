@@ -23,6 +23,9 @@ pub(super) fn run(settings: &Settings) -> ExitCode {
     report(ok, "key", &text);
     let (ok, text) = folder(&settings.data_dir);
     report(ok, "data", &text);
+    for text in app::health::exposed(settings) {
+        report(false, "files", &text);
+    }
     let (ok, text) = plugins(settings);
     report(ok, "plugins", &text);
     match socket::ask(&settings.socket, &Request::Health) {

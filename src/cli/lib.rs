@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod logging;
 mod proxmox;
+mod quiet;
 mod remote;
 mod say;
 mod socket;

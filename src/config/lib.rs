@@ -40,6 +40,9 @@ pub struct Settings {
     /// Own certificate (PEM chain) instead of the self-signed one; needs `tls_key`.
     pub tls_certificate: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
+    /// More names that Steward is reached by. The host's own names and addresses and those of the certificate are known.
+    #[serde(deserialize_with = "list")]
+    pub hosts: Vec<String>,
     /// Origins (`https://host[:port]`) whose pages may call the REST API; none by default.
     pub cors_origins: Vec<String>,
     /// Whether browsers are told to speak TLS only with this host name (`Strict-Transport-Security`). They then refuse
@@ -71,6 +74,7 @@ impl Default for Settings {
             image_mirror: None,
             tls_certificate: None,
             tls_key: None,
+            hosts: Vec::new(),
             cors_origins: Vec::new(),
             hsts: None,
             poll_seconds: 5,
@@ -130,6 +134,11 @@ impl Settings {
             "workers and jobs_per_node must be 1 to 64."
         } else if self.tls_certificate.is_some() != self.tls_key.is_some() {
             "tls_certificate and tls_key go together: give both or none."
+        } else if let Some(no_name) = self.hosts.iter().find(|h| !is_host(h)) {
+            return Err(Error::invalid(format!(
+                "The settings are not valid: hosts: “{no_name}” is not a host name or an IP address. Write one like \
+                 \"steward.home.example\", without https:// and without a port."
+            )));
         } else if self.cors_origins.iter().any(|o| !is_origin(o)) {
             "cors_origins takes origins like \"https://tools.example\", without a path."
         } else if self.image_mirror.as_deref().is_some_and(|m| !is_address(m)) {
@@ -153,6 +162,13 @@ fn is_origin(text: &str) -> bool {
         .is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
 }
 
+/// Without scheme, port or path.
+fn is_host(text: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    bare.parse::<std::net::IpAddr>().is_ok() || (!text.is_empty() && text.chars().all(is_name))
+}
+
 fn is_address(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let host = rest.and_then(|r| r.split('/').next()).unwrap_or_default();
@@ -161,11 +177,7 @@ fn is_address(text: &str) -> bool {
 
 /// Addresses with a port, with what to write instead of what is none.
 fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<SocketAddr>, D::Error> {
-    let texts = OneOrMany::deserialize(deserializer)?;
-    let texts = match texts {
-        OneOrMany::One(text) => vec![text],
-        OneOrMany::Many(texts) => texts,
-    };
+    let texts = list(deserializer)?;
     let parse = |text: &String| {
         text.trim().parse().map_err(|_| {
             serde::de::Error::custom(format!(
@@ -177,8 +189,16 @@ fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<
     texts.iter().map(parse).collect()
 }
 
+/// One text needs no list.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
+    })
+}
+
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "addresses like [\"0.0.0.0:8443\"] are meant")]
+#[serde(untagged, expecting = "texts in quotes are meant, like [\"0.0.0.0:8443\"] for listen")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -203,7 +223,7 @@ fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result
             continue;
         }
         let value = match key {
-            "LISTEN" | "CORS_ORIGINS" => {
+            "LISTEN" | "HOSTS" | "CORS_ORIGINS" => {
                 toml::Value::Array(text.split(',').map(|s| toml::Value::String(s.trim().to_owned())).collect())
             }
             "HSTS" => match text.as_str() {
@@ -276,6 +296,17 @@ mod tests {
         assert!(load("listen = '0.0.0.0:443'", &[]).unwrap().sends_hsts());
         assert!(!load("listen = '0.0.0.0:443'", &[("STEWARD_HSTS", "false")]).unwrap().sends_hsts());
         assert!(load("hsts = true", &[]).unwrap().sends_hsts());
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_and_nothing_else() {
+        let s = load("hosts = 'steward.home.example'", &[]).unwrap();
+        assert_eq!(s.hosts, ["steward.home.example"]);
+        assert_eq!(load("", &[("STEWARD_HOSTS", "a.example, 192.0.2.1, 2001:db8::1")]).unwrap().hosts.len(), 3);
+        for wrong in ["https://steward.example", "steward.example:8443", "a b", "", "*"] {
+            let e = load(&format!("hosts = ['{wrong}']"), &[]).unwrap_err();
+            assert!(e.message().contains("hosts") && e.message().contains("without a port"), "{}", e.message());
+        }
     }
 
     #[test]

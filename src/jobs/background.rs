@@ -19,6 +19,7 @@ pub fn start(app: &App, stop: &CancellationToken, tasks: &mut JoinSet<()>) {
         (Duration::from_secs, |what, period| Every { what, period, app: app.clone(), stop: stop.clone() });
     tasks.spawn(poll(app.clone(), stop.clone()));
     tasks.spawn(every("ends of jobs", seconds(15)).run(|app| async move { app.jobs().catch_up().await }));
+    tasks.spawn(every("ends of sessions", seconds(15)).run(|app| async move { app.write_ends().await }));
     tasks.spawn(every("software", seconds(15)).run(|app| async move { app.software().catch_up().await }));
     tasks.spawn(every("schedules", seconds(15)).run(|app| async move { app.schedules().tick().await.map(drop) }));
     tasks.spawn(every("cloud images", seconds(60)).run(|app| async move { app.templates().tick().await }));

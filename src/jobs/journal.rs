@@ -114,7 +114,7 @@ impl Journal for StoreJournal {
             match n {
                 n if n > LOG_LINES => break,
                 n if n == LOG_LINES => fit.push((n, *level, "The log is full; later lines are left out.".to_owned())),
-                _ => fit.push((n, *level, text.chars().take(4_000).collect())),
+                _ => fit.push((n, *level, base::excerpt::error(text.as_str()))),
             }
         }
         if fit.is_empty() {

@@ -1,6 +1,6 @@
 //! What a run's end means for the job. Pure: row and outcome in, changed row out.
 
-use base::Timestamp;
+use base::{Timestamp, excerpt};
 use model::backoff;
 use model::jobs::{Job, JobState};
 use plugin::{Failure, Outcome};
@@ -41,13 +41,13 @@ fn within_patience(job: &Job, now: Timestamp) -> bool {
 }
 
 fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
-    let text = failure.error.message.clone();
+    let why = excerpt::error(failure.error.message.as_str());
     let undoing = job.state == JobState::Undoing;
     if away && failure.retry {
         job.not_before = now.plus(AWAY_EVERY);
         // The reason for undoing is kept; that the provider is unreachable goes to the log.
         if !undoing {
-            job.error = Some(format!("{text} Steward continues as soon as it is back."));
+            job.error = Some(format!("{why} Steward continues as soon as it is back."));
             job.state = JobState::Queued;
         }
         return;
@@ -55,19 +55,20 @@ fn failed(job: &mut Job, failure: &Failure, now: Timestamp, away: bool) {
     job.attempts += 1;
     if failure.mismatch {
         // Nothing is guessed: a person has to look.
-        job.error = Some(text);
+        job.error = Some(why);
         end(job, JobState::Failed, now);
     } else if (failure.retry || undoing) && job.attempts < job.max_attempts {
         job.not_before = now.plus(backoff::after(job.attempts));
         if !undoing {
-            job.error = Some(text);
+            job.error = Some(why);
             job.state = JobState::Queued;
         }
     } else if undoing {
-        job.error = Some(both_reasons(&job.error.take().unwrap_or_default(), &text));
+        // Each undo that is tried again adds its reason.
+        job.error = Some(excerpt::error(both_reasons(&job.error.take().unwrap_or_default(), &why)));
         end(job, JobState::Failed, now);
     } else {
-        job.error = Some(text);
+        job.error = Some(why);
         take_back(job, now);
     }
 }
@@ -133,7 +134,11 @@ mod tests {
     }
 
     fn failure(retry: bool) -> Outcome {
-        let error = ScriptError { file: "main.rhai".into(), line: 1, column: 1, message: "No room.".into() };
+        failure_of(retry, "No room.")
+    }
+
+    fn failure_of(retry: bool, why: &str) -> Outcome {
+        let error = ScriptError { file: "main.rhai".into(), line: 1, column: 1, message: why.into() };
         Outcome::Failed(Failure { error, retry, mismatch: false, unreachable: false })
     }
 
@@ -197,5 +202,19 @@ mod tests {
         let mut job = a_job();
         apply(&mut job, Outcome::Done(json!({ "vmid": 104 })), Timestamp::ZERO, false);
         assert_eq!((job.state, &job.result["vmid"]), (JobState::Succeeded, &json!(104)));
+    }
+
+    #[test]
+    fn an_endless_error_is_cut_and_undoing_again_and_again_adds_no_more() {
+        let long = format!("Clone failed: {} no space left", "x".repeat(512 << 10));
+        let mut job = a_job();
+        apply(&mut job, failure_of(false, &long), Timestamp::ZERO, false);
+        let kept = job.error.clone().unwrap();
+        assert!(kept.len() <= excerpt::ERROR_BYTES && kept.starts_with("Clone failed") && kept.ends_with("no space left"));
+        for _ in 0..5 {
+            (job.state, job.attempts) = (JobState::Undoing, job.max_attempts);
+            apply(&mut job, failure_of(false, &format!("{long}.")), Timestamp::ZERO, false);
+        }
+        assert!(job.error.unwrap().len() <= excerpt::ERROR_BYTES);
     }
 }

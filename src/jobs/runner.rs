@@ -274,8 +274,7 @@ fn plugin_gone(job: &Job) -> Outcome {
 }
 
 fn failure(message: &str, retry: bool, mismatch: bool) -> Outcome {
-    let error = ScriptError { file: String::new(), line: 0, column: 0, message: message.to_owned() };
-    Outcome::Failed(Failure { error, retry, mismatch, unreachable: false })
+    Outcome::Failed(Failure { error: ScriptError::new("", 0, 0, message), retry, mismatch, unreachable: false })
 }
 
 /// Was the failure that the provider could not be reached?

@@ -106,6 +106,13 @@ pub struct ScriptError {
     pub message: String,
 }
 
+impl ScriptError {
+    /// `message` may come from a script: it is kept at a length that helps.
+    pub fn new(file: impl Into<String>, line: usize, column: usize, message: impl Into<String>) -> Self {
+        Self { file: file.into(), line, column, message: base::excerpt::error(message) }
+    }
+}
+
 impl std::fmt::Display for ScriptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.line == 0 {

@@ -61,7 +61,7 @@ impl Failed {
 
     pub fn at(&self, file: &str) -> ScriptError {
         let (line, column) = (self.position.line().unwrap_or(0), self.position.position().unwrap_or(0));
-        ScriptError { file: file.to_owned(), line, column, message: self.message.clone() }
+        ScriptError::new(file, line, column, self.message.as_str())
     }
 }
 

@@ -35,6 +35,14 @@ pub const VARIABLES: usize = 256;
 pub const FUNCTIONS: usize = 700;
 /// Bytes of one plugin file.
 pub const FILE_BYTES: u64 = 256 << 10;
+/// Files (`*.rhai`, `*.toml`) of one plugin, and their bytes together.
+pub const FILES: usize = 100;
+pub const PLUGIN_BYTES: u64 = 4 << 20;
+/// Plugins in the folder.
+pub const PLUGINS: usize = 200;
+/// Keys that one plugin may keep in `kv`, and the bytes of their values together (as JSON).
+pub const KV_KEYS: usize = 1_000;
+pub const KV_BYTES: usize = 4 << 20;
 /// Bytes of one step's result (as JSON) and of a job's result.
 pub const RESULT_BYTES: usize = 64 << 10;
 /// Longest `job.sleep` and longest time-out of `job.wait_until`.

@@ -79,7 +79,7 @@ pub(super) fn add_settings(manifest: &mut Manifest, text: &str) -> Result<(), Sc
 fn read<T: serde::de::DeserializeOwned>(name: &str, file: &str, text: &str) -> Result<T, ScriptError> {
     toml::from_str(text).map_err(|e| {
         let (line, column) = e.span().map_or((0, 0), |span| line_and_column(text, span.start));
-        ScriptError { file: format!("{name}/{file}"), line, column, message: e.message().to_owned() }
+        ScriptError::new(format!("{name}/{file}"), line, column, e.message())
     })
 }
 

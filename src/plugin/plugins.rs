@@ -6,13 +6,17 @@ use base::{Error, Result};
 use model::plugins::{Manifest, Origin, PluginInfo, ScriptError};
 use notify::{RecursiveMode, Watcher};
 use std::collections::{BTreeMap, HashMap};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Editors write a file in several steps; wait until it has been quiet this long.
 const QUIET: Duration = Duration::from_millis(250);
+/// How often it is looked whether the folder is still the same one.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// The plugins of the appliance. Clones are the same collection.
 #[derive(Clone)]
@@ -24,7 +28,6 @@ struct Collection {
     state: RwLock<State>,
     /// One reload at a time.
     reloading: Mutex<()>,
-    watcher: Mutex<Option<notify::RecommendedWatcher>>,
 }
 
 #[derive(Default)]
@@ -63,7 +66,6 @@ impl Plugins {
             folder: folder.map(Path::to_owned),
             state: RwLock::default(),
             reloading: Mutex::default(),
-            watcher: Mutex::default(),
         }));
         plugins.reload();
         plugins
@@ -147,16 +149,16 @@ impl Plugins {
         changed
     }
 
-    /// Watches the folder and calls `on_change` (on a thread of its own) after a reload that changed something.
-    /// Without a folder there is nothing to watch.
+    /// Watches the folder and calls `on_change` (on a thread of its own) after a reload that changed something. A folder
+    /// that is replaced, or that is not there yet, is watched as soon as it is there. Without one there is nothing to watch.
     ///
     /// # Errors
-    /// The folder can't be watched.
+    /// Nothing can be watched on this system.
     pub fn watch(&self, on_change: impl Fn() + Send + 'static) -> Result<()> {
-        let Some(folder) = &self.0.folder else { return Ok(()) };
+        let Some(folder) = self.0.folder.clone() else { return Ok(()) };
         let cant = |e: &dyn std::fmt::Display| Error::unavailable(format!("The plugins folder can't be watched: {e}"));
         let (send, receive) = mpsc::channel();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading the files is an event too, and would loop for ever.
             if event.map_or(true, |e| !e.kind.is_access()) {
                 // Nobody listens any more: the watcher goes away too.
@@ -164,26 +166,52 @@ impl Plugins {
             }
         })
         .map_err(|e| cant(&e))?;
-        watcher.watch(folder, RecursiveMode::Recursive).map_err(|e| cant(&e))?;
+        let mut watched = Watched { watcher, folder, identity: None, complained: false };
+        watched.follow();
         let weak = Arc::downgrade(&self.0);
         let work = move || {
-            while receive.recv().is_ok() {
-                loop {
-                    match receive.recv_timeout(QUIET) {
-                        Ok(()) => {}
-                        Err(RecvTimeoutError::Timeout) => break,
-                        Err(RecvTimeoutError::Disconnected) => return,
-                    }
-                }
+            loop {
+                let changed = receive.recv_timeout(LOOK).is_ok();
+                while changed && receive.recv_timeout(QUIET).is_ok() {}
                 let Some(inner) = weak.upgrade() else { return };
-                if Plugins(inner).reload() {
+                if (watched.follow() || changed) && Plugins(inner).reload() {
                     on_change();
                 }
             }
         };
         std::thread::Builder::new().name("plugins".into()).spawn(work).map_err(|e| cant(&e))?;
-        *self.0.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(watcher);
         Ok(())
+    }
+}
+
+/// The folder under a watch, which belongs to the folder itself and not to its name.
+struct Watched {
+    watcher: notify::RecommendedWatcher,
+    folder: PathBuf,
+    /// Device and inode of the folder that is watched.
+    identity: Option<(u64, u64)>,
+    complained: bool,
+}
+
+impl Watched {
+    /// Goes over to the folder that has the name now. `true`: it is another one.
+    fn follow(&mut self) -> bool {
+        let now = std::fs::metadata(&self.folder).ok().filter(Metadata::is_dir).map(|m| (m.dev(), m.ino()));
+        if now == self.identity {
+            return false;
+        }
+        // It may have gone with its folder.
+        let _ = self.watcher.unwatch(&self.folder);
+        let watched = now.map(|_| self.watcher.watch(&self.folder, RecursiveMode::Recursive));
+        if let Some(Err(error)) = watched {
+            if !self.complained {
+                tracing::warn!(%error, "changed plugin files are not noticed; reload them on the Plugins page");
+            }
+            self.complained = true;
+            return false;
+        }
+        (self.identity, self.complained) = (now, false);
+        true
     }
 }
 

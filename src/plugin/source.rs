@@ -1,12 +1,12 @@
 //! Where plugins come from: the binary, and a folder on disk. A source is text only; nothing runs here.
 
-use super::limits::FILE_BYTES;
+use super::limits::{FILE_BYTES, FILES, PLUGIN_BYTES, PLUGINS};
 use super::manifest;
 use base::text::without_mark;
 use model::plugins::{Origin, ScriptError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The files of one plugin (`*.rhai`, `*.toml`), by name.
 pub(super) type Files = BTreeMap<String, String>;
@@ -97,21 +97,25 @@ pub(super) fn folder(folder: &Path) -> Vec<Source> {
             return Vec::new();
         }
     };
-    let mut found: Vec<Source> = entries
+    let mut found: Vec<_> = entries
         .filter_map(Result::ok)
         .filter(|e| e.path().is_dir())
         .filter_map(|e| e.file_name().into_string().ok().map(|name| (name, e.path())))
         .filter(|(name, _)| !name.starts_with('.') && name != LOST_AND_FOUND)
-        .map(|(name, path)| Source { files: read(&name, &path), name, origin: Origin::Folder })
         .collect();
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    found
+    found.sort();
+    if found.len() > PLUGINS {
+        let (folder, left_out) = (folder.display(), found.len() - PLUGINS);
+        tracing::warn!(%folder, left_out, "a plugins folder may hold {PLUGINS} plugins; the last ones by name are left out");
+    }
+    let source = |(name, path): (String, PathBuf)| Source { files: read(&name, &path), name, origin: Origin::Folder };
+    found.into_iter().take(PLUGINS).map(source).collect()
 }
 
 /// The plugin files of one folder.
 pub(super) fn read(name: &str, path: &Path) -> Result<Files, ScriptError> {
     let problem = |e: std::io::Error| unreadable(name, &e.to_string());
-    let mut files = Files::new();
+    let (mut files, mut total) = (Files::new(), 0);
     for entry in std::fs::read_dir(path).map_err(problem)? {
         let entry = entry.map_err(problem)?;
         let Ok(file) = entry.file_name().into_string() else { continue };
@@ -124,6 +128,11 @@ pub(super) fn read(name: &str, path: &Path) -> Result<Files, ScriptError> {
         if !meta.is_file() || meta.len() > FILE_BYTES {
             return Err(unreadable(&label, &format!("it is not a plain file of at most {FILE_BYTES} bytes")));
         }
+        total += meta.len();
+        if files.len() == FILES || total > PLUGIN_BYTES {
+            let most = PLUGIN_BYTES >> 20;
+            return Err(unreadable(name, &format!("a plugin has at most {FILES} files, together {most} MiB")));
+        }
         let bytes = std::fs::read(entry.path()).map_err(problem)?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable(&label, "it is not UTF-8 text"))?;
         files.insert(file, without_mark(&text).to_owned());
@@ -132,5 +141,32 @@ pub(super) fn read(name: &str, path: &Path) -> Result<Files, ScriptError> {
 }
 
 fn unreadable(file: &str, why: &str) -> ScriptError {
-    ScriptError { file: file.to_owned(), line: 0, column: 0, message: format!("can't be read: {why}") }
+    ScriptError::new(file, 0, 0, format!("can't be read: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_with_too_many_or_too_large_files_is_refused_with_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |n: usize, bytes: usize| std::fs::write(folder.path().join(format!("{n}.rhai")), "x".repeat(bytes));
+        (0..FILES).for_each(|n| write(n, 10).unwrap());
+        std::fs::write(folder.path().join("notes.txt"), "no file of a plugin").unwrap();
+        assert_eq!(read("p", folder.path()).unwrap().len(), FILES);
+        write(FILES, 10).unwrap();
+        let said = read("p", folder.path()).unwrap_err().message;
+        assert!(said.contains("at most 100 files, together 4 MiB"), "{said}");
+        std::fs::remove_file(folder.path().join(format!("{FILES}.rhai"))).unwrap();
+        (0..20).for_each(|n| write(n, 250 << 10).unwrap());
+        assert_eq!(read("p", folder.path()).unwrap_err().message, said);
+    }
+
+    #[test]
+    fn a_folder_holds_so_many_plugins_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        (0..PLUGINS + 5).for_each(|n| std::fs::create_dir(folder.path().join(format!("p{n:04}"))).unwrap());
+        assert_eq!(super::folder(folder.path()).len(), PLUGINS);
+    }
 }

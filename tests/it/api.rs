@@ -366,6 +366,24 @@ async fn too_many_calls_are_told_when_to_come_again() {
 }
 
 #[tokio::test]
+async fn a_request_under_a_strangers_name_is_told_which_setting_allows_it() {
+    let hosts = Some(web::door::hosts::Hosts::new(["steward.test".to_owned()]));
+    let house = House::with(Options { hosts, ..Options::default() });
+    let mut admin = house.admin().await;
+    assert_eq!(admin.get("/profile").await.status, StatusCode::OK);
+    let ask = |path: &'static str, host: &'static str| {
+        house.call(Request::get(path).header(header::HOST, host).body(Body::empty()).unwrap())
+    };
+    for path in ["/sign-in", "/api/v1/guests", "/metrics", "/invite/abc"] {
+        let answer = ask(path, "evil.example:8443").await;
+        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
+        assert!(answer.body.contains("evil.example") && answer.body.contains("hosts"), "{path}: {}", answer.body);
+        assert_ne!(ask(path, "localhost:8443").await.status, StatusCode::MISDIRECTED_REQUEST);
+    }
+    assert_eq!(ask("/healthz", "evil.example").await.status, StatusCode::OK, "probes come under any name");
+}
+
+#[tokio::test]
 async fn another_origin_reads_the_api_only_when_it_is_listed() {
     let house = House::with(Options { origins: vec!["https://tools.example".to_owned()], ..Options::default() });
     let ask = |method: Method, origin: &'static str| {

@@ -10,7 +10,7 @@ use model::sessions::Scope;
 use serde_json::Value;
 use sim::{self, Sim};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ pub struct Appliance {
     child: Option<Child>,
     /// More settings of the process, as in its environment.
     pub settings_more: Vec<(&'static str, String)>,
+    /// The data folder is on a disk of this many KiB, which only the process sees.
+    pub small_disk: Option<u32>,
 }
 
 /// An answer of the REST API.
@@ -67,6 +69,19 @@ pub fn connection(cluster: &Sim) -> Connection {
     }
 }
 
+/// The same command in a mount namespace of its own, so that the small disk is gone with it. That needs root.
+fn on_a_small_disk(command: &Command, folder: &Path, kib: u32) -> Command {
+    let script = format!(
+        "cp -a \"$0\" \"$0.own\" && mount -t tmpfs -o size={kib}k steward-test \"$0\" && cp -a \"$0.own/.\" \"$0\" && exec \"$@\""
+    );
+    let command = command.as_std();
+    let mut small = Command::new("unshare");
+    small.args(["--mount", "--propagation", "private", "--", "sh", "-c", &script]).arg(folder);
+    small.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null()).kill_on_drop(true);
+    small.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    small
+}
+
 impl Appliance {
     /// Makes the folder, the first admin, a token and the connection. Nothing runs yet.
     pub async fn prepare(cluster: &Sim) -> Self {
@@ -81,7 +96,8 @@ impl Appliance {
     pub async fn alone() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut appliance = Self { folder, address, token: String::new(), child: None, settings_more: Vec::new() };
+        let mut appliance =
+            Self { folder, address, token: String::new(), child: None, settings_more: Vec::new(), small_disk: None };
         let app = appliance.open();
         let code = app.setup().code().unwrap();
         let password = Secret::new(PASSWORD.to_owned());
@@ -143,7 +159,11 @@ impl Appliance {
     /// Starts the process and waits until it answers.
     pub async fn start(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        self.child = Some(self.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let mut command = self.command(&["serve"]);
+        if let Some(kib) = self.small_disk {
+            command = on_a_small_disk(&command, &self.settings().data_dir, kib);
+        }
+        self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let began = Instant::now();
         while self.try_ask("GET", "/readyz", None).await.is_none_or(|a| a.status != 200) {
             assert!(began.elapsed() < Duration::from_secs(30), "it does not answer: {}", self.log());

@@ -2,6 +2,8 @@
 
 use crate::appliance::{Appliance, cluster};
 use serde_json::{Value, json};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 fn wanted(name: &str, template: u64) -> Value {
@@ -105,4 +107,63 @@ async fn a_restart_logs_nobody_out_and_a_revoked_token_stays_revoked() {
     assert_eq!(appliance.ask("GET", "/api/v1/me", None).await.status, 401);
     appliance.stop().await;
     cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_keeps_nobody_signed_in_and_hides_no_machine() {
+    let cluster = cluster(0.05).await;
+    let mut appliance = Appliance::prepare(&cluster).await;
+    appliance.small_disk = Some(12 << 10);
+    appliance.start().await;
+    let list = appliance.until("/api/v1/guests?q=kind:vm", 20, |l| l["total"] != 0).await;
+    let vmid = u32::try_from(list["guests"][0]["vmid"].as_u64().unwrap()).unwrap();
+    let cookie = crate::console::cookie(&appliance).await;
+    let profile = appliance.raw("GET", "/profile", &[("cookie", &cookie)], "").await;
+    let csrf = profile.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+
+    let folder = format!("/proc/{}/root{}", appliance.pid(), appliance.path("data").display());
+    let filler = PathBuf::from(folder).join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[1; 4096]).is_ok() {}
+    let mut status = 0;
+    for n in 0..40 {
+        let token = json!({ "name": format!("token {n}"), "scope": "read" });
+        status = appliance.ask("POST", "/api/v1/me/tokens", Some(token)).await.status;
+        if status == 507 {
+            break;
+        }
+    }
+    assert_eq!(status, 507, "the small disk is full");
+
+    cluster.faults().set_config(vmid, "name", "renamed");
+    appliance.until("/api/v1/guests?q=name:renamed", 20, |l| l["total"] == 1).await;
+    let reach = appliance.ask("GET", "/api/v1/connections", None).await.json()["connections"][0]["reach"].clone();
+    assert!(reach.to_string().contains("here"), "{reach}");
+
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin"), kind];
+    let out = appliance.raw("POST", "/sign-out", &headers, &format!("csrf={csrf}")).await;
+    assert!(out.starts_with("HTTP/1.1 303") && out.contains("__Host-steward=;"), "{out}");
+    let page = appliance.raw("GET", "/profile", &[("cookie", &cookie)], "").await;
+    assert!(page.starts_with("HTTP/1.1 303") && page.contains("location: /sign-in"), "{page}");
+
+    // Its room is free when nobody holds it open either.
+    drop(file);
+    std::fs::remove_file(&filler).unwrap();
+    let written = |audit: &Value| audit.to_string().contains("user.logout");
+    appliance.until("/api/v1/audit?limit=20", 40, written).await;
+    appliance.stop().await;
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn too_little_address_space_is_a_sentence_and_an_end() {
+    let appliance = Appliance::alone().await;
+    let command = appliance.command(&["serve"]);
+    let mut limited = tokio::process::Command::new("prlimit");
+    limited.arg(format!("--as={}", 1 << 30)).arg(command.as_std().get_program()).arg("serve").kill_on_drop(true);
+    limited.envs(command.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = tokio::time::timeout(Duration::from_secs(20), limited.output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("address space (1024 MiB) is too low"), "{said}");
 }

@@ -9,7 +9,8 @@ use rhai::{Dynamic, NativeCallContext};
 
 pub(super) const MODULE: HostModule = HostModule {
     name: "kv",
-    about: "Small values that the plugin keeps between runs. Every plugin has its own; none can reach another's.",
+    about: "Small values that the plugin keeps between runs. Every plugin has its own, at most 1,000 keys with \
+            4 MiB together; none can reach another's.",
     functions: &[
         HostFunction {
             signature: "get(key) -> value",

@@ -94,6 +94,14 @@ fn a_name_is_used_once() {
 }
 
 #[test]
+fn an_endless_error_of_a_script_is_cut() {
+    let w = World::new("fn act(job, args) { let a = \"no room \"; a.pad(500000, 'x'); throw a; }");
+    let failure = w.failure();
+    let kept = &failure.error.message;
+    assert!(kept.len() <= base::excerpt::ERROR_BYTES && kept.starts_with("no room"), "{}", kept.len());
+}
+
+#[test]
 fn the_host_is_only_asked_inside_of_steps() {
     let w = World::new("fn act(job, args) { try { pve::get(\"/nodes\"); } catch { } }");
     let failure = w.failure();

@@ -138,6 +138,33 @@ fn a_saved_file_is_noticed() {
 }
 
 #[test]
+fn a_folder_that_is_replaced_or_comes_later_is_watched_too() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("plugins");
+    let plugins = Plugins::load(embedded::FILES.plugins, Some(&folder));
+    let (send, receive) = mpsc::channel();
+    plugins.watch(move || send.send(()).unwrap()).unwrap();
+    let until = |wanted: i64| {
+        while plugins.get("demo").is_none() || answer(&plugins) != wanted {
+            receive.recv_timeout(Duration::from_secs(20)).unwrap();
+        }
+    };
+    std::fs::create_dir(&folder).unwrap();
+    write(&folder, TOML, "fn act() { 1 }");
+    until(1);
+    std::fs::rename(&folder, place.path().join("old")).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    write(&folder, TOML, "fn act() { 2 }");
+    until(2);
+    write(&folder, TOML, "fn act() { 3 }");
+    until(3);
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    write(&folder, TOML, "fn act() { 4 }");
+    until(4);
+}
+
+#[test]
 fn a_library_is_part_of_the_plugin_and_of_its_hash() {
     let folder = tempfile::tempdir().unwrap();
     let put = |path: &str, text: &str| {

@@ -8,8 +8,10 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use x509_parser::extensions::GeneralName;
 
 /// How long a self-signed certificate is valid. Apple's systems refuse more than 825 days.
 const LIFETIME: Duration = Duration::from_secs(820 * 24 * 3600);
@@ -49,6 +51,23 @@ pub fn expires(pem: &Pem) -> Result<Timestamp> {
     let leaf = chain(pem)?.into_iter().next().ok_or_else(no_certificate)?;
     let (_, parsed) = x509_parser::parse_x509_certificate(&leaf).map_err(|_| no_certificate())?;
     Ok(Timestamp::from_secs(parsed.validity().not_after.timestamp()))
+}
+
+/// The host names and addresses that the leaf of `pem` is for.
+pub fn names(pem: &Pem) -> Result<Vec<String>> {
+    let leaf = chain(pem)?.into_iter().next().ok_or_else(no_certificate)?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(&leaf).map_err(|_| no_certificate())?;
+    let names = parsed.subject_alternative_name().ok().flatten();
+    let address = |bytes: &[u8]| {
+        let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+        v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+    };
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => address(bytes).map(|a| a.to_string()),
+        _ => None,
+    };
+    Ok(names.iter().flat_map(|names| &names.value.general_names).filter_map(text).collect())
 }
 
 /// SHA-256 of the leaf's DER, as browsers show it (`AB:CD:..`), so a person can compare before they trust it.
@@ -123,6 +142,7 @@ mod tests {
         let days = (expires(&made).unwrap().as_secs() - 1_790_000_000) / 86_400;
         assert!((818..=820).contains(&days), "{days}");
         assert_eq!(fingerprint(&made).unwrap().len(), 32 * 3 - 1);
+        assert_eq!(names(&made).unwrap(), ["steward.home.example", "127.0.0.1"]);
         Certificates::new(&made).unwrap();
     }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Response;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use std::any::Any;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
@@ -126,12 +127,11 @@ impl Connections {
         let most = self.limits.total + if is_the_host(address) { FOR_THE_HOST } else { 0 };
         if full && !is_the_host(address) {
             open.warn(address, now, "has too many open connections");
-            evict(open.by_address.get(&address)?)?;
+            evict(open.by_address.get(&address)?, false)?;
         } else if open.total >= most {
-            let (greediest, theirs) =
-                open.by_address.iter().max_by_key(|(_, c)| c.iter().filter(|c| !c.evicted.is_cancelled()).count())?;
-            let greediest = *greediest;
-            evict(theirs)?;
+            let mut greedy: Vec<_> = open.by_address.iter().collect();
+            greedy.sort_by_key(|(_, c)| Reverse(c.iter().filter(|c| !c.evicted.is_cancelled()).count()));
+            let greediest = *greedy.into_iter().find(|(_, theirs)| evict(theirs, true).is_some())?.0;
             open.warn(greediest, now, "has the most of all connections, and there is no room for more");
         }
         let connection = Arc::new(Connection {
@@ -166,12 +166,16 @@ fn is_the_host(address: IpAddr) -> bool {
     address == IpAddr::V4(Ipv4Addr::LOCALHOST) || address == household(IpAddr::V6(Ipv6Addr::LOCALHOST))
 }
 
-/// Cuts off the longest idle one, those without anybody signed in first. `None`: all are at work.
-fn evict(of: &[Arc<Connection>]) -> Option<()> {
-    let idle = of.iter().filter(|c| !c.evicted.is_cancelled() && lock(&c.use_).running == 0);
-    let longest = idle.min_by_key(|c| {
+/// Cuts off the longest idle one, those without anybody signed in first. `None`: all are at work. With `at_work`, a
+/// stranger's may go that is at work: whoever sends a request slowly would keep a place for as long as they like.
+fn evict(of: &[Arc<Connection>], at_work: bool) -> Option<()> {
+    let may_go = of.iter().filter(|c| {
         let use_ = lock(&c.use_);
-        (use_.known, use_.idle_since)
+        !c.evicted.is_cancelled() && (use_.running == 0 || (at_work && !use_.known))
+    });
+    let longest = may_go.min_by_key(|c| {
+        let use_ = lock(&c.use_);
+        (use_.running > 0, use_.known, use_.idle_since)
     });
     longest.map(|c| c.evicted.cancel())
 }
@@ -357,6 +361,20 @@ mod tests {
         assert!(!modest.connection.evicted.is_cancelled());
         let _host: Vec<_> = (0..FOR_THE_HOST).map(|_| all.admit(address("127.0.0.1"), now).unwrap()).collect();
         assert_eq!(greedy.iter().filter(|c| c.connection.evicted.is_cancelled()).count(), 1, "these are kept back");
+    }
+
+    #[test]
+    fn strangers_who_send_slowly_do_not_keep_all_places_and_people_do_not_lose_theirs() {
+        let all = connections(4, 2);
+        let now = Instant::now();
+        let person = all.admit(address("192.0.2.9"), now).unwrap();
+        person.connection.is_known();
+        let slow: Vec<_> =
+            ["192.0.2.1", "192.0.2.1", "192.0.2.2"].map(|a| all.admit(address(a), now).unwrap()).into_iter().collect();
+        let _work: Vec<_> = slow.iter().chain([&person]).map(|c| c.connection.begin()).collect();
+        assert!(all.admit(address("192.0.2.3"), now).is_some());
+        assert_eq!(slow.iter().filter(|c| c.connection.evicted.is_cancelled()).count(), 1);
+        assert!(!person.connection.evicted.is_cancelled());
     }
 
     #[test]

@@ -49,15 +49,14 @@ pub async fn enforce(State((web, info)): State<(Web, Info)>, mut request: Reques
     }
     request.extensions_mut().insert(visit.clone());
     let is_upload = info.path.ends_with("/upload");
-    if info.door == Door::Page && info.method == Method::POST && !is_upload {
-        request = match csrf::with_token(request, visit.form_mark).await {
-            Ok(request) => request,
-            Err(refusal) => return refusal,
-        };
-    }
+    let (is_form, mark) = (info.door == Door::Page && info.method == Method::POST && !is_upload, visit.form_mark);
+    let handled = async {
+        let request = if is_form { csrf::with_token(request, mark).await? } else { request };
+        Ok::<_, Response>(next.run(request).await)
+    };
     let longest = if is_upload { UPLOAD } else { LONGEST };
-    let mut response = match tokio::time::timeout(longest, next.run(request)).await {
-        Ok(response) => response,
+    let mut response = match tokio::time::timeout(longest, handled).await {
+        Ok(Ok(response) | Err(response)) => response,
         Err(_) => Problem::new(StatusCode::REQUEST_TIMEOUT, "The answer took more than a minute, so Steward gave up.")
             .into_response(),
     };
@@ -81,6 +80,7 @@ fn running(visit: &Visit) -> Result<Option<PersonSlot>> {
 /// The visitor, or the answer that turns them away.
 fn admit(web: &Web, info: &Info, request: &Request) -> std::result::Result<Visit, Box<Response>> {
     let refuse = |e: Error| Box::new(refuse(e));
+    under_a_known_name(web, info, request)?;
     let address = peer(request.extensions());
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     if info.door == Door::Api {
@@ -224,11 +224,26 @@ fn visit(web: &Web, request: &Request, address: IpAddr, mut cookies: Cookies, ac
     })
 }
 
+/// Probes may come under any name, and so may what a browser needs to show the sentence.
+fn under_a_known_name(web: &Web, info: &Info, request: &Request) -> std::result::Result<(), Box<Response>> {
+    let is_free = info.door == Door::File || matches!(info.path, "/healthz" | "/readyz");
+    let (Some(hosts), false) = (&web.options().hosts, is_free) else { return Ok(()) };
+    let Some(host) = host(request) else { return Ok(()) };
+    let refused = |why: String| {
+        tracing::debug!(%host, "a request under a name that is not ours");
+        Box::new(Problem::new(StatusCode::MISDIRECTED_REQUEST, why).into_response())
+    };
+    hosts.check(&host).map_err(refused)
+}
+
 /// What the visitor typed before the first slash. HTTP/2 carries it in the address, HTTP/1.1 in `Host`.
+fn host(request: &Request) -> Option<Authority> {
+    let host = || request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).and_then(|h| h.parse().ok());
+    request.uri().authority().cloned().or_else(host)
+}
+
 fn origin(web: &Web, request: &Request) -> String {
-    let host =
-        request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).and_then(|h| h.parse::<Authority>().ok());
-    let host = request.uri().authority().cloned().or(host);
+    let host = host(request);
     format!("{}://{}", web.scheme(), host.as_ref().map_or("localhost", Authority::as_str))
 }
 

@@ -11,6 +11,7 @@ pub mod flash;
 pub mod forms;
 pub mod guard;
 pub mod headers;
+pub mod hosts;
 pub mod limits;
 pub mod observe;
 pub mod problem;

@@ -43,6 +43,7 @@ pub fn title(status: StatusCode) -> &'static str {
         StatusCode::REQUEST_TIMEOUT => "Took too long",
         StatusCode::INSUFFICIENT_STORAGE => "The disk is full",
         StatusCode::BAD_REQUEST => "Not understood",
+        StatusCode::MISDIRECTED_REQUEST => "Not a name of this Steward",
         _ => "Something went wrong",
     }
 }

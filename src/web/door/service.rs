@@ -2,6 +2,7 @@
 
 use crate::door::certificate;
 use crate::door::certificate::{Certificates, Pem};
+use crate::door::hosts::{self, Hosts};
 use crate::door::server;
 use crate::door::server::Listening;
 use crate::door::state::{Options, Web};
@@ -36,10 +37,16 @@ impl Server {
     /// Reads or makes the certificate and binds the addresses of the settings.
     pub async fn bind(app: &App, stop: CancellationToken) -> Result<Self> {
         let settings = app.settings();
-        let certificates = Certificates::new(&pem(app).await?)?;
+        let pem = pem(app).await?;
+        let hosts = Hosts::new(settings.hosts.iter().cloned().chain(certificate::names(&pem)?));
+        let certificates = Certificates::new(&pem)?;
         let listening = server::bind(server::Options::new(settings.listen.clone(), Some(certificates))).await?;
-        let options =
-            Options { origins: settings.cors_origins.clone(), hsts: settings.sends_hsts(), ..Options::default() };
+        let options = Options {
+            origins: settings.cors_origins.clone(),
+            hsts: settings.sends_hsts(),
+            hosts: Some(hosts),
+            ..Options::default()
+        };
         let web = Web::new(app.clone(), options, stop.clone());
         Ok(Self { listening, web, stop })
     }
@@ -77,7 +84,7 @@ async fn pem(app: &App) -> Result<Pem> {
             return Ok(kept);
         }
     }
-    let made = certificate::self_signed(&names(), app.now())?;
+    let made = certificate::self_signed(&hosts::own(), app.now())?;
     app.certificate().keep(&made.chain, &made.key).await?;
     tracing::info!(fingerprint = certificate::fingerprint(&made)?, "made a certificate; compare it in the browser");
     Ok(made)
@@ -85,33 +92,4 @@ async fn pem(app: &App) -> Result<Pem> {
 
 async fn read(path: &Path) -> Result<String> {
     tokio::fs::read_to_string(path).await.map_err(|e| Error::invalid(format!("Can't read {}: {e}", path.display())))
-}
-
-/// What this host is called, as far as it knows itself: its name, loopback, and the addresses of its cards.
-fn names() -> Vec<String> {
-    let mut names = Vec::new();
-    if let Ok(Ok(host)) = nix::unistd::gethostname().map(std::ffi::OsString::into_string) {
-        names.push(host);
-    }
-    names.extend(["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()]);
-    for card in nix::ifaddrs::getifaddrs().into_iter().flatten() {
-        let address = card.address.as_ref();
-        let v4 = address.and_then(|a| a.as_sockaddr_in()).map(|a| a.ip().to_string());
-        let v6 = address.and_then(|a| a.as_sockaddr_in6()).map(|a| a.ip()).filter(|a| !a.is_unicast_link_local());
-        names.extend(v4.or_else(|| v6.map(|a| a.to_string())).filter(|n| !names.contains(n)));
-    }
-    names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_certificate_is_for_this_host_too() {
-        let names = names();
-        assert!(names.contains(&"localhost".to_owned()) && names.contains(&"127.0.0.1".to_owned()), "{names:?}");
-        let unique: std::collections::HashSet<_> = names.iter().collect();
-        assert_eq!(unique.len(), names.len(), "{names:?}");
-    }
 }

@@ -2,6 +2,7 @@
 
 use crate::door::assets::Assets;
 use crate::door::cache::ResponseCache;
+use crate::door::hosts::Hosts;
 use crate::door::limits::{Limiter, PerPerson, Rate};
 use crate::sse;
 use crate::system::metrics::Metrics;
@@ -24,6 +25,8 @@ pub struct Options {
     pub secure: bool,
     /// Browsers are told to use TLS only.
     pub hsts: bool,
+    /// The names that requests may come under; `None`: any.
+    pub hosts: Option<Hosts>,
     /// Origins whose pages may call the REST API. Exact matches; none by default.
     pub origins: Vec<String>,
     /// Sign-ins, set-ups and invite answers from one address.
@@ -37,6 +40,7 @@ impl Default for Options {
         Self {
             secure: true,
             hsts: false,
+            hosts: None,
             origins: Vec::new(),
             anonymous_rate: Rate { burst: 30.0, per_second: 0.5 },
             api_rate: Rate { burst: 2_000.0, per_second: 1_000.0 },

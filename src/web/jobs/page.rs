@@ -2,6 +2,7 @@
 
 use crate::frame::parts::{duration, empty, icon, job_state, time};
 use crate::frame::{Page, layout};
+use base::excerpt;
 use maud::{Markup, html};
 use model::jobs::{Job, JobState};
 
@@ -72,7 +73,7 @@ fn row(page: &Page, job: &Job) -> Markup {
     html! {
         tr id={ "j-" (job.id) } {
             td.c-state { (job_state(job.state)) }
-            th scope="row" { a href={ "/jobs/" (job.id) } { (job.title) } @if let Some(why) = failed(job) { small.bad { (why) } } }
+            th scope="row" { a href={ "/jobs/" (job.id) } { (job.title) } @if let Some(why) = failed(job) { small.bad { (excerpt::listed(why)) } } }
             td.c-progress { (progress(job)) }
             td data-label="Requested by" { (job.asked_by) }
             td data-label="When" { (time(page, job.created)) }

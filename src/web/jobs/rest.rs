@@ -7,7 +7,7 @@ use crate::rest::openapi::{FoundProblems, ListProblems, WriteProblems};
 use crate::rest::{limit, object};
 use axum::Json;
 use base::ids::{GuestId, JobId};
-use base::{Error, Result, Timestamp};
+use base::{Error, Result, Timestamp, excerpt};
 use model::jobs::{Job, JobState, LogLine, Progress, Step, StepState};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,7 +48,7 @@ pub struct JobView {
     pub attempts: u32,
     pub max_attempts: u32,
     pub progress: Progress,
-    /// Why it failed last.
+    /// Why it failed last; lists shorten it.
     pub error: Option<String>,
     pub cancel_asked: bool,
     #[schema(value_type = Object)]
@@ -79,6 +79,12 @@ impl From<Job> for JobView {
     }
 }
 
+impl JobView {
+    fn listed(job: Job) -> Self {
+        Self { error: job.error.as_deref().map(excerpt::listed), ..Self::from(job) }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct JobPage {
     /// The newest first.
@@ -97,7 +103,7 @@ pub async fn list(person: Person, QueryParams(look): QueryParams<JobListParams>)
         None => None,
     };
     let page = person.web.app.jobs().page(&person.actor, &states(&look.state)?, before, limit(look.limit)?)?;
-    Ok(Json(JobPage { jobs: page.jobs.into_iter().map(JobView::from).collect(), next: page.next }))
+    Ok(Json(JobPage { jobs: page.jobs.into_iter().map(JobView::listed).collect(), next: page.next }))
 }
 
 fn states(text: &str) -> Result<Vec<JobState>> {

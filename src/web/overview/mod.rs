@@ -10,7 +10,7 @@ use crate::guests::list::Rows;
 use crate::overview::page::{Attention, NodeCard, OverviewView};
 use crate::quotas;
 use app::live::LiveView;
-use base::Result;
+use base::{Result, excerpt};
 use maud::Markup;
 use model::connections::Reach;
 use model::jobs::JobState;
@@ -74,11 +74,12 @@ fn needs(person: &Person, snapshot: &LiveView) -> Result<Vec<Attention>> {
         level: Level::Warn,
         word: "failed".to_owned(),
         title: job.title,
-        detail: job.error.unwrap_or_default(),
+        detail: excerpt::listed(job.error.as_deref().unwrap_or_default()),
         action: Some((format!("/jobs/{}", job.id), "View the job".to_owned())),
     }));
     if person.actor.is_admin() {
         needs.extend(plugins(person)?);
+        needs.extend(files(person));
     }
     Ok(needs)
 }
@@ -156,6 +157,19 @@ fn silent(c: &app::live::ConnectionLive) -> Vec<Attention> {
         action: Some((format!("/machines?q=node:{node}"), "See its machines".to_owned())),
     };
     nodes.iter().map(one).collect()
+}
+
+/// What others on the host can reach, for those who look after it.
+fn files(person: &Person) -> Vec<Attention> {
+    let exposed = app::health::exposed(person.web.app.settings());
+    let told = exposed.into_iter().map(|detail| Attention {
+        level: Level::Warn,
+        word: "files".to_owned(),
+        title: "Steward's files are not private".to_owned(),
+        detail,
+        action: None,
+    });
+    told.collect()
 }
 
 fn plugins(person: &Person) -> Result<Vec<Attention>> {
