@@ -18,6 +18,7 @@ pub mod connections;
 pub mod consoles;
 mod crontab;
 mod derived_keys;
+pub mod drafts;
 pub mod events;
 pub mod guests;
 pub mod hardware_profiles;
@@ -204,6 +205,7 @@ macro_rules! nouns {
 
 nouns! {
     account => account::Account,
+    drafts => drafts::Drafts,
     agent => agent::Agent,
     audit => audit::Audit,
     certificate => certificate::Certificate,

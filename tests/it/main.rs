@@ -64,3 +64,5 @@ mod software;
 mod templates;
 #[cfg(test)]
 mod windows;
+#[cfg(test)]
+mod wizard;
