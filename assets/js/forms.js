@@ -1,9 +1,12 @@
-// Small helps in forms: sizes to start from, no double sending, the first wrong field gets the focus.
+// Small helps in forms: sizes to start from, drafts that are kept, no double sending, the first wrong field gets the focus.
+import { bytes } from "./machines.js";
 
 export function startForms() {
   for (const box of document.querySelectorAll("[data-choose]")) startChoose(box);
   for (const box of document.querySelectorAll("[data-find-box]")) startFind(box);
   document.addEventListener("change", openOptions);
+  for (const line of document.querySelectorAll("[data-left]")) startLeft(line);
+  for (const form of document.querySelectorAll("form[data-draft]")) keepDraft(form);
   document.querySelector("[aria-invalid=true]")?.focus();
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -17,6 +20,35 @@ export function startForms() {
     addEventListener("pageshow", () => delete form.dataset.sent, { once: true });
     setTimeout(() => delete form.dataset.sent, 5000);
   });
+}
+
+// What the quota leaves follows what is typed.
+function startLeft(line) {
+  const { left, used, most, each, more, unit, fits, over } = line.dataset;
+  const field = line.closest("form").elements[left];
+  field.addEventListener("input", () => {
+    const room = Number(most) - Number(used) - (Number(field.value) || 0) * Number(each) - Number(more);
+    const amount = Math.abs(room);
+    line.textContent = (room < 0 ? over : fits).replace("#", Number(unit) ? bytes(amount * Number(unit)) : String(amount));
+    line.classList.toggle("over", room < 0);
+  });
+}
+
+// What is typed into a step is kept before it is sent, so that leaving the page loses nothing.
+function keepDraft(form) {
+  let timer = 0;
+  form.addEventListener("change", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => keep(form), 600);
+  });
+  form.addEventListener("submit", () => clearTimeout(timer));
+  addEventListener("pagehide", () => clearTimeout(timer));
+}
+
+function keep(form) {
+  const pairs = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && form.elements[name]?.type !== "password");
+  const body = new URLSearchParams([...pairs, ["go", "keep"]]);
+  fetch(form.action, { method: "POST", body, headers: { "X-Fragment": "1" }, credentials: "same-origin" }).catch(() => {});
 }
 
 // The options of a recipe show when it is chosen.

@@ -13,12 +13,15 @@ let timer = 0;
 /** While the stream is cut, figures are asked for this often, ms. */
 const FALLBACK = 5000;
 let cut = false;
+/** How nodes and clusters are doing, as this page was made with or told since. */
+let told = "";
 let asking = 0;
 
 export function startLive() {
   const after = document.body.dataset.liveStream;
   if (after === undefined) return;
   follow(document);
+  told = document.querySelector("#health .words")?.textContent ?? "";
   // What happened since the page was made comes first.
   connect(false, `/events?after=${after}`);
   document.addEventListener("visibilitychange", () => document.hidden || run());
@@ -46,7 +49,13 @@ function connect(again, url = "/events") {
     refresh(subject.kind, subject);
   });
   for (const name of ["tick", "reset"]) source.addEventListener(name, (event) => refresh(name, parse(event.data)));
-  source.addEventListener("health", (event) => health(parse(event.data)));
+  source.addEventListener("health", (event) => {
+    // A node or a cluster went away or came back: what is shown of its machines is another thing now.
+    const state = parse(event.data);
+    health(state);
+    if (state.text !== told) refresh("health", {});
+    told = state.text;
+  });
   addEventListener("pagehide", () => source.close());
 }
 

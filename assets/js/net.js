@@ -12,11 +12,18 @@ export async function fragment(url) {
       location.reload();
       return null;
     }
+    if (response.status === 404) await goneTo(response);
     if (!response.ok) return null;
     return new DOMParser().parseFromString(await response.text(), "text/html");
   } catch {
     return null;
   }
+}
+
+/** What the page shows is gone: the job that did it says why. */
+async function goneTo(response) {
+  const { job } = await response.json().catch(() => ({}));
+  if (job) location.replace(`/jobs/${job}`);
 }
 
 export async function json(url, signal) {

@@ -19,6 +19,7 @@ pub mod connections;
 pub mod consoles;
 mod crontab;
 mod derived_keys;
+pub mod drafts;
 mod ended;
 pub mod events;
 pub mod guests;
@@ -212,6 +213,7 @@ macro_rules! nouns {
 
 nouns! {
     account => account::Account,
+    drafts => drafts::Drafts,
     agent => agent::Agent,
     audit => audit::Audit,
     certificate => certificate::Certificate,

@@ -553,6 +553,7 @@ fn rates((old, old_at): (Counters, Timestamp), (new, at): (Counters, Timestamp))
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::guests::GuestKind;
     use serde_json::json;
 
     #[test]
@@ -631,6 +632,42 @@ mod tests {
         let mut later = look("pve1", "running", 5_000);
         made.put_right(&mut later, at(106), at(106));
         assert_eq!(later.status, "running", "once a list agreed it is believed again");
+    }
+
+    #[test]
+    fn machines_of_a_node_or_cluster_that_is_away_are_unreachable_at_once() {
+        let live = Live { now: ArcSwap::default(), work: Mutex::default() };
+        let (id, at) = (ConnectionId::new(), (Timestamp::from_secs(10), Timestamp::from_secs(10)));
+        live.set_connection(id, "Home", Reach::Unknown);
+        let rows: Vec<Guest> = ["lark", "wren"]
+            .map(|name| Guest::wanted(id, GuestKind::Vm, name.to_owned(), None, Timestamp::ZERO))
+            .into();
+        let ids: Vec<GuestId> = rows.iter().map(|row| row.id).collect();
+        live.put_rows(rows);
+        let look = |pve2: &str| {
+            let nodes = json!([{ "name": "pve1", "status": "online" }, { "name": "pve2", "status": pve2 }]);
+            let guest = |vmid: u32, name: &str, node: &str| json!({ "vmid": vmid, "kind": "vm", "name": name, "node": node, "status": "running", "cpu": 0.5 });
+            let guests = [guest(100, "lark", "pve1"), guest(101, "wren", "pve2")];
+            let report = Report::read(&json!({ "nodes": nodes, "guests": guests })).unwrap();
+            live.take_report(id, at, report, &ids);
+        };
+        let seen = || {
+            let now = live.snapshot();
+            let one = |id: &GuestId| {
+                let guest = now.guest(*id).unwrap();
+                (guest.state.status.clone(), guest.last_seen.clone())
+            };
+            (one(&ids[0]), one(&ids[1]))
+        };
+        let (running, lost) = (("running".to_owned(), None), (UNREACHABLE.to_owned(), Some("running".to_owned())));
+        look("online");
+        assert_eq!(seen(), (running.clone(), running.clone()));
+        look("offline");
+        assert_eq!(seen(), (running.clone(), lost.clone()));
+        look("online");
+        assert_eq!(seen(), (running.clone(), running));
+        live.set_reach(id, Reach::Away { since: Timestamp::ZERO, why: "The connection was refused.".into() });
+        assert_eq!(seen(), (lost.clone(), lost));
     }
 
     #[test]

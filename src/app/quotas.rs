@@ -71,6 +71,17 @@ impl Quotas<'_> {
         self.view(actor.require_person()?)
     }
 
+    /// Has the actor room for one more machine? Asked before a request, which looks again.
+    ///
+    /// # Errors
+    /// `Conflict` with a sentence beside each field that is too much.
+    pub fn room(&self, actor: &Actor, takes: Amounts) -> Result<()> {
+        let view = self.mine(actor)?;
+        let mut after = view.used;
+        after += takes;
+        view.quota.check(None, after, Amounts::default(), takes)
+    }
+
     /// Somebody's quota and use.
     pub fn of(&self, actor: &Actor, user: UserId) -> Result<QuotaView> {
         actor.require_admin()?;
@@ -150,7 +161,7 @@ impl Quotas<'_> {
         self.0.store().read(|tx| {
             let claim = tx.get(tables::QUOTA_CLAIMS, &id)?.filter(|c| c.job == job.id && c.over.is_none());
             let (Some(claim), Some(row)) = (claim, tx.get(tables::GUESTS, &id)?) else { return Ok(()) };
-            check(tx, row.owner, claim.before, claim.to, Some(job.id))
+            check(tx, row.owner, (claim.before, claim.to), Some(job.id), None)
         })
     }
 }
@@ -169,13 +180,14 @@ pub(crate) fn claim_change(tx: &mut WriteTx, guest: GuestId, job: JobId, growth:
 
 fn claim(tx: &mut WriteTx, guest: &Guest, job: JobId, before: Amounts, to: Amounts) -> Result<()> {
     tx.put(tables::QUOTA_CLAIMS, &guest.id, &Claim { job, before, to, over: None })?;
-    check(tx, guest.owner, before, to, None)
+    let asker = tx.get(tables::JOBS, &job)?.and_then(|job| job.owner);
+    check(tx, guest.owner, (before, to), None, asker)
 }
 
 /// May `owner` take over `guest` as it is? In the commit that hands it over, after the row was written.
 pub(crate) fn check_takeover(tx: &WriteTx, guest: &Guest) -> Result<()> {
     let has = counted(told(guest), tx.get(tables::QUOTA_CLAIMS, &guest.id)?.as_ref(), None);
-    check(tx, guest.owner, Amounts::default(), has, None)
+    check(tx, guest.owner, (Amounts::default(), has), None, None)
 }
 
 /// What the end of a job means for its claim. Running it again does no harm.
@@ -253,7 +265,14 @@ fn counted(now: Amounts, claim: Option<&Claim>, upto: Option<JobId>) -> Amounts 
     }
 }
 
-fn check(tx: &impl Read, owner: Option<UserId>, before: Amounts, to: Amounts, upto: Option<JobId>) -> Result<()> {
+/// `reader`: the person who is told. Claims of jobs after `upto` do not count.
+fn check(
+    tx: &impl Read,
+    owner: Option<UserId>,
+    (before, to): (Amounts, Amounts),
+    upto: Option<JobId>,
+    reader: Option<UserId>,
+) -> Result<()> {
     let Some(owner) = owner else { return Ok(()) };
     let Some(user) = tx.get(tables::USERS, &owner)? else { return Ok(()) };
     let own = tx.get(tables::USER_QUOTAS, &owner)?.unwrap_or_default();
@@ -269,7 +288,7 @@ fn check(tx: &impl Read, owner: Option<UserId>, before: Amounts, to: Amounts, up
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    quota.check(&user.login, after, before, to)
+    quota.check(Some(user.login.as_str()).filter(|_| reader != Some(owner)), after, before, to)
 }
 
 fn in_range(what: Resource, most: Option<u64>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! One error for the whole program: a kind, a sentence for the person, a cause for the log.
 
 use crate::excerpt;
+use crate::ids::JobId;
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
@@ -37,13 +38,15 @@ pub struct Error {
     message: String,
     fields: BTreeMap<String, String>,
     retry_after: Option<u64>,
+    job: Option<JobId>,
     cause: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// `message` is shown to people: a full sentence that says what to do, with nothing internal in it.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: excerpt::error(message), fields: BTreeMap::new(), retry_after: None, cause: None }
+        let message = excerpt::error(message);
+        Self { kind, message, fields: BTreeMap::new(), retry_after: None, job: None, cause: None }
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {
@@ -120,6 +123,13 @@ impl Error {
         self
     }
 
+    /// The job that tells the rest.
+    #[must_use]
+    pub fn with_job(mut self, job: JobId) -> Self {
+        self.job = Some(job);
+        self
+    }
+
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -132,6 +142,11 @@ impl Error {
     /// Sentences by form field.
     pub fn fields(&self) -> &BTreeMap<String, String> {
         &self.fields
+    }
+
+    /// The job that tells the rest.
+    pub fn job(&self) -> Option<JobId> {
+        self.job
     }
 
     /// Seconds until another try makes sense.

@@ -1,7 +1,9 @@
 //! One id type per noun. Ids are UUIDs version 7 (RFC 9562), so they sort by creation time.
 
+use crate::Timestamp;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The text was not an id.
@@ -20,6 +22,13 @@ macro_rules! ids {
             #[expect(clippy::new_without_default, reason = "every call gives another id")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
+            }
+
+            /// When it was made.
+            pub fn made(&self) -> Timestamp {
+                let (seconds, nanos) = self.0.get_timestamp().map_or((0, 0), |t| t.to_unix());
+                let since = Duration::new(seconds, nanos);
+                Timestamp::ZERO.plus(since)
             }
 
             pub fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -110,4 +119,6 @@ ids! {
     ScheduleId,
     /// One hardware profile.
     ProfileId,
+    /// One wizard that somebody has begun.
+    DraftId,
 }

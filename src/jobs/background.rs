@@ -83,9 +83,10 @@ fn clock(period: Duration) -> Interval {
     clock
 }
 
-/// Removes sessions that ended by themselves and jobs that were over long ago.
+/// Removes sessions that ended by themselves, old drafts, and jobs that were over long ago.
 async fn sweep(app: &App) -> Result<()> {
     app.sessions().sweep().await?;
+    app.drafts().sweep().await?;
     app.jobs().forget_old_secrets().await?;
     app.connections().sweep().await?;
     let limit = app.now().minus(KEEP_JOBS);

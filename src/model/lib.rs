@@ -10,6 +10,7 @@ pub mod audit;
 pub mod backoff;
 pub mod connections;
 pub mod consoles;
+pub mod drafts;
 pub mod events;
 pub mod filter;
 pub mod guests;

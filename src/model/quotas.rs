@@ -169,19 +169,21 @@ impl Quota {
     }
 
     /// May the person have `after` in all, when what changes grows from `before` to `to`? Only what grows is
-    /// refused: a quota that was lowered takes nothing away, and smaller is always allowed.
+    /// refused: a quota that was lowered takes nothing away, and smaller is always allowed. `who` is whose quota it
+    /// is; `None`: that of the person who reads it.
     ///
     /// # Errors
     /// `Conflict` with a sentence beside each field that is too much.
-    pub fn check(&self, who: &str, after: Amounts, before: Amounts, to: Amounts) -> Result<()> {
+    pub fn check(&self, who: Option<&str>, after: Amounts, before: Amounts, to: Amounts) -> Result<()> {
         let mut wrong = Vec::new();
+        let (who, has) = who.map_or(("You", "have"), |who| (who, "has"));
         for what in Resource::ALL {
             let (Some(most), total) = (self.get(what), after.get(what)) else { continue };
             let grows = to.get(what).saturating_sub(before.get(what));
             if grows > 0 && total > most {
                 let have = total.saturating_sub(grows);
                 let text = format!(
-                    "{who} may have {} in all and already has {}; this takes {} more.",
+                    "{who} may have {} in all and already {has} {}; this takes {} more.",
                     what.words(most),
                     what.words(have),
                     what.words(grows)
@@ -383,12 +385,12 @@ mod tests {
     fn only_what_grows_is_refused_and_each_field_is_named() {
         let quota = Quota { machines: Some(3), cores: Some(4), memory: Some(4096), disk: None };
         let (none, one) = (Amounts::default(), amounts(1, 2, 2048, 500));
-        quota.check("mira", amounts(3, 4, 4096, 900), none, one).unwrap();
-        let e = quota.check("mira", amounts(4, 5, 4096, 900), none, one).unwrap_err();
+        quota.check(Some("mira"), amounts(3, 4, 4096, 900), none, one).unwrap();
+        let e = quota.check(Some("mira"), amounts(4, 5, 4096, 900), none, one).unwrap_err();
         assert_eq!(e.fields().keys().collect::<Vec<_>>(), ["cores", "machines"]);
         assert!(e.message().contains("3 machines in all and already has 3 machines"), "{}", e.message());
         // Over the quota since it was lowered: less cores are fine, more memory too as long as that fits.
-        quota.check("mira", amounts(9, 8, 4096, 0), amounts(1, 4, 1024, 0), amounts(1, 2, 2048, 0)).unwrap();
+        quota.check(Some("mira"), amounts(9, 8, 4096, 0), amounts(1, 4, 1024, 0), amounts(1, 2, 2048, 0)).unwrap();
         assert!(Quota::default().is_open() && !quota.is_open());
     }
 
@@ -446,7 +448,7 @@ mod tests {
                 let want = amounts(1, cores, memory, disk);
                 let mut after = has;
                 after += want;
-                if quota.check("x", after, Amounts::default(), want).is_ok() {
+                if quota.check(None, after, Amounts::default(), want).is_ok() {
                     has = after;
                 }
             }

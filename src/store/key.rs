@@ -1,7 +1,7 @@
 //! Keys: parts of fixed length, so that joined parts sort and split by themselves.
 
 use super::Seal;
-use base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
+use base::ids::{ConnectionId, DraftId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
 
 /// Bytes of a sealed name.
 const NAME_LEN: usize = 16;
@@ -98,7 +98,7 @@ macro_rules! id_keys {
     )+};
 }
 
-id_keys!(UserId, SessionId, TokenId, InviteId, GuestId, JobId, ConnectionId, ScheduleId, ProfileId);
+id_keys!(UserId, SessionId, TokenId, InviteId, GuestId, JobId, ConnectionId, ScheduleId, ProfileId, DraftId);
 
 macro_rules! number_keys {
     ($($name:ident),+) => {$(

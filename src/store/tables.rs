@@ -7,10 +7,11 @@ use super::audit::AuditHead;
 use super::key::Name;
 use super::table::{Bytes, Json, OwnedTable, Table};
 use base::Secrets;
-use base::ids::{ConnectionId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
+use base::ids::{ConnectionId, DraftId, GuestId, InviteId, JobId, ProfileId, ScheduleId, SessionId, TokenId, UserId};
 use model::access::GuestGrant;
 use model::audit::AuditEntry;
 use model::connections::Connection;
+use model::drafts::Draft;
 use model::events::Event;
 use model::guests::Guest;
 use model::guests::forgotten::ForgottenGuest;
@@ -113,5 +114,8 @@ pub const PROFILES: Table<ProfileId, Profile> = Table::new("profiles");
 /// What a person set for themselves.
 pub const PREFS: OwnedTable<(), Prefs> = OwnedTable::new("prefs");
 
+/// Wizards that a person has begun.
+pub const DRAFTS: OwnedTable<DraftId, Draft> = OwnedTable::new("drafts");
+
 /// The tables with users' rows, for erasing all that a user had.
-pub(super) const OWNED: [&str; 1] = [PREFS.name()];
+pub(super) const OWNED: [&str; 2] = [PREFS.name(), DRAFTS.name()];

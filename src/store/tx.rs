@@ -6,7 +6,7 @@ use super::owned::{Keyspace, Owned, OwnedMut};
 use super::table::{seal_row, typed_row};
 use super::tables::{EVENTS, EVENTS_KEPT, OWNED};
 use super::view::{CommittedView, Overlay, View};
-use super::{Key, Scan, Seal, Table, Value};
+use super::{Key, OwnedTable, Scan, Seal, Table, Value};
 use base::ids::UserId;
 use base::{Error, Result, Timestamp};
 use model::audit::AuditRecord;
@@ -169,10 +169,31 @@ impl<'a> WriteTx<'a> {
         Ok(erased)
     }
 
+    /// Removes everybody's rows whose keys are old. Needs no key.
+    pub fn sweep_owned<K: Key, V: Value>(
+        &mut self,
+        table: OwnedTable<K, V>,
+        is_old: impl Fn(&K) -> bool,
+    ) -> Result<u64> {
+        let old = |key: &[u8]| key.get(UserId::LEN..).and_then(K::read).is_some_and(|key| is_old(&key));
+        self.delete_those(table.name, &(Bound::Unbounded, Bound::Unbounded), old)
+    }
+
     fn delete_range(&mut self, table: &'static str, bounds: &(Bound<Vec<u8>>, Bound<Vec<u8>>)) -> Result<u64> {
+        self.delete_those(table, bounds, |_| true)
+    }
+
+    fn delete_those(
+        &mut self,
+        table: &'static str,
+        bounds: &(Bound<Vec<u8>>, Bound<Vec<u8>>),
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<u64> {
         let mut keys = Vec::new();
         self.view().scan(table, bounds, false, &mut |key, _| {
-            keys.push(key.to_vec());
+            if wanted(key) {
+                keys.push(key.to_vec());
+            }
             Ok(ControlFlow::Continue(()))
         })?;
         let count = keys.len() as u64;

@@ -3,9 +3,11 @@
 //!
 //! Long on purpose: it reads as a list.
 
+use crate::door::asks::Asks;
 use crate::door::drain;
 use crate::door::state::Web;
 use crate::door::{guard, headers, observe};
+use crate::frame::ask;
 use crate::{
     account, audit, connections, guests, hardware_profiles, jobs, overview, plugins, quotas, rest, search, sign_in,
     sse, system, templates, users,
@@ -59,6 +61,8 @@ pub struct Info {
     pub path: &'static str,
     pub access: Access,
     pub door: Door,
+    /// Whether it asks first.
+    pub asks: Asks,
 }
 
 /// One row.
@@ -77,15 +81,18 @@ where
 {
     // The table has only methods that axum knows.
     let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-    Route { info: Info { method, path, access, door }, described: None, handler: on(filter, handler) }
+    Route { info: Info { method, path, access, door, asks: Asks::No }, described: None, handler: on(filter, handler) }
 }
 
 fn get<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
     row(Door::Page, Method::GET, path, access, handler)
 }
 
-fn post<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
-    row(Door::Page, Method::POST, path, access, handler)
+/// A form. Each row decides whether it asks first.
+fn post<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, asks: Asks, handler: H) -> Route {
+    let mut route = row(Door::Page, Method::POST, path, access, handler);
+    route.info.asks = asks;
+    route
 }
 
 fn data<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
@@ -138,12 +145,12 @@ fn doors() -> Vec<Route> {
         row(Door::File, Method::GET, "/assets/{name}", ANY, asset),
         row(Door::File, Method::GET, "/favicon.ico", ANY, favicon),
         get("/setup", OUT, sign_in::setup_page),
-        post("/setup", OUT, sign_in::setup),
+        post("/setup", OUT, Asks::No, sign_in::setup),
         get("/sign-in", OUT, sign_in::sign_in_page),
-        post("/sign-in", OUT, sign_in::sign_in),
+        post("/sign-in", OUT, Asks::No, sign_in::sign_in),
         get("/invite/{code}", ANY, sign_in::invite_page),
-        post("/invite/{code}", ANY, sign_in::invite),
-        post("/sign-out", USER, sign_in::sign_out),
+        post("/invite/{code}", ANY, Asks::No, sign_in::invite),
+        post("/sign-out", USER, Asks::No, sign_in::sign_out),
     ]
 }
 
@@ -152,62 +159,104 @@ fn pages() -> Vec<Route> {
         get("/", USER, overview::show),
         get("/machines", USER, guests::list::list),
         get("/machines/rows", USER, guests::list::rows),
-        post("/machines/bulk", USER, guests::bulk::act),
-        post("/machines/columns", USER, guests::list::columns),
+        post("/machines/bulk", USER, Asks::WithImpact, guests::bulk::act),
+        post("/machines/columns", USER, Asks::No, guests::list::columns),
         get("/machines/new", USER, guests::create::show),
-        post("/machines/new", USER, guests::create::step),
+        post("/machines/new", USER, Asks::No, guests::create::drafts::begin),
+        get("/machines/new/{draft}/{step}", USER, guests::create::drafts::show),
+        post(
+            "/machines/new/{draft}/{step}",
+            USER,
+            Asks::Verbs(&[("discard", &ask::DISCARD_DRAFT)]),
+            guests::create::drafts::step,
+        ),
         get("/machines/{id}", USER, guests::one::show),
         get("/machines/{id}/remote.rdp", USER, guests::one::remote_desktop),
         get("/machines/{id}/software", USER, guests::software::show),
         get("/machines/{id}/software/{recipe}", USER, guests::software::recipe),
-        post("/machines/{id}/software/{recipe}", USER, guests::software::install),
-        post("/machines/{id}/software/{recipe}/remove", USER, guests::software::remove),
-        post("/machines/{id}/ssh", USER, guests::software::let_in),
-        post("/machines/{id}/ssh/forget", USER, guests::software::forget),
+        post("/machines/{id}/software/{recipe}", USER, Asks::No, guests::software::install),
+        post(
+            "/machines/{id}/software/{recipe}/remove",
+            USER,
+            Asks::First(&ask::UNLIST_SOFTWARE),
+            guests::software::remove,
+        ),
+        post("/machines/{id}/ssh", USER, Asks::No, guests::software::let_in),
+        post("/machines/{id}/ssh/forget", USER, Asks::First(&ask::FORGET_HOST_KEY), guests::software::forget),
         get("/machines/{id}/history", USER, guests::one::history),
         get("/machines/{id}/access", USER, guests::sharing::show),
         get("/machines/{id}/danger", USER, guests::one::danger),
         get("/machines/{id}/console", USER, guests::console::show),
-        post("/machines/{id}/console/ticket", USER, guests::console::ticket),
+        post("/machines/{id}/console/ticket", USER, Asks::No, guests::console::ticket),
         get("/machines/{id}/power", USER, guests::impact::power),
-        post("/machines/{id}/power", USER, guests::actions::power),
-        post("/machines/{id}/delete", USER, guests::one::delete),
+        post("/machines/{id}/power", USER, Asks::WithImpact, guests::actions::power),
+        post("/machines/{id}/delete", USER, Asks::Page, guests::one::delete),
         get("/machines/{id}/hardware", USER, guests::hardware::show),
         get("/machines/{id}/hardware/edit/{name}", USER, guests::hardware::edit_page),
-        post("/machines/{id}/hardware/edit/{name}", USER, guests::hardware::edit),
-        post("/machines/{id}/hardware/revert", USER, guests::hardware::revert),
+        post("/machines/{id}/hardware/edit/{name}", USER, Asks::Page, guests::hardware::edit),
+        post(
+            "/machines/{id}/hardware/revert",
+            USER,
+            Asks::Action(guests::hardware::revert_kind),
+            guests::hardware::revert,
+        ),
         get("/machines/{id}/hardware/profile", USER, hardware_profiles::apply_page),
-        post("/machines/{id}/hardware/profile", USER, hardware_profiles::apply),
+        post("/machines/{id}/hardware/profile", USER, Asks::Page, hardware_profiles::apply),
         get("/machines/{id}/hardware/disk/{name}", USER, guests::hardware::disk_page),
-        post("/machines/{id}/hardware/disk/{name}/{action}", USER, guests::hardware::disk),
+        post(
+            "/machines/{id}/hardware/disk/{name}/{action}",
+            USER,
+            Asks::Action(guests::hardware::disk_kind),
+            guests::hardware::disk,
+        ),
         get("/machines/{id}/hardware/nic/{name}", USER, guests::hardware::nic_page),
-        post("/machines/{id}/hardware/nic/{name}/{action}", USER, guests::hardware::nic),
-        post("/machines/{id}/share", USER, guests::sharing::share),
-        post("/machines/{id}/unshare", USER, guests::sharing::unshare),
-        post("/machines/{id}/owner", USER, guests::sharing::owner),
+        post(
+            "/machines/{id}/hardware/nic/{name}/{action}",
+            USER,
+            Asks::Action(guests::hardware::nic_kind),
+            guests::hardware::nic,
+        ),
+        post("/machines/{id}/share", USER, Asks::No, guests::sharing::share),
+        post(
+            "/machines/{id}/unshare",
+            USER,
+            Asks::Verbs(&[("back", &ask::GIVE_BACK), ("unshare", &ask::STOP_SHARING)]),
+            guests::sharing::unshare,
+        ),
+        post("/machines/{id}/owner", USER, Asks::First(&ask::HAND_OVER), guests::sharing::owner),
         get("/machines/{id}/clone", USER, guests::moving::clone_page),
-        post("/machines/{id}/clone", USER, guests::moving::copy),
+        post("/machines/{id}/clone", USER, Asks::No, guests::moving::copy),
         get("/machines/{id}/template", USER, guests::moving::template_page),
-        post("/machines/{id}/template", USER, guests::moving::template),
+        post("/machines/{id}/template", USER, Asks::Page, guests::moving::template),
         get("/machines/{id}/migrate", USER, guests::moving::move_page),
-        post("/machines/{id}/migrate", USER, guests::moving::migrate),
+        post("/machines/{id}/migrate", USER, Asks::Page, guests::moving::migrate),
         get("/machines/{id}/snapshots", USER, guests::snapshots::list),
-        post("/machines/{id}/snapshots", USER, guests::snapshots::take),
+        post("/machines/{id}/snapshots", USER, Asks::No, guests::snapshots::take),
         get("/machines/{id}/snapshots/{name}", USER, guests::snapshots::show),
-        post("/machines/{id}/snapshots/{name}/{action}", USER, guests::snapshots::act),
+        post(
+            "/machines/{id}/snapshots/{name}/{action}",
+            USER,
+            Asks::Action(guests::snapshots::kind),
+            guests::snapshots::act,
+        ),
         get("/jobs", USER, jobs::list),
         get("/jobs/{id}", USER, jobs::show),
-        post("/jobs/{id}/{action}", USER, jobs::act),
+        post(
+            "/jobs/{id}/{action}",
+            USER,
+            Asks::Verbs(&[("cancel", &ask::CANCEL_JOB), ("discard", &ask::DISCARD_JOB)]),
+            jobs::act,
+        ),
         get("/profile", USER, account::show),
-        post("/profile", USER, account::change),
-        post("/profile/keys", USER, account::keys),
-        post("/profile/theme", USER, account::theme),
-        post("/profile/password", USER, account::password),
-        post("/profile/sessions/revoke-others", USER, account::revoke_others),
-        post("/profile/sessions/{id}/revoke", USER, account::revoke_session),
-        post("/profile/tokens", USER, account::new_token),
-        post("/profile/tokens/{id}/rotate", USER, account::rotate_token),
-        post("/profile/tokens/{id}/revoke", USER, account::revoke_token),
+        post("/profile", USER, Asks::No, account::change),
+        post("/profile/keys", USER, Asks::No, account::keys),
+        post("/profile/theme", USER, Asks::No, account::theme),
+        post("/profile/password", USER, Asks::No, account::password),
+        post("/profile/sessions/revoke-others", USER, Asks::First(&ask::SIGN_OUT_OTHERS), account::revoke_others),
+        post("/profile/sessions/{id}/revoke", USER, Asks::First(&ask::SIGN_OUT), account::revoke_session),
+        post("/profile/tokens", USER, Asks::No, account::new_token),
+        post("/profile/tokens/{id}/rotate", USER, Asks::First(&ask::RENEW_TOKEN), account::rotate_token),
+        post("/profile/tokens/{id}/revoke", USER, Asks::First(&ask::REVOKE_TOKEN), account::revoke_token),
     ]
 }
 
@@ -215,47 +264,47 @@ fn admin_pages() -> Vec<Route> {
     vec![
         get("/plugins", ADMIN, plugins::list),
         get("/plugins/{name}", ADMIN, plugins::show),
-        post("/plugins/reload", ADMIN, plugins::reload),
+        post("/plugins/reload", ADMIN, Asks::No, plugins::reload),
         get("/users", ADMIN, users::list),
         get("/users/new", ADMIN, users::new_page),
-        post("/users/new", ADMIN, users::invite),
-        post("/users/quota", ADMIN, quotas::set_usual),
-        post("/users/{id}/quota", ADMIN, quotas::set),
+        post("/users/new", ADMIN, Asks::No, users::invite),
+        post("/users/quota", ADMIN, Asks::No, quotas::set_usual),
+        post("/users/{id}/quota", ADMIN, Asks::No, quotas::set),
         get("/users/{id}", ADMIN, users::show),
-        post("/users/{id}", ADMIN, users::change),
-        post("/users/{id}/{action}", ADMIN, users::act),
+        post("/users/{id}", ADMIN, Asks::No, users::change),
+        post("/users/{id}/{action}", ADMIN, Asks::Verbs(&[("deactivate", &ask::DEACTIVATE)]), users::act),
         get("/audit", ADMIN, audit::list),
         get("/templates", ADMIN, templates::list),
-        post("/templates/look", ADMIN, templates::look),
-        post("/templates/policy", ADMIN, templates::policy),
+        post("/templates/look", ADMIN, Asks::No, templates::look),
+        post("/templates/policy", ADMIN, Asks::No, templates::policy),
         get("/templates/new", ADMIN, templates::new_page),
-        post("/templates/new", ADMIN, templates::make),
+        post("/templates/new", ADMIN, Asks::No, templates::make),
         get("/templates/upload", ADMIN, templates::upload_page),
-        post("/templates/upload", ADMIN, templates::upload),
+        post("/templates/upload", ADMIN, Asks::No, templates::upload),
         get("/templates/windows", ADMIN, templates::windows_page),
-        post("/templates/windows", ADMIN, templates::windows),
+        post("/templates/windows", ADMIN, Asks::No, templates::windows),
         get("/templates/{id}", ADMIN, templates::show),
-        post("/templates/{id}/rebuild", ADMIN, templates::rebuild),
-        post("/templates/{id}/delete", ADMIN, templates::delete),
+        post("/templates/{id}/rebuild", ADMIN, Asks::No, templates::rebuild),
+        post("/templates/{id}/delete", ADMIN, Asks::Page, templates::delete),
         get("/settings", ADMIN, system::settings::show),
         get("/settings/profiles", ADMIN, hardware_profiles::list),
-        post("/settings/profiles/policy", ADMIN, hardware_profiles::policy),
+        post("/settings/profiles/policy", ADMIN, Asks::No, hardware_profiles::policy),
         get("/settings/profiles/new", ADMIN, hardware_profiles::new_page),
-        post("/settings/profiles/new", ADMIN, hardware_profiles::create),
+        post("/settings/profiles/new", ADMIN, Asks::No, hardware_profiles::create),
         get("/settings/profiles/{id}", ADMIN, hardware_profiles::show),
-        post("/settings/profiles/{id}", ADMIN, hardware_profiles::change),
-        post("/settings/profiles/{id}/delete", ADMIN, hardware_profiles::delete),
+        post("/settings/profiles/{id}", ADMIN, Asks::No, hardware_profiles::change),
+        post("/settings/profiles/{id}/delete", ADMIN, Asks::Page, hardware_profiles::delete),
         get("/settings/connections/new", ADMIN, connections::new_page),
-        post("/settings/connections/new", ADMIN, connections::step),
+        post("/settings/connections/new", ADMIN, Asks::No, connections::step),
         get("/settings/connections/{id}", ADMIN, connections::show),
-        post("/settings/connections/{id}", ADMIN, connections::change),
-        post("/settings/connections/{id}/host-keys", ADMIN, connections::hosts::accept),
+        post("/settings/connections/{id}", ADMIN, Asks::No, connections::change),
+        post("/settings/connections/{id}/host-keys", ADMIN, Asks::Page, connections::hosts::accept),
         get("/settings/hosts/new", ADMIN, connections::hosts::new_page),
-        post("/settings/hosts/new", ADMIN, connections::hosts::step),
-        post("/settings/connections/{id}/check", ADMIN, connections::check),
-        post("/settings/connections/{id}/token", ADMIN, connections::renew),
-        post("/settings/connections/{id}/certificate", ADMIN, connections::accept),
-        post("/settings/connections/{id}/delete", ADMIN, connections::delete),
+        post("/settings/hosts/new", ADMIN, Asks::No, connections::hosts::step),
+        post("/settings/connections/{id}/check", ADMIN, Asks::No, connections::check),
+        post("/settings/connections/{id}/token", ADMIN, Asks::No, connections::renew),
+        post("/settings/connections/{id}/certificate", ADMIN, Asks::Page, connections::accept),
+        post("/settings/connections/{id}/delete", ADMIN, Asks::Page, connections::delete),
     ]
 }
 

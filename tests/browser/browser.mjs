@@ -93,6 +93,23 @@ export async function signedIn(browser, steward) {
   return state;
 }
 
+/** Somebody who is no admin, signed in by the link that the admin's session makes. */
+export async function somebody(browser, steward, state, login) {
+  const admin = await open(browser, steward, { state });
+  await admin.goto('/users/new');
+  await admin.getByLabel('Login').fill(login);
+  await admin.getByRole('button', { name: 'Create the invite link' }).click();
+  const link = (await admin.getByText(/\/invite\//).first().innerText()).match(/https?:\S+/)[0];
+  await admin.context().close();
+  const page = await open(browser, steward);
+  await page.goto(new URL(link).pathname);
+  await page.getByLabel('Password', { exact: true }).fill('three green lamps');
+  await page.getByLabel('Repeat password').fill('three green lamps');
+  await page.getByRole('button', { name: 'Set the password and sign in' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
+  return page;
+}
+
 /** Fails on anything that axe finds against WCAG 2.0 to 2.2, A and AA. */
 export async function assertAccessible(page) {
   await page.evaluate(axeSource);

@@ -1,9 +1,8 @@
 // The console tab in a real browser: the picture moves, keys arrive and come back, a cut is mended.
 import assert from 'node:assert/strict';
-import { request } from 'node:https';
 import { after, before, test } from 'node:test';
 import { assertAccessible, assertNothingSticksOut, assertQuiet, open, signedIn, startBrowser } from './browser.mjs';
-import { api, guests, startSteward } from './steward.mjs';
+import { api, guests, sim as simulated, startSteward, until } from './steward.mjs';
 
 let steward, browser, state;
 before(async () => {
@@ -16,32 +15,8 @@ after(async () => {
   await steward?.stop();
 });
 
-/** The simulated cluster's own calls: faults, and what it saw. */
-function sim(method, path, body) {
-  const text = body && JSON.stringify(body);
-  return new Promise((resolve, reject) => {
-    const headers = text ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) } : {};
-    const ask = request(steward.sim + path, { method, headers, rejectUnauthorized: false }, (answer) => {
-      let data = '';
-      answer.on('data', (d) => (data += d));
-      answer.on('end', () => (answer.statusCode === 200 ? resolve(JSON.parse(data).data) : reject(new Error(data))));
-    });
-    ask.once('error', reject);
-    ask.end(text);
-  });
-}
-
+const sim = (method, path, body) => simulated(steward, method, path, body);
 const seen = async (vmid) => (await sim('GET', '/sim/state')).consoles.find((c) => c.vmid === vmid) ?? { typed: '', ctrl_alt_del: 0 };
-
-async function until(what, say, ms = 15_000) {
-  const end = Date.now() + ms;
-  for (;;) {
-    const found = await what();
-    if (found) return found;
-    assert.ok(Date.now() < end, say);
-    await new Promise((next) => setTimeout(next, 100));
-  }
-}
 
 async function machine(words, fits = () => true) {
   const all = (await guests(steward, words)).filter((g) => !g.template && fits(g));

@@ -57,6 +57,8 @@ test('a snapshot is taken, something is changed, and the machine is brought back
   await assertAccessible(page);
   assert.match(await page.getByRole('main').innerText(), /What was written to its disks since/);
   await page.getByRole('button', { name: 'Go back to before-work' }).click();
+  await page.getByRole('dialog').getByText('What was written since then is lost for good').waitFor();
+  await page.getByRole('dialog').getByRole('button', { name: 'Go back to before-work' }).click();
   await idle();
   assert.equal((await setting('description')).current, was);
   assertQuiet(page);
@@ -79,6 +81,8 @@ test('a change that waits for a restart is shown with old and new and can be tak
   await page.goto(`/machines/${machine.id}/hardware`);
   assert.match(await page.locator('#waiting').innerText(), new RegExp(`Cores: ${cores} → ${cores + 1}`));
   await page.getByRole('button', { name: 'Revert these' }).click();
+  await page.getByRole('heading', { name: 'Revert these changes?' }).waitFor();
+  await page.getByRole('button', { name: 'Revert', exact: true }).click();
   await idle();
   await page.goto(`/machines/${machine.id}/hardware`);
   assert.equal(await page.locator('#waiting').count(), 0);
@@ -99,6 +103,7 @@ test('what happens before the stream of events is open is not missed', async () 
   await idle();
   await page.locator('#waiting').getByText(`Cores: ${cores} → ${cores + 1}`).waitFor({ timeout: 10_000 });
   await page.getByRole('button', { name: 'Revert these' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Revert these' }).click();
   await idle();
   await page.locator('#waiting').waitFor({ state: 'detached', timeout: 10_000 });
   assertQuiet(page);

@@ -1,7 +1,7 @@
 // Hardware profiles: an admin makes, changes, copies and deletes one; a machine is made with one; one is applied.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { assertAccessible, assertNothingSticksOut, assertQuiet, open, signedIn, startBrowser } from './browser.mjs';
+import { assertAccessible, assertNothingSticksOut, assertQuiet, open, signedIn, somebody, startBrowser } from './browser.mjs';
 import { api, guests, startSteward } from './steward.mjs';
 
 const WORK_MS = 60_000;
@@ -154,29 +154,12 @@ test('a profile is looked at and applied to a machine', async () => {
   await page.context().close();
 });
 
-/** Somebody who is no admin, signed in by their invite link. */
-async function somebody(login) {
-  const admin = await open(browser, steward, { state });
-  await admin.goto('/users/new');
-  await admin.getByLabel('Login').fill(login);
-  await admin.getByRole('button', { name: 'Create the invite link' }).click();
-  const link = (await admin.getByText(/\/invite\//).first().innerText()).match(/https?:\S+/)[0];
-  await admin.context().close();
-  const page = await open(browser, steward);
-  await page.goto(new URL(link).pathname);
-  await page.getByLabel('Password', { exact: true }).fill('three green lamps');
-  await page.getByLabel('Repeat password').fill('three green lamps');
-  await page.getByRole('button', { name: 'Set the password and sign in' }).click();
-  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor();
-  return page;
-}
-
 test('what a profile fixes is shown as text to people who are not admins', async () => {
   const values = { cores: '1', memory: '1024', bridge: 'vmbr0', vlan: '0' };
   const made = await api(steward, 'POST', '/api/v1/profiles', { name: 'Fixed', values, locked: ['memory', 'bridge', 'vlan'] });
   assert.equal(made.status, 201, JSON.stringify(made.body));
   await api(steward, 'PUT', '/api/v1/profile-policy', { required: true });
-  const page = await somebody('newcomer');
+  const page = await somebody(browser, steward, state, 'newcomer');
   await page.goto('/machines/new');
   await page.getByLabel('Name', { exact: true }).fill('by-newcomer');
   await page.getByRole('button', { name: 'Next: size' }).click();

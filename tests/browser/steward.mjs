@@ -1,6 +1,8 @@
 // Starts the appliance with a simulated cluster for a test file, and stops it again.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
+import { request } from 'node:https';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import tls from 'node:tls';
@@ -76,7 +78,6 @@ export async function guests(steward, words = '') {
 
 /** Asks the REST API with the demo's token. The certificate is the one that was pinned at the start. */
 export async function api(steward, method, path, body) {
-  const { request } = await import('node:https');
   const text = body === undefined ? undefined : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const ask = request(
@@ -101,4 +102,30 @@ export async function api(steward, method, path, body) {
     ask.once('error', reject);
     ask.end(text);
   });
+}
+
+/** The simulated cluster's own calls: faults, and what it saw. */
+export function sim(steward, method, path, body) {
+  const text = body && JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const headers = text ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) } : {};
+    const ask = request(steward.sim + path, { method, headers, rejectUnauthorized: false }, (answer) => {
+      let data = '';
+      answer.on('data', (d) => (data += d));
+      answer.on('end', () => (answer.statusCode === 200 ? resolve(JSON.parse(data).data) : reject(new Error(data))));
+    });
+    ask.once('error', reject);
+    ask.end(text);
+  });
+}
+
+/** Asks again and again until there is something. */
+export async function until(what, say, ms = 15_000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const found = await what();
+    if (found) return found;
+    assert.ok(Date.now() < end, say);
+    await new Promise((next) => setTimeout(next, 100));
+  }
 }

@@ -155,7 +155,7 @@ async fn tokens_are_made_and_renewed_on_the_profile_page() {
     let mark = "/profile/tokens/";
     let at = made.body.find(mark).and_then(|_| made.body.find("/rotate")).unwrap();
     let id = made.body[..at].rsplit('/').next().unwrap().to_owned();
-    let renewed = admin.send("/profile", &format!("{mark}{id}/rotate"), "").await;
+    let renewed = admin.send("/profile", &format!("{mark}{id}/rotate"), "sure=yes").await;
     let text = shown(&renewed.body);
     assert_ne!(text, phone.token);
     assert_eq!(phone.call(Method::GET, "/me", None).await.status, StatusCode::UNAUTHORIZED);

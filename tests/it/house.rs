@@ -162,6 +162,14 @@ impl<'a> Browser<'a> {
         self.post(path, &format!("{form}&csrf={token}")).await
     }
 
+    /// The same, and the page that it leads to.
+    pub async fn follow(&mut self, page: &str, path: &str, form: &str) -> Answer {
+        let sent = self.send(page, path, form).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
+        let to = sent.headers[header::LOCATION].to_str().unwrap().to_owned();
+        self.get(&to).await
+    }
+
     /// A form as it is, with or without a token.
     pub async fn post(&mut self, path: &str, form: &str) -> Answer {
         let request = self

@@ -68,3 +68,5 @@ mod software;
 mod templates;
 #[cfg(test)]
 mod windows;
+#[cfg(test)]
+mod wizard;

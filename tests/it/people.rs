@@ -133,7 +133,7 @@ async fn a_deactivated_person_is_out_at_once() {
     let mut mira = house.somebody(&admin, "mira", Role::User).await;
     let id = mira.actor().user_id().unwrap();
     let page = format!("/users/{id}");
-    let answer = admin.send(&page, &format!("{page}/deactivate"), "").await;
+    let answer = admin.send(&page, &format!("{page}/deactivate"), "sure=yes").await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     assert_eq!(mira.get("/").await.status, StatusCode::SEE_OTHER);
     assert!(admin.get(&page).await.body.contains("Deactivated"));
@@ -173,7 +173,12 @@ async fn a_token_is_shown_once_and_can_be_taken_back() {
     assert!(!admin.get("/profile").await.body.contains("stw_"));
     assert!(house.app.tokens().authenticate(&token, "192.0.2.1").is_ok());
     let id = house.app.tokens().list(&admin.actor()).unwrap()[0].id;
-    admin.send("/profile", &format!("/profile/tokens/{id}/revoke"), "").await;
+    let revoke = format!("/profile/tokens/{id}/revoke");
+    let question = admin.send("/profile", &revoke, "what=backup").await;
+    assert_eq!(question.status, StatusCode::OK);
+    assert!(question.body.contains("Revoke backup?") && question.body.contains("name=\"sure\""), "{}", question.body);
+    assert!(admin.get("/profile").await.body.contains("backup"), "nothing is revoked before the yes");
+    admin.send("/profile", &revoke, "sure=yes").await;
     assert!(house.app.tokens().authenticate(&token, "192.0.2.1").is_err());
 }
 

@@ -161,12 +161,12 @@ async fn what_a_profile_fixes_can_not_be_chosen_by_rest_or_page_but_by_admins() 
     let source = format!("name=lark&from=template&template={vmid}&node=pve1&step=source&go=next");
     mira.send("/machines/new", "/machines/new", &source).await;
     let step = source.replace("step=source&go=next", &format!("step=size&go=profile&profile={}", tiny.id));
-    let size = mira.send("/machines/new", "/machines/new", &step).await.body;
+    let size = mira.follow("/machines/new", "/machines/new", &step).await.body;
     assert!(
         size.contains("fixed by Tiny") && !size.contains("id=\"memory\"") && size.contains("id=\"cores\""),
         "{size}"
     );
-    let size = admin.send("/machines/new", "/machines/new", &step).await.body;
+    let size = admin.follow("/machines/new", "/machines/new", &step).await.body;
     assert!(!size.contains("fixed by Tiny") && size.contains("id=\"memory\""), "admins choose freely: {size}");
     let forged = step.replace("step=size&go=profile", "step=review&go=create")
         + &format!(
@@ -197,7 +197,7 @@ async fn where_a_profile_must_be_picked_none_is_refused() {
     // The wizard begins with the first one that fits.
     let GuestSource::Template { vmid, .. } = spec.source else { panic!() };
     let source = format!("name=lark&from=template&template={vmid}&node=pve1&step=source&go=next");
-    let size = mira.send("/machines/new", "/machines/new", &source).await.body;
+    let size = mira.follow("/machines/new", "/machines/new", &source).await.body;
     let small = house.app.hardware_profiles().find(&mira.actor(), "Small").unwrap();
     assert!(
         size.contains(&format!("name=\"filled\" value=\"{}\"", small.id)) && !size.contains("No profile"),

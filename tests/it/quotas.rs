@@ -247,7 +247,8 @@ async fn a_machine_goes_to_nobody_whose_quota_has_no_room_for_it() {
     house.app.quotas().set(&admin.actor(), user, own).await.unwrap();
     let machine = house.app.guests().list(&admin.actor(), "-is:template").first().unwrap().row.id;
     let page = format!("/machines/{machine}/access");
-    let refused = admin.send(&page, &format!("/machines/{machine}/owner"), &format!("form=owner&owner={user}")).await;
+    let refused =
+        admin.send(&page, &format!("/machines/{machine}/owner"), &format!("form=owner&owner={user}&sure=yes")).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     assert!(refused.body.contains("mira may have 0 cores in all"), "{}", refused.body);
     // An admin has no limit, whatever is set for them.

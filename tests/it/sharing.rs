@@ -316,7 +316,8 @@ async fn what_is_shared_goes_with_the_person_and_stays_over_a_restart_of_the_ind
     let id = a_machine_of(&house, &mira).await;
     share(&house, id, &jon, GuestRight::See).await;
     // Given back by themselves, through the page.
-    let back = jon.send(&format!("/machines/{id}/access"), &format!("/machines/{id}/unshare"), "").await;
+    let back =
+        jon.send(&format!("/machines/{id}/access"), &format!("/machines/{id}/unshare"), "go=back&sure=yes").await;
     assert_eq!((back.status, back.header("location")), (StatusCode::SEE_OTHER, "/machines"));
     assert!(house.app.guests().shared(&mira.actor(), id).unwrap().is_empty());
     share(&house, id, &jon, GuestRight::See).await;
@@ -333,12 +334,12 @@ async fn an_owner_hands_a_machine_over_and_may_keep_a_part_of_it() {
     let jon = house.somebody(&admin, "jon", Role::User).await;
     let id = a_machine_of(&house, &mira).await;
     let page = format!("/machines/{id}/access");
-    let wrong = mira.send(&page, &format!("/machines/{id}/owner"), "form=owner&owner=nobody-here").await;
+    let wrong = mira.send(&page, &format!("/machines/{id}/owner"), "form=owner&owner=nobody-here&sure=yes").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.body.contains("There is nobody with this login."), "{}", wrong.body);
     let to_nobody = house.app.guests().set_owner(&mira.actor(), id, None, None).await;
     assert!(to_nobody.is_err(), "only admins may leave a machine to nobody");
-    let done = mira.send(&page, &format!("/machines/{id}/owner"), "form=owner&owner=jon&keep=use").await;
+    let done = mira.send(&page, &format!("/machines/{id}/owner"), "form=owner&owner=jon&keep=use&sure=yes").await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     let guests = house.app.guests();
     let row = &guests.get(&jon.actor(), id).unwrap().row;

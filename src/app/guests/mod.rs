@@ -60,6 +60,8 @@ pub struct GuestHistory {
 
 pub struct Guests<'a>(pub(super) &'a App);
 
+const NO_MACHINE: &str = "This machine does not exist.";
+
 /// What somebody who asked for more may do with a machine.
 fn too_little(have: Option<GuestRight>) -> &'static str {
     match have {
@@ -113,10 +115,21 @@ impl Guests<'_> {
     /// # Errors
     /// `NotFound`, also for a machine that is not the actor's.
     pub fn get(&self, actor: &Actor, id: GuestId) -> Result<Arc<GuestLive>> {
-        let guest = self.0.live().snapshot().guest(id).cloned();
-        guest
-            .filter(|g| actor.guest_right(&g.row).is_some())
-            .ok_or_else(|| Error::not_found("This machine does not exist."))
+        match self.0.live().snapshot().guest(id) {
+            Some(guest) if actor.guest_right(&guest.row).is_some() => Ok(guest.clone()),
+            Some(_) => Err(Error::not_found(NO_MACHINE)),
+            None => Err(self.what_became(actor, id)?),
+        }
+    }
+
+    /// Why a machine that was there is no more, with the job that says all of it.
+    fn what_became(&self, actor: &Actor, id: GuestId) -> Result<Error> {
+        let jobs = self.0.jobs().of_guest(id, 20)?;
+        let told = jobs.iter().find_map(|job| Some((job, job.why_gone()?)));
+        Ok(match told.filter(|(job, _)| self.0.jobs().may_see(actor, job)) {
+            Some((job, why)) => Error::not_found(why).with_job(job.id),
+            None => Error::not_found(NO_MACHINE),
+        })
     }
 
     /// One machine on which the actor has at least this right.

@@ -143,6 +143,16 @@ impl SoftwarePages<'_> {
         tokio::time::timeout(limit, ssh.address(id)).await.ok()?.ok()?
     }
 
+    /// What was asked for on the machine of a job that may be tried again, in its order. Secrets are not among it.
+    pub fn requested(&self, job: &Job) -> Result<Vec<SoftwareRequest>> {
+        let rows = job.subject.guest().map(|id| self.rows(id)).transpose()?.unwrap_or_default();
+        let one = |row: Software| SoftwareRequest {
+            recipe: row.recipe,
+            options: row.options.as_object().cloned().unwrap_or_default(),
+        };
+        Ok(rows.into_iter().map(one).collect())
+    }
+
     fn rows(&self, id: GuestId) -> Result<Vec<Software>> {
         let rows = self.0.store().read(|tx| tx.list(tables::SOFTWARE, Scan::prefix(&id), usize::MAX))?;
         let mut rows: Vec<Software> = rows.into_iter().map(|(_, row)| row).collect();

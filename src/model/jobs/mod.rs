@@ -173,6 +173,22 @@ impl Job {
         (self.started, self.finished, self.plugin_hash) = (None, None, None);
         self.progress = Progress::default();
     }
+
+    /// Why its machine is not there, as a sentence, when that is this job's doing.
+    pub fn why_gone(&self) -> Option<String> {
+        if self.kind.deletes().is_some() && self.state == JobState::Succeeded {
+            return Some("This machine has been deleted.".to_owned());
+        }
+        let name = self.kind.new_guest()?.name;
+        match self.state {
+            JobState::Failed | JobState::Discarded => {
+                let why = self.error.as_deref().unwrap_or("Its job gave up.");
+                Some(format!("{name} was not created. {why}"))
+            }
+            JobState::Cancelled => Some(format!("{name} was not created, because its job was cancelled.")),
+            _ => None,
+        }
+    }
 }
 
 /// A step's entry in the journal, keyed by job and name.

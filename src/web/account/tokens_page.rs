@@ -1,8 +1,9 @@
 //! The part of the profile about getting in: sessions and API tokens.
 
 use crate::frame::Page;
+use crate::frame::ask;
 use crate::frame::form::{Form, csrf, select, text};
-use crate::frame::parts::{commands, icon, note, post, state, time};
+use crate::frame::parts::{commands, icon, note, state, time};
 use app::sessions::SessionView;
 use app::tokens::TokenView;
 use base::Secret;
@@ -11,13 +12,13 @@ use maud::{Markup, html};
 pub fn sessions(page: &Page, list: &[SessionView]) -> Markup {
     html! {
         section.card id="sessions" {
-            header.split { h2 { "Where you are signed in" } @if list.len() > 1 { (post(page, "/profile/sessions/revoke-others", "Sign out all others", "quiet")) } }
+            header.split { h2 { "Where you are signed in" } @if list.len() > 1 { (ask::button(page, "/profile/sessions/revoke-others", &ask::SIGN_OUT_OTHERS, "", "quiet")) } }
             ul.list { @for s in list {
                 li {
                     (icon("machines"))
                     div { strong { (s.device) } @if s.current { " " (state("ok", "this one")) }
                         small { (s.address) ", seen " (time(page, s.last_seen)) ", since " (time(page, s.created)) } }
-                    @if !s.current { (post(page, &format!("/profile/sessions/{}/revoke", s.id), "Sign out", "quiet")) }
+                    @if !s.current { (ask::button(page, &format!("/profile/sessions/{}/revoke", s.id), &ask::SIGN_OUT, &s.device, "quiet")) }
                 }
             } }
         }
@@ -42,8 +43,8 @@ pub fn tokens(page: &Page, list: &[TokenView], fresh: Option<&Secret<String>>, f
                                 ", created " (time(page, t.created))
                                 @match t.expires { Some(at) => { ", expires " (time(page, at)) }, None => ", never expires" }
                             } }
-                        (post(page, &format!("/profile/tokens/{}/rotate", t.id), "Renew", "quiet"))
-                        (post(page, &format!("/profile/tokens/{}/revoke", t.id), "Revoke", "quiet"))
+                        (ask::button(page, &format!("/profile/tokens/{}/rotate", t.id), &ask::RENEW_TOKEN, &t.name, "quiet"))
+                        (ask::button(page, &format!("/profile/tokens/{}/revoke", t.id), &ask::REVOKE_TOKEN, &t.name, "quiet"))
                     }
                 } }
             }

@@ -1,9 +1,10 @@
 //! Adding a plain KVM host step by step.
 
+use crate::connections::answer;
 use crate::connections::hosts_page as page;
 use crate::connections::hosts_page::HostStep;
 use crate::door::csrf::Checked;
-use crate::door::forms::{finished, press, submit};
+use crate::door::forms::{finished, submit};
 use crate::door::problem::Answer;
 use crate::door::visit::{Id, Person};
 use crate::frame::Form;
@@ -59,5 +60,5 @@ pub async fn accept(person: Person, Id(connection): Id<ConnectionId>, Checked { 
         person.web.app.ssh_hosts().accept(&person.actor, connection, keys).await?;
         Ok(finished(&person, &back, "Saved."))
     };
-    press(&person, &back, accepted).await
+    answer(&person, connection, &form, accepted).await
 }

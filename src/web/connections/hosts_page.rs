@@ -27,7 +27,7 @@ pub fn add(page: &Page, step: &HostStep, form: &Form) -> Markup {
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
         (layout::head("Add a KVM host", html! { "A Linux machine with libvirt, reached over SSH. Three steps; nothing is changed before the last one." }, html! {}))
-        (wizard_steps(&STEPS, at))
+        (wizard_steps(&STEPS, at, |_| None))
         section.card.narrow {
             (trouble(form))
             form method="post" action="/settings/hosts/new" { (csrf(page)) (body) }

@@ -95,7 +95,7 @@ pub fn connect(page: &Page, step: &ConnectStep, form: &Form) -> Markup {
     let main = html! {
         (layout::crumbs(&[("/settings", "Settings")]))
         (layout::head("Connect Proxmox", html! { "Three steps; nothing is changed before the last one." }, html! {}))
-        (wizard_steps(&STEPS, at))
+        (wizard_steps(&STEPS, at, |_| None))
         section.card.narrow {
             (trouble(form))
             form method="post" action="/settings/connections/new" { (csrf(page)) (body) }
@@ -104,11 +104,16 @@ pub fn connect(page: &Page, step: &ConnectStep, form: &Form) -> Markup {
     layout::page(page, "Connect Proxmox", main)
 }
 
-/// The steps of a wizard with the present one marked.
-pub fn wizard_steps(words: &[&str], at: usize) -> Markup {
+/// The steps of a wizard with the present one marked, and links to those that can be gone to.
+pub fn wizard_steps(words: &[&str], at: usize, link: impl Fn(usize) -> Option<String>) -> Markup {
     html! {
         ol.wizard aria-label="Steps" { @for (n, word) in words.iter().enumerate() {
-            li.done[n < at] aria-current=[(n == at).then_some("step")] { span.bullet { (n + 1) } span.word { (word) } }
+            li.done[n < at] aria-current=[(n == at).then_some("step")] {
+                @match link(n).filter(|_| n != at) {
+                    Some(href) => { a href=(href) { span.bullet { (n + 1) } span.word { (word) } } }
+                    None => { span.bullet { (n + 1) } span.word { (word) } }
+                }
+            }
         } }
     }
 }
@@ -245,7 +250,7 @@ pub fn connection(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
             @let (live, on) = (c.nodes.is_empty().then_some(""), c.nodes.is_empty().then_some("connection"));
             section.card id="limits" data-live=[live] data-on=[on] { h2 { "Where Steward may act" } (limits(page, view, form)) }
             @if let Some(by_hand) = &view.by_hand { (new_token(page, view, by_hand, form)) }
-            @if let Some(ssh) = &c.ssh { (host_keys(page, c, ssh)) }
+            @if let Some(ssh) = &c.ssh { (host_keys(page, c, ssh, form)) }
             section.card { h2 { "Forget this connection" }
                 @match &c.ssh {
                     Some(_) => { p { "Steward removes its key from this host and forgets the host. Its " (c.machines) " machines keep running." } }
@@ -338,13 +343,19 @@ fn new_token(page: &Page, view: &ConnectionView, by_hand: &ByHand, form: &Form) 
     }
 }
 
-/// A list to tick: what there is now, and what was ticked before and is not there now.
+/// A list to tick: what there is now, and what was ticked before and is not there now. After a refusal what was sent
+/// is ticked, also when that is nothing.
 fn list(form: &Form, name: &str, legend: &str, there: &[(String, String)], ticked: &[String], hint: &str) -> Markup {
-    let gone = ticked.iter().filter(|t| !there.iter().any(|(value, _)| value == *t));
-    let all = there.iter().cloned().chain(gone.map(|t| (t.clone(), format!("{t}, currently missing"))));
-    let chosen = |value: &String| if form.has("name") { form.values(name) } else { ticked }.contains(value);
+    let chosen = if form.has("name") { form.values(name) } else { ticked };
+    let mut gone: Vec<&String> = ticked.iter().chain(chosen).collect();
+    gone.retain(|t| !t.is_empty() && !there.iter().any(|(value, _)| value == *t));
+    gone.sort();
+    gone.dedup();
+    let all = there.iter().cloned().chain(gone.into_iter().map(|t| (t.clone(), format!("{t}, currently missing"))));
+    let chosen = |value: &String| chosen.contains(value);
     html! {
-        fieldset.ticks { legend { (legend) }
+        fieldset.ticks.wrong[form.error(name).is_some()] { legend { (legend) }
+            @if let Some(text) = form.error(name) { p.error id={ (name) "-error" } { (text) } }
             @for (value, words) in all { label { input type="checkbox" name=(name) value=(value) checked[chosen(&value)]; span { (words) } } }
             p.hint { (hint) }
         }
@@ -389,16 +400,42 @@ fn limits(page: &Page, view: &ConnectionView, form: &Form) -> Markup {
     }
 }
 
-fn host_keys(page: &Page, c: &ConnectionItem, ssh: &SshView) -> Markup {
+fn host_keys(page: &Page, c: &ConnectionItem, ssh: &SshView, form: &Form) -> Markup {
     html! {
         section.card { h2 { "How it is recognised" }
             p { "Steward talks only to a host with one of these keys. If the host has been reinstalled, compare its new key and enter it here." }
             form method="post" action={ "/settings/connections/" (c.id) "/host-keys" } {
                 (csrf(page))
-                (area("host_keys", "Accepted host keys", 2).mono().default(&ssh.host_keys.join("\n")).hint("Fingerprints as ssh-keygen -lf prints them, one per line.").render(&Form::new()))
+                (area("host_keys", "Accepted host keys", 2).mono().default(&ssh.host_keys.join("\n")).hint("Fingerprints as ssh-keygen -lf prints them, one per line.").render(form))
                 div.actions { button { "Accept these" } }
             }
             details.fold { summary { "Steward's key on the host" } p { (copy(&ssh.public)) } }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base::Error;
+
+    #[test]
+    fn a_refused_form_shows_its_lists_with_what_was_ticked_and_why_not() {
+        let there = [("pve1".to_owned(), "pve1".to_owned()), ("pve2".to_owned(), "pve2".to_owned())];
+        let saved = ["pve1".to_owned(), "pve9".to_owned()];
+        let drawn = |form: &Form| list(form, "nodes", "Nodes", &there, &saved, "").into_string();
+        let ticked = |html: &str, value: &str| html.contains(&format!("value=\"{value}\" checked"));
+        let fresh = drawn(&Form::new());
+        assert!(
+            ticked(&fresh, "pve1") && !ticked(&fresh, "pve2") && fresh.contains("pve9, currently missing"),
+            "{fresh}"
+        );
+        let sent = Form::from_pairs([("name", "Home"), ("nodes", "pve2"), ("nodes", "pve8")]);
+        let refused = drawn(&sent.fail(&Error::field("nodes", "There is no node pve8.")));
+        assert!(!ticked(&refused, "pve1") && ticked(&refused, "pve2") && ticked(&refused, "pve8"), "{refused}");
+        assert!(refused.contains("There is no node pve8."), "{refused}");
+        // Another form of the page was refused: this one is as it is saved.
+        let other = drawn(&Form::new().set("confirm", "x").fail(&Error::field("confirm", "Type it.")));
+        assert!(ticked(&other, "pve1") && !ticked(&other, "pve2"), "{other}");
     }
 }

@@ -71,19 +71,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Checked<T> {
 #[derive(Clone, Copy, Debug)]
 struct TokenSeen;
 
-/// The same request, when its form (or a header, for our script) holds the token of this session.
+/// The same request and its body, when its form (or a header, for our script) holds the token of this session.
 ///
 /// # Errors
 /// The answer that refuses it.
-pub async fn with_token(request: Request, mark: [u8; sign::MARK]) -> std::result::Result<Request, Response> {
+pub async fn with_token(request: Request, mark: [u8; sign::MARK]) -> std::result::Result<(Request, Bytes), Response> {
     let (parts, body) = request.into_parts();
     let whole = Request::from_parts(parts.clone(), body);
     let body = Bytes::from_request(whole, &()).await.map_err(IntoResponse::into_response)?;
     let header = parts.headers.get("x-csrf-token").and_then(|v| v.to_str().ok());
     check(&body, header, mark).map_err(refuse)?;
-    let mut request = Request::from_parts(parts, Body::from(body));
+    let mut request = Request::from_parts(parts, Body::from(body.clone()));
     request.extensions_mut().insert(TokenSeen);
-    Ok(request)
+    Ok((request, body))
 }
 
 /// Whether a form's token belongs to this session, for forms that are read in another way.

@@ -22,9 +22,7 @@ pub async fn submit<F: Future<Output = Result<Markup>>>(
         Ok(response) => return Ok(response),
         Err(e) => e,
     };
-    let helps =
-        matches!(e.kind(), Kind::Invalid | Kind::Unauthenticated | Kind::Conflict | Kind::TooMany | Kind::Unavailable);
-    if !helps || visit.fragment {
+    if !helps(e.kind()) || visit.fragment {
         return Err(e.into());
     }
     tracing::debug!(kind = ?e.kind(), error = %e.chain(), "a form was refused");
@@ -38,6 +36,11 @@ pub async fn submit<F: Future<Output = Result<Markup>>>(
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     Ok(response)
+}
+
+/// Can the person do something about it in the form?
+pub fn helps(kind: Kind) -> bool {
+    matches!(kind, Kind::Invalid | Kind::Unauthenticated | Kind::Conflict | Kind::TooMany | Kind::Unavailable)
 }
 
 /// Answers a button with what it asks for. Why it is refused is read at `back`.

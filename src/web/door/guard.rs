@@ -10,7 +10,7 @@ use crate::door::problem::Problem;
 use crate::door::problem::refuse;
 use crate::door::state::Web;
 use crate::door::visit::{Visit, VisitData, see_other};
-use crate::door::{csrf, problem};
+use crate::door::{asks, csrf, problem};
 use crate::routes::{Access, Door, Info};
 use app::Actor;
 use axum::extract::{ConnectInfo, Request, State};
@@ -49,10 +49,16 @@ pub async fn enforce(State((web, info)): State<(Web, Info)>, mut request: Reques
     }
     request.extensions_mut().insert(visit.clone());
     let is_upload = info.path.ends_with("/upload");
-    let (is_form, mark) = (info.door == Door::Page && info.method == Method::POST && !is_upload, visit.form_mark);
+    let is_form = info.door == Door::Page && info.method == Method::POST && !is_upload;
     let handled = async {
-        let request = if is_form { csrf::with_token(request, mark).await? } else { request };
-        Ok::<_, Response>(next.run(request).await)
+        if !is_form {
+            return Ok::<_, Response>(next.run(request).await);
+        }
+        let (request, body) = csrf::with_token(request, visit.form_mark).await?;
+        match asks::first(&visit, &info.asks, request.headers(), &body) {
+            Some(question) => Ok(question),
+            None => Ok(next.run(request).await),
+        }
     };
     let longest = if is_upload { UPLOAD } else { LONGEST };
     let mut response = match tokio::time::timeout(longest, handled).await {
@@ -179,11 +185,13 @@ fn entry(web: &Web, info: &Info, actor: Option<&Actor>, request: &Request) -> Op
     }
 }
 
-/// `/sign-in?next=...` with the page that was asked for; after a lost POST, the page that it came from is lost
-/// too, so home.
+/// `/sign-in?next=...` with the page that was asked for; for a form, the page that it was on.
 fn sign_in_address(request: &Request) -> String {
-    let wanted = request.uri().path_and_query().map_or("/", |p| p.as_str());
-    if request.method() != Method::GET || wanted == "/" {
+    let wanted = match *request.method() {
+        Method::GET => request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned(),
+        _ => asks::own_referer(request.headers()).unwrap_or_default(),
+    };
+    if matches!(wanted.as_str(), "" | "/") {
         return "/sign-in".to_owned();
     }
     let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();

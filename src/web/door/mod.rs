@@ -1,5 +1,6 @@
 //! The door itself: connections, who it is, forms, limits, errors as answers. It knows none of the nouns.
 
+pub mod asks;
 pub mod assets;
 pub mod cache;
 pub mod certificate;

@@ -8,12 +8,12 @@ use crate::door::problem::refuse;
 use crate::door::problem::{Problem, Reader};
 use crate::door::sign;
 use crate::door::state::Web;
-use crate::door::visit::{Visit, VisitData};
+use crate::door::visit::{Visit, VisitData, see_other};
 use crate::frame as page;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,6 +50,7 @@ pub async fn layer(State(web): State<Web>, mut request: Request, next: Next) -> 
 pub async fn problems(State(web): State<Web>, request: Request, next: Next) -> Response {
     let reader = Reader::of(request.uri().path(), request.headers());
     let id = request.extensions().get::<RequestId>().map(|i| i.0.clone());
+    let looks = *request.method() == Method::GET;
     // Kept for a page about an address that no route knows; cheap, values are shared.
     let stray = (reader == Reader::Page).then(|| {
         (
@@ -61,6 +62,8 @@ pub async fn problems(State(web): State<Web>, request: Request, next: Next) -> R
     let response = next.run(request).await;
     let Some(problem) = problem::found_in(&response) else { return response };
     match stray {
+        // Whoever comes back to what is gone reads there what became of it.
+        Some(_) if looks && let Some(job) = problem.job => see_other(&format!("/jobs/{job}")),
         None => {
             let body = problem::json(&problem, id.as_deref().unwrap_or_default());
             problem::finish(&problem, response, body, "application/problem+json")
@@ -78,6 +81,7 @@ fn error_page(visit: &Visit, problem: &Problem, id: &str) -> String {
     let view = page::error::ErrorView {
         status: problem.status.as_u16(),
         message: problem.detail.clone(),
+        job: problem.job,
         request_id: (!id.is_empty()).then(|| id.to_owned()),
     };
     page::error::error(&visit.page(), &view).into_string()

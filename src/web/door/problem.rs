@@ -6,6 +6,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use base::ids::JobId;
 use base::{Error, Kind};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -57,11 +58,13 @@ pub struct Problem {
     pub fields: BTreeMap<String, String>,
     /// Seconds.
     pub retry_after: Option<u64>,
+    /// The job that tells the rest.
+    pub job: Option<JobId>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), fields: BTreeMap::new(), retry_after: None }
+        Self { status, detail: detail.into(), fields: BTreeMap::new(), retry_after: None, job: None }
     }
 }
 
@@ -72,6 +75,7 @@ impl From<&Error> for Problem {
             detail: e.message().to_owned(),
             fields: e.fields().clone(),
             retry_after: e.retry_after(),
+            job: e.job(),
         }
     }
 }
@@ -144,6 +148,8 @@ struct Document<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     errors: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<JobId>,
     /// The request's id, to find it in the log.
     #[serde(skip_serializing_if = "str::is_empty")]
     instance: &'a str,
@@ -157,6 +163,7 @@ pub fn json(problem: &Problem, request_id: &str) -> String {
         status: problem.status.as_u16(),
         detail: &problem.detail,
         errors: &problem.fields,
+        job: problem.job,
         instance: request_id,
     };
     serde_json::to_string(&document).unwrap_or_default()

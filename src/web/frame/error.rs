@@ -2,6 +2,7 @@
 
 use crate::frame::parts::icon;
 use crate::frame::{Page, layout};
+use base::ids::JobId;
 use maud::{Markup, html};
 
 #[derive(Clone, Debug)]
@@ -10,6 +11,8 @@ pub struct ErrorView {
     pub status: u16,
     /// The sentence for the person.
     pub message: String,
+    /// The job that tells the rest.
+    pub job: Option<JobId>,
     /// What to quote when asking for help.
     pub request_id: Option<String>,
 }
@@ -31,7 +34,8 @@ pub fn error(page: &Page, view: &ErrorView) -> Markup {
             (icon("warn"))
             h1 { (title) }
             p { (view.message) }
-            @if page.who.is_some() { a.button.primary href="/" { "Go to the overview" } } @else { a.button.primary href="/sign-in" { "Sign in" } }
+            @if let Some(job) = view.job { a.button.primary href={ "/jobs/" (job) } { "Open the job" } }
+            @else if page.who.is_some() { a.button.primary href="/" { "Go to the overview" } } @else { a.button.primary href="/sign-in" { "Sign in" } }
             @if let Some(id) = &view.request_id { p.dim { "Request " code { (id) } } }
         }
     };

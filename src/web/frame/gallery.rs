@@ -23,6 +23,7 @@ mod pages {
 
     pub use crate::guests::one::page as machine;
     pub use crate::guests::sharing::page as sharing;
+    pub use crate::guests::snapshots::page as snapshots;
 
     pub use crate::jobs::{one as job, page as jobs};
     pub use crate::overview::page as overview;
@@ -126,5 +127,65 @@ fn the_gallery_is_written_when_asked_for() {
     std::fs::create_dir_all(&folder).unwrap();
     for (name, html) in pages {
         std::fs::write(folder.join(format!("{name}.html")), html).unwrap();
+    }
+}
+
+/// The row of the table of routes for a form's address.
+fn form_route(action: &str) -> Option<crate::routes::Info> {
+    let parts: Vec<&str> = action.split('?').next()?.split('/').collect();
+    let fits = |path: &str| {
+        let row: Vec<&str> = path.split('/').collect();
+        row.len() == parts.len() && row.iter().zip(&parts).all(|(r, p)| r == p || r.starts_with('{'))
+    };
+    let rows = crate::routes::table().into_iter().map(|r| r.info);
+    let mut rows: Vec<_> = rows.filter(|i| i.method == http::Method::POST && fits(i.path)).collect();
+    rows.sort_by_key(|i| i.path.matches('{').count());
+    rows.into_iter().next()
+}
+
+/// Text as it was before it was written into HTML.
+fn plain(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+}
+
+#[test]
+fn every_form_that_takes_something_away_asks_first() {
+    use crate::door::asks::Asks;
+    let mut asked = std::collections::BTreeSet::new();
+    for (name, html) in all() {
+        for form in html.split("<form").skip(1).map(|f| f.split("</form>").next().unwrap_or_default()) {
+            let head = format!("<{}", form.split('>').next().unwrap_or_default());
+            let Some(action) = attribute(&head, "action").filter(|_| head.contains("method=\"post\"")) else {
+                continue;
+            };
+            let route = form_route(action).unwrap_or_else(|| panic!("{name}: no route for {action}"));
+            let inputs = tags(form).into_iter().filter(|t| t.starts_with("input "));
+            let pairs = inputs.filter_map(|t| Some((attribute(t, "name")?, attribute(t, "value").unwrap_or_default())));
+            let typed = crate::frame::Form::from_pairs(pairs);
+            let is_question = typed.has("sure");
+            for button in tags(form).into_iter().filter(|t| t.starts_with("button") && !t.contains("type=\"button\"")) {
+                let value = attribute(button, "value").unwrap_or_default();
+                let sent = match attribute(button, "name") {
+                    Some(name) => typed.clone().replace(name, value),
+                    None => typed.clone(),
+                };
+                let question = route.asks.question(action, &sent);
+                if let Some(question) = &question {
+                    let (said, words) = (attribute(button, "data-confirm"), question.words(sent.value("what")));
+                    asked.insert(route.path);
+                    let asks = said.is_some_and(|said| plain(said) == plain(&words));
+                    assert!(is_question || asks, "{name}: {action} does not ask “{words}”: <{button}>");
+                }
+                let kind = model::guests::ActionKind::parse(value);
+                if matches!(route.asks, Asks::WithImpact) && kind.is_some_and(|k| k.has_impact()) && !is_question {
+                    let opens = button.contains("data-impact") || button.contains("data-confirm");
+                    assert!(opens || action == "/machines/bulk", "{name}: {action} {value} does not ask: <{button}>");
+                    asked.insert(route.path);
+                }
+            }
+        }
+    }
+    for path in ["/machines/{id}/power", "/machines/{id}/snapshots/{name}/{action}", "/profile/tokens/{id}/revoke"] {
+        assert!(asked.contains(path), "no page of the gallery has {path}: {asked:?}");
     }
 }

@@ -4,6 +4,7 @@
 //! Each function returns a whole document, or only what can change in it when `Page::fragment` is set.
 //! No page has inline script or style (the CSP forbids both); everything but charts works without script.
 
+pub mod ask;
 pub mod error;
 pub mod form;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::frame::parts::{bytes, icon};
 use app::software::MenuItem;
 use maud::{Markup, html};
 use model::options::{OptionKind, OptionSpec, text_of};
-use model::software::Needs;
+use model::software::{Needs, SoftwareRequest};
 use serde_json::{Map, Value};
 
 /// The form's name of an option: `software.RECIPE.KEY`, as errors name it.
@@ -38,6 +38,19 @@ fn field(form: &Form, recipe: &str, option: &OptionSpec) -> Markup {
 pub fn values(form: &Form, item: &MenuItem) -> Map<String, Value> {
     let read = |o: &OptionSpec| Some((o.key.clone(), options::typed(form, &field_name(&item.name, &o.key), o)?));
     item.recipe.options.iter().filter_map(read).collect()
+}
+
+/// The form with software that was asked for before.
+pub fn with_software(form: Form, asked: &SoftwareRequest) -> Form {
+    let form = form.set("software", asked.recipe.as_str());
+    asked.options.iter().fold(form, |form, (key, value)| {
+        let name = field_name(&asked.recipe, key);
+        match value {
+            Value::Bool(on) => form.set(name, if *on { "on" } else { "off" }),
+            Value::Array(list) => list.iter().filter_map(Value::as_str).fold(form, |f, v| f.set(name.as_str(), v)),
+            other => form.set(name, text_of(other)),
+        }
+    })
 }
 
 pub fn is_secret(option: &OptionSpec) -> bool {

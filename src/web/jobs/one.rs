@@ -1,5 +1,6 @@
 //! One job: its steps, how far it is, its log, who asked, and what to do when it failed.
 
+use crate::frame::ask;
 use crate::frame::form::csrf;
 use crate::frame::parts::{duration, icon, job_state, note, post, time};
 use crate::frame::{Page, layout};
@@ -67,12 +68,12 @@ fn actions(page: &Page, view: &JobView) -> Markup {
             @if job.state == JobState::Failed {
                 (post(page, &at("retry"), "Try again", "primary"))
                 @if let Some(href) = &view.edit { a.button href=(href) { "Change and try" } }
-                (post(page, &at("discard"), "Discard", "quiet"))
+                (ask::button(page, &at("discard"), &ask::DISCARD_JOB, "", "quiet"))
             } @else if !job.state.is_over() {
                 form.inline method="post" action=(at("cancel")) {
                     (csrf(page))
                     button disabled[job.cancel_asked] title=[job.cancel_asked.then_some("It has already been asked to stop.")]
-                        data-confirm="Cancel this job? What it has done so far is undone." { @if job.cancel_asked { "Stopping" } @else { "Cancel" } }
+                        data-confirm=(ask::CANCEL_JOB.text) { @if job.cancel_asked { "Stopping" } @else { "Cancel" } }
                 }
             }
         }

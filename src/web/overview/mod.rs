@@ -184,3 +184,32 @@ fn plugins(person: &Person) -> Result<Vec<Attention>> {
     });
     Ok(needs.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use app::live::NodeLive;
+    use base::ids::ConnectionId;
+    use model::nodes::Node;
+
+    fn node(name: &str, status: &str, mem: u64, spark: &[f32]) -> NodeLive {
+        let node = Node { name: name.into(), status: status.into(), cpu: 1.0, mem, maxmem: 100, ..Node::default() };
+        NodeLive { connection: ConnectionId::from_bytes([4; 16]), node, guests: 3, spark: spark.into(), stale: false }
+    }
+
+    #[test]
+    fn full_nodes_need_attention_and_a_busy_moment_does_not() {
+        let mut snapshot = LiveView::default();
+        snapshot.nodes.extend([
+            node("pve1", "online", 96, &[0.99, 0.2, 0.2, 0.2, 0.2, 0.2]),
+            node("pve2", "online", 80, &[0.2, 0.97, 0.97, 0.97, 0.97, 0.97]),
+            node("pve3", "offline", 99, &[0.99]),
+            NodeLive { stale: true, ..node("pve4", "online", 99, &[0.99]) },
+        ]);
+        let over = |limit: f64| -> Vec<String> {
+            loads(&snapshot).filter(|load| load.share > limit).map(|load| load.to_string()).collect()
+        };
+        assert_eq!(over(FULL), ["Memory of node pve1 is at 96 %", "The processor of node pve2 is at 97 %"]);
+        assert_eq!(over(HIGH).len(), 3, "memory of pve2 is high: {:?}", over(HIGH));
+    }
+}

@@ -51,7 +51,7 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
     let main = html! {
         (layout::head("Overview", html! { span id="summary" data-live data-on="tick guest job connection" { (summary(view)) } }, html! {}))
         @if view.connections == 0 { (begin(page)) } @else {
-            div.now id="now" data-live data-on="job guest connection" {
+            div.now id="now" data-live data-on="job guest connection health" {
                 @if !view.needs.is_empty() { (needs(view)) }
                 @if !view.jobs.is_empty() {
                     section.card { h2 { "Happening now" } (short(page, &view.jobs)) }
@@ -59,7 +59,7 @@ pub fn overview(page: &Page, view: &OverviewView) -> Markup {
             }
             div id="quota" data-live data-on="guest job users" { (quotas::card(Some(&view.quota), "Your quota")) }
             @if !view.nodes.is_empty() { section { h2 { "Nodes" } ul.nodes id="nodes" data-live data-on="tick connection" { @for n in &view.nodes { (node(n)) } } } }
-            @if !view.busiest.is_empty() { section { h2 { "Busiest machines" } div id="busiest" data-live data-on="guest" { (plain_table(&view.busiest)) } (row_menu(page)) } }
+            @if !view.busiest.is_empty() { section { h2 { "Busiest machines" } div id="busiest" data-live data-on="guest health" { (plain_table(&view.busiest)) } (row_menu(page)) } }
             @else if view.machines == 0 { (no_machines()) }
         }
     };

@@ -42,6 +42,32 @@ pub fn meters(item: &QuotaItem) -> Markup {
     }
 }
 
+/// What is left when `takes` more is taken: `Leaves 3 of 8 cores.` The script counts on while the field `of` is typed in: its
+/// value times `each` and `more` besides.
+pub fn left(what: Resource, used: u64, most: u64, takes: u64, (each, more): (u64, u64), of: &str) -> Markup {
+    let all = match what {
+        Resource::Machines => format!("{} machines", amount(what, most)),
+        Resource::Cores => format!("{} cores", amount(what, most)),
+        Resource::Memory => format!("{} of memory", amount(what, most)),
+        Resource::Disk => format!("{} of disk", amount(what, most)),
+    };
+    let (fits, over) = (format!("Leaves # of {all}."), format!("# more than your {all}."));
+    let total = used.saturating_add(takes);
+    let text = match total.checked_sub(most).filter(|n| *n > 0) {
+        Some(n) => over.replacen('#', &amount(what, n), 1),
+        None => fits.replacen('#', &amount(what, most.saturating_sub(total)), 1),
+    };
+    let unit = match what {
+        Resource::Machines | Resource::Cores => 0,
+        Resource::Memory => 1 << 20,
+        Resource::Disk => 1_u64 << 30,
+    };
+    html! {
+        p.left.over[total > most] role="status" data-left=(of) data-used=(used) data-most=(most) data-each=(each) data-more=(more)
+            data-unit=(unit) data-fits=(fits) data-over=(over) { (text) }
+    }
+}
+
 /// The same in one line, for lists.
 pub fn line(item: &QuotaItem) -> String {
     let one = |what: Resource| {

@@ -2,6 +2,7 @@
 
 use crate::routes;
 use axum::response::{IntoResponse, Response};
+use base::ids::JobId;
 use http::header;
 use model::guests::ActionKind;
 use serde::Serialize;
@@ -59,6 +60,9 @@ pub struct ProblemDocument {
     pub detail: String,
     /// Sentences by field.
     pub errors: Option<BTreeMap<String, String>>,
+    /// The job that tells the rest: of a machine that it failed to create, or that it deleted.
+    #[schema(value_type = Option<String>)]
+    pub job: Option<JobId>,
     /// The request's id, to find it in the log.
     pub instance: Option<String>,
 }

@@ -1,5 +1,6 @@
 //! People, for admins: the list, inviting, roles, deactivating and reactivating.
 
+use crate::frame::ask;
 use crate::frame::form::{Form, RadioCard, csrf, email, text, trouble, ways};
 use crate::frame::parts::{commands, count, icon, note, post, state, time};
 use crate::frame::{Page, layout};
@@ -218,9 +219,7 @@ fn getting_in(page: &Page, view: &UserView, me: bool) -> Markup {
             @if me {
                 (line("This is you", "You can't deactivate yourself.", html! {}))
             } @else if u.active {
-                (line("Deactivate", "Signs them out everywhere at once. Their machines and data stay.", html! {
-                    form.inline method="post" action=(at("deactivate")) { (csrf(page)) button.danger data-confirm={ "Deactivate " (u.name) "? They are signed out everywhere at once." } { "Deactivate" } }
-                }))
+                (line("Deactivate", "Signs them out everywhere at once. Their machines and data stay.", ask::button(page, &at("deactivate"), &ask::DEACTIVATE, &u.name, "danger")))
             } @else {
                 (line("Deactivated", "They can't sign in. Everything of theirs is kept.", post(page, &at("activate"), "Reactivate", "")))
             }

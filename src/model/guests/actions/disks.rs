@@ -119,7 +119,8 @@ pub struct DetachDisk {
 }
 
 impl Action for DetachDisk {
-    const SPEC: ActionSpec = disk("Detach disk", "left");
+    const SPEC: ActionSpec = disk("Detach disk", "left")
+        .asks("Detach {}? The machine loses it until it is attached again. What is on it stays.");
 
     fn title(&self, machine: &str) -> String {
         format!("Detach {} from {machine}", self.disk)

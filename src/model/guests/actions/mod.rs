@@ -41,6 +41,8 @@ pub struct ActionSpec {
     /// It can be asked for several machines at once.
     pub bulk: bool,
     pub confirm: Confirm,
+    /// What pages ask before it is done, where no list of what is hit does; `{}` stands for the part's name.
+    pub question: &'static str,
 }
 
 /// When people are asked before it is done.
@@ -59,7 +61,7 @@ pub enum Confirm {
 impl ActionSpec {
     const fn new(label: &'static str, icon: &'static str, hook: &'static str) -> Self {
         let (right, priority) = (GuestRight::Manage, Priority::High);
-        Self { label, icon, hook, right, priority, feature: None, bulk: false, confirm: Confirm::Never }
+        Self { label, icon, hook, right, priority, feature: None, bulk: false, confirm: Confirm::Never, question: "" }
     }
 
     const fn feature(self, feature: Feature) -> Self {
@@ -72,6 +74,10 @@ impl ActionSpec {
 
     const fn confirm(self, confirm: Confirm) -> Self {
         Self { confirm, ..self }
+    }
+
+    const fn asks(self, question: &'static str) -> Self {
+        Self { question, ..self }
     }
 
     /// Whole disks are copied, which takes its time; nobody waits for it.
@@ -347,11 +353,11 @@ power! {
     /// Switches it on. A hibernated machine resumes where it was.
     Start(power("Start", "play", Confirm::Never), containers: true, fits: |s| matches!(s, "stopped" | "suspended" | "unknown"), despite: "suspended");
     /// Asks the system inside to shut down.
-    Shutdown(power("Shut down", "power", Confirm::WhenHit), containers: true, fits: |s| s == "running");
+    Shutdown(power("Shut down", "power", Confirm::Always), containers: true, fits: |s| s == "running");
     /// Asks the system inside to restart.
-    Reboot(power("Reboot", "reboot", Confirm::WhenHit), containers: true, fits: |s| s == "running");
+    Reboot(power("Reboot", "reboot", Confirm::Always), containers: true, fits: |s| s == "running");
     /// Freezes it in memory.
-    Suspend(power("Suspend", "pause", Confirm::WhenHit), containers: false, fits: |s| s == "running");
+    Suspend(power("Suspend", "pause", Confirm::Always), containers: false, fits: |s| s == "running");
     /// Lets a frozen machine continue.
     Resume(power("Resume", "play", Confirm::Never), containers: false, fits: |s| matches!(s, "paused" | "suspended"));
     /// Switches it off at once, like pulling the plug.
@@ -360,7 +366,7 @@ power! {
     Reset(power("Reset", "reboot", Confirm::Always), containers: false, fits: |s| s == "running");
     /// Writes what is in memory to a disk and switches it off; starting it resumes where it left off.
     Hibernate(
-        ActionSpec::new("Hibernate", "moon", "guest_hibernate").feature(Feature::Hibernate).confirm(Confirm::WhenHit),
+        ActionSpec::new("Hibernate", "moon", "guest_hibernate").feature(Feature::Hibernate).confirm(Confirm::Always),
         containers: true, fits: |s| s == "running"
     );
 }

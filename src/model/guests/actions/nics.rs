@@ -124,7 +124,8 @@ pub struct RemoveNic {
 }
 
 impl Action for RemoveNic {
-    const SPEC: ActionSpec = nic("Remove network card", "trash");
+    const SPEC: ActionSpec =
+        nic("Remove network card", "trash").asks("Remove {}? The machine is cut off from that network.");
 
     fn title(&self, machine: &str) -> String {
         format!("Remove {} from {machine}", self.key)

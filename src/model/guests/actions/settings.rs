@@ -49,7 +49,9 @@ pub struct RevertSettings {
 }
 
 impl Action for RevertSettings {
-    const SPEC: ActionSpec = ActionSpec::new("Revert", "settings", "guest_change").feature(Feature::Hardware);
+    const SPEC: ActionSpec = ActionSpec::new("Revert", "settings", "guest_change")
+        .feature(Feature::Hardware)
+        .asks("Revert these changes? The machine keeps the values that it has now.");
 
     fn title(&self, machine: &str) -> String {
         format!("Revert pending changes of {machine}")

@@ -65,8 +65,10 @@ pub struct Rollback {
 }
 
 impl Action for Rollback {
-    const SPEC: ActionSpec =
-        ActionSpec::new("Roll back", "clock", "guest_rollback").feature(Feature::Snapshots).confirm(Confirm::Required);
+    const SPEC: ActionSpec = ActionSpec::new("Roll back", "clock", "guest_rollback")
+        .feature(Feature::Snapshots)
+        .confirm(Confirm::Required)
+        .asks("Go back to {}? What was written since then is lost for good.");
 
     fn title(&self, machine: &str) -> String {
         format!("Roll {machine} back to {}", self.name)
@@ -93,8 +95,9 @@ pub struct DeleteSnapshot {
 }
 
 impl Action for DeleteSnapshot {
-    const SPEC: ActionSpec =
-        ActionSpec::new("Delete snapshot", "trash", "guest_snapshot_delete").feature(Feature::Snapshots);
+    const SPEC: ActionSpec = ActionSpec::new("Delete snapshot", "trash", "guest_snapshot_delete")
+        .feature(Feature::Snapshots)
+        .asks("Delete {}? The machine stays as it is, but can't go back to this snapshot any more.");
 
     fn title(&self, machine: &str) -> String {
         format!("Delete snapshot {} of {machine}", self.name)

@@ -2,6 +2,7 @@
 
 use crate::door::assets::Assets;
 use crate::frame::gallery::pages::*;
+use crate::guests::create::drafts::DraftItem;
 use base::ids::{ConnectionId, GuestId, JobId, SessionId, TokenId, UserId};
 use base::{Secret, Timestamp};
 use model::access::GuestRight;
@@ -454,6 +455,11 @@ pub fn connection(reach: Reach) -> settings::ConnectionItem {
     }
 }
 
+fn draft(reached: create::CreateStep) -> DraftItem {
+    let id = base::ids::DraftId::from_bytes([6; 16]);
+    DraftItem { id, name: "media-box".into(), changed: ago(600), reached, job: None }
+}
+
 pub fn create_view(step: create::CreateStep) -> create::CreateView {
     create::CreateView {
         menu: menu(),
@@ -492,6 +498,12 @@ pub fn create_view(step: create::CreateStep) -> create::CreateView {
         must_pick: false,
         features: Feature::ALL.to_vec(),
         settings: settings(),
+        draft: (step != create::CreateStep::Source).then(|| draft(step)),
+        unfinished: if step == create::CreateStep::Source {
+            vec![draft(create::CreateStep::Network)]
+        } else {
+            Vec::new()
+        },
         my_keys: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxB8x6WmXgkqE0o4h9mT0dW6q2Jm0cJ3n2T3r4s5t6u mira@desk".into(),
     }
 }

@@ -4,9 +4,11 @@ use crate::frame::gallery::pages::*;
 use crate::frame::gallery::samples::*;
 use base::ids::{GuestId, UserId};
 use base::{Error, Secret};
+use maud::html;
 use model::access::GuestRight;
 use model::connections::Reach;
 use model::guests::ActionKind;
+use model::guests::snapshots::{Snapshot, Snapshots};
 use model::impact::Impact;
 use model::jobs::JobState;
 use model::quotas::{Allowance, Amounts, Quota, UserQuota};
@@ -88,6 +90,7 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
                 &Form::new().fail(&Error::field("confirm", "Type how many machines are deleted: 3.")),
             ),
         ),
+        ("snapshot", snapshot()),
         ("machines-bulk-tags", bulk::bulk(&page("/machines/bulk"), &bulk_view("tags"), &Form::new())),
         ("machines-bulk-move", bulk::bulk(&page("/machines/bulk"), &bulk_view("migrate"), &Form::new())),
         ("machines-bulk-give", bulk::bulk(&page("/machines/bulk"), &bulk_view("give"), &Form::new())),
@@ -146,6 +149,13 @@ fn work() -> Vec<(&'static str, maud::Markup)> {
         ("create-access", create::create(&page("/machines/new"), &create_view(create::CreateStep::Access), &typed())),
         ("create-review", create::create(&page("/machines/new"), &create_view(create::CreateStep::Review), &typed())),
     ]
+}
+
+fn snapshot() -> maud::Markup {
+    let one =
+        Snapshot { name: "before-upgrade".into(), description: EVIL.into(), time: ago(7200), ..Snapshot::default() };
+    let all = Snapshots { snapshots: vec![one.clone()], parent: Some(one.name.clone()), refusal: None };
+    snapshots::one(&page("/machines/1/snapshots/before-upgrade"), &head(8, false), &all, &one, &html! {}, &Form::new())
 }
 
 fn house() -> Vec<(&'static str, maud::Markup)> {
@@ -281,6 +291,7 @@ fn house() -> Vec<(&'static str, maud::Markup)> {
             error::error(
                 &page("/x"),
                 &error::ErrorView {
+                    job: None,
                     status: 404,
                     message: "There is no machine with this address, or it is not yours.".into(),
                     request_id: Some("0199aabbcc".into()),
@@ -318,6 +329,7 @@ fn doors() -> Vec<(&'static str, maud::Markup)> {
             error::error(
                 &nobody(),
                 &error::ErrorView {
+                    job: None,
                     status: 500,
                     message: "Something went wrong inside Steward.".into(),
                     request_id: None,

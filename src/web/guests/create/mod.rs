@@ -1,13 +1,13 @@
-//! The wizard that makes a machine. The browser carries all values from step to step; nothing is kept here.
+//! The wizard that makes a machine.
 
+pub mod drafts;
 pub mod page;
 
-use crate::door::csrf::Checked;
-use crate::door::forms::submit;
 use crate::door::problem::Answer;
 use crate::door::visit::Person;
 use crate::frame::Form;
-use crate::frame::recipe::values;
+use crate::frame::recipe::{values, with_software};
+use crate::guests::create::drafts::DraftItem;
 use crate::guests::create::page::{CreateStep, CreateView, TemplateItem};
 use crate::guests::software::warnings;
 use crate::hardware_profiles::page::ProfileChoice;
@@ -17,14 +17,14 @@ use app::hardware_profiles::least_disk;
 use app::software::{MenuItem, is_own_key};
 use axum::extract::Query;
 use axum::response::{IntoResponse, Response};
-use base::ids::{ConnectionId, JobId, ProfileId};
+use base::ids::{ConnectionId, GuestId, JobId, ProfileId};
 use base::{Error, Result};
-use maud::Markup;
 use model::guests::settings::MachineSettings;
 use model::guests::{GuestAddress, GuestKind, GuestRequest, GuestSource, System};
 use model::jobs::JobKind;
 use model::nodes::Choices;
 use model::profiles::Profile;
+use model::quotas::{Amounts, Resource};
 use model::software::SoftwareRequest;
 use serde::Deserialize;
 
@@ -38,7 +38,7 @@ pub struct From {
     connection: Option<String>,
 }
 
-pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
+pub async fn show(person: Person, Query(from): Query<From>) -> Answer {
     let mut form = match &from.job {
         Some(job) => from_job(&person, job)?,
         None => Form::new(),
@@ -53,37 +53,79 @@ pub async fn show(person: Person, Query(from): Query<From>) -> Answer<Markup> {
             form = form.replace("connection", connection.id.to_string());
         }
     }
-    let view = view(&person, CreateStep::Source, &form).await;
-    Ok(page::create(&person.page(), &view, &form))
+    Ok(draw(&person, CreateStep::Source, &form, None).await)
 }
 
-/// One step was filled in.
-pub async fn step(person: Person, Checked { form, .. }: Checked) -> Answer {
-    let at = CreateStep::parse(form.value("step")).unwrap_or(CreateStep::Source);
+/// Where a step leads to.
+enum Steps {
+    To(CreateStep),
+    Made(GuestId, JobId),
+}
+
+/// Takes a step as it was sent: the form with what it fills in, and where it leads to, or where it was refused.
+async fn walk(
+    person: &Person,
+    at: CreateStep,
+    go: &str,
+    form: Form,
+) -> (Form, std::result::Result<Steps, (CreateStep, Error)>) {
     let picked = at == CreateStep::Size && form.value("profile") != form.value("filled");
-    let form = with_fixed(&person, form);
-    let settings = settings_for(&person, &form);
-    match form.value("go") {
+    let form = with_fixed(person, form);
+    match go {
         // Somebody who picks another one and continues directly is shown its values first.
-        "profile" | "next" if picked => Ok(draw(&person, CreateStep::Size, &fill(&person, form)).await),
-        "profile" => Ok(draw(&person, CreateStep::Size, &form).await),
-        "next" if at == CreateStep::Source && wrong_in(&form, at, &settings).is_none() => {
-            Ok(draw(&person, CreateStep::Size, &first_pick(&person, form)).await)
+        "profile" | "next" if picked => (fill(person, form), Ok(Steps::To(CreateStep::Size))),
+        "profile" => (form, Ok(Steps::To(CreateStep::Size))),
+        "back" => (form, Ok(Steps::To(at.back()))),
+        "create" => {
+            let made = create(person, &form).await;
+            (form, made)
         }
-        "back" => Ok(draw(&person, at.back(), &form).await),
-        "create" => create(&person, form).await,
-        _ => match wrong_in(&form, at, &settings) {
-            None if at == CreateStep::Access => match check_user(&person, &form).await {
-                Ok(()) => Ok(draw(&person, at.next(), &form).await),
-                Err(e) => refuse(&person, at, &form, e).await,
-            },
-            None if at == CreateStep::Software => match check_software(&person, &form) {
-                Ok(()) => Ok(draw(&person, at.next(), &form).await),
-                Err(e) => refuse(&person, at, &form, e).await,
-            },
-            None => Ok(draw(&person, at.next(), &form).await),
-            Some(e) => refuse(&person, at, &form, e).await,
+        _ => match check(person, at, &form).await {
+            Ok(()) if at == CreateStep::Source => (first_pick(person, form), Ok(Steps::To(at.next()))),
+            Ok(()) => (form, Ok(Steps::To(at.next()))),
+            Err(e) => (form, Err((at, e))),
         },
+    }
+}
+
+/// What is wrong with one step.
+async fn check(person: &Person, at: CreateStep, form: &Form) -> Result<()> {
+    let settings = settings_for(person, form);
+    match wrong_in(form, at, &settings) {
+        Some(e) => Err(e),
+        None => match at {
+            CreateStep::Source => has_room(person, &[Resource::Machines], form),
+            CreateStep::Size => has_room(person, &Resource::ALL, form),
+            CreateStep::Access => check_user(person, form).await,
+            CreateStep::Software => check_software(person, form),
+            CreateStep::Network | CreateStep::Review => Ok(()),
+        },
+    }
+}
+
+/// Does the person's quota have room for it? Looked at again when the machine is asked for.
+fn has_room(person: &Person, what: &[Resource], form: &Form) -> Result<()> {
+    let takes = takes(profile_of(person, form).as_ref(), form);
+    let wrong = match person.web.app.quotas().room(&person.actor, takes) {
+        Err(e) => e,
+        Ok(()) => return Ok(()),
+    };
+    let mine = |name: &str| what.iter().any(|w| w.name() == name);
+    match wrong.fields().keys().any(|name| mine(name)) {
+        true => Err(wrong),
+        false => Ok(()),
+    }
+}
+
+/// What the form's machine counts for.
+fn takes(profile: Option<&Profile>, form: &Form) -> Amounts {
+    let number = |key: &str| form.value(key).trim().parse().unwrap_or(0_u64);
+    let (each, more) = page::besides(profile);
+    Amounts {
+        machines: 1,
+        cores: number("cores").saturating_mul(each),
+        memory: number("memory"),
+        disk: number("disk").saturating_add(more),
     }
 }
 
@@ -177,32 +219,23 @@ fn choices_of(person: &Person, connection: Option<ConnectionId>) -> Vec<ProfileC
     all.into_iter().map(one).collect()
 }
 
-async fn draw(person: &Person, step: CreateStep, form: &Form) -> Response {
-    let view = view(person, step, form).await;
+async fn draw(person: &Person, step: CreateStep, form: &Form, draft: Option<DraftItem>) -> Response {
+    let view = view(person, step, form, draft).await;
     page::create(&person.page(), &view, form).into_response()
 }
 
-async fn refuse(person: &Person, step: CreateStep, form: &Form, e: Error) -> Answer {
-    submit(person, form, async { Err(e) }, async |p, form| {
-        let view = view(person, step, &form).await;
-        Ok(page::create(&p, &view, &form))
-    })
-    .await
-}
-
-async fn create(person: &Person, form: Form) -> Answer {
-    let asked = match request(&form, &settings_for(person, &form))
-        .map(|request| GuestRequest { software: software(person, &form), ..request })
+async fn create(person: &Person, form: &Form) -> std::result::Result<Steps, (CreateStep, Error)> {
+    let asked = match request(form, &settings_for(person, form))
+        .map(|request| GuestRequest { software: software(person, form), ..request })
     {
         Ok(request) => person.web.app.guests().request_create(&person.actor, request, None).await,
         Err(e) => Err(e),
     };
     match asked {
-        Ok((guest, _)) => Ok(person.done(&format!("/machines/{}", guest.id), "")),
+        Ok((guest, job)) => Ok(Steps::Made(guest.id, job.id)),
         Err(e) => {
             let menu = person.web.app.software().menu(&person.actor);
-            let step = CreateStep::of_errors(&form.clone().fail(&e), &menu).unwrap_or(CreateStep::Review);
-            refuse(person, step, &form, e).await
+            Err((CreateStep::of_errors(&form.clone().fail(&e), &menu).unwrap_or(CreateStep::Review), e))
         }
     }
 }
@@ -228,7 +261,7 @@ fn software(person: &Person, form: &Form) -> Vec<SoftwareRequest> {
 
 /// Is the user's name one for the chosen template's system? The password is asked later.
 async fn check_user(person: &Person, form: &Form) -> Result<()> {
-    let view = view(person, CreateStep::Access, form).await;
+    let view = view(person, CreateStep::Access, form, None).await;
     let system = if page::is_windows(&view, form) { System::Windows } else { System::Linux };
     match request(form, &view.settings)?.check_system(system) {
         Err(e) if e.fields().contains_key("user") => Err(e),
@@ -289,7 +322,7 @@ fn request(form: &Form, settings: &MachineSettings) -> Result<GuestRequest> {
 /// The values of a job that made (or failed to make) a machine, as the form has them.
 fn from_job(person: &Person, job: &str) -> Result<Form> {
     let job = person.web.app.jobs().get(&person.actor, crate::door::forms::id::<JobId>(job)?)?.job;
-    let connection = job.connection;
+    let (connection, software) = (job.connection, person.web.app.software().requested(&job)?);
     let JobKind::CreateGuest(create) = job.kind else { return Err(Error::not_found("This job created no machine.")) };
     let spec = create.spec;
     let mut form = Form::new()
@@ -319,11 +352,12 @@ fn from_job(person: &Person, job: &str) -> Result<Form> {
         GuestAddress::Dhcp {} => form.set("mode", "dhcp"),
         GuestAddress::Static { cidr, gateway } => form.set("mode", "static").set("cidr", cidr).set("gateway", gateway),
     };
-    Ok(form.set("start", if spec.start { "on" } else { "off" }))
+    let form = form.set("start", if spec.start { "on" } else { "off" });
+    Ok(software.iter().fold(form, with_software))
 }
 
 /// What the form may offer. A node that does not answer leaves its lists empty; the last check is the app's.
-async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
+async fn view(person: &Person, step: CreateStep, form: &Form, draft: Option<DraftItem>) -> CreateView {
     let app = &person.web.app;
     let snapshot = app.live().snapshot();
     let connection = connection_of(person, form);
@@ -369,7 +403,17 @@ async fn view(person: &Person, step: CreateStep, form: &Form) -> CreateView {
         must_pick: app.hardware_profiles().required_of(&person.actor).unwrap_or(false),
         features: connection.map(|c| app.guests().features_of(c).of(GuestKind::Vm).to_vec()).unwrap_or_default(),
         settings: settings_for(person, form),
+        unfinished: if step == CreateStep::Source && draft.is_none() { unfinished(person) } else { Vec::new() },
+        draft,
     }
+}
+
+fn unfinished(person: &Person) -> Vec<DraftItem> {
+    let found = person.web.app.drafts().unfinished(&person.actor).unwrap_or_else(|e| {
+        tracing::warn!(error = e.chain(), "drafts can't be read");
+        Vec::new()
+    });
+    found.iter().map(|(id, draft)| DraftItem::of(*id, draft)).collect()
 }
 
 /// Names the images that Steward made templates of. The newest templates of recommended images come first,

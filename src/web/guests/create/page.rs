@@ -1,11 +1,12 @@
-//! Making a machine, step by step. Each step is one form; what earlier steps asked is carried in hidden
-//! fields, so it works without script and Back loses nothing.
+//! Making a machine, step by step. Each step is one form with an address of its own.
 
 use crate::connections::page::{wizard_buttons, wizard_steps};
+use crate::frame::ask::{self, yes};
 use crate::frame::form::{Form, RadioCard, area, csrf, number, password, select, switch, text, trouble, ways};
-use crate::frame::parts::{bytes, count, empty, icon, note};
+use crate::frame::parts::{bytes, count, empty, icon, note, time};
 use crate::frame::recipe::{field_name, fields, is_secret, needs, picture};
 use crate::frame::{Page, layout};
+use crate::guests::create::drafts::DraftItem;
 use crate::guests::software::page::{by_category, find_box};
 use crate::hardware_profiles::page as profiles;
 use crate::hardware_profiles::page::ProfileChoice;
@@ -19,6 +20,7 @@ use model::nodes::Choices;
 use model::options::OptionSpec;
 use model::profiles::Profile;
 use model::providers::Feature;
+use model::quotas::Resource;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
@@ -135,6 +137,10 @@ pub struct CreateView {
     pub features: Vec<Feature>,
     /// What such machines can have.
     pub settings: MachineSettings,
+    /// What was typed so far; none before the first step was sent.
+    pub draft: Option<DraftItem>,
+    /// Others that the person has begun.
+    pub unfinished: Vec<DraftItem>,
 }
 
 impl CreateView {
@@ -160,19 +166,56 @@ pub fn create(page: &Page, view: &CreateView, form: &Form) -> Markup {
         @if view.templates.is_empty() && view.isos.is_empty() && view.step == CreateStep::Source {
             (empty("box", "Nothing to create it from", "Proxmox has no template and no ISO image that Steward may use. Create a template from a cloud image, upload an ISO image to Proxmox, or turn a machine into a template.", page.admin().then_some(("/templates", "Templates"))))
         } @else {
-            (wizard_steps(&words, at))
+            (unfinished(page, view))
+            (wizard_steps(&words, at, |n| link(view, n)))
             section.card.narrow {
+                @if let Some(job) = view.draft.as_ref().and_then(|d| d.job) {
+                    (note("busy", html! { "This machine has been requested: " a href={ "/jobs/" (job) } { "open the job" } ". Sending it again makes another one." }))
+                }
                 (trouble(form))
-                form method="post" action="/machines/new" {
+                form method="post" action=(action(view)) data-draft[view.draft.is_some()] {
                     (csrf(page))
-                    input type="hidden" name="step" value=(view.step.name());
-                    (carried(view, form))
+                    @if view.draft.is_none() {
+                        input type="hidden" name="step" value=(view.step.name());
+                        (carried(view, form))
+                    }
                     (body(view, form))
                 }
             }
         }
     };
     layout::page(page, "New machine", main)
+}
+
+fn action(view: &CreateView) -> String {
+    view.draft.as_ref().map_or_else(|| "/machines/new".to_owned(), |draft| draft.at(view.step))
+}
+
+/// Steps that were reached can be gone to.
+fn link(view: &CreateView, n: usize) -> Option<String> {
+    let step = *CreateStep::ALL.get(n)?;
+    view.draft.as_ref().filter(|d| step <= d.reached).map(|d| d.at(step))
+}
+
+/// What the person began before and did not finish.
+fn unfinished(page: &Page, view: &CreateView) -> Markup {
+    html! {
+        @if !view.unfinished.is_empty() {
+            section.card.narrow.drafts { h2 { "Not finished" }
+                ul.list { @for draft in &view.unfinished {
+                    @let name = if draft.name.is_empty() { "a machine without a name" } else { &draft.name };
+                    li {
+                        div { a href=(draft.at(draft.reached)) { "Go on with " (name) } small { "changed " (time(page, draft.changed)) } }
+                        form.inline method="post" action=(draft.at(draft.reached)) {
+                            (csrf(page))
+                            input type="hidden" name="go" value="discard";
+                            (yes(&ask::DISCARD_DRAFT, name, "quiet", html! { "Discard" span.unseen { " " (name) } }))
+                        }
+                    }
+                } }
+            }
+        }
+    }
 }
 
 /// The values of all other steps.
@@ -312,7 +355,27 @@ fn size_field(view: &CreateView, form: &Form, key: &str, label: &str, usual: &st
     let unit = view.settings.find(key).map_or("", |s| s.unit.as_str());
     let help = view.settings.find(key).map_or("", |s| s.help.as_str());
     let field = number(key, label, min, max).default(usual).unit(unit).required().hint(help);
-    if key == "cores" && form.value("go") != "profile" { field.focus().render(form) } else { field.render(form) }
+    let field = if key == "cores" && form.value("profile").is_empty() { field.focus() } else { field };
+    html! { div { (field.render(form)) (left(view, form, key, usual)) } }
+}
+
+/// Cores are counted in each socket, and the disk with the further ones of the profile.
+pub fn besides(profile: Option<&Profile>) -> (u64, u64) {
+    let sockets = profile.and_then(|p| p.number("sockets")).unwrap_or(1);
+    (sockets, profile.map_or(0, |p| p.disks.iter().map(|d| d.gib).sum()))
+}
+
+/// What the person's quota leaves beside this size; the script keeps it up to date while they type.
+fn left(view: &CreateView, form: &Form, key: &str, usual: &str) -> Markup {
+    let what = Resource::ALL.into_iter().find(|what| what.name() == key);
+    let known = view.quota.as_ref().zip(what).and_then(|(q, what)| Some((q.used.get(what), q.quota.get(what)?, what)));
+    let Some((used, most, what)) = known else { return html! {} };
+    let (sockets, disks) = besides(view.profile.as_ref());
+    let each = if what == Resource::Cores { sockets } else { 1 };
+    let more = if what == Resource::Disk { disks } else { 0 };
+    let typed = if form.has(key) { form.value(key) } else { usual };
+    let takes = typed.trim().parse().unwrap_or(0_u64).saturating_mul(each).saturating_add(more);
+    quotas::left(what, used, most, takes, (each, more), key)
 }
 
 /// What else the profile brings.
@@ -526,6 +589,7 @@ fn who(form: &Form) -> String {
 mod tests {
     use super::*;
     use base::Error;
+    use model::quotas::{Amounts, Quota};
 
     fn view(step: CreateStep) -> CreateView {
         let recipe = toml::from_str(
@@ -550,7 +614,38 @@ mod tests {
             must_pick: false,
             features: Vec::new(),
             settings: MachineSettings::default(),
+            draft: None,
+            unfinished: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_the_quota_leaves_is_said_beside_the_size() {
+        let used = Amounts { machines: 1, cores: 3, memory: 2048, disk: 10 };
+        let quota = Quota { cores: Some(8), memory: Some(4096), ..Quota::default() };
+        let view = CreateView { quota: Some(QuotaItem { used, quota }), ..view(CreateStep::Size) };
+        let words = |form: &Form| size(&view, form).into_string().replace('\u{a0}', " ");
+        let html = words(&Form::new().set("cores", "2").set("memory", "4096"));
+        assert!(
+            html.contains(">Leaves 3 of 8 cores.<") && html.contains(">2 GiB more than your 4 GiB of memory.<"),
+            "{html}"
+        );
+        assert!(!html.contains("of disk"), "no limit, no word: {html}");
+    }
+
+    #[test]
+    fn steps_that_were_reached_are_links() {
+        let draft = DraftItem {
+            id: base::ids::DraftId::from_bytes([7; 16]),
+            name: "web-01".into(),
+            changed: base::Timestamp::ZERO,
+            reached: CreateStep::Network,
+            job: None,
+        };
+        let view = CreateView { draft: Some(draft), ..view(CreateStep::Size) };
+        let reached: Vec<bool> = (0..6).map(|n| link(&view, n).is_some()).collect();
+        assert_eq!(reached, [true, true, true, false, false, false]);
+        assert!(action(&view).ends_with("/size"));
     }
 
     #[test]

@@ -85,6 +85,10 @@ fn back(guest: &GuestLive) -> String {
     format!("/machines/{}/hardware", guest.row.id)
 }
 
+pub fn revert_kind(_: &str) -> Option<ActionKind> {
+    Some(ActionKind::Revert)
+}
+
 pub async fn revert(person: Person, Machine(guest): Machine, Checked { form, .. }: Checked) -> Answer {
     let keys = form.values("key").to_vec();
     press(&person, &guest, Ok(RevertSettings { keys }), &back(&guest)).await
@@ -110,13 +114,9 @@ async fn draw_disk(person: &Person, guest: &GuestLive, key: &str, p: &Page, form
     Ok(page::disk(p, &head(person, guest)?, &all, disk, &choices, form))
 }
 
-pub async fn disk(
-    person: Person,
-    Path((text, key, what)): Path<(String, String, String)>,
-    Checked { form, .. }: Checked,
-) -> Answer {
-    let guest = find(&person, &text)?;
-    let kind = match what.as_str() {
+/// What the last word of an address asks for.
+pub fn disk_kind(verb: &str) -> Option<ActionKind> {
+    Some(match verb {
         "add" => ActionKind::AddDisk,
         "grow" => ActionKind::GrowDisk,
         "move" => ActionKind::MoveDisk,
@@ -124,8 +124,17 @@ pub async fn disk(
         "attach" => ActionKind::AttachDisk,
         "delete" => ActionKind::DeleteDisk,
         "image" => ActionKind::ChangeCd,
-        _ => return Err(Error::not_found("There is nothing at this address.").into()),
-    };
+        _ => return None,
+    })
+}
+
+pub async fn disk(
+    person: Person,
+    Path((text, key, what)): Path<(String, String, String)>,
+    Checked { form, .. }: Checked,
+) -> Answer {
+    let guest = find(&person, &text)?;
+    let kind = disk_kind(&what).ok_or_else(|| Error::not_found("There is nothing at this address."))?;
     let sure = if kind == ActionKind::DeleteDisk { confirmed(&form, "confirm", "disk", &key) } else { Ok(()) };
     let action = sure.and_then(|()| kind.read(form.clone().replace("disk", key.as_str()).node()));
     let redraw = async |p, form| draw_disk(&person, &guest, &key, &p, &form).await;
@@ -147,18 +156,22 @@ async fn draw_nic(person: &Person, guest: &GuestLive, key: &str, p: &Page, form:
     Ok(page::nic(p, &head(person, guest)?, &all, nic, &choices, form))
 }
 
+pub fn nic_kind(verb: &str) -> Option<ActionKind> {
+    Some(match verb {
+        "add" => ActionKind::AddNic,
+        "change" => ActionKind::ChangeNic,
+        "remove" => ActionKind::RemoveNic,
+        _ => return None,
+    })
+}
+
 pub async fn nic(
     person: Person,
     Path((text, key, what)): Path<(String, String, String)>,
     Checked { form, .. }: Checked,
 ) -> Answer {
     let guest = find(&person, &text)?;
-    let kind = match what.as_str() {
-        "add" => ActionKind::AddNic,
-        "change" => ActionKind::ChangeNic,
-        "remove" => ActionKind::RemoveNic,
-        _ => return Err(Error::not_found("There is nothing at this address.").into()),
-    };
+    let kind = nic_kind(&what).ok_or_else(|| Error::not_found("There is nothing at this address."))?;
     let action = kind.read(Node::of_form([("key", key.as_str())]).with("nic", form.node()));
     let redraw = async |p, form| draw_nic(&person, &guest, &key, &p, &form).await;
     submit(&person, &guest, &form, action, &back(&guest), redraw).await

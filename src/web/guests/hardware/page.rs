@@ -1,11 +1,13 @@
 //! A machine's hardware and options: what there is, what waits for a restart, and the forms to change it.
 
 use crate::frame::Page;
+use crate::frame::ask::{of, yes};
 use crate::frame::form::{Form, csrf, number, select, switch, text, trouble};
 use crate::frame::options::{self, Draw};
 use crate::frame::parts::{bytes, count, icon, note};
 use crate::guests::one::page::{MachineHead, frame, happening};
 use maud::{Markup, html};
+use model::guests::ActionKind;
 use model::guests::GuestKind;
 use model::guests::hardware::{Disk, Hardware, HardwareValue, Nic, Plan};
 use model::guests::settings::MachineSettings;
@@ -71,7 +73,7 @@ fn waiting(page: &Page, head: &MachineHead, all: &Hardware) -> Markup {
                     }
                     form.inline method="post" action=(head.at("hardware/revert")) { (csrf(page))
                         @for key in &all.waiting { input type="hidden" name="key" value=(key); }
-                        button { (icon("retry")) "Revert these" } }
+                        (yes(&of(ActionKind::Revert), "", "", html! { (icon("retry")) "Revert these" })) }
                 }
             }
         }
@@ -412,7 +414,7 @@ fn used_disk(page: &Page, head: &MachineHead, all: &Hardware, d: &Disk, choices:
                 p { "The machine no longer sees the disk; its content is kept, as an unused disk." }
                 form method="post" action=(act(head, d, "detach")) { (csrf(page))
                     @if all.running { p.when { (badge(all.is_hot(d))) } }
-                    div.actions { button { "Detach" } } } }
+                    div.actions { (yes(&of(ActionKind::DetachDisk), &d.key, "", html! { "Detach" })) } } }
         }
     }
 }
@@ -463,7 +465,7 @@ pub fn nic(
             section.card.narrow { h2 { "Remove it" }
                 form method="post" action=(head.at(&format!("hardware/nic/{key}/remove"))) { (csrf(page))
                     @if all.running { p.when { (badge(all.nics_live)) } }
-                    div.actions { button.danger { (icon("trash")) "Remove card" } } } }
+                    div.actions { (yes(&of(ActionKind::RemoveNic), key, "danger", html! { (icon("trash")) "Remove card" })) } } }
         }
     };
     frame(page, head, "hardware", body)

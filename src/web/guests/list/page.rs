@@ -94,7 +94,7 @@ pub fn machines(page: &Page, view: &MachinesView) -> Markup {
             @if page.admin() { a.button href="/templates" { (icon("box")) "Templates" } }
             a.button.primary href="/machines/new" { (icon("plus")) "New machine" }
         } }
-        @for away in &view.away { (away_note(page, away)) }
+        div id="away" data-live data-on="health" { @for away in &view.away { (away_note(page, away)) } }
         @if view.total == 0 { (nothing(page, view)) } @else { (tools(page, view)) (list(page, view)) (row_menu(page)) }
     };
     layout::page(page, "Machines", main)

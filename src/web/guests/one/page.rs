@@ -179,7 +179,7 @@ pub(crate) fn frame(page: &Page, head: &MachineHead, tab: &str, body: Markup) ->
     let at = |key: &str| format!("/machines/{}{}{key}", row.id, if key.is_empty() { "" } else { "/" });
     let main = html! {
         (layout::crumbs(&[("/machines", "Machines")]))
-        div id="machine-head" data-live data-on={ "guest:" (row.id) " job connection" } {
+        div id="machine-head" data-live data-on={ "guest:" (row.id) " job connection health" } {
             header.head {
                 div.titles { h1 { (row.name) } (facts(head)) }
                 div.tools { (actions(page, head)) }
@@ -235,8 +235,7 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
         let not_yours = (!head.can_use).then(|| "You may view it, but not start or stop it.".to_owned());
         not_yours.or_else(|| why.clone()).or_else(|| head.away.clone())
     };
-    let first: Vec<_> =
-        head.actions.iter().filter(|(kind, why)| !blocked(why) && !kind.always_asks()).take(2).collect();
+    let first: Vec<_> = head.actions.iter().filter(|(_, why)| !blocked(why)).take(2).collect();
     let rest: Vec<_> = head.actions.iter().filter(|(a, _)| !first.iter().any(|(f, _)| f == a)).collect();
     if head.row.template {
         let query = url::form_urlencoded::Serializer::new(String::new())
@@ -275,7 +274,7 @@ fn figures(head: &MachineHead) -> Markup {
     let row = &head.row;
     let what = if row.kind == GuestKind::Container { "shares the node's kernel" } else { "since its last start" };
     html! {
-        section id="figures" data-live data-on={ "guest:" (row.id) } {
+        section id="figures" data-live data-on={ "guest:" (row.id) " health" } {
             @if row.maxmem > 0 { dl.figures id={ "g-" (row.id) } {
                 div { dt { "CPU" } dd.c-cpu { @match row.cpu { Some(c) => (meter(c, &percent(c))), None => span.dim { "off" } } small { "of " (cores(row.cores)) } } }
                 div { dt { "Memory" } dd.c-mem { @match row.mem { Some(m) => (meter(share(m, row.maxmem), &bytes(m))), None => span.dim { "off" } } small { "of " (bytes(row.maxmem)) } } }

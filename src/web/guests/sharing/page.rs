@@ -1,6 +1,7 @@
 //! The access tab of a machine: its owner, who it is shared with, and handing it over.
 
 use crate::frame::Page;
+use crate::frame::ask::{self, yes};
 use crate::frame::form::{Form, RadioCard, csrf, select, text, trouble, ways};
 use crate::frame::parts::time;
 use crate::guests::one::page::{MachineHead, frame};
@@ -55,7 +56,8 @@ fn yours(page: &Page, head: &MachineHead, view: &AccessView) -> Markup {
                 p { "It is shared with you: you may " strong { (view.right.name()) } " it. " span.dim { (view.right.words()) } }
                 form method="post" action=(head.at("unshare")) {
                     (csrf(page))
-                    button.danger data-confirm={ "Give " (head.row.name) " back? You will no longer see it." } { "Give it back" }
+                    input type="hidden" name="go" value="back";
+                    (yes(&ask::GIVE_BACK, &head.row.name, "danger", html! { "Give it back" }))
                 }
             }
         }
@@ -82,7 +84,7 @@ fn shared(page: &Page, head: &MachineHead, grants: &[GrantView]) -> Markup {
                 form.inline method="post" action=(head.at("unshare")) {
                     (csrf(page))
                     input type="hidden" name="user" value=(g.user);
-                    button.danger data-confirm={ "Stop sharing " (head.row.name) " with " (g.login) "? It takes effect at once." } { "Stop sharing" }
+                    (yes(&ask::STOP_SHARING, &g.login, "danger", html! { "Stop sharing" }))
                 }
             } } }
         }
@@ -125,7 +127,7 @@ fn hand_over(page: &Page, head: &MachineHead, view: &AccessView, form: &Form) ->
                 @if view.people.is_empty() { (text("owner", "Login of the new owner").scope("new-").required().render(form)) }
                 @else { (select(form, "owner", "New owner", &options, "")) }
                 @if head.row.owner.is_some() { (select(form, "keep", "The old owner may still", &keep, "")) }
-                div.actions { button { "Hand it over" } }
+                div.actions { (yes(&ask::HAND_OVER, &head.row.name, "", html! { "Hand it over" })) }
             }
         }
     }

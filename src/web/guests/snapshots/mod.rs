@@ -62,18 +62,23 @@ pub async fn show(person: Person, Path((text, name)): Path<(String, String)>) ->
     Ok(page::one(&person.page(), &head(&person, &guest)?, &all, one, &lost, &Form::new()))
 }
 
+/// What the last word of an address asks for.
+pub fn kind(verb: &str) -> Option<ActionKind> {
+    Some(match verb {
+        "rollback" => ActionKind::Rollback,
+        "delete" => ActionKind::DeleteSnapshot,
+        "edit" => ActionKind::EditSnapshot,
+        _ => return None,
+    })
+}
+
 pub async fn act(
     person: Person,
     Path((text, name, action)): Path<(String, String, String)>,
     Checked { form, .. }: Checked,
 ) -> Answer {
     let guest = find(&person, &text)?;
-    let kind = match action.as_str() {
-        "rollback" => ActionKind::Rollback,
-        "delete" => ActionKind::DeleteSnapshot,
-        "edit" => ActionKind::EditSnapshot,
-        _ => return Err(Error::not_found("There is nothing at this address.").into()),
-    };
+    let kind = kind(&action).ok_or_else(|| Error::not_found("There is nothing at this address."))?;
     let action = kind.read(form.replace("name", name).node());
     press(&person, &guest, action, &back(&guest)).await
 }

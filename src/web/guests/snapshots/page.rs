@@ -1,10 +1,12 @@
 //! A machine's snapshots: the tree with the present state in its place, and one snapshot's own page.
 
 use crate::frame::Page;
+use crate::frame::ask::{of, yes};
 use crate::frame::form::{Form, area, csrf, switch, text, trouble};
 use crate::frame::parts::{count, empty, icon, note, time};
 use crate::guests::one::page::{MachineHead, frame, happening};
 use maud::{Markup, html};
+use model::guests::ActionKind;
 use model::guests::snapshots::{Snapshot, Snapshots};
 use model::providers::Feature;
 
@@ -107,7 +109,7 @@ pub fn one(page: &Page, head: &MachineHead, all: &Snapshots, s: &Snapshot, lost:
                         (csrf(page))
                         @if s.memory { p.dim { "It continues running from there, because its memory was saved." } }
                         @else { (switch(form, "start", "Start it afterwards", running, "")) }
-                        div.actions { button.danger.solid { "Go back to " (s.name) } }
+                        div.actions { (yes(&of(ActionKind::Rollback), &s.name, "danger solid", html! { "Go back to " (s.name) })) }
                     }
                 }
             }
@@ -125,7 +127,7 @@ pub fn one(page: &Page, head: &MachineHead, all: &Snapshots, s: &Snapshot, lost:
                     @if children > 0 { " " (count(children, "later snapshot stays.", "later snapshots stay.")) } }
                 form method="post" action=(at("delete")) {
                     (csrf(page))
-                    div.actions { button.danger { (icon("trash")) "Delete snapshot" } }
+                    div.actions { (yes(&of(ActionKind::DeleteSnapshot), &s.name, "danger", html! { (icon("trash")) "Delete snapshot" })) }
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The software tab of a machine: what is installed, what can be, and how Steward signs in.
 
 use crate::frame::Page;
+use crate::frame::ask::{self, yes};
 use crate::frame::form::{Form, csrf, number, password, text, trouble};
 use crate::frame::parts::{copy, icon, note, post, state, time};
 use crate::frame::recipe::{fields, needs, picture};
@@ -69,7 +70,7 @@ fn installed(page: &Page, head: &MachineHead, view: &TabView, s: &SoftwareView) 
                     @if let (SoftwareState::Failed | SoftwareState::Cancelled, Some(job)) = (s.state, s.job) { (post(page, &format!("/jobs/{job}/retry"), "Try again", "primary")) }
                     @if view.menu.iter().any(|m| m.name == s.recipe) { a.button.quiet href=(at("")) { "Install again" } }
                     form.inline method="post" action=(at("/remove")) { (csrf(page))
-                        button.quiet data-confirm="Remove it from the list? What is installed stays on the machine." { "Remove from list" }
+                        (yes(&ask::UNLIST_SOFTWARE, &s.title, "quiet", html! { "Remove from list" }))
                     }
                 }
             }
@@ -170,7 +171,7 @@ fn access(page: &Page, head: &MachineHead, view: &TabView, form: &Form) -> Marku
                         @for k in &key.host_keys { p.fingerprint { (copy(k)) } }
                         @if view.can_manage {
                             form method="post" action={ (path) "/forget" } { (csrf(page))
-                                button.quiet data-confirm="Accept whichever host key is presented next? Do this only if you know why it changed." { "Forget the host key" }
+                                (yes(&ask::FORGET_HOST_KEY, "", "quiet", html! { "Forget the host key" }))
                             }
                         }
                     }
