@@ -210,7 +210,9 @@ mod tests {
         let mut job = a_job();
         apply(&mut job, failure_of(false, &long), Timestamp::ZERO, false);
         let kept = job.error.clone().unwrap();
-        assert!(kept.len() <= excerpt::ERROR_BYTES && kept.starts_with("Clone failed") && kept.ends_with("no space left"));
+        assert!(
+            kept.len() <= excerpt::ERROR_BYTES && kept.starts_with("Clone failed") && kept.ends_with("no space left")
+        );
         for _ in 0..5 {
             (job.state, job.attempts) = (JobState::Undoing, job.max_attempts);
             apply(&mut job, failure_of(false, &format!("{long}.")), Timestamp::ZERO, false);
