@@ -8,6 +8,7 @@ use base::{Error, Result, Timestamp};
 use model::connections::Reach;
 use model::guests::{Guest, GuestState};
 use model::subject::Subject;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use store::{Read, tables};
@@ -50,7 +51,7 @@ impl Inventory<'_> {
     }
 
     async fn report(&self, id: ConnectionId) -> Result<Report> {
-        let value = plugin_host::call(self.0, id, "inventory", Vec::new()).await?;
+        let value: Value = plugin_host::call(self.0, id, "inventory", Vec::new()).await?;
         let report = Report::read(&value)?;
         if let Some(first) = report.left_out.sentences.first() {
             let known = self.0.live().snapshot().connection(id).is_some_and(|c| !c.left_out.is_empty());
