@@ -10,7 +10,7 @@ use model::guests::forgotten::ForgottenGuest;
 use model::guests::{Guest, GuestState};
 use model::nodes::Node;
 use model::subject::Subject;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl Inventory<'_> {
     }
 
     async fn report(&self, id: ConnectionId) -> Result<Report> {
-        let value = plugin_host::call(self.0, id, "inventory", Vec::new()).await?;
+        let value: Value = plugin_host::call(self.0, id, "inventory", Vec::new()).await?;
         let mut report = Report::read(&value)?;
         if report.quorate.is_none() && self.0.live().quorum_is_due(id, &report.nodes, self.0.now()) {
             report.quorate = self.quorum(id, &report.nodes).await?;

@@ -75,10 +75,7 @@ impl Nodes<'_> {
     }
 
     async fn all_choices(&self, connection: ConnectionId, node: &str) -> Result<Choices> {
-        let value = plugin_host::call(self.0, connection, "choices", vec![json!(node)]).await?;
-        serde_json::from_value(value).map_err(|e| {
-            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
-        })
+        plugin_host::call(self.0, connection, "choices", vec![json!(node)]).await
     }
 
     /// The bridges of all nodes of a connection that answer within two seconds, for choosing which are allowed.

@@ -13,12 +13,15 @@ use crate::{
     sse, system, templates, users,
 };
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::handler::Handler;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::{HeaderMap, Method, header};
 use model::sessions::Scope;
+use std::pin::Pin;
+use std::sync::Arc;
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -81,7 +84,28 @@ where
 {
     // The table has only methods that axum knows.
     let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-    Route { info: Info { method, path, access, door, asks: Asks::No }, described: None, handler: on(filter, handler) }
+    let handler = on(filter, AnyHandler::of(handler));
+    Route { info: Info { method, path, access, door, asks: Asks::No }, described: None, handler }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// A handler of whatever shape: without this, all of the router's machinery is compiled for each of them.
+#[derive(Clone)]
+struct AnyHandler(Arc<dyn Fn(Request, Web) -> Answering + Send + Sync>);
+
+impl AnyHandler {
+    fn of<H: Handler<T, Web>, T>(handler: H) -> Self {
+        Self(Arc::new(move |request, web| Box::pin(handler.clone().call(request, web))))
+    }
+}
+
+impl Handler<(), Web> for AnyHandler {
+    type Future = Answering;
+
+    fn call(self, request: Request, web: Web) -> Answering {
+        (self.0)(request, web)
+    }
 }
 
 fn get<H: Handler<T, Web>, T: 'static>(path: &'static str, access: Access, handler: H) -> Route {
@@ -409,12 +433,12 @@ fn rest_api() -> Vec<Route> {
     ]
 }
 
-async fn asset(State(web): State<Web>, Path(name): Path<String>, headers: HeaderMap) -> axum::response::Response {
+async fn asset(State(web): State<Web>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     let text = |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok());
     web.assets().serve(&name, text(header::ACCEPT_ENCODING), text(header::IF_NONE_MATCH))
 }
 
-async fn favicon(State(web): State<Web>) -> axum::response::Response {
+async fn favicon(State(web): State<Web>) -> Response {
     web.assets().favicon()
 }
 
@@ -441,7 +465,7 @@ pub fn router(web: Web) -> Router {
 }
 
 /// Pages and their live parts have the same address.
-async fn vary_by_fragment(request: axum::extract::Request, next: axum::middleware::Next) -> axum::response::Response {
+async fn vary_by_fragment(request: Request, next: axum::middleware::Next) -> Response {
     let mut response = next.run(request).await;
     let page = response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/html"));
     if page {

@@ -236,10 +236,7 @@ impl Connections<'_> {
     /// `Forbidden`; `NotFound`; `Unavailable` when it does not answer.
     pub async fn probe(&self, actor: &Actor, id: ConnectionId) -> Result<Probe> {
         actor.require_admin()?;
-        let value = plugin_host::call(self.0, id, "probe", Vec::new()).await?;
-        let mut probe: Probe = serde_json::from_value(value).map_err(|e| {
-            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
-        })?;
+        let mut probe: Probe = plugin_host::call(self.0, id, "probe", Vec::new()).await?;
         // A plugin does not know which token it asks with.
         if let Transport::Pve(pve) = &self.links().find(id)?.row.transport {
             for right in &mut probe.missing {

@@ -120,8 +120,8 @@ impl Consoles<'_> {
     async fn offered(&self, guest: &GuestLive) -> Result<Vec<ConsoleChoice>> {
         let features = self.0.guests().features(guest);
         let target = guests::Guests::target(guest)?;
-        let value = plugin_host::call(self.0, guest.row.connection, "consoles", vec![target]).await?;
-        let told: Vec<ConsoleChoice> = serde_json::from_value(value).map_err(unreadable)?;
+        let asked = plugin_host::call(self.0, guest.row.connection, "consoles", vec![target]);
+        let told: Vec<ConsoleChoice> = asked.await?;
         Ok(told.into_iter().filter(|c| features.contains(&c.kind.feature())).collect())
     }
 
@@ -171,10 +171,6 @@ pub fn is_on(status: &str) -> bool {
     matches!(status, "running" | "paused" | "prelaunch" | "io-error")
 }
 
-fn unreadable(e: serde_json::Error) -> Error {
-    Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
-}
-
 /// A person with a valid ticket, for whom the machine's side is not open yet.
 pub struct Entry {
     app: App,
@@ -220,8 +216,7 @@ impl Entry {
         let connection = self.guest.row.connection;
         let target = guests::Guests::target(&self.guest)?;
         let args = vec![target, json!(self.kind)];
-        let (value, endpoint) = plugin_host::call_with_endpoint(&self.app, connection, "console", args).await?;
-        let way: ConsoleTransport = serde_json::from_value(value).map_err(unreadable)?;
+        let (way, endpoint) = plugin_host::call_with_endpoint(&self.app, connection, "console", args).await?;
         match way {
             ConsoleTransport::Pve { path, params, password, hello } => {
                 let endpoint = endpoint.ok_or_else(|| Error::internal("the hook `console` changed nothing"))?;

@@ -66,8 +66,9 @@ impl Guests<'_> {
         action.check()?;
         let guest = self.get_for(actor, id, action.spec().right)?;
         if let GuestAction::Give(give) = action {
-            let owner = self.person_for_sharing(actor, id, "owner", &give.owner)?;
-            return self.set_owner(actor, id, Some(owner), give.keep).await.map(|()| None);
+            let named = |text: &String| self.person_for_sharing(actor, id, "owner", text);
+            let owner = give.owner.as_ref().map(named).transpose()?;
+            return self.set_owner(actor, id, owner, give.keep).await.map(|()| None);
         }
         let action = self.as_declared(&guest, action)?;
         if let Some(why) = self.certain_refusal(actor, &guest, &action) {
@@ -193,10 +194,7 @@ impl Guests<'_> {
             return Ok(None);
         }
         self.check_reach(guest.row.connection)?;
-        let value = plugin_host::call(self.0, guest.row.connection, "guest_ties", vec![Self::target(guest)?]).await?;
-        serde_path_to_error::deserialize(value).map(Some).map_err(|e| {
-            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
-        })
+        plugin_host::call(self.0, guest.row.connection, "guest_ties", vec![Self::target(guest)?]).await.map(Some)
     }
 
     /// Asks an effect hook about a machine that the actor may see. The first argument is the machine.
@@ -215,9 +213,6 @@ impl Guests<'_> {
         self.check_reach(guest.row.connection)?;
         let mut args = vec![Self::target(&guest)?];
         args.extend(more);
-        let value = plugin_host::call(self.0, guest.row.connection, hook, args).await?;
-        serde_path_to_error::deserialize(value).map_err(|e| {
-            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
-        })
+        plugin_host::call(self.0, guest.row.connection, hook, args).await
     }
 }

@@ -3,8 +3,8 @@
 use super::Guests;
 use crate::live::GuestLive;
 use crate::{Actor, plugin_host};
+use base::Result;
 use base::ids::GuestId;
-use base::{Error, Result};
 use model::guests::hardware::Hardware;
 use model::providers::Feature;
 
@@ -23,15 +23,15 @@ impl Guests<'_> {
     pub(crate) async fn addresses_of(&self, guest: &GuestLive, search: bool) -> Result<Vec<String>> {
         // One that is being made has an address before it is ready for anything else.
         let Some(target) = guest.row.vmid.map(|vmid| Self::target_now(guest, vmid)) else { return Ok(Vec::new()) };
-        let told = plugin_host::call(self.0, guest.row.connection, "addresses", vec![target.clone()]).await?;
-        let told: Vec<String> = serde_json::from_value(told).map_err(Error::internal)?;
+        let asked = plugin_host::call(self.0, guest.row.connection, "addresses", vec![target.clone()]);
+        let told: Vec<String> = asked.await?;
         let hidden = told.is_empty() && guest.state.status == "running";
         if !hidden || !self.features(guest).contains(&Feature::Hardware) {
             return Ok(told);
         }
         // Only a help: when it fails, the machine has no address, as the provider said.
         let hardware = plugin_host::call(self.0, guest.row.connection, "guest_hardware", vec![target]).await;
-        let hardware = hardware.ok().and_then(|v| serde_json::from_value::<Hardware>(v).ok()).unwrap_or_default();
+        let hardware: Hardware = hardware.unwrap_or_default();
         let cards: Vec<String> = hardware.nics.into_iter().map(|n| n.mac).filter(|m| !m.is_empty()).collect();
         let neighbours = self.0.neighbours();
         let found = if search { neighbours.search(&cards).await } else { neighbours.known(&cards).await };

@@ -75,11 +75,9 @@ impl Guests<'_> {
 
     fn bulk_refusal(&self, actor: &Actor, guest: &GuestLive, action: &GuestAction) -> Option<String> {
         if let GuestAction::Give(Give { owner, .. }) = action {
-            if !self.may_hand_over(actor, guest) {
-                return Some("Only its owner and admins may hand this machine over.".to_owned());
-            }
-            let person = || self.person_for_sharing(actor, guest.row.id, "owner", owner);
-            return (!owner.is_empty()).then(person)?.err().map(|e| sentence(&e));
+            let may = self.check_hand_over(actor, guest);
+            let named = |text: &String| self.person_for_sharing(actor, guest.row.id, "owner", text).map(drop);
+            return may.and(owner.as_ref().map_or(Ok(()), named)).err().map(|e| sentence(&e));
         }
         let idle = || self.check_idle(guest, action.kind()).err().map(|e| e.message().to_owned());
         let refusal = self.action_refusal(actor, guest, action).or_else(idle);
@@ -110,6 +108,10 @@ impl Guests<'_> {
     /// `Invalid` on `guests` or what of the action is wrong; `Internal` and `Storage` end the whole.
     pub async fn bulk(&self, actor: &Actor, ids: &[GuestId], action: &GuestAction) -> Result<BulkDone> {
         action.check()?;
+        if let GuestAction::Give(Give { owner: None, .. }) = action {
+            // One machine can be left without an owner; many never are by a field that was left empty.
+            return Err(Error::field("owner", "Name the new owner."));
+        }
         let check = self.bulk_check(actor, ids, action)?;
         let mut done = BulkDone { refused: check.refused, ..BulkDone::default() };
         for guest in check.fit {

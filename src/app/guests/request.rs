@@ -244,10 +244,8 @@ impl Guests<'_> {
         if !self.can(connection, template.row.kind, Feature::Hardware) {
             return Err(Error::field("storage", "Choose a storage: Steward may put disks on some storages only."));
         }
-        let value = plugin_host::call(self.0, connection, "guest_hardware", vec![Self::target(template)?]).await?;
-        let hardware: Hardware = serde_json::from_value(value).map_err(|e| {
-            Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
-        })?;
+        let asked = plugin_host::call(self.0, connection, "guest_hardware", vec![Self::target(template)?]);
+        let hardware: Hardware = asked.await?;
         let mut copied =
             hardware.disks.iter().filter(|d| !d.storage.is_empty() && d.kind != "cd" && d.kind != "unused");
         match copied.find(|d| !limits.allows_storage(&d.storage)) {

@@ -267,6 +267,10 @@ impl Guests<'_> {
         (owner || actor.is_admin()) && actor.require_scope(Scope::Full).is_ok()
     }
 
+    pub(super) fn check_hand_over(&self, actor: &Actor, guest: &GuestLive) -> Result<()> {
+        if self.may_hand_over(actor, guest) { Ok(()) } else { Err(not_theirs()) }
+    }
+
     /// Gives a machine to a user, or (only admins may) to nobody. `keep` is what the old owner may still do.
     ///
     /// # Errors
@@ -280,10 +284,9 @@ impl Guests<'_> {
         keep: Option<GuestRight>,
     ) -> Result<()> {
         let guest = self.get(actor, id)?;
-        if !self.may_hand_over(actor, &guest) {
-            return Err(Error::forbidden("Only its owner and admins may hand this machine over."));
-        }
+        self.check_hand_over(actor, &guest)?;
         match owner.map(|o| self.0.people().get(o)) {
+            None if !actor.is_admin() => return Err(Error::field("owner", "Enter the login of the new owner.")),
             None => actor.require_full_admin()?,
             Some(person) if !person.as_ref().is_some_and(|p| p.active) => {
                 return Err(Error::field("owner", "This user does not exist, or can't sign in."));
@@ -298,7 +301,7 @@ impl Guests<'_> {
             .write(move |tx| {
                 let mut row = tx.get(tables::GUESTS, &id)?.ok_or_else(|| Error::not_found("This machine is gone."))?;
                 if !admin && row.owner != me {
-                    return Err(Error::forbidden("Only its owner and admins may hand this machine over."));
+                    return Err(not_theirs());
                 }
                 let before = std::mem::replace(&mut row.owner, owner);
                 tx.put(tables::GUESTS, &id, &row)?;
@@ -323,6 +326,10 @@ impl Guests<'_> {
         self.0.live().set_owner(id, owner);
         self.0.grants().reload(self.0.store(), &[id])
     }
+}
+
+fn not_theirs() -> Error {
+    Error::forbidden("Only its owner and admins may hand this machine over.")
 }
 
 /// A quota without room for the machine belongs beside the choice of the new owner.

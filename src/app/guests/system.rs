@@ -6,7 +6,7 @@ use crate::live::GuestLive;
 use crate::plugin_host;
 use base::ids::GuestId;
 use model::guests::{GuestKind, System};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Guests<'_> {
             return System::Unknown;
         }
         let target = json!({ "vmid": vmid, "kind": guest.row.kind.name(), "node": guest.state.node });
-        let asked = plugin_host::call(self.0, guest.row.connection, HOOK, vec![target]);
+        let asked = plugin_host::call::<Value>(self.0, guest.row.connection, HOOK, vec![target]);
         let system = match tokio::time::timeout(LIMIT, asked).await {
             Ok(Ok(told)) => serde_json::from_value(told["system"].clone()).unwrap_or_default(),
             Ok(Err(e)) => {

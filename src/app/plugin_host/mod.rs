@@ -15,6 +15,7 @@ use errors::call_error;
 use model::jobs::LogLevel;
 use plugin::{Call, CallError, CallErrorKind, Host, Run, Say};
 use remote::pve::EndpointIndex;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -36,8 +37,13 @@ impl App {
     }
 }
 
-/// Calls an effect hook of the connection's plugin on a blocking thread.
-pub(crate) async fn call(app: &App, connection: ConnectionId, hook: &'static str, args: Vec<Value>) -> Result<Value> {
+/// Calls an effect hook of the connection's plugin on a blocking thread, and reads its answer.
+pub(crate) async fn call<T: DeserializeOwned>(
+    app: &App,
+    connection: ConnectionId,
+    hook: &'static str,
+    args: Vec<Value>,
+) -> Result<T> {
     call_with_endpoint(app, connection, hook, args).await.map(|(value, _)| value)
 }
 
@@ -53,13 +59,17 @@ pub(crate) async fn call_with(
 }
 
 /// As [`call`], with the endpoint at which the hook's last change was answered.
-pub(crate) async fn call_with_endpoint(
+pub(crate) async fn call_with_endpoint<T: DeserializeOwned>(
     app: &App,
     connection: ConnectionId,
     hook: &'static str,
     args: Vec<Value>,
-) -> Result<(Value, Option<EndpointIndex>)> {
-    run_hook(app, connection, hook, args, Secrets::default()).await
+) -> Result<(T, Option<EndpointIndex>)> {
+    let (value, endpoint) = run_hook(app, connection, hook, args, Secrets::default()).await?;
+    let read = serde_path_to_error::deserialize(value).map_err(|e| {
+        Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
+    })?;
+    Ok((read, endpoint))
 }
 
 async fn run_hook(

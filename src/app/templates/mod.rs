@@ -17,7 +17,7 @@ use model::guests::actions::Delete;
 use model::images::{Catalogue, Image, ImageOrigin};
 use model::jobs::{Job, JobKind, JobState};
 use model::templates::{Looked, Template, TemplateChoices};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use store::{Name, Read, Scan, tables};
@@ -139,8 +139,7 @@ impl Templates<'_> {
         if !self.0.nodes().usable(connection)?.iter().any(|n| n == node) {
             return Err(Error::field("node", "This node is not available, or Steward may not use it."));
         }
-        let value = plugin_host::call(self.0, connection, "template_choices", vec![json!(node)]).await?;
-        readable(value)
+        plugin_host::call(self.0, connection, "template_choices", vec![json!(node)]).await
     }
 
     /// The machines that depend on a template because their disks are linked to its disk. Where the storage does
@@ -148,8 +147,8 @@ impl Templates<'_> {
     pub async fn uses(&self, actor: &Actor, id: GuestId) -> Result<Vec<Arc<GuestLive>>> {
         let template = self.template(actor, id)?;
         let target = json!({ "vmid": template.row.vmid, "node": template.state.node });
-        let value = plugin_host::call(self.0, template.row.connection, "template_uses", vec![target]).await?;
-        let numbers: Vec<u32> = readable(value)?;
+        let asked = plugin_host::call(self.0, template.row.connection, "template_uses", vec![target]);
+        let numbers: Vec<u32> = asked.await?;
         let snapshot = self.0.live().snapshot();
         let linked = |g: &&Arc<GuestLive>| {
             g.row.connection == template.row.connection && g.row.vmid.is_some_and(|v| numbers.contains(&v))
@@ -236,12 +235,6 @@ fn supersedes(a: &Template, b: &Template) -> bool {
         && a.connection == b.connection
         && a.place.node == b.place.node
         && a.built > b.built
-}
-
-fn readable<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|e| {
-        Error::unavailable("The plugin gave an answer that can't be read. See the Plugins page.").with_cause(e)
-    })
 }
 
 /// The first image of the built-in catalogue: qcow2, needs 4 GiB.

@@ -102,7 +102,9 @@ impl Bulk {
             }
             What::Tags { add, remove, which } => (ChangeTags { add, remove }.into(), which),
             What::Migrate { node, disks, which } => (Migrate { node, disks, storage: None }.into(), which),
-            What::Give { login, keep, which } => (Give { owner: login, keep: keep.map(Right::right) }.into(), which),
+            What::Give { login, keep, which } => {
+                (Give { owner: Some(login), keep: keep.map(Right::right) }.into(), which)
+            }
             What::Delete { which } => (Delete {}.into(), which),
         };
         let ids = which.ids(api).await?;

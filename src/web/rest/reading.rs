@@ -6,9 +6,9 @@
 use base::text::without_mark_bytes;
 use base::{Error, Result};
 use model::guests::actions::{Action, ActionReader};
-use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeOwned, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected};
-use serde_path_to_error::{Path, Segment};
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
@@ -124,62 +124,22 @@ impl Node {
     }
 
     /// The same, with what `check` finds: what can't be read and what is not valid are reported together.
+    // Made anew for each type that is read, so what does not depend on the type stands elsewhere.
     pub fn read_checked<T: DeserializeOwned>(mut self, check: impl FnOnce(&T) -> Result<()>) -> Result<T> {
-        let mut found = BTreeMap::new();
-        while found.len() < MOST {
-            let e = match serde_path_to_error::deserialize(self.clone()) {
+        let mut faults = Faults::default();
+        loop {
+            match T::deserialize(self.clone()) {
                 Ok(value) => {
                     let checked = check(&value);
-                    if found.is_empty() {
-                        return checked.map(|()| value);
+                    return if faults.0.is_empty() { checked.map(|()| value) } else { Err(faults.with(checked.err())) };
+                }
+                Err(fault) => {
+                    if !faults.note(fault, &mut self)? {
+                        return Err(faults.with(None));
                     }
-                    for (name, sentence) in checked.err().iter().flat_map(Error::fields) {
-                        found.entry(name.clone()).or_insert_with(|| sentence.clone());
-                    }
-                    break;
                 }
-                Err(e) => e,
-            };
-            let (mut at, fault) = (place(e.path()), e.into_inner());
-            let gone = matches!(fault, Fault::Unknown(..));
-            let sentence = match fault {
-                Fault::Missing(name) => {
-                    at.push(Step::Name(name.to_owned()));
-                    MISSING.to_owned()
-                }
-                Fault::Unknown(name, known) => {
-                    // The path ends with the name already, where the reader got as far as that.
-                    if at.last() != Some(&Step::Name(name.clone())) {
-                        at.push(Step::Name(name));
-                    }
-                    unknown(known)
-                }
-                Fault::Message(sentence) => sentence,
-                Fault::Unreadable => break,
-            };
-            let name = name(&at);
-            if name.is_empty() {
-                return Err(Error::invalid(format!("The body is not valid. {sentence}")));
-            }
-            // The same fault again: what follows can't be read.
-            match found.entry(name) {
-                Entry::Vacant(place) => {
-                    place.insert(sentence);
-                }
-                // A word that is missing: which there are.
-                Entry::Occupied(first) => {
-                    if first.get() == MISSING && sentence.starts_with("Choose ") {
-                        *first.into_mut() = format!("{MISSING} {sentence}");
-                    }
-                    break;
-                }
-            }
-            if !self.patch(&at, gone) {
-                break;
             }
         }
-        Error::of_fields(found)?;
-        Err(Error::invalid("This can't be read."))
     }
 
     /// Removes the place of a fault, or lets it pass from now on. `false`: there is no such place.
@@ -217,18 +177,58 @@ fn tidy(words: &[String]) -> String {
 
 /// One step on the way from the document to a value in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+pub enum Step {
     Name(String),
     Number(usize),
 }
 
-fn place(path: &Path) -> Vec<Step> {
-    let step = |s: &Segment| match s {
-        Segment::Map { key } => Some(Step::Name(key.clone())),
-        Segment::Seq { index } => Some(Step::Number(*index)),
-        Segment::Enum { .. } | Segment::Unknown => None,
-    };
-    path.iter().filter_map(step).collect()
+/// The faults of one document: a field's name and a sentence.
+#[derive(Default)]
+struct Faults(BTreeMap<String, String>);
+
+impl Faults {
+    /// Notes a fault, and changes the document so that the next one can be found. `false`: nothing more can be found.
+    fn note(&mut self, fault: Fault, document: &mut Node) -> Result<bool> {
+        let (mut at, fault) = fault.place();
+        let gone = matches!(fault, Fault::Unknown(..));
+        let sentence = match fault {
+            Fault::Missing(name) => {
+                at.push(Step::Name(name.to_owned()));
+                MISSING.to_owned()
+            }
+            Fault::Unknown(name, known) => {
+                at.push(Step::Name(name));
+                unknown(known)
+            }
+            Fault::Message(sentence) => sentence,
+            Fault::Unreadable | Fault::At(..) => return Ok(false),
+        };
+        let name = name(&at);
+        if name.is_empty() {
+            return Err(Error::invalid(format!("The body is not valid. {sentence}")));
+        }
+        match self.0.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(sentence);
+            }
+            // The same fault again: what follows can't be read. Of a word that is missing: which there are.
+            Entry::Occupied(first) => {
+                if first.get() == MISSING && sentence.starts_with("Choose ") {
+                    *first.into_mut() = format!("{MISSING} {sentence}");
+                }
+                return Ok(false);
+            }
+        }
+        Ok(self.0.len() < MOST && document.patch(&at, gone))
+    }
+
+    /// All of them, with what was found in fields that can be read.
+    fn with(mut self, more: Option<Error>) -> Error {
+        for (name, sentence) in more.iter().flat_map(Error::fields) {
+            self.0.entry(name.clone()).or_insert_with(|| sentence.clone());
+        }
+        Error::of_fields(self.0).err().unwrap_or_else(|| Error::invalid("This can't be read."))
+    }
 }
 
 /// `software[0].recipe`
@@ -302,6 +302,24 @@ pub enum Fault {
     Message(String),
     /// A [`Node::Placeholder`] can't pass for this.
     Unreadable,
+    /// One in a field or an item of a list.
+    At(Step, Box<Fault>),
+}
+
+impl Fault {
+    fn at(self, step: Step) -> Self {
+        Self::At(step, Box::new(self))
+    }
+
+    /// The way to it, and what it is.
+    fn place(self) -> (Vec<Step>, Self) {
+        let (mut at, mut fault) = (Vec::new(), self);
+        while let Self::At(step, inner) = fault {
+            at.push(step);
+            fault = *inner;
+        }
+        (at, fault)
+    }
 }
 
 impl fmt::Display for Fault {
@@ -311,6 +329,7 @@ impl fmt::Display for Fault {
             Self::Unknown(name, _) => write!(f, "{name} is not known"),
             Self::Message(text) => f.write_str(text),
             Self::Unreadable => f.write_str("no more can be read"),
+            Self::At(_, inner) => inner.fmt(f),
         }
     }
 }
@@ -351,11 +370,47 @@ impl de::Error for Fault {
     }
 }
 
-impl IntoDeserializer<'_, Fault> for Node {
-    type Deserializer = Self;
+/// The fields of an object; a fault in one says in which.
+struct Fields<I> {
+    all: I,
+    next: Option<(String, Node)>,
+}
 
-    fn into_deserializer(self) -> Self {
-        self
+impl<I> Fields<I> {
+    fn new(all: I) -> Self {
+        Self { all, next: None }
+    }
+}
+
+impl<'de, I: Iterator<Item = (String, Node)>> MapAccess<'de> for Fields<I> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        self.next = self.all.next();
+        self.next.as_ref().map(|(name, _)| seed.deserialize(name.as_str().into_deserializer())).transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let (name, node) = self.next.take().unwrap_or((String::new(), Node::Null));
+        seed.deserialize(node).map_err(|fault| fault.at(Step::Name(name)))
+    }
+}
+
+/// The items of a list; a fault in one says in which.
+struct Items<I>(std::iter::Enumerate<I>);
+
+impl<I: Iterator> Items<I> {
+    fn new(all: I) -> Self {
+        Self(all.enumerate())
+    }
+}
+
+impl<'de, I: Iterator<Item = Node>> SeqAccess<'de> for Items<I> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some((number, node)) = self.0.next() else { return Ok(None) };
+        seed.deserialize(node).map(Some).map_err(|fault| fault.at(Step::Number(number)))
     }
 }
 
@@ -413,8 +468,8 @@ impl<'de> Deserializer<'de> for Node {
             Self::List(_) if (&visitor as &dyn Expected).to_string().starts_with("internally tagged") => {
                 Err(Fault::Message(OBJECT.to_owned()))
             }
-            Self::List(all) => visitor.visit_seq(SeqDeserializer::new(all.into_iter())),
-            Self::Object(all) | Self::Form(all) => visitor.visit_map(MapDeserializer::new(all.into_iter())),
+            Self::List(all) => visitor.visit_seq(Items::new(all.into_iter())),
+            Self::Object(all) | Self::Form(all) => visitor.visit_map(Fields::new(all.into_iter())),
             Self::Placeholder => visitor.visit_unit(),
         }
     }
@@ -471,7 +526,7 @@ impl<'de> Deserializer<'de> for Node {
             Self::Words(words) => {
                 let all =
                     words.iter().flat_map(|w| w.split([' ', ',', ';', '\n', '\r', '\t'])).filter(|w| !w.is_empty());
-                visitor.visit_seq(SeqDeserializer::new(all.map(Self::word)))
+                visitor.visit_seq(Items::new(all.map(Self::word)))
             }
             other => other.deserialize_any(visitor),
         }
@@ -494,7 +549,7 @@ impl<'de> Deserializer<'de> for Node {
             Self::Object(_) => self.deserialize_any(visitor),
             Self::Form(all) => {
                 let known = all.into_iter().filter(|(name, _)| fields.contains(&name.as_str()));
-                visitor.visit_map(MapDeserializer::new(known))
+                visitor.visit_map(Fields::new(known))
             }
             Self::Placeholder => Err(Fault::Unreadable),
             _ => Err(Fault::Message(OBJECT.to_owned())),

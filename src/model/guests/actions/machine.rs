@@ -149,8 +149,11 @@ impl Action for Migrate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Give {
-    /// Login or id of the new owner.
-    pub owner: String,
+    /// Login or id of the new owner; `null` for nobody, which only admins may choose.
+    // It must be said: without a function of its own, serde takes a missing field for `null`.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
+    pub owner: Option<String>,
     /// What the old owner may still do; nothing when left out.
     #[serde(default)]
     pub keep: Option<GuestRight>,
@@ -158,10 +161,6 @@ pub struct Give {
 
 impl Action for Give {
     const SPEC: ActionSpec = ActionSpec::new("Hand over", "user", "").bulk();
-
-    fn check(&self) -> Result<()> {
-        if self.owner.trim().is_empty() { Err(Error::field("owner", "Name the new owner.")) } else { Ok(()) }
-    }
 
     fn ignores_lock(&self, _: &str) -> bool {
         true

@@ -10,13 +10,14 @@ use crate::door::visit::Person;
 use crate::frame::Form;
 use crate::guests::one::{Machine, find, head};
 use crate::guests::sharing::page::AccessView;
-use crate::guests::sharing::rest::{GrantPut, OwnerPut};
+use crate::guests::sharing::rest::GrantPut;
 use axum::extract::Path;
 use axum::response::Response;
+use base::Result;
 use base::ids::UserId;
-use base::{Error, Result};
 use maud::Markup;
 use model::access::GuestRight;
+use model::guests::actions::Give;
 
 pub async fn show(person: Person, Machine(guest): Machine) -> Answer<Markup> {
     let owner = guest.row.owner.map(|o| o.to_string()).unwrap_or_default();
@@ -88,11 +89,7 @@ pub async fn unshare(person: Person, Path(text): Path<String>, Checked { form, .
 pub async fn owner(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked) -> Answer {
     let handed_over = async {
         let guest = find(&person, &text)?;
-        let wanted: OwnerPut = form.read()?;
-        if wanted.owner.is_none() && !person.actor.is_admin() {
-            return Err(Error::field("owner", "Enter the login of the new owner."));
-        }
-        wanted.hand_over(&person, guest.row.id).await?;
+        person.web.app.guests().request_action(&person.actor, guest.row.id, form.read::<Give>()?).await?;
         // The old owner may have kept nothing.
         let to = if find(&person, &text).is_ok() { back(&text) } else { "/machines".to_owned() };
         Ok(finished(&person, &to, "Handed over."))

@@ -12,6 +12,7 @@ use base::Error;
 use base::ids::GuestId;
 use http::StatusCode;
 use model::access::GuestRight;
+use model::guests::actions::Give;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -79,28 +80,10 @@ pub async fn delete(person: Person, Path((text, user)): Path<(String, String)>) 
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OwnerPut {
-    /// Login or id of the new owner; `null` for nobody, which only admins may choose.
-    pub owner: Option<String>,
-    /// see, use or manage: what the old owner may still do; nothing if left out.
-    pub keep: Option<GuestRight>,
-}
-
 /// Hands a machine over. Its owner and admins may; it counts towards the new owner's quota.
-#[utoipa::path(put, path = "/api/v1/guests/{id}/owner", tag = "guests", request_body = OwnerPut,
+#[utoipa::path(put, path = "/api/v1/guests/{id}/owner", tag = "guests", request_body = Give,
     params(("id" = String, Path)), responses((status = 204, description = "Handed over"), WriteProblems))]
-pub async fn owner(person: Person, Id(id): Id<GuestId>, JsonBody(wanted): JsonBody<OwnerPut>) -> Answer<StatusCode> {
-    wanted.hand_over(&person, id).await?;
+pub async fn owner(person: Person, Id(id): Id<GuestId>, JsonBody(give): JsonBody<Give>) -> Answer<StatusCode> {
+    person.web.app.guests().request_action(&person.actor, id, give).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-impl OwnerPut {
-    pub async fn hand_over(&self, person: &Person, id: GuestId) -> base::Result<()> {
-        let guests = person.web.app.guests();
-        let named = |text: &String| guests.person_for_sharing(&person.actor, id, "owner", text);
-        let owner = self.owner.as_ref().map(named).transpose()?;
-        guests.set_owner(&person.actor, id, owner, self.keep).await
-    }
 }
