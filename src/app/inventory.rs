@@ -125,7 +125,7 @@ impl Inventory<'_> {
             return Ok(None);
         }
         let nodes = nodes.iter().map(|n| json!({ "name": n.name, "status": n.status })).collect();
-        Ok(plugin_host::call(self.0, id, HOOK, vec![nodes]).await?.as_bool())
+        Ok(plugin_host::call::<Value>(self.0, id, HOOK, vec![nodes]).await?.as_bool())
     }
 
     async fn note_failure(&self, id: ConnectionId, e: &Error) {
