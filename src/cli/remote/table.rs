@@ -67,7 +67,7 @@ pub fn state(word: &str) -> Cell {
 
 /// Without control characters: a name must not move the cursor or colour the terminal.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if base::text::is_hidden(c) { ' ' } else { c }).collect()
 }
 
 /// How wide and colourful it may be.

@@ -190,7 +190,7 @@ fn request(form: &Form, view: &NewView) -> Result<TemplateRequest> {
     };
     let named = |_: &TemplateRequest| match view.image.is_some() || base::text::is_name(title, 60) {
         true => Ok(()),
-        false => Err(Error::field("title", "Give it a name of 1 to 60 characters.")),
+        false => Err(Error::field("title", "Give it a name of 1 to 60 characters that can be seen.")),
     };
     node.read_checked(named).map_err(in_form)
 }
