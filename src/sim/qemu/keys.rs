@@ -372,14 +372,22 @@ fn ipconfig(text: &str) -> Result<(), String> {
             "format error\nip6: invalid format - value does not look like a valid ipv6 network configuration\n".into(),
         );
     }
+    if p.get("gw6").is_some_and(|gw| gw.parse::<std::net::Ipv6Addr>().is_err()) {
+        return Err("format error\ngw6: invalid format - value does not look like a valid ipv6 address\n".into());
+    }
+    if p.get("gw6").is_some() && p.get("ip6").is_none_or(|ip| ip == "dhcp" || ip == "auto") {
+        return Err("IPv6 gateway specified without specifying an IPv6 address".into());
+    }
     Ok(())
 }
 
+/// PVE::JSONSchema `pve_verify_cidrv4` and `pve_verify_cidrv6`: digits only, and more than 7 bits.
 fn cidr(text: &str) -> Option<std::net::IpAddr> {
     let (address, bits) = text.split_once('/')?;
     let address: std::net::IpAddr = address.parse().ok()?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    bits.parse::<u8>().ok().filter(|b| *b <= most).map(|_| address)
+    let plain = bits.bytes().all(|b| b.is_ascii_digit());
+    bits.parse::<u8>().ok().filter(|b| plain && (8..=most).contains(b)).map(|_| address)
 }
 
 fn agent(text: &str) -> Result<(), String> {
@@ -452,5 +460,28 @@ fn booleans(p: &Props, keys: &[&str]) -> Result<(), String> {
             Err(format!("format error\n{k}: type check ('boolean') failed - got '{}'\n", p.get(k).unwrap_or_default()))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_as_proxmox_takes_them() {
+        for good in ["ip=dhcp", "ip=10.0.0.5/24,gw=10.0.0.1", "ip6=auto", "ip6=fd00::5/64,gw6=fd00::1"] {
+            assert_eq!(ipconfig(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "ip=10.0.0.5/+24",
+            "ip=10.0.0.5/4",
+            "ip=10.0.0.5",
+            "ip=10.0.0.5/24,gw=fd00::1",
+            "ip6=fd00::5/64,gw6=10.0.0.1",
+            "ip=10.0.0.5/24,gw6=fd00::1",
+            "ip6=auto,gw6=fd00::1",
+        ] {
+            assert!(ipconfig(bad).is_err(), "{bad}");
+        }
     }
 }

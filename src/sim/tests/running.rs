@@ -150,18 +150,25 @@ async fn cloud_init_keys_are_live_the_password_is_hidden_and_keys_must_be_encode
     let once = c.put(&config, "sshkeys=ssh-ed25519%20AAAAC3Nza%20me").await;
     assert!(once.error("sshkeys").contains("invalid urlencoded string"), "{once:?}");
     assert_eq!(
-        c.put(&config, "sshkeys=ssh-ed25519%2520AAAAC3Nza%2520me&cipassword=secret&ciuser=ada").await.status,
+        c.put(&config, "sshkeys=ssh-ed25519%2520AAAAC3NzaC1lZDI1NTE5AAAAIJm%252B%252FDw9Pj9AQUJDREVGR0hJSktMTU5PUFFSU1RVVldY%2520me&cipassword=secret&ciuser=ada").await.status,
         200
     );
+    let cut = c.put(&config, "sshkeys=ssh-ed25519%2520AAAAC3Nza%2520me").await;
+    assert_eq!(cut.message(), "SSH public key validation error", "{cut:?}");
     let now = c.get(&config).await.data();
     assert_eq!(
         (now["cipassword"].as_str(), now["sshkeys"].as_str()),
-        (Some("**********"), Some("ssh-ed25519%20AAAAC3Nza%20me"))
+        (
+            Some("**********"),
+            Some("ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIJm%2B%2FDw9Pj9AQUJDREVGR0hJSktMTU5PUFFSU1RVVldY%20me")
+        )
     );
     let dump = c.get(&format!("{path}/cloudinit/dump?type=user")).await.data();
     let dump = dump.as_str().unwrap();
     assert!(
-        dump.contains("- ssh-ed25519 AAAAC3Nza me") && dump.contains("user: ada") && dump.contains("password: $5$"),
+        dump.contains("- ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm+/Dw9Pj9AQUJDREVGR0hJSktMTU5PUFFSU1RVVldY me")
+            && dump.contains("user: ada")
+            && dump.contains("password: $5$"),
         "{dump}"
     );
     assert_eq!(c.get(&format!("{path}/agent/network-get-interfaces")).await.message(), "VM 807 is not running");

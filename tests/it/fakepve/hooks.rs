@@ -62,7 +62,8 @@ async fn a_machine_is_made_from_a_template_set_up_and_started() {
     assert!(net.starts_with("virtio=BC:24:11") && net.contains("bridge=vmbr0") && net.contains("tag=20"), "{net}");
     assert_eq!((&config["cores"], &config["memory"], &config["ciuser"]), (&json!("2"), &json!("2048"), &json!("mira")));
     assert_eq!(config["ipconfig0"], "ip=192.168.1.44/24,gw=192.168.1.1");
-    let keys = "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIJm%2B%2Fx%20mira%40l%C3%A4ptop";
+    let keys =
+        "ssh-ed25519%20AAAAC3NzaC1lZDI1NTE5AAAAIJm%2B%2FDw9Pj9AQUJDREVGR0hJSktMTU5PUFFSU1RVVldY%20mira%40l%C3%A4ptop";
     assert_eq!(config["sshkeys"], keys, "a clone keeps it percent-encoded");
     assert_eq!(config["description"], "Builds things.\n\nsteward-job: 0192f0aa");
     assert_eq!(journal.progress_done().last(), Some(&(6, 6)));

@@ -190,7 +190,7 @@ pub fn wanted() -> Value {
         "name": "build-01", "node": "pve1", "source": {"from": "template", "vmid": 9000, "full": true},
         "cores": 2, "memory": 2048, "disk": 8, "storage": "local-lvm", "bridge": "vmbr0", "vlan": 20,
         "address": {"mode": "static", "cidr": "192.168.1.44/24", "gateway": "192.168.1.1"}, "user": "mira",
-        "ssh_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm+/x mira@läptop\n", "tags": ["ci", "build"],
+        "ssh_keys": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm+/Dw9Pj9AQUJDREVGR0hJSktMTU5PUFFSU1RVVldY mira@läptop\n", "tags": ["ci", "build"],
         "description": "Builds things.", "start": true, "mark": JobId::new().to_string(),
     })
 }
