@@ -255,7 +255,8 @@ impl HardwareProfiles<'_> {
         let cores = request.cores.or_else(|| mine("cores").and_then(|n| n.try_into().ok())).or(cores);
         let memory = template.as_ref().map(|t| t.maxmem >> 20).filter(|m| *m > 0);
         let memory = request.memory.or_else(|| mine("memory")).or(memory);
-        let disk = request.disk.or_else(|| profile.as_ref()?.disk_for(least)).or((least > 0).then_some(least));
+        let asked = request.disk.or_else(|| profile.as_ref()?.disk_for(least));
+        let disk = asked.or((least > 0).then_some(least));
         let text = |given: &Option<String>, key: &str| {
             given.clone().or_else(|| profile.as_ref()?.value(key).map(str::to_owned))
         };
@@ -282,6 +283,7 @@ impl HardwareProfiles<'_> {
             cores: cores.unwrap_or_default(),
             memory: memory.unwrap_or_default(),
             disk: disk.unwrap_or_default(),
+            keep_disk: asked.is_none(),
             storage: text(&request.storage, "storage").filter(|s| !s.is_empty()),
             bridge: bridge.unwrap_or_default(),
             vlan: request.vlan.or_else(|| profile.as_ref()?.vlan()).filter(|v| *v != 0),

@@ -4,7 +4,9 @@
 //! call (see [`Fault`] for the forms), `DELETE /sim/faults` to end all, `GET /sim/state` to look.
 //! These calls are answered only to callers on the loopback address.
 
+use super::access::who::Who;
 use super::qemu::windows::{Ran, Reply};
+use super::tasks;
 use super::world::{World, lock};
 use base::Result;
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,7 @@ use tokio::sync::watch;
 
 /// One thing to switch on (or off again). As JSON: the name in snake_case with its value, for example
 /// `{"node_down":"pve2"}`, `{"quorum":false}`, `{"lock":{"vmid":100,"lock":"backup"}}`,
-/// `{"task":{"type":"qmclone","fail":"no space left","times":1}}`, `{"task":{"type":"qmstart","hang":true}}`,
+/// `{"task":{"type":"qmclone","fail":"no space left","times":1}}`, `{"task":{"type":"qmstart","hang":true}}`, `{"task":{"type":"qmclone","kill":true}}`,
 /// `{"answer":{"path":"/config","status":596,"after":true}}`, `{"answer":{"path":"/clone","cut":true,"times":1}}`,
 /// `{"pvestatd":{"node":"pve1","dead":true}}`, `{"slow":2.5}`, `{"away":"refuse"}`, `{"new_certificate":true}`, `{"cut_consoles":true}`,
 /// `{"role":{"name":"Steward","only":"Audit"}}`,
@@ -83,9 +85,9 @@ pub enum Fault {
     },
 }
 
-/// The next `times` tasks of type `kind` fail with a text half-way through, hang until interrupted, or
+/// The next `times` tasks of type `kind` fail with a text half-way through, hang until interrupted, are killed, or
 /// succeed with a warning.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskFault {
     /// `qmclone`, `qmstart`, ... or `*` for any.
@@ -97,6 +99,12 @@ pub struct TaskFault {
     pub warn: Option<String>,
     #[serde(default)]
     pub hang: bool,
+    /// The worker is killed half-way: nothing is cleaned up, its locks stay.
+    #[serde(default)]
+    pub kill: bool,
+    /// The last line of its log before it fails.
+    #[serde(default)]
+    pub say: Option<String>,
     #[serde(default = "once")]
     pub times: u32,
 }
@@ -151,9 +159,10 @@ pub enum Away {
 /// What a starting task is told.
 #[derive(Debug, Clone)]
 pub enum Planned {
-    Fail(String),
+    Fail { text: String, say: Option<String> },
     Warn(String),
     Hang,
+    Kill,
 }
 
 fn once() -> u32 {
@@ -236,10 +245,14 @@ impl FaultBox {
         if fault.hang {
             return Some(Planned::Hang);
         }
+        if fault.kill {
+            return Some(Planned::Kill);
+        }
         if let Some(text) = fault.warn {
             return Some(Planned::Warn(text));
         }
-        Some(Planned::Fail(fault.fail.unwrap_or_else(|| "simulated failure".into())))
+        let text = fault.fail.unwrap_or_else(|| "simulated failure".into());
+        Some(Planned::Fail { text, say: fault.say })
     }
 
     /// Takes what is planned for a call.
@@ -296,19 +309,14 @@ impl Faults {
             Fault::NodeUp(name) => self.node(&name, false),
             Fault::Pvestatd { node, dead } => self.pvestatd(&node, dead),
             Fault::Quorum(there) => world.change(|c| c.without_quorum = !there),
-            Fault::Lock { vmid, lock } => self.guest(vmid, |g| {
-                match lock {
-                    Some(l) => g.config.insert("lock".into(), l),
-                    None => g.config.remove("lock"),
-                };
-            }),
+            Fault::Lock { vmid, lock } => self.guest_lock(vmid, lock.as_deref()),
             Fault::FileLock { vmid, held: true } => {
                 if let Ok(guard) = world.file_lock(vmid, 60.0).await {
                     lock(&world.faults.active).held.push((vmid, guard));
                 }
             }
             Fault::FileLock { vmid, held: false } => lock(&world.faults.active).held.retain(|(id, _)| *id != vmid),
-            Fault::Task(fault) => lock(&world.faults.active).tasks.push(fault),
+            Fault::Task(fault) => self.task(fault),
             Fault::Answer(fault) => lock(&world.faults.active).answers.push(fault),
             Fault::Slow(seconds) => lock(&world.faults.active).slow = seconds,
             Fault::Away(away) => {
@@ -343,13 +351,15 @@ impl Faults {
 
     /// The next `times` tasks of this type (`qmclone`, ...) fail with `text`, half-way through.
     pub fn fail_task(&self, kind: &str, text: &str, times: u32) {
-        let fault = TaskFault { kind: kind.into(), fail: Some(text.into()), warn: None, hang: false, times };
-        lock(&self.0.faults.active).tasks.push(fault);
+        self.task(TaskFault { kind: kind.into(), fail: Some(text.into()), times, ..TaskFault::default() });
     }
 
     /// The next task of this type runs until it is interrupted.
     pub fn hang_task(&self, kind: &str) {
-        let fault = TaskFault { kind: kind.into(), fail: None, warn: None, hang: true, times: 1 };
+        self.task(TaskFault { kind: kind.into(), hang: true, times: 1, ..TaskFault::default() });
+    }
+
+    pub fn task(&self, fault: TaskFault) {
         lock(&self.0.faults.active).tasks.push(fault);
     }
 
@@ -497,13 +507,25 @@ impl Faults {
         self.0.desk.memory(vmid).typed
     }
 
-    /// Puts a `lock:` line in the guest's file, or removes it.
+    /// Puts a `lock:` line in the guest's file, or removes it. With `backup` a backup runs as long.
     pub fn guest_lock(&self, vmid: u32, lock: Option<&str>) {
         self.guest(vmid, |g| {
             match lock {
                 Some(l) => g.config.insert("lock".into(), l.into()),
                 None => g.config.remove("lock"),
             };
+        });
+        let now = self.0.seconds();
+        self.0.change(|c| {
+            for task in c.tasks.iter_mut().filter(|t| t.kind == "vzdump" && t.id == vmid.to_string()) {
+                task.endtime.get_or_insert(now);
+                task.exit.get_or_insert_with(|| "OK".to_owned());
+            }
+            if lock == Some("backup")
+                && let Some(node) = c.guests.get(&vmid).map(|g| g.node.clone())
+            {
+                tasks::register(c, &Who::root(), &node, "vzdump", &vmid.to_string(), now);
+            }
         });
     }
 

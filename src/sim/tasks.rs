@@ -23,6 +23,7 @@ pub struct Job {
     pub world: Arc<World>,
     pub upid: String,
     cancel: CancellationToken,
+    killed: CancellationToken,
     planned: Mutex<Option<Planned>>,
     warnings: AtomicU32,
 }
@@ -41,7 +42,14 @@ impl Job {
             () = tokio::time::sleep(self.world.scaled(seconds)) => {}
         }
         match planned {
-            Some(Planned::Fail(text)) => Err(text),
+            Some(Planned::Fail { text, say }) => {
+                say.into_iter().for_each(|line| self.log(line));
+                Err(text)
+            }
+            Some(Planned::Kill) => {
+                self.killed.cancel();
+                std::future::pending().await
+            }
             Some(Planned::Warn(text)) => {
                 self.warn(&text);
                 Ok(())
@@ -85,20 +93,24 @@ where
     let cancel = CancellationToken::new();
     lock(&world.running).insert(upid.clone(), cancel.clone());
     let planned = Mutex::new(world.faults.plan_for(kind));
-    let job =
-        Arc::new(Job { world: Arc::clone(world), upid: upid.clone(), cancel, planned, warnings: AtomicU32::new(0) });
+    let killed = CancellationToken::new();
+    let (world2, warnings) = (Arc::clone(world), AtomicU32::new(0));
+    let job = Arc::new(Job { world: world2, upid: upid.clone(), cancel, killed: killed.clone(), planned, warnings });
     world.background(async move {
-        let mut result = body(Arc::clone(&job)).await;
-        if result.is_ok() {
+        let work = async {
+            body(Arc::clone(&job)).await?;
             // A worker that never waited still gets what was planned for it.
-            result = job.wait(0.0).await;
+            job.wait(0.0).await
+        };
+        tokio::select! {
+            result = work => finish(&job, Some(result)),
+            () = killed.cancelled() => finish(&job, None),
         }
-        finish(&job, result);
     });
     upid
 }
 
-fn register(c: &mut Cluster, who: &Who, node: &str, kind: &str, id: &str, now: i64) -> String {
+pub fn register(c: &mut Cluster, who: &Who, node: &str, kind: &str, id: &str, now: i64) -> String {
     c.next_pid = c.next_pid.wrapping_add(7).max(1000);
     let (pid, pstart) = (c.next_pid, 0x0010_0000 + c.next_pid.wrapping_mul(13) % 0x0F00_0000);
     let upid = format!("UPID:{node}:{pid:08X}:{pstart:08X}:{now:08X}:{kind}:{id}:{}:", who.id());
@@ -124,12 +136,14 @@ fn register(c: &mut Cluster, who: &Who, node: &str, kind: &str, id: &str, now: i
     upid
 }
 
-fn finish(job: &Job, result: Work) {
+/// `None`: it was killed, and leaves neither a last line nor an exit text of its own.
+fn finish(job: &Job, result: Option<Work>) {
     let warnings = job.warnings.load(Ordering::Relaxed);
     let (exit, last) = match result {
-        Ok(()) if warnings > 0 => (format!("WARNINGS: {warnings}"), format!("TASK WARNINGS: {warnings}")),
-        Ok(()) => ("OK".to_owned(), "TASK OK".to_owned()),
-        Err(text) => (text.trim().replace('\n', " "), format!("TASK ERROR: {}", text.trim())),
+        Some(Ok(())) if warnings > 0 => (format!("WARNINGS: {warnings}"), Some(format!("TASK WARNINGS: {warnings}"))),
+        Some(Ok(())) => ("OK".to_owned(), Some("TASK OK".to_owned())),
+        Some(Err(text)) => (text.trim().replace('\n', " "), Some(format!("TASK ERROR: {}", text.trim()))),
+        None => ("unexpected status".to_owned(), None),
     };
     lock(&job.world.running).remove(&job.upid);
     let now = job.world.seconds();
@@ -137,7 +151,7 @@ fn finish(job: &Job, result: Work) {
         if let Some(task) = c.tasks.iter_mut().rev().find(|t| t.upid == job.upid) {
             task.endtime = Some(now);
             task.exit = Some(exit);
-            task.log.push(last);
+            task.log.extend(last);
         }
     });
 }

@@ -314,5 +314,5 @@ pub async fn cluster(time_scale: f64) -> Sim {
 /// A task's end as the journal keeps it.
 pub fn end_of(status: &remote::pve::TaskStatus) -> TaskEnd {
     let end = remote::pve::TaskEnd::of(status.exitstatus.as_deref().unwrap_or_default());
-    TaskEnd { ok: end.ok, text: end.text, unreachable: end.unreachable }
+    TaskEnd { ok: end.ok, text: end.text, unreachable: end.unreachable, lasting: end.lasting }
 }

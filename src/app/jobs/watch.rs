@@ -56,6 +56,10 @@ impl Jobs<'_> {
     }
 }
 
+fn level(loud: bool) -> LogLevel {
+    if loud { LogLevel::Warn } else { LogLevel::Info }
+}
+
 impl Watch {
     pub async fn poll(&mut self, app: &App) -> Poll {
         match self {
@@ -63,9 +67,14 @@ impl Watch {
                 let poll = task.poll().await;
                 let silence = poll.silence.map(|why| format!("{why} Steward waits until it answers."));
                 Poll {
-                    lines: poll.log.into_iter().map(|line| (LogLevel::Warn, line)).collect(),
+                    lines: poll.log.into_iter().map(|line| (level(line.loud), line.text)).collect(),
                     progress: silence.or(poll.progress),
-                    end: poll.end.map(|end| TaskEnd { ok: end.ok, text: end.text, unreachable: end.unreachable }),
+                    end: poll.end.map(|end| TaskEnd {
+                        ok: end.ok,
+                        text: end.text,
+                        unreachable: end.unreachable,
+                        lasting: end.lasting,
+                    }),
                 }
             }
             Self::Command(command) => {

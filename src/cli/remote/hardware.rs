@@ -319,12 +319,19 @@ impl Row for SettingView {
             "" => String::new(),
             v => format!("{v} {}", self.unit).trim_end().to_owned(),
         };
+        // An older Steward does not say it in words.
+        let now = if self.words.is_empty() { value(&self.current) } else { self.words.clone() };
+        let changes = match (&self.refused, self.live) {
+            (Some(_), _) => "no",
+            (None, true) => "at once",
+            (None, false) => "restart",
+        };
         vec![
             Cell::text(&self.key),
             Cell::text(&self.label),
-            Cell::text(value(&self.current)),
+            Cell::text(now),
             Cell::text(value(self.pending.as_deref().unwrap_or_default())).tone(Tone::Busy),
-            Cell::text(if self.live { "at once" } else { "restart" }),
+            Cell::text(changes),
         ]
     }
 }

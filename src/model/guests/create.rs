@@ -218,6 +218,9 @@ pub struct GuestSpec {
     pub memory: u64,
     /// GiB. A clone's disk only grows.
     pub disk: u64,
+    /// Nobody asked for a size: the clone's disk stays as large as the template's, of which `disk` has the whole GiB.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_disk: bool,
     /// Where the disk goes; for a full clone or a blank disk. `None`: where the template's disk is.
     pub storage: Option<String>,
     pub bridge: String,
@@ -282,6 +285,7 @@ pub(crate) mod tests {
             cores: 2,
             memory: 2048,
             disk: 16,
+            keep_disk: false,
             storage: Some("local-lvm".to_owned()),
             bridge: "vmbr0".to_owned(),
             vlan: None,

@@ -28,6 +28,9 @@ pub struct HardwareValue {
     /// Why not at once, or what to mind, as a sentence.
     #[serde(default)]
     pub why: String,
+    /// Why it can't be changed at all.
+    #[serde(default)]
+    pub refused: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -84,15 +84,18 @@ pub struct TaskEnd {
     /// It failed because the provider could not work just then: waiting helps, using up tries does not.
     #[serde(default)]
     pub unreachable: bool,
+    /// It fails again each time until somebody changes something, so another try is useless.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 impl TaskEnd {
     pub fn ok() -> Self {
-        Self { ok: true, text: "OK".to_owned(), unreachable: false }
+        Self { ok: true, text: "OK".to_owned(), unreachable: false, lasting: false }
     }
 
     pub fn failed(text: impl Into<String>) -> Self {
-        Self { ok: false, text: text.into(), unreachable: false }
+        Self { ok: false, text: text.into(), unreachable: false, lasting: false }
     }
 }
 

@@ -167,11 +167,11 @@ fn answers(module: &mut Module, mock: &Arc<Mock>) {
     let m = mock.clone();
     set!(module, "task", move |exit: &str| {
         let ok = exit == "OK";
-        m.state().task = Some(TaskEnd { ok, text: exit.to_owned(), unreachable: false });
+        m.state().task = Some(TaskEnd { ok, ..TaskEnd::failed(exit) });
     });
     let m = mock.clone();
     set!(module, "task_warns", move |exit: &str| {
-        m.state().task = Some(TaskEnd { ok: true, text: exit.to_owned(), unreachable: false });
+        m.state().task = Some(TaskEnd { text: exit.to_owned(), ..TaskEnd::ok() });
     });
     let m = mock.clone();
     set!(module, "now", move |seconds: INT| m.state().now = seconds);

@@ -72,8 +72,8 @@ pub(crate) static METHODS: &[Method] = &[
         signature: "wait_task(id) -> text",
         about: "Waits until a task of the provider, or a command that `ssh::start` or `agent::start` began, is over and \
                 returns how it ended, in the provider's words (`OK`). When it failed, throws `#{kind: \"task\", message}` \
-                (`unreachable` when the provider could not work at that moment), and the step that started it is done again \
-                by the next try.",
+                (`unreachable` when the provider could not work at that moment, `invalid` when it would fail again each time), \
+                and the step that started it is done again by the next try.",
         example: "job.wait_task(upid);",
         register: |e| {
             set!(e, "wait_task", |ctx: NativeCallContext<'_>, _: JobHandle, id: &str| waits::task(&ctx, id));

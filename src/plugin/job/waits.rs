@@ -37,7 +37,12 @@ pub(super) fn task(ctx: &NativeCallContext<'_>, handle: &str) -> Answer<Dynamic>
         return Ok(end.text.into());
     }
     now.job().open.borrow_mut().push(Open::Task { handle: handle.to_owned() });
-    Err(throw(if end.unreachable { "unreachable" } else { "task" }, &end.text, now.position))
+    let kind = match (end.unreachable, end.lasting) {
+        (true, _) => "unreachable",
+        (_, true) => "invalid",
+        _ => "task",
+    };
+    Err(throw(kind, &end.text, now.position))
 }
 
 pub(super) fn sleep(ctx: &NativeCallContext<'_>, seconds: INT) -> Answer<Dynamic> {

@@ -198,6 +198,15 @@ fn a_failed_task_throws_and_its_step_is_done_again_by_the_next_try() {
 }
 
 #[test]
+fn a_task_that_would_fail_each_time_is_not_tried_again() {
+    let w = World::new(r#"fn act(job, args) { job.wait_task("UPID:1") }"#);
+    assert!(matches!(w.forward(), Outcome::Wait(_)));
+    w.journal.task_over("UPID:1", &TaskEnd { lasting: true, ..TaskEnd::failed("bridge 'vmbr7' does not exist") });
+    let failure = w.failure();
+    assert!(!failure.retry && failure.error.message.contains("vmbr7"), "{failure:?}");
+}
+
+#[test]
 fn warnings_of_a_task_are_not_failures() {
     let w = World::new(r#"fn act(job, args) { job.wait_task("UPID:1") }"#);
     assert!(matches!(w.forward(), Outcome::Wait(_)));

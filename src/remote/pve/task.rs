@@ -71,14 +71,76 @@ pub struct TaskEnd {
     pub text: String,
     /// The cluster could not do it at that moment; this passes by itself.
     pub unreachable: bool,
+    /// It fails again each time, until somebody changes something.
+    pub lasting: bool,
 }
+
+/// Ends that say nothing about why.
+const VAGUE: [&str; 4] = ["exit code", "exited with code", "got signal", "exited with status"];
+/// What stays as it is: the machine's settings, what a storage or node can do, what a file is.
+const LASTING: [&str; 17] = [
+    "QEMU exited with code",
+    "vcpus allowed per VM",
+    "must be aligned to",
+    "minimum memory must be",
+    "maximum memory",
+    "does not exist",
+    "no such volume",
+    "no physical interface",
+    "feature is not available",
+    "not supported",
+    "has format '",
+    "Image is not in",
+    "checksum mismatch: got",
+    "Permission check failed",
+    "permission denied",
+    "unable to parse",
+    "is a template",
+];
+/// ... unless it also says one of these: somebody else is in the way, and goes.
+const PASSING: [&str; 8] = [
+    "temporarily unavailable",
+    "resource busy",
+    "already in use",
+    "Cannot allocate memory",
+    "timeout",
+    "timed out",
+    "can't lock",
+    "is locked",
+];
 
 impl TaskEnd {
     /// By a task's exit status. Some changes (a snapshot, a rollback) meet a missing quorum only inside their task.
     pub fn of(exit: &str) -> Self {
         let ok = exit == "OK" || exit.starts_with("WARNINGS");
-        Self { ok, text: exit.to_owned(), unreachable: !ok && exit.contains("no quorum") }
+        let unreachable = !ok && exit.contains("no quorum");
+        let says = |all: &[&str]| all.iter().any(|words| exit.contains(words));
+        Self { ok, text: exit.to_owned(), unreachable, lasting: !ok && says(&LASTING) && !says(&PASSING) }
     }
+
+    /// The same with the cause, which a vague end (`QEMU exited with code 1`) leaves to the last line before it.
+    pub(super) fn explained(self, log: &[TaskLine]) -> Self {
+        match cause(log).filter(|_| !self.ok && VAGUE.iter().any(|words| self.text.contains(words))) {
+            Some(at) => Self::of(&format!("{} ({})", cut(&log[at].text), self.text)),
+            None => self,
+        }
+    }
+}
+
+/// Which line of a failed task's log says why: the last one before its error that is neither progress nor chatter.
+pub(super) fn cause(log: &[TaskLine]) -> Option<usize> {
+    let error = log.iter().rposition(|line| is_error(&line.text)).unwrap_or(log.len());
+    let is_chatter = |text: &str| text.is_empty() || text.starts_with("swtpm") || text.contains('%');
+    log.get(..error)?.iter().rposition(|line| !is_chatter(line.text.trim()))
+}
+
+/// `TASK ERROR: start failed: ...`, the last line of its log.
+pub(super) fn is_error(line: &str) -> bool {
+    line.starts_with("TASK ERROR")
+}
+
+fn cut(text: &str) -> String {
+    text.trim().trim_end_matches('.').chars().take(300).collect()
 }
 
 /// Where a task stands.
@@ -140,6 +202,54 @@ mod tests {
         let full = TaskEnd::of("no space left");
         assert!(!full.ok && !full.unreachable);
         assert!(TaskEnd::of("cluster not ready - no quorum?").unreachable);
+    }
+
+    fn log(lines: &[&str]) -> Vec<TaskLine> {
+        (1..).zip(lines).map(|(n, text)| TaskLine { n, text: (*text).to_owned() }).collect()
+    }
+
+    #[test]
+    fn the_cause_of_a_vague_end_is_the_line_before_it() {
+        let exit = "start failed: QEMU exited with code 1";
+        let told = |lines: &[&str]| TaskEnd::of(exit).explained(&log(lines));
+        let end = told(&[
+            "swtpm_setup: Not overwriting existing state file.",
+            "no physical interface on bridge 'vmbr0'",
+            "TASK ERROR: start failed: QEMU exited with code 1",
+        ]);
+        assert_eq!(end.text, format!("no physical interface on bridge 'vmbr0' ({exit})"));
+        assert!(end.lasting && !end.ok);
+        let busy = told(&["kvm: -vnc 0: address already in use", "TASK ERROR: x"]);
+        assert!(!busy.lasting, "{busy:?}");
+        for chatter in
+            [&["swtpm_setup: ok", "TASK ERROR: x"][..], &["TASK ERROR: x"], &["transferred 1 of 2 (50.00%)"], &[]]
+        {
+            assert_eq!(told(chatter).text, exit, "{chatter:?}");
+        }
+        let clear = TaskEnd::of("no space left on device").explained(&log(&["create full clone of drive scsi0"]));
+        assert_eq!((clear.text.as_str(), clear.lasting), ("no space left on device", false));
+    }
+
+    #[test]
+    fn what_stays_until_somebody_changes_it_is_told_from_what_passes() {
+        for exit in [
+            "MAX 8 vcpus allowed per VM on this node",
+            "bridge 'vmbr7' does not exist",
+            "snapshot feature is not available",
+        ] {
+            assert!(TaskEnd::of(exit).lasting, "{exit}");
+        }
+        for exit in [
+            "OK",
+            "WARNINGS: 1",
+            "can't lock file '/x' - got timeout",
+            "unexpected status",
+            "received interrupt",
+            "VM is locked (backup)",
+            "cluster not ready - no quorum?",
+        ] {
+            assert!(!TaskEnd::of(exit).lasting, "{exit}");
+        }
     }
 
     #[test]

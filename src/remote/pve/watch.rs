@@ -2,19 +2,30 @@
 
 use super::client::PveClient;
 use super::error::PveErrorKind;
-use super::task::TaskEnd;
+use super::task::{TaskEnd, TaskLine, cause, is_error};
 
 /// Lines of a failed task's log that are told.
 const QUOTE: usize = 20;
+/// Lines that are read at once, and how often at most at a task's end.
+const PAGE: u64 = 500;
+const PAGES: u32 = 40;
 /// Short tasks are over before anybody could read how far they are: the log is read after this many polls.
 const BEFORE_LOG: u32 = 4;
+
+/// A line of a failed task's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotedLine {
+    pub text: String,
+    /// It says what went wrong; the others are what went before.
+    pub loud: bool,
+}
 
 /// What one look found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TaskPoll {
     pub end: Option<TaskEnd>,
     /// The last lines of a failed task's log.
-    pub log: Vec<String>,
+    pub log: Vec<QuotedLine>,
     /// How far it is, when that changed; empty when it is not known any more.
     pub progress: Option<String>,
     /// Proxmox does not answer; this is logged once.
@@ -58,18 +69,35 @@ impl TaskWatch {
     }
 
     async fn ended(&self, end: TaskEnd) -> TaskPoll {
-        let mut log = Vec::new();
-        if !end.ok {
-            log = self.client.task_log(&self.upid, 0, 500).await.unwrap_or_default();
-            log.drain(..log.len().saturating_sub(QUOTE));
+        if end.ok {
+            return TaskPoll { end: Some(end), ..TaskPoll::default() };
         }
-        let log = log.into_iter().map(|line| format!("Proxmox: {}", line.text)).collect();
+        let mut log = Vec::new();
+        // What was read while it ran is not read again but for the last lines.
+        let mut start = self.lines.saturating_sub(QUOTE as u64);
+        for _ in 0..PAGES {
+            let mut page = self.client.task_log(&self.upid, start, PAGE).await.unwrap_or_default();
+            let whole = page.len() as u64 == PAGE;
+            start += PAGE;
+            log.append(&mut page);
+            log.drain(..log.len().saturating_sub(QUOTE));
+            if !whole {
+                break;
+            }
+        }
+        let end = end.explained(&log);
+        let why = cause(&log).filter(|at| end.text.contains(log[*at].text.trim()));
+        let quote = |(i, line): (usize, &TaskLine)| QuotedLine {
+            text: format!("Proxmox: {}", line.text),
+            loud: is_error(&line.text) || line.text.starts_with("WARN") || why == Some(i),
+        };
+        let log = log.iter().enumerate().map(quote).collect();
         TaskPoll { end: Some(end), log, ..TaskPoll::default() }
     }
 
     /// Clones, imports and downloads say in their log how far they are.
     async fn progress(&mut self) -> TaskPoll {
-        let new = self.client.task_log(&self.upid, self.lines, 500).await.unwrap_or_default();
+        let new = self.client.task_log(&self.upid, self.lines, PAGE).await.unwrap_or_default();
         self.lines = new.last().map_or(self.lines, |line| line.n.max(self.lines));
         let amount = new.iter().rev().find_map(|line| amount(&line.text)).filter(|a| *a != self.shown);
         let changed = std::mem::take(&mut self.silent) || amount.is_some();

@@ -168,6 +168,9 @@ fn judge(c: &Cluster, who: &Who, node: &str, vmid: u32, p: &Params) -> Result<Ve
     for (key, value) in p.iter().filter(|(k, _)| !NOT_KEYS.contains(k)) {
         out.push((key.to_owned(), Pending::Set(value.to_owned())));
     }
+    if let Some(ssh_keys) = p.get("sshkeys") {
+        super::create::check_ssh_keys(ssh_keys)?;
+    }
     for key in p.list("delete") {
         if !keys::exists(&key) {
             return Err(ApiError::param("delete", format!("unknown option '{key}'")));

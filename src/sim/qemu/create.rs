@@ -10,8 +10,7 @@ use crate::load::mix;
 use crate::schema::Params;
 use crate::state::{Cluster, Config, Guest, Kind};
 use crate::tasks::{self, Job, Work};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -103,23 +102,26 @@ pub fn check_ssh_keys(text: &str) -> Result<(), String> {
     let good = |line: &str| {
         let mut words = line.split_whitespace();
         let kind = words.next().unwrap_or_default();
-        let body = words.next().and_then(|w| STANDARD.decode(w).ok()).unwrap_or_default();
-        ["ssh-", "ecdsa-", "sk-"].iter().any(|p| kind.starts_with(p))
-            && parts(&body).is_some_and(|p| p[0] == kind.as_bytes())
+        let blob = words.next().and_then(|word| BASE64_STANDARD.decode(word).ok()).unwrap_or_default();
+        let fields = ssh_fields(&blob).unwrap_or_default();
+        let known = ["ssh-", "ecdsa-", "sk-"].iter().any(|p| kind.starts_with(p));
+        let whole = kind != "ssh-ed25519" || fields.get(1).is_some_and(|key| key.len() == 32);
+        known && fields.first() == Some(&kind.as_bytes()) && fields.len() > 1 && whole
     };
     let mut lines = plain.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
     if lines.all(good) { Ok(()) } else { Err("SSH public key validation error".to_owned()) }
 }
 
-/// The parts of a key, each with its length before it; `None` for one that is cut off, or has nothing but its name.
-fn parts(mut body: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut all = Vec::new();
-    while let Some((length, rest)) = body.split_first_chunk::<4>() {
-        let (part, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        all.push(part);
-        body = rest;
+/// The parts of a key, each with its length before it (RFC 4251, section 5); `None` when it is cut off.
+fn ssh_fields(mut blob: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut fields = Vec::new();
+    while !blob.is_empty() {
+        let (length, rest) = blob.split_first_chunk::<4>()?;
+        let (field, rest) = rest.split_at_checked(u32::from_be_bytes(*length).try_into().ok()?)?;
+        fields.push(field);
+        blob = rest;
     }
-    (body.is_empty() && all.len() > 1).then_some(all)
+    Some(fields)
 }
 
 /// The worker: disks first, then the file.
@@ -187,4 +189,19 @@ pub fn undo(c: &mut Cluster, node: &str, vmid: u32) {
     }
     c.guests.remove(&vmid);
     c.pools.values_mut().for_each(|p| p.vms.retain(|v| *v != vmid));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_cut_off_is_no_key() {
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJm%2B%2FDw9Pj9AQUJDREVGR0hJSktMTU5PUFFSU1RVVldY me";
+        assert_eq!(check_ssh_keys(key), Ok(()));
+        assert_eq!(check_ssh_keys(&format!("# mine\n\n{key}\n")), Ok(()));
+        for bad in [&key[..60], "ssh-ed25519 AAAA me", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIJm%2B%2FDw9Pj9A", "nonsense"] {
+            assert!(check_ssh_keys(bad).is_err(), "{bad}");
+        }
+    }
 }

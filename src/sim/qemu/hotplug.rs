@@ -141,7 +141,14 @@ fn memory(guest: &Guest, change: &Pending) -> Verdict {
     }
     let aligned = if wanted > now { up_to_module(wanted) } else { down_to_module(wanted) };
     if wanted < now && !helps(guest) {
-        return refuse(21.1, "dimm1: error unplug memory module".into());
+        // A system that is not deaf lets go of the last module, and then of no other.
+        let without_last = steps().take_while(|s| *s < now).last().filter(|s| !guest.deaf && *s > aligned);
+        let dimm = if without_last.is_some() { 0 } else { 1 };
+        return Verdict::Fail {
+            after: if without_last.is_some() { 24.1 } else { 21.1 },
+            text: format!("dimm{dimm}: error unplug memory module"),
+            partly: without_last.map(|size| size.to_string()),
+        };
     }
     if aligned == now { Verdict::Live } else { Verdict::LiveAs(aligned.to_string()) }
 }

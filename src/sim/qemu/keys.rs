@@ -381,6 +381,7 @@ fn ipconfig(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// PVE::JSONSchema `pve_verify_cidrv4` and `pve_verify_cidrv6`: digits only, and more than 7 bits.
 fn cidr(text: &str) -> Option<std::net::IpAddr> {
     let (address, bits) = text.split_once('/')?;
     let address: std::net::IpAddr = address.parse().ok()?;
@@ -459,5 +460,28 @@ fn booleans(p: &Props, keys: &[&str]) -> Result<(), String> {
             Err(format!("format error\n{k}: type check ('boolean') failed - got '{}'\n", p.get(k).unwrap_or_default()))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_as_proxmox_takes_them() {
+        for good in ["ip=dhcp", "ip=10.0.0.5/24,gw=10.0.0.1", "ip6=auto", "ip6=fd00::5/64,gw6=fd00::1"] {
+            assert_eq!(ipconfig(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "ip=10.0.0.5/+24",
+            "ip=10.0.0.5/4",
+            "ip=10.0.0.5",
+            "ip=10.0.0.5/24,gw=fd00::1",
+            "ip6=fd00::5/64,gw6=10.0.0.1",
+            "ip=10.0.0.5/24,gw6=fd00::1",
+            "ip6=auto,gw6=fd00::1",
+        ] {
+            assert!(ipconfig(bad).is_err(), "{bad}");
+        }
     }
 }

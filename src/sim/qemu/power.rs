@@ -37,7 +37,15 @@ pub fn spawn_start(world: &Arc<World>, who: &Who, node: &str, vmid: u32) -> Stri
     let at = node.to_owned();
     tasks::spawn(world, who, node, "qmstart", &vmid.to_string(), move |job| async move {
         let _lock = job.file_lock(vmid, 10.0).await?;
-        if !job.world.change(|c| may_start(c, &at, vmid))? {
+        let may = job.world.change(|c| may_start(c, &at, vmid)).map_err(|text| match text.rsplit_once('\n') {
+            // What QEMU itself says stands before its exit.
+            Some((said, exit)) => {
+                job.log(said);
+                exit.to_owned()
+            }
+            None => text,
+        })?;
+        if !may {
             return Ok(());
         }
         job.wait(1.8).await?;
@@ -49,7 +57,7 @@ pub fn spawn_start(world: &Arc<World>, who: &Who, node: &str, vmid: u32) -> Stri
 
 /// Whether there is something to start (`false`: it was only resumed), or why not.
 fn may_start(c: &mut Cluster, node: &str, vmid: u32) -> Work<bool> {
-    let cpus = c.nodes.get(node).map_or(1, |n| n.cpus);
+    let (cpus, room) = c.nodes.get(node).map_or((1, 0), |n| (n.cpus, n.memory >> 20));
     let bridges = c.nodes.get(node).map(|n| n.bridges.clone()).unwrap_or_default();
     let guest = c.guest_mut(node, Kind::Qemu, vmid)?;
     if guest.is_template() {
@@ -85,6 +93,12 @@ fn may_start(c: &mut Cluster, node: &str, vmid: u32) -> Work<bool> {
     }
     if hotplug::memory_moves(guest) && !memory.is_multiple_of(512) {
         return Err(format!("memory size ({memory}) must be aligned to 512 for hotplugging"));
+    }
+    if memory > room {
+        return Err(
+            "kvm: cannot set up guest memory 'pc.ram': Cannot allocate memory\nstart failed: QEMU exited with code 1"
+                .into(),
+        );
     }
     for (_, device) in wanted.iter().filter(|(k, _)| keys::is_hostpci(k)) {
         if let Some(name) = keys::mapping(device).filter(|m| !keys::MAPPINGS.contains(&m.as_str())) {

@@ -148,6 +148,7 @@ pub fn rows(trace: &Trace) -> Vec<Row> {
         warn: warn.map(str::to_owned),
         hang,
         times,
+        ..TaskFault::default()
     };
     let full = Some("no space left on device");
     row("a task fails once: no space left", true, tasks(trace, &task(full, None, false, 1), Course::Once));

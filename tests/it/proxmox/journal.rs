@@ -56,6 +56,11 @@ impl MemoryJournal {
         self.0.lock().unwrap().progress.iter().map(|p| (p.done, p.total)).collect()
     }
 
+    /// What the page says that is being done.
+    pub fn label(&self) -> String {
+        self.0.lock().unwrap().progress.last().map(|p| p.label.clone()).unwrap_or_default()
+    }
+
     /// All log lines.
     pub fn text(&self) -> String {
         let state = self.0.lock().unwrap();

@@ -4,7 +4,7 @@ use super::{bench, cluster};
 use crate::proxmox::{Bench, MemoryJournal, wanted};
 use plugin::{Mode, Outcome};
 use serde_json::{Value, json};
-use sim::{AnswerFault, Sim};
+use sim::{AnswerFault, Sim, TaskFault};
 use std::sync::Arc;
 
 fn spec() -> Value {
@@ -184,6 +184,80 @@ async fn a_failed_task_is_tried_again_and_when_it_fails_thrice_nothing_is_left()
 
 async fn remove(bench: &Bench, vmid: u64) {
     bench.done("guest_delete", &json!({"vmid": vmid, "kind": "vm", "node": "pve1"})).await;
+}
+
+/// The worker of a clone is killed: the machine of the next number is half made and locked for good.
+async fn stuck(sim: &Sim, bench: &Bench, spec: &Value) -> Arc<MemoryJournal> {
+    sim.faults().task(TaskFault { kind: "qmclone".into(), kill: true, times: 1, ..TaskFault::default() });
+    let journal = Arc::new(MemoryJournal::new());
+    let Outcome::Failed(first) = bench.drive(&journal, "guest_create", spec, Mode::Forward).await else { panic!() };
+    assert!(first.retry && first.error.message.contains("unexpected status"), "{first:?}");
+    let again = bench.run(&journal, "guest_create", spec, Mode::Forward).await;
+    assert!(matches!(again, Outcome::Wait(_)), "{again:?}");
+    assert!(
+        journal.label().contains("Run on node pve1, as root: qm unlock 500; qm destroy 500"),
+        "{}",
+        journal.label()
+    );
+    journal
+}
+
+/// `qm unlock 500; qm destroy 500`
+async fn unlock_and_destroy(sim: &Sim, bench: &Bench) {
+    sim.faults().guest_lock(500, None);
+    let task = bench.client.call("DELETE", "/nodes/pve1/qemu/500", &json!({})).await.unwrap();
+    let every = std::time::Duration::from_millis(20);
+    let end = bench.client.wait_task(task.as_str().unwrap(), every, every * 1000).await.unwrap();
+    assert_eq!(end.succeeded(), Some(true), "{end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_whose_worker_died_says_what_to_run_and_goes_on_when_that_is_done() {
+    let sim = cluster().await;
+    let (bench, spec) = (bench(&sim), spec());
+    let before = bench.vmids().await;
+    let journal = stuck(&sim, &bench, &spec).await;
+    unlock_and_destroy(&sim, &bench).await;
+    let made = bench.job(&journal, "guest_create", &spec).await.unwrap();
+    one_more(&bench, &before, &made).await;
+    assert_eq!(made["vmid"], 501);
+    assert!(bench.reserved().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_a_clone_whose_worker_died_waits_for_the_same_and_ends() {
+    let sim = cluster().await;
+    let (bench, spec) = (bench(&sim), spec());
+    let before = bench.vmids().await;
+    let journal = stuck(&sim, &bench, &spec).await;
+    for _ in 0..3 {
+        let Outcome::Failed(why) = bench.drive(&journal, "guest_create", &spec, Mode::Undo).await else { panic!() };
+        assert!(why.unreachable && why.error.message.contains("qm unlock 500; qm destroy 500"), "{why:?}");
+        assert!(journal.label().contains("qm unlock 500"), "{}", journal.label());
+    }
+    unlock_and_destroy(&sim, &bench).await;
+    assert_eq!(bench.drive(&journal, "guest_create", &spec, Mode::Undo).await, Outcome::Undone, "{}", journal.text());
+    assert_eq!(bench.vmids().await, before);
+    assert!(bench.reserved().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_without_a_size_keeps_the_templates() {
+    let sim = cluster().await;
+    let bench = bench(&sim);
+    sim.faults().set_config(9000, "scsi0", &odd_size(&config(&bench, "pve1", 9000).await));
+    let mut spec = spec();
+    (spec["disk"], spec["keep_disk"], spec["start"]) = (json!(5), json!(true), json!(false));
+    bench.done("guest_create", &spec).await;
+    let disk = config(&bench, "pve1", 500).await["scsi0"].as_str().unwrap().to_owned();
+    assert!(disk.contains("size=4300M"), "{disk}");
+}
+
+/// The template's disk with 4300 MiB.
+fn odd_size(config: &Value) -> String {
+    let disk = config["scsi0"].as_str().unwrap();
+    let kept: Vec<&str> = disk.split(',').filter(|part| !part.starts_with("size=")).collect();
+    format!("{},size=4300M", kept.join(","))
 }
 
 #[tokio::test(flavor = "multi_thread")]

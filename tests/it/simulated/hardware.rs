@@ -108,6 +108,49 @@ async fn what_the_machine_does_not_take_is_taken_back_and_the_rest_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn memory_that_is_given_back_only_in_part_is_told_as_it_is() {
+    let sim = cluster().await;
+    let bench = machine(&sim).await;
+    bench.done("guest_power", &with(json!({"action": "stop"}))).await;
+    // A system that the cluster gets one module of, and no more.
+    let ready = json!({"hotplug": "network disk usb memory", "numa": "1", "memory": "2048", "system": "other"});
+    bench.done("guest_change", &change(ready)).await;
+    bench.done("guest_power", &with(json!({"action": "start"}))).await;
+    let why = bench.refused("guest_change", &change(json!({"memory": "1024", "description": "less"}))).await;
+    assert!(why.contains("Changed only in part") && why.contains("memory is 1536 now, neither 2048 nor 1024"), "{why}");
+    let now = config(&bench).await;
+    assert_eq!((&now["memory"], now["description"].as_str().map(str::trim)), (&json!("1536"), Some("less")), "{now:#}");
+    assert!(hardware(&bench, &with(json!({}))).await.waiting.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_may_not_be_set_takes_no_other_down() {
+    let sim = cluster().await;
+    let bench = machine(&sim).await;
+    // Steward's own role lacks the right for the start order: it is said beforehand.
+    let order = hardware(&bench, &with(json!({}))).await.value("start_order").unwrap().refused.clone().unwrap();
+    assert!(order.contains("--append 1 --privs Sys.Modify"), "{order}");
+    assert_eq!(hardware(&bench, &with(json!({}))).await.value("start_at_boot").unwrap().refused, None);
+    let plan = bench.call("guest_change_plan", vec![with(json!({})), json!({"start_order": "order=1"})]).await.unwrap();
+    assert!(plan["changes"][0]["refused"].as_str().unwrap().contains("Sys.Modify"), "{plan}");
+    sim.faults().allow("Steward", "Sys.Modify");
+    assert_eq!(hardware(&bench, &with(json!({}))).await.value("start_order").unwrap().refused, None);
+    let both = change(json!({"start_order": "order=1", "start_at_boot": "1"}));
+    bench.done("guest_change", &both).await;
+    // A right that is missing without anybody knowing beforehand.
+    sim.faults().forbid("Steward", "VM.Config.CPU");
+    let journal = std::sync::Arc::new(crate::proxmox::MemoryJournal::new());
+    let args = change(json!({"cpu_limit": "2", "start_at_boot": "0"}));
+    let failed = bench.job(&journal, "guest_change", &args).await.unwrap_err();
+    assert!(failed.error.message.contains("cpulimit") && failed.error.message.contains("VM.Config.CPU"), "{failed:?}");
+    assert!(!failed.retry);
+    let now = config(&bench).await;
+    assert_eq!((&now["cpulimit"], &now["onboot"], &now["startup"]), (&Value::Null, &json!(0), &json!("order=1")));
+    assert!(journal.text().contains("start_at_boot: 1 → 0, at once"), "{}", journal.text());
+    assert!(!journal.text().contains("cpu_limit"), "told before it was done: {}", journal.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_looked_for_and_another_hand_is_noticed() {
     let sim = cluster().await;
     let bench = machine(&sim).await;

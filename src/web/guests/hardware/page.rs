@@ -253,6 +253,9 @@ fn one_field(head: &MachineHead, s: &OptionSpec, v: &HardwareValue, running: boo
     if s.when == When::New {
         return html! { p.dim { (s.label) ": " (shown(Some(s), wanted)) " (can't be changed on an existing machine)" } };
     }
+    if let Some(why) = &v.refused {
+        return html! { div.field.fixed { span.label { (s.label) } p { (icon("lock")) strong { (shown(Some(s), wanted)) } } p.hint { (why) } } };
+    }
     let draw = Draw { name: &s.key, value: wanted, required: s.required, ..Draw::default() };
     html! {
         div.with-badge { (options::field(form, s, draw)) @if running { p.when { (badge(v.live)) @if !v.why.is_empty() { " " span.dim { (v.why) } } } } }

@@ -21,12 +21,18 @@ pub struct SettingView {
     pub help: String,
     /// What it runs with now.
     pub current: String,
+    /// The same in words: with its unit, or what it stands for (`none` for a limit of 0).
+    #[serde(default)]
+    pub words: String,
     /// Its value after the next restart, if different.
     pub pending: Option<String>,
     /// A change now takes effect at once.
     pub live: bool,
     /// Why not at once, or what to mind.
     pub why: String,
+    /// Why it can't be changed at all.
+    #[serde(default)]
+    pub refused: Option<String>,
     /// What can be chosen, where that is a list.
     pub options: Vec<String>,
 }
@@ -59,10 +65,12 @@ pub async fn show(person: Person, Id(id): Id<GuestId>) -> Answer<Json<HardwareVi
             unit: spec.unit.clone(),
             help: spec.help.clone(),
             key: v.key,
+            words: spec.words_of(&v.current),
             current: v.current,
             pending: v.pending,
             live: v.live,
             why: v.why,
+            refused: v.refused,
             options: spec.choices.iter().map(|(value, _)| value.clone()).collect(),
         })
     };
