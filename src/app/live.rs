@@ -345,10 +345,17 @@ impl Live {
         self.change(|work| {
             let Some(c) = work.connections.get_mut(&id) else { return };
             c.take_report(when.1, &mut report);
+            let off: Vec<String> = c.nodes.iter().filter(|n| n.status == "offline").map(|n| n.name.clone()).collect();
             for (guest, row) in report.guests.into_iter().zip(ids) {
                 // One without a row is new and could not be stored, or its row has just been taken away.
-                if work.rows.contains_key(row) {
-                    work.see(*row, when, guest.state);
+                if !work.rows.contains_key(row) {
+                    continue;
+                }
+                // What is told of a node that is off was seen before it went.
+                let before = work.states.get(row).filter(|_| off.contains(&guest.state.node)).map(|seen| seen.at);
+                work.see(*row, when, guest.state);
+                if let (Some(before), Some(seen)) = (before, work.states.get_mut(row)) {
+                    seen.at = before;
                 }
             }
         });
@@ -637,14 +644,15 @@ mod tests {
     #[test]
     fn machines_of_a_node_or_cluster_that_is_away_are_unreachable_at_once() {
         let live = Live { now: ArcSwap::default(), work: Mutex::default() };
-        let (id, at) = (ConnectionId::new(), (Timestamp::from_secs(10), Timestamp::from_secs(10)));
+        let id = ConnectionId::new();
         live.set_connection(id, "Home", Reach::Unknown);
         let rows: Vec<Guest> = ["lark", "wren"]
             .map(|name| Guest::wanted(id, GuestKind::Vm, name.to_owned(), None, Timestamp::ZERO))
             .into();
         let ids: Vec<GuestId> = rows.iter().map(|row| row.id).collect();
         live.put_rows(rows);
-        let look = |pve2: &str| {
+        let look = |seconds: i64, pve2: &str| {
+            let at = (Timestamp::from_secs(seconds), Timestamp::from_secs(seconds));
             let nodes = json!([{ "name": "pve1", "status": "online" }, { "name": "pve2", "status": pve2 }]);
             let guest = |vmid: u32, name: &str, node: &str| json!({ "vmid": vmid, "kind": "vm", "name": name, "node": node, "status": "running", "cpu": 0.5 });
             let guests = [guest(100, "lark", "pve1"), guest(101, "wren", "pve2")];
@@ -660,11 +668,13 @@ mod tests {
             (one(&ids[0]), one(&ids[1]))
         };
         let (running, lost) = (("running".to_owned(), None), (UNREACHABLE.to_owned(), Some("running".to_owned())));
-        look("online");
+        look(10, "online");
         assert_eq!(seen(), (running.clone(), running.clone()));
-        look("offline");
+        look(20, "offline");
         assert_eq!(seen(), (running.clone(), lost.clone()));
-        look("online");
+        let told = ids.iter().map(|id| live.snapshot().guest(*id).unwrap().at.unwrap().as_secs());
+        assert_eq!(told.collect::<Vec<_>>(), [20, 10], "it was seen before the node went");
+        look(30, "online");
         assert_eq!(seen(), (running.clone(), running));
         live.set_reach(id, Reach::Away { since: Timestamp::ZERO, why: "The connection was refused.".into() });
         assert_eq!(seen(), (lost.clone(), lost));

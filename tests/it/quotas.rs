@@ -103,7 +103,7 @@ async fn two_requests_at_once_do_not_both_take_the_last_room() {
     assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 1, "{results:?}");
     let refused = results.into_iter().find_map(Result::err).unwrap();
     assert_eq!(refused.kind(), Kind::Conflict);
-    assert!(refused.message().contains("mira may have 1 machine in all and already has 1 machine"), "{refused}");
+    assert!(refused.message().contains("You may have 1 machine in all and already have 1 machine"), "{refused}");
     assert_eq!(house.app.jobs().open(&actor).unwrap().len(), 1, "the refused one left nothing");
     assert_eq!(used(&house, &mira), (1, 2), "the one that is being made counts");
     cluster.stop().await;

@@ -9,11 +9,12 @@ use crate::frame::parts::{FULL, HIGH};
 use crate::guests::list::Rows;
 use crate::overview::page::{Attention, NodeCard, OverviewView};
 use crate::quotas;
-use app::live::LiveView;
+use app::live::{LiveView, NodeLive, UNREACHABLE};
 use base::{Result, excerpt};
 use maud::Markup;
 use model::connections::Reach;
 use model::jobs::JobState;
+use model::nodes::Node;
 use std::fmt;
 
 /// Machines in the list of the busiest.
@@ -47,8 +48,11 @@ pub async fn show(person: Person) -> Answer<Markup> {
 }
 
 fn nodes(snapshot: &LiveView) -> Vec<NodeCard> {
-    let cards = snapshot.nodes.iter();
-    cards.map(|n| NodeCard { node: n.node.clone(), machines: n.guests, spark: n.spark.to_vec() }).collect()
+    let card = |n: &NodeLive| {
+        let status = if n.stale { UNREACHABLE.to_owned() } else { n.node.status.clone() };
+        NodeCard { node: Node { status, ..n.node.clone() }, machines: n.guests, spark: n.spark.to_vec() }
+    };
+    snapshot.nodes.iter().map(card).collect()
 }
 
 /// The worst first.
@@ -188,9 +192,7 @@ fn plugins(person: &Person) -> Result<Vec<Attention>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use app::live::NodeLive;
     use base::ids::ConnectionId;
-    use model::nodes::Node;
 
     fn node(name: &str, status: &str, mem: u64, spark: &[f32]) -> NodeLive {
         let node = Node { name: name.into(), status: status.into(), cpu: 1.0, mem, maxmem: 100, ..Node::default() };
@@ -210,6 +212,8 @@ mod tests {
             loads(&snapshot).filter(|load| load.share > limit).map(|load| load.to_string()).collect()
         };
         assert_eq!(over(FULL), ["Memory of node pve1 is at 96 %", "The processor of node pve2 is at 97 %"]);
+        let shown: Vec<String> = nodes(&snapshot).into_iter().map(|card| card.node.status).collect();
+        assert_eq!(shown, ["online", "online", "offline", "unreachable"], "nothing is green that does not answer");
         assert_eq!(over(HIGH).len(), 3, "memory of pve2 is high: {:?}", over(HIGH));
     }
 }

@@ -245,8 +245,10 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
         return html! { a.button.primary href={ "/machines/new?" (query) } { (icon("plus")) "Create a machine from it" } };
     }
     html! {
-        form.inline method="post" action=(path) { (csrf(page))
-            @for (kind, _) in &first { button name="action" value=(kind.name()) data-impact=[kind.has_impact().then_some("")] { (icon(kind.spec().icon)) (kind.spec().label) } }
+        @if !first.is_empty() {
+            form.inline method="post" action=(path) { (csrf(page))
+                @for (kind, _) in &first { button name="action" value=(kind.name()) data-impact=[kind.has_impact().then_some("")] { (icon(kind.spec().icon)) (kind.spec().label) } }
+            }
         }
         details.menu.right name="menu" {
             summary.button.quiet { "More" (icon("down")) }
@@ -272,14 +274,15 @@ fn actions(page: &Page, head: &MachineHead) -> Markup {
 
 fn figures(head: &MachineHead) -> Markup {
     let row = &head.row;
+    let none = if head.last_seen.is_some() { "not known" } else { "off" };
     let what = if row.kind == GuestKind::Container { "shares the node's kernel" } else { "since its last start" };
     html! {
         section id="figures" data-live data-on={ "guest:" (row.id) " health" } {
             @if row.maxmem > 0 { dl.figures id={ "g-" (row.id) } {
-                div { dt { "CPU" } dd.c-cpu { @match row.cpu { Some(c) => (meter(c, &percent(c))), None => span.dim { "off" } } small { "of " (cores(row.cores)) } } }
-                div { dt { "Memory" } dd.c-mem { @match row.mem { Some(m) => (meter(share(m, row.maxmem), &bytes(m))), None => span.dim { "off" } } small { "of " (bytes(row.maxmem)) } } }
+                div { dt { "CPU" } dd.c-cpu { @match row.cpu { Some(c) => (meter(c, &percent(c))), None => span.dim { (none) } } small { "of " (cores(row.cores)) } } }
+                div { dt { "Memory" } dd.c-mem { @match row.mem { Some(m) => (meter(share(m, row.maxmem), &bytes(m))), None => span.dim { (none) } } small { "of " (bytes(row.maxmem)) } } }
                 div { dt { "Disk" } dd { (bytes(head.maxdisk)) small { "given" } } }
-                div { dt { "Up for" } dd { @if row.uptime > 0 { (duration(Duration::from_secs(row.uptime))) } @else { span.dim { "off" } } small { (what) } } }
+                div { dt { "Up for" } dd { @if row.uptime > 0 { (duration(Duration::from_secs(row.uptime))) } @else { span.dim { (none) } } small { (what) } } }
             } }
         }
     }
