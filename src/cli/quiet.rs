@@ -15,7 +15,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Lines of one place in a minute.
 const LINES: u32 = 20;
 
-/// Drops what is too much. Finer levels are asked for by somebody who looks, and are not counted.
+/// Drops what is too much. Only warnings and errors are counted: nobody from outside causes other lines.
 #[derive(Clone, Default)]
 pub(super) struct Quiet(Arc<Mutex<Places>>);
 
@@ -38,6 +38,7 @@ impl Quiet {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a thread of its own: the log is there before the runtime and after it")]
 fn tell(places: &Weak<Mutex<Places>>) {
     loop {
         std::thread::sleep(MINUTE / 6);
@@ -89,7 +90,7 @@ fn message(event: &Event<'_>) -> String {
 
 impl<S: Subscriber> Layer<S> for Quiet {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        *event.metadata().level() > Level::INFO || lock(&self.0).take(event, Instant::now())
+        *event.metadata().level() > Level::WARN || lock(&self.0).take(event, Instant::now())
     }
 }
 

@@ -67,11 +67,11 @@ mod tests {
             store.write_blocking(move |tx| put(tx, &(plugin.into(), Name::new(key)), value))
         };
         let large = Value::String("x".repeat(RESULT_BYTES - 2));
-        let (first, all) = (Json(large.clone()), 0..KV_BYTES / RESULT_BYTES);
-        let filled = store.write_blocking(move |tx| {
-            all.map(|n| tx.put(tables::PLUGIN_KV, &("a".into(), Name::new(n.to_string())), &first)).collect()
-        });
-        filled.unwrap();
+        let (first, mut all) = (Json(large.clone()), 0..KV_BYTES / RESULT_BYTES);
+        let fill = move |tx: &mut WriteTx| {
+            all.try_for_each(|n| tx.put(tables::PLUGIN_KV, &("a".into(), Name::new(n.to_string())), &first))
+        };
+        store.write_blocking(fill).unwrap();
         let said = keep("a", "one more".to_owned(), Value::Null).unwrap_err();
         assert!(said.message().contains("1000 keys with 4 MiB"), "{said}");
         keep("a", "0".to_owned(), Value::Null).unwrap();

@@ -123,7 +123,7 @@ impl Unshare {
 impl Give {
     pub async fn run(self, api: &mut Api) -> Result<ExitCode> {
         let path = self.machine.path(api, "owner").await?;
-        let body = actions::Give { owner: Some(self.login.clone()), keep: self.keep.map(Right::right) };
+        let body = model::guests::actions::Give { owner: Some(self.login.clone()), keep: self.keep.map(Right::right) };
         let () = api.call(&Method::PUT, &path, &body).await?;
         say(&format!("It now belongs to {}.", table::plain(&self.login)));
         Ok(ExitCode::SUCCESS)

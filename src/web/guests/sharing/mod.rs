@@ -89,7 +89,8 @@ pub async fn unshare(person: Person, Path(text): Path<String>, Checked { form, .
 pub async fn owner(person: Person, Path(text): Path<String>, Checked { form, .. }: Checked) -> Answer {
     let handed_over = async {
         let guest = find(&person, &text)?;
-        person.web.app.guests().request_action(&person.actor, guest.row.id, form.read::<Give>()?).await?;
+        let give: Give = form.read()?;
+        Box::pin(person.web.app.guests().request_action(&person.actor, guest.row.id, give)).await?;
         // The old owner may have kept nothing.
         let to = if find(&person, &text).is_ok() { back(&text) } else { "/machines".to_owned() };
         Ok(finished(&person, &to, "Handed over."))
