@@ -22,6 +22,7 @@ pub mod lenient;
 pub mod lockout;
 pub mod nodes;
 pub mod options;
+mod pattern;
 pub mod plugins;
 pub mod prefs;
 pub mod profiles;

@@ -4,6 +4,7 @@
 use crate::guests::addresses::{other_address, own_address};
 use crate::guests::keys::check_public_keys;
 use crate::guests::{GuestKind, HOST_NAME, UNIX_USER, is_host_name, is_unix_user};
+use crate::pattern::Pattern;
 use base::text::is_hidden;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
@@ -91,7 +92,8 @@ pub struct OptionSpec {
     pub max: Option<i64>,
     /// A regular expression that a text or each of the words must fit as a whole.
     #[serde(default)]
-    pub pattern: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub pattern: Option<Pattern>,
     #[serde(default)]
     pub format: Option<Format>,
     /// The key of the machine's own address: this one is its router, so it must be in that network.
@@ -168,11 +170,7 @@ impl OptionSpec {
         if matches!(self.kind, OptionKind::Choice | OptionKind::Multi) && self.choices.is_empty() {
             return Err("the kinds choice and multi need choices".to_owned());
         }
-        if let Some(pattern) = &self.pattern
-            && let Err(e) = regex::Regex::new(pattern)
-        {
-            return Err(format!("the pattern is wrong: {e}"));
-        }
+        self.pattern.as_ref().map_or(Ok(()), Pattern::check).map_err(|e| format!("the pattern is wrong: {e}"))?;
         if self.default.is_null() {
             return Ok(());
         }
@@ -240,7 +238,7 @@ impl OptionSpec {
         self.min = self.min.zip(other.min).map(|(a, b)| a.min(b));
         self.max = self.max.zip(other.max).map(|(a, b)| a.max(b));
         self.pattern = match (self.pattern.take(), other.pattern) {
-            (Some(a), Some(b)) if a != b => Some(format!("{a}|{b}")),
+            (Some(a), Some(b)) if a != b => Some(a.or(&b)),
             (a, b) => a.and(b),
         };
         self.format = self.format.filter(|f| other.format == Some(*f));
@@ -301,8 +299,7 @@ impl OptionSpec {
 
     /// Does it have the declared form?
     fn fits(&self, text: &str) -> Result<(), String> {
-        let matches = |p: &String| regex::Regex::new(&format!("^(?:{p})$")).is_ok_and(|r| r.is_match(text));
-        if self.pattern.as_ref().is_some_and(|p| !matches(p)) {
+        if self.pattern.as_ref().is_some_and(|p| !p.fits(text)) {
             let help = if self.help.is_empty() { String::new() } else { format!(" {}", self.help) };
             return Err(format!("This does not have the right format.{help}"));
         }

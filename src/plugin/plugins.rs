@@ -136,7 +136,7 @@ impl Plugins {
         for source in sources {
             let previous = after.get(&source.name).or_else(|| before.get(&source.name));
             let same = before.get(&source.name).filter(|s| s.origin == source.origin && s.is_of(&source));
-            let slot = same.cloned().unwrap_or_else(|| Slot::load(&source, previous));
+            let slot = same.cloned().unwrap_or_else(|| Slot::of(&source, previous));
             after.insert(source.name, slot);
         }
         let changed = after.len() != before.len()
@@ -215,7 +215,20 @@ impl Watched {
     }
 }
 
+/// Built-in plugins, by name and content: they never change, so a process compiles each once, however many appliances
+/// it runs (tests run hundreds).
+static EMBEDDED: Mutex<BTreeMap<(String, String), Slot>> = Mutex::new(BTreeMap::new());
+
 impl Slot {
+    fn of(source: &Source, previous: Option<&Self>) -> Self {
+        if source.origin != Origin::Embedded {
+            return Self::load(source, previous);
+        }
+        let mut all = EMBEDDED.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (source.name.clone(), source.hash());
+        all.entry(key).or_insert_with(|| Self::load(source, None)).clone()
+    }
+
     /// Loads a source. If it has an error, `previous` stays in use.
     fn load(source: &Source, previous: Option<&Self>) -> Self {
         let hash = source.hash();

@@ -97,9 +97,9 @@ pub fn difference(before: &Facts, after: &Facts) -> Vec<String> {
     lines
 }
 
-/// Tasks that run in the cluster now, by their types.
+/// Tasks that run in the cluster now, by their types. A backup is none of Steward's.
 pub fn tasks_under_way(cluster: &Sim) -> Vec<String> {
-    tasks(cluster).into_iter().filter(|(_, over)| !over).map(|(kind, _)| kind).collect()
+    tasks(cluster).into_iter().filter(|(kind, over)| !over && kind != "vzdump").map(|(kind, _)| kind).collect()
 }
 
 /// Types of all tasks since the cluster was put back, with whether they are over.

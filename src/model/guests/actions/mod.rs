@@ -395,6 +395,8 @@ mod tests {
         assert!(read(r#"{"action":"snapshot","name":"a1","memroy":true}"#).is_err());
         assert!(read(r#"{"action":"delete","all":true}"#).is_err());
         assert!(read(r#"{"action":"migrate"}"#).is_err());
+        assert!(read(r#"{"action":"give"}"#).is_err(), "nobody is named on purpose only");
+        assert_eq!(read(r#"{"action":"give","owner":null}"#).unwrap(), Give::default().into());
         assert_eq!(read(r#"{"action":"hibernate"}"#).unwrap(), Hibernate {}.into());
     }
 
@@ -450,8 +452,7 @@ mod tests {
         assert_eq!(field(tags(&[], &[])), "add");
         assert_eq!(field(tags(&["a b"], &[])), "add");
         assert_eq!(field(tags(&["a"], &["a"])), "remove");
-        for (kind, name) in [(ActionKind::Snapshot, "name"), (ActionKind::Migrate, "node"), (ActionKind::Give, "owner")]
-        {
+        for (kind, name) in [(ActionKind::Snapshot, "name"), (ActionKind::Migrate, "node")] {
             assert_eq!(field(kind.empty()), name);
         }
     }

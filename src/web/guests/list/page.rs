@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn the_row_menu_offers_what_the_model_allows() {
         assert_eq!(states_for(ActionKind::Start), ["stopped", "suspended", "unknown"]);
-        assert_eq!(states_for(ActionKind::Shutdown), ["running"]);
+        assert_eq!(states_for(ActionKind::Shutdown), ["running", "unknown"]);
         assert!(!states_for(ActionKind::Stop).contains(&"stopped"));
     }
 }
