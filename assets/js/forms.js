@@ -37,18 +37,27 @@ function startLeft(line) {
 // What is typed into a step is kept before it is sent, so that leaving the page loses nothing.
 function keepDraft(form) {
   let timer = 0;
-  form.addEventListener("change", () => {
+  const stop = () => {
     clearTimeout(timer);
-    timer = setTimeout(() => keep(form), 600);
+    timer = 0;
+  };
+  const send = () => {
+    if (!timer) return;
+    stop();
+    keep(form);
+  };
+  form.addEventListener("input", () => {
+    stop();
+    timer = setTimeout(send, 600);
   });
-  form.addEventListener("submit", () => clearTimeout(timer));
-  addEventListener("pagehide", () => clearTimeout(timer));
+  form.addEventListener("submit", stop);
+  addEventListener("pagehide", send);
 }
 
 function keep(form) {
   const pairs = [...new FormData(form)].filter(([name, value]) => typeof value === "string" && form.elements[name]?.type !== "password");
   const body = new URLSearchParams([...pairs, ["go", "keep"]]);
-  fetch(form.action, { method: "POST", body, headers: { "X-Fragment": "1" }, credentials: "same-origin" }).catch(() => {});
+  fetch(form.action, { method: "POST", body, headers: { "X-Fragment": "1" }, credentials: "same-origin", keepalive: true }).catch(() => {});
 }
 
 // The options of a recipe show when it is chosen.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use store::{Name, Read, WriteTx, tables};
+use store::{Name, Read, Scan, WriteTx, tables};
 
 /// A guest that Proxmox no longer lists is kept this long: lists have gaps while a machine moves between nodes.
 const MISSING_FOR: Duration = Duration::from_secs(30);
@@ -160,6 +160,9 @@ impl Inventory<'_> {
             self.0.live().rows_of(id).into_iter().filter_map(|g| g.vmid.map(|v| (v, g))).collect();
         let returned = self.returned(id, &known, &report)?;
         known.extend(returned.iter().map(|(vmid, f)| (*vmid, Guest { connection: id, ..f.row.clone() })));
+        // One that is new and of which nothing is told yet may be one that comes back: it waits until it has its name.
+        let lost = self.lost(id, &report, was_away)?;
+        report.guests.retain(|g| known.contains_key(&g.vmid) || !g.state.is_unknown() || !g.state.name.is_empty());
         for guest in &mut report.guests {
             if let Some(last) = known.get(&guest.vmid).and_then(|row| row.last.as_ref()) {
                 guest.state.keep(last);
@@ -178,7 +181,7 @@ impl Inventory<'_> {
         changed.extend(missing);
         let gone_ids: Vec<GuestId> = gone.iter().map(|g| g.id).collect();
         let regranted: Vec<GuestId> = returned.values().map(|f| f.row.id).chain(gone_ids.iter().copied()).collect();
-        match self.store(id, Changes { changed, gone, returned, was_away, asked }).await {
+        match self.store(id, Changes { changed, gone, returned, lost, was_away, asked }).await {
             Ok(changed) => {
                 self.0.live().put_rows(changed);
                 self.0.live().remove_rows(&gone_ids);
@@ -222,6 +225,24 @@ impl Inventory<'_> {
         })
     }
 
+    /// Numbers of forgotten machines that will not come back: the cluster's first list has none of that number, or
+    /// another machine has it. Later, somebody's new machine under that number must not become theirs.
+    fn lost(&self, id: ConnectionId, report: &Report, was_away: bool) -> Result<Vec<u32>> {
+        let whole = report.left_out.sentences.is_empty();
+        let Some(identity) = self.0.connections().identity(id).filter(|_| was_away && whole) else {
+            return Ok(Vec::new());
+        };
+        let listed: HashMap<u32, &ReportedGuest> = report.guests.iter().map(|g| (g.vmid, g)).collect();
+        let stays = |f: &ForgottenGuest, vmid: u32| match listed.get(&vmid) {
+            Some(guest) => guest.state.name.is_empty() || f.is(guest.kind, &guest.state),
+            None => false,
+        };
+        let name = Name::new(identity.as_str());
+        let all = self.0.store().read(|tx| tx.list(tables::FORGOTTEN_GUESTS, Scan::prefix(&name), usize::MAX))?;
+        let numbers = all.into_iter().filter_map(|(_, f)| f.row.vmid.filter(|vmid| !stays(&f, *vmid)));
+        Ok(numbers.collect())
+    }
+
     /// Rows whose guest is not listed: those to mark, and those that were missing long enough to go.
     fn missing(&self, known: &HashMap<u32, Guest>, report: &Report, now: Timestamp) -> (Vec<Guest>, Vec<Guest>) {
         if report.left_out.unnamed_guest {
@@ -243,9 +264,9 @@ impl Inventory<'_> {
 
     /// Writes what Proxmox told and answers the rows as they stand now.
     async fn store(&self, connection: ConnectionId, changes: Changes) -> Result<Vec<Guest>> {
-        let Changes { changed, gone, returned, was_away, asked } = changes;
+        let Changes { changed, gone, returned, lost, was_away, asked } = changes;
         let ripe = quotas::ripe(self.0, asked)?;
-        if changed.is_empty() && gone.is_empty() && ripe.is_empty() && !was_away {
+        if changed.is_empty() && gone.is_empty() && ripe.is_empty() && lost.is_empty() && !was_away {
             return Ok(Vec::new());
         }
         let identity = self.0.connections().identity(connection);
@@ -266,6 +287,11 @@ impl Inventory<'_> {
                             tx.put(tables::GUEST_GRANTS, &(forgotten.row.id, user), &grant)?;
                         }
                     }
+                    if let Some(identity) = &identity {
+                        tx.delete(tables::FORGOTTEN_GUESTS, &(Name::new(identity.as_str()), vmid))?;
+                    }
+                }
+                for vmid in lost {
                     if let Some(identity) = &identity {
                         tx.delete(tables::FORGOTTEN_GUESTS, &(Name::new(identity.as_str()), vmid))?;
                     }
@@ -314,6 +340,8 @@ struct Changes {
     changed: Vec<Guest>,
     gone: Vec<Guest>,
     returned: HashMap<u32, ForgottenGuest>,
+    /// Numbers of forgotten machines that do not come back.
+    lost: Vec<u32>,
     was_away: bool,
     asked: Timestamp,
 }

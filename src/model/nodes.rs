@@ -30,6 +30,11 @@ impl Node {
     pub fn is_off(&self) -> bool {
         self.status == "offline"
     }
+
+    /// It is neither off nor in a cluster that does not answer.
+    pub fn is_here(&self) -> bool {
+        !self.is_off() && self.status != "unreachable"
+    }
 }
 
 /// A provider's own daemon that measures machines on each node, and how it is started again there.

@@ -14,7 +14,9 @@ pub struct Pattern {
 
 impl Pattern {
     fn whole(&self) -> &Result<Regex, regex::Error> {
-        self.whole.get_or_init(|| Regex::new(&format!("^(?:{})$", self.text)))
+        // By itself first: `a)|(b` would close what is put around it.
+        let anchored = |_| Regex::new(&format!("^(?:{})$", self.text));
+        self.whole.get_or_init(|| Regex::new(&self.text).and_then(anchored))
     }
 
     /// # Errors
@@ -69,6 +71,11 @@ mod tests {
         assert!(letters.fits("abc") && !letters.fits("abc1") && !letters.fits(""));
         let both = letters.or(&digits);
         assert!(both.fits("abc") && both.fits("12") && !both.fits("a1"));
-        assert!(letters.check().is_ok() && Pattern::from("[").check().is_err() && !Pattern::from("[").fits("["));
+        assert!(
+            letters.check().is_ok()
+                && Pattern::from("[").check().is_err()
+                && Pattern::from("a)|(b").check().is_err()
+                && !Pattern::from("[").fits("[")
+        );
     }
 }

@@ -137,7 +137,7 @@ test('a disk is enlarged while the machine runs, and a wrong value stays with it
   assertQuiet(page);
   await page.getByLabel('Address').fill('not an address');
   await page.getByRole('button', { name: 'Preview the change' }).click();
-  await page.getByText('Give dhcp, or address and prefix length').first().waitFor();
+  await page.getByText('Give an address with its prefix length').first().waitFor();
   assert.equal(await page.getByLabel('Address').inputValue(), 'not an address');
 });
 

@@ -166,8 +166,8 @@ impl Connections<'_> {
     /// `Forbidden`; `NotFound`; `Conflict` for a host by SSH; `Invalid` beside the field that is wrong.
     pub async fn renew(&self, actor: &Actor, id: ConnectionId, access: NewAccess) -> Result<()> {
         actor.require_full_admin()?;
-        let mut row = self.row(id)?;
-        let Transport::Pve(pve) = &mut row.transport else {
+        let row = self.row(id)?;
+        let Transport::Pve(pve) = &row.transport else {
             return Err(Error::conflict("This connection uses SSH; it has no token."));
         };
         let given = match access.way {
@@ -180,9 +180,14 @@ impl Connections<'_> {
             }
         };
         same_cluster(row.identity.as_deref(), given.identity.as_deref())?;
-        (pve.token_id, pve.token_secret) = (given.token_id, given.token_secret);
-        row.identity = row.identity.or(given.identity);
-        self.store(actor, Link::new(&row)?, row, "connection.token").await.map(|_| ())
+        let renew = move |row: &mut Connection| {
+            if let Transport::Pve(pve) = &mut row.transport {
+                (pve.token_id, pve.token_secret) = (given.token_id, given.token_secret);
+            }
+            row.identity = row.identity.take().or(given.identity);
+            Ok(())
+        };
+        self.amend(actor, id, "connection.token", renew).await
     }
 
     /// The connection to this cluster. By the address alone only where nothing better is known: another machine may

@@ -174,7 +174,7 @@ impl Connections<'_> {
     /// The stored row, with its secrets.
     fn row(&self, id: ConnectionId) -> Result<Connection> {
         let row = self.0.store().read(|tx| tx.get(tables::CONNECTIONS, &id))?;
-        row.ok_or_else(|| Error::not_found("This connection does not exist."))
+        row.ok_or_else(not_there)
     }
 
     /// The key for a host by SSH, read for one sign-in.
@@ -192,11 +192,7 @@ impl Connections<'_> {
     }
 
     async fn store(&self, actor: &Actor, link: Link, row: Connection, action: &str) -> Result<ConnectionId> {
-        let address = match &row.transport {
-            Transport::Ssh(ssh) => SshView::of(ssh).address,
-            Transport::Pve(pve) => pve.endpoints.join(", "),
-        };
-        let record = actor.record(self.0.now(), action, &row.name, address);
+        let record = actor.record(self.0.now(), action, &row.name, address_of(&row));
         self.0
             .store()
             .write(move |tx| {
@@ -206,12 +202,44 @@ impl Connections<'_> {
                 Ok(())
             })
             .await?;
+        Ok(self.use_link(link))
+    }
+
+    /// Changes the row as it is at the moment of the commit: questions to Proxmox take their time, and somebody may have
+    /// changed or forgotten the connection meanwhile.
+    async fn amend(
+        &self,
+        actor: &Actor,
+        id: ConnectionId,
+        action: &str,
+        change: impl FnOnce(&mut Connection) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let row = self.row(id)?;
+        let record = actor.record(self.0.now(), action, &row.name, address_of(&row));
+        let link = self
+            .0
+            .store()
+            .write(move |tx| {
+                let mut row = tx.get(tables::CONNECTIONS, &id)?.ok_or_else(not_there)?;
+                change(&mut row)?;
+                let link = Link::new(&row)?;
+                tx.put(tables::CONNECTIONS, &id, &row)?;
+                tx.event(Subject::Connection(id), None);
+                tx.audit(record);
+                Ok(link)
+            })
+            .await?;
+        self.use_link(link);
+        Ok(())
+    }
+
+    fn use_link(&self, link: Link) -> ConnectionId {
         let (id, link) = (link.row.id, Arc::new(link));
         self.links().put(&link);
         let before = self.0.live().snapshot().connection(id).map_or(Reach::Unknown, |c| c.reach.clone());
         self.0.live().set_connection(id, &link.row.name, before);
         self.0.inventory().look_soon();
-        Ok(id)
+        id
     }
 
     /// Machines of clusters that were forgotten long ago are forgotten too.
@@ -278,20 +306,26 @@ impl Connections<'_> {
     /// `Forbidden`, `NotFound`; `Conflict` where single certificates are not what is trusted; `Invalid` on `fingerprint`.
     pub async fn accept_certificate(&self, actor: &Actor, id: ConnectionId, fingerprint: &str) -> Result<()> {
         actor.require_full_admin()?;
-        let mut row = self.row(id)?;
         let pin = trust::parse_fingerprint(fingerprint)?;
-        match &mut row.transport {
-            Transport::Pve(PveAccess { trust: Trust::Fingerprints(pins), endpoints, .. }) => {
+        let link = self.links().find(id)?;
+        if !matches!(&link.row.transport, Transport::Pve(PveAccess { trust: Trust::Fingerprints(_), .. })) {
+            return Err(Error::conflict("This connection is not recognised by single certificates."));
+        }
+        if !link.client()?.refused_certificates().iter().any(|r| r.certificate.sha256[..] == pin[..]) {
+            let text = "No address of this connection shows this certificate now. Look at its page again.";
+            return Err(Error::field("fingerprint", text));
+        }
+        let accept = move |row: &mut Connection| {
+            if let Transport::Pve(PveAccess { trust: Trust::Fingerprints(pins), endpoints, .. }) = &mut row.transport {
                 if endpoints.len() == 1 {
                     pins.clear();
                 }
-                if !pins.contains(&pin) {
-                    pins.push(pin);
-                }
+                pins.retain(|p| *p != pin);
+                pins.push(pin);
             }
-            _ => return Err(Error::conflict("This connection is not recognised by single certificates.")),
-        }
-        self.store(actor, Link::new(&row)?, row, "connection.certificate").await.map(|_| ())
+            Ok(())
+        };
+        self.amend(actor, id, "connection.certificate", accept).await
     }
 
     /// Forgets a connection. Its machines disappear from the pages; nothing is changed on Proxmox.
@@ -338,12 +372,28 @@ impl Connections<'_> {
     }
 }
 
+fn not_there() -> Error {
+    Error::not_found("This connection does not exist.")
+}
+
+/// For the audit log.
+fn address_of(row: &Connection) -> String {
+    match &row.transport {
+        Transport::Ssh(ssh) => SshView::of(ssh).address,
+        Transport::Pve(pve) => pve.endpoints.join(", "),
+    }
+}
+
 /// Keeps whose a machine was, in case its cluster is connected again.
 fn remember(tx: &mut WriteTx, identity: &str, row: &Guest, at: Timestamp) -> Result<()> {
     let grants = tx.list(tables::GUEST_GRANTS, Scan::prefix(&row.id), usize::MAX)?;
     let grants: Vec<_> = grants.into_iter().map(|((_, user), grant)| (user, grant)).collect();
-    let (Some(vmid), false) = (row.vmid, row.owner.is_none() && grants.is_empty()) else { return Ok(()) };
+    let Some(vmid) = row.vmid else { return Ok(()) };
     let key = (Name::new(identity), vmid);
+    if row.owner.is_none() && grants.is_empty() {
+        // What was remembered of an earlier machine with this number counts no more.
+        return tx.delete(tables::FORGOTTEN_GUESTS, &key).map(drop);
+    }
     tx.put(tables::FORGOTTEN_GUESTS, &key, &ForgottenGuest { row: row.clone(), grants, at })
 }
 

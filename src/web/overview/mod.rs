@@ -214,6 +214,11 @@ mod tests {
         assert_eq!(over(FULL), ["Memory of node pve1 is at 96 %", "The processor of node pve2 is at 97 %"]);
         let shown: Vec<String> = nodes(&snapshot).into_iter().map(|card| card.node.status).collect();
         assert_eq!(shown, ["online", "online", "offline", "unreachable"], "nothing is green that does not answer");
+        assert_eq!(
+            nodes(&snapshot).iter().filter(|c| c.node.is_here()).count(),
+            2,
+            "and only those that answer are counted"
+        );
         assert_eq!(over(HIGH).len(), 3, "memory of pve2 is high: {:?}", over(HIGH));
     }
 }

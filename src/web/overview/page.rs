@@ -90,7 +90,7 @@ fn summary(view: &OverviewView) -> String {
         (r, all) if r == all => format!("{} on", count(all, "machine runs", "machines run")),
         (r, all) => format!("{r} of {} run on", count(all, "machine", "machines")),
     };
-    let (all, here) = (view.nodes.len(), view.nodes.iter().filter(|n| !n.node.is_off()).count());
+    let (all, here) = (view.nodes.len(), view.nodes.iter().filter(|n| n.node.is_here()).count());
     let nodes =
         if here == all { count(all, "node", "nodes") } else { format!("{here} of {}", count(all, "node", "nodes")) };
     if view.machines == 0 { format!("{start} {machines}{jobs}.") } else { format!("{start} {machines} {nodes}{jobs}.") }
@@ -147,7 +147,7 @@ fn needs(view: &OverviewView) -> Markup {
 
 fn node(card: &NodeCard) -> Markup {
     let n = &card.node;
-    let here = !n.is_off();
+    let here = n.is_here();
     html! {
         li.node.card {
             header { strong { (n.name) } @if here { span.dim { (count(card.machines, "machine", "machines")) } } @else { (state("bad", &n.status)) } }

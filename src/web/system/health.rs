@@ -42,7 +42,7 @@ pub fn appliance_health(app: &App, _: &Actor) -> Health {
         return Health { level: Level::Bad, text: format!("{} has lost quorum", split.name) };
     }
     let all = snapshot.nodes.len();
-    let here = snapshot.nodes.iter().filter(|n| n.node.status == "online").count();
+    let here = snapshot.nodes.iter().filter(|n| !n.stale && n.node.is_here()).count();
     let level = if here == all { Level::Ok } else { Level::Warn };
     let noun = if all == 1 { "node" } else { "nodes" };
     Health { level, text: format!("Proxmox {here} of {all} {noun}") }

@@ -14,6 +14,7 @@ use base::ids::{DraftId, JobId};
 use base::{Error, Result, Timestamp};
 use http::StatusCode;
 use model::drafts::{Draft, Refused};
+use model::guests::keys::is_private;
 
 /// A draft as the wizard shows it.
 #[derive(Clone, Debug)]
@@ -121,10 +122,12 @@ fn to(id: DraftId, step: CreateStep) -> Response {
     see_other(&address(id, step))
 }
 
-/// What is kept of a form: what the steps ask, but no password.
+/// What is kept of a form: what the steps ask, but no password, and no private key where a public one belongs.
 fn fields(form: &Form, menu: &[MenuItem]) -> Vec<(String, String)> {
     let kept = |name: &str| CreateStep::ALL.iter().any(|s| *s != CreateStep::Review && s.asks(name, menu));
-    form.pairs().filter(|(name, _)| kept(name)).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let is_secret = |name: &str, value: &str| name == "ssh_keys" && is_private(value);
+    let all = form.pairs().filter(|(name, value)| kept(name) && !is_secret(name, value));
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -144,6 +147,8 @@ mod tests {
             .set("cores", "2")
             .set("password", "three green lamps")
             .set(secret.unwrap(), "three green lamps")
+            .set("software.gone.password", "three green lamps")
+            .set("ssh_keys", "-----BEGIN OPENSSH PRIVATE KEY-----")
             .set("csrf", "x");
         let kept = fields(&form, &menu);
         assert_eq!(kept, [("cores".to_owned(), "2".to_owned()), ("name".to_owned(), "web-01".to_owned())]);

@@ -71,8 +71,8 @@ impl CreateStep {
     pub fn asks(self, name: &str, menu: &[MenuItem]) -> bool {
         match self {
             _ if self.fields().contains(&name) => true,
-            Self::Software => name.starts_with("software.") && !is_secret_field(name, menu),
-            Self::Review => is_secret_field(name, menu),
+            Self::Software => is_option(name, menu, |o| !is_secret(o)),
+            Self::Review => is_option(name, menu, is_secret),
             _ => false,
         }
     }
@@ -83,12 +83,12 @@ impl CreateStep {
     }
 }
 
-/// Is it a password of a recipe?
-fn is_secret_field(name: &str, menu: &[MenuItem]) -> bool {
-    let secret = |item: &MenuItem| {
-        item.recipe.options.iter().filter(|o| is_secret(o)).any(|o| field_name(&item.name, &o.key) == name)
+/// Is it such an option of a recipe? What no recipe knows is asked nowhere, so it is not kept either.
+fn is_option(name: &str, menu: &[MenuItem], such: impl Fn(&OptionSpec) -> bool) -> bool {
+    let has = |item: &MenuItem| {
+        item.recipe.options.iter().filter(|o| such(o)).any(|o| field_name(&item.name, &o.key) == name)
     };
-    name.starts_with("software.") && menu.iter().any(secret)
+    name.starts_with("software.") && menu.iter().any(has)
 }
 
 /// A template that can be cloned.
