@@ -161,8 +161,7 @@ test('in a browser', { timeout: 900_000 }, async () => {
   await page.goto(`/machines/${guest}/hardware`);
   await page.locator('#disks').getByRole('link', { name: disk.key, exact: true }).click();
   await page.getByRole('button', { name: 'Detach' }).click();
-  const sure = page.getByRole('dialog').getByRole('button', { name: /take it off|yes|ok/i }).first();
-  if (await sure.isVisible().catch(() => false)) await sure.click();
+  await page.getByRole('dialog').getByRole('button', { name: /^Detach/ }).click();
   await until('the accident', JOB_MS, async () => !(await get(`/guests/${guest}/hardware`)).disks.some((d) => d.key === disk.key));
   await settled(guest);
   await page.goto(`/machines/${guest}/hardware`);
@@ -172,6 +171,7 @@ test('in a browser', { timeout: 900_000 }, async () => {
   await page.locator('.tree').getByRole('link', { name: 'works' }).click();
   await picture(page, 'snapshot-page');
   await page.getByRole('button', { name: 'Go back to works' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: /^Go back/ }).click();
   await until('the way back', JOB_MS, async () => (await get(`/guests/${guest}`)).status === 'running');
   await settled(guest);
   assert.equal((await boot(guest)).volume, disk.volume, 'the disk is back');
