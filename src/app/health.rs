@@ -68,8 +68,8 @@ pub struct Footprint {
 pub struct Health<'a>(pub(super) &'a App);
 
 impl Health<'_> {
-    /// Store, plugins, disk space, who can reach the files, Proxmox. The first one that is not well makes `/readyz` say no, except
-    /// Proxmox: the appliance is ready to show the last known state without it.
+    /// Store, plugins, disk space, who can reach the files, Proxmox. Only the first two count for `/readyz`: without the
+    /// others the appliance is ready to show the last known state.
     pub fn checks(&self) -> Vec<Check> {
         vec![self.store(), self.plugins(), self.disk(), self.files(), self.proxmox()]
     }
